@@ -1,0 +1,1 @@
+//! Rooms, SFUs, routes and control.

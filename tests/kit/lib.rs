@@ -1,0 +1,1 @@
+//! What every scenario needs: peers as child processes, speech, and ears.
