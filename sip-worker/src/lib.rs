@@ -1,1 +1,18 @@
+// SPDX-License-Identifier: MPL-2.0
 //! Rooms, SFUs, routes and control.
+//!
+//! The library behind the `sip-worker` program. Each call is a task of its own ([`calls`]); what it
+//! needs (a trunk, a route, a media graph, a room) stands in a module named for it.
+
+// The worker's own body.
+pub mod calls;
+pub mod demo;
+pub mod http;
+pub mod phone;
+pub mod run;
+
+// What decides: configuration, routes and media graphs.
+
+// Where calls meet others: SFUs and the WebRTC peers that reach them.
+
+// How we know that it works.

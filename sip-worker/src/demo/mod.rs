@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A first call on loopback, measured and drawn.
