@@ -9,6 +9,8 @@
  * Since: plugins-sipbridge-0.1
  */
 pub mod call;
+pub mod codec;
+pub mod context;
 
 fn plugin_init(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     Ok(())

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Media threads: a few, shared by all calls.
+//!
+//! A [`Context`] is one thread that waits on sockets and timers together. Calls are [`Task`]s on
+//! it; they add no thread, timer or queue of their own. Contexts are named, as in GStreamer's
+//! threadshare plugin: who asks for the same name shares the same thread, and the thread ends when
+//! its last handle is gone.
+
+mod clock;
+mod run;
+mod stats;
+mod task;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+pub use clock::{Clock, ManualClock, Monotonic};
+pub use stats::ContextStats;
+pub use task::{Cx, Notifier, Task, TaskHandle};
+
+use stats::Counters;
+use task::Control;
+
+/// The longest a context may be throttled (`context-wait`).
+pub const MAX_WAIT: Duration = Duration::from_millis(5);
+
+/// Why a context could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ContextError {
+    /// The system gave no event queue.
+    #[error("cannot create the event queue of media thread {name:?}: {error}")]
+    Poll {
+        /// The context's name.
+        name: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The system gave no thread.
+    #[error("cannot start media thread {name:?}: {error}")]
+    Thread {
+        /// The context's name.
+        name: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+/// What other threads ask of a context.
+pub(crate) enum Command {
+    Add(Box<dyn Task>, Arc<Control>, Option<PanicHook>),
+    Notify(Arc<Control>),
+    Remove(Arc<Control>),
+    Shutdown,
+}
+
+/// Told on the context's thread, after the task was dropped, what the panic said.
+pub type PanicHook = Box<dyn FnOnce(&str) + Send>;
+
+pub(crate) struct Shared {
+    name: String,
+    waker: Arc<mio::Waker>,
+    /// Two writes to an event descriptor for one round of the loop would be one too many.
+    woken: AtomicBool,
+    commands: Mutex<Vec<Command>>,
+    slots: Mutex<Slots>,
+    counters: Counters,
+    thread: Mutex<Option<ThreadId>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Which slots are free; given out by the owner's thread so that a handle knows its own at once.
+#[derive(Default)]
+struct Slots {
+    free: Vec<usize>,
+    next: usize,
+    generation: u64,
+}
+
+impl Shared {
+    fn command(&self, command: Command) {
+        self.commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(command);
+        if !self.woken.swap(true, Ordering::AcqRel)
+            && let Err(error) = self.waker.wake()
+        {
+            tracing::error!(context = self.name, %error, "cannot wake a media thread");
+        }
+    }
+
+    fn is_current_thread(&self) -> bool {
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+            == Some(std::thread::current().id())
+    }
+}
+
+/// Ends the thread when the last [`Context`] of it is gone.
+struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.command(Command::Shutdown);
+    }
+}
+
+/// A media thread. Cheap to clone; ends with its last handle.
+#[derive(Clone)]
+pub struct Context(Arc<Running>);
+
+thread_local! {
+    static ON_CONTEXT: Cell<bool> = const { Cell::new(false) };
+}
+
+static REGISTRY: LazyLock<Mutex<HashMap<String, Weak<Running>>>> = LazyLock::new(Mutex::default);
+static DEFAULT_CONTEXTS: AtomicUsize = AtomicUsize::new(0);
+
+/// How many contexts [`Context::default_for_new_call`] spreads calls over; 0: one a core.
+pub fn set_default_contexts(count: usize) {
+    DEFAULT_CONTEXTS.store(count, Ordering::Relaxed);
+}
+
+/// Whether this thread is a media thread: here nothing may block.
+pub fn on_context_thread() -> bool {
+    ON_CONTEXT.get()
+}
+
+impl Context {
+    /// The context of this name: the running one, or a new one whose loop goes round at most once
+    /// in `wait` (at most [`MAX_WAIT`]) when it is busy. A running context keeps its own `wait`.
+    pub fn acquire(name: &str, wait: Duration) -> Result<Context, ContextError> {
+        let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = registry.get(name).and_then(Weak::upgrade) {
+            return Ok(Context(running));
+        }
+        let context = Context::with_clock(name, wait, Arc::new(Monotonic))?;
+        registry.retain(|_, running| running.strong_count() > 0);
+        registry.insert(name.to_owned(), Arc::downgrade(&context.0));
+        Ok(context)
+    }
+
+    /// A context of its own, in no registry, on this clock.
+    pub fn with_clock(
+        name: &str,
+        wait: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Context, ContextError> {
+        let shared = run::spawn(name, wait.min(MAX_WAIT), clock)?;
+        Ok(Context(Arc::new(Running(shared))))
+    }
+
+    /// The least loaded of `sipbridge-0`, `sipbridge-1` and so on; see [`set_default_contexts`].
+    pub fn default_for_new_call() -> Result<Context, ContextError> {
+        let count = match DEFAULT_CONTEXTS.load(Ordering::Relaxed) {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let mut least: Option<((u32, u32), Context)> = None;
+        for index in 0..count {
+            let name = format!("sipbridge-{index}");
+            let running = REGISTRY
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&name)
+                .and_then(Weak::upgrade);
+            let Some(running) = running else {
+                // One that does not run is idle. But a call alone needs no second thread.
+                if least.as_ref().is_some_and(|(burden, _)| *burden == (0, 0)) {
+                    break;
+                }
+                return Context::acquire(&name, MAX_WAIT);
+            };
+            let context = Context(running);
+            let stats = context.stats();
+            let burden = (stats.load_permille / 50, stats.tasks);
+            if least.as_ref().is_none_or(|(other, _)| burden < *other) {
+                least = Some((burden, context));
+            }
+        }
+        match least {
+            Some((_, context)) => Ok(context),
+            None => Context::acquire("sipbridge-0", MAX_WAIT),
+        }
+    }
+
+    /// Its name, which is also its thread's.
+    pub fn name(&self) -> &str {
+        &self.0.0.name
+    }
+
+    /// The clock it runs on.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.0.0.clock.clone()
+    }
+
+    /// Puts a task on it. The task runs until its handle is dropped, or it panics.
+    pub fn add(&self, task: Box<dyn Task>) -> TaskHandle {
+        self.add_task(|_| task, None)
+    }
+
+    /// As [`Context::add`]; `build` gets what wakes the task, `on_panic` is called on the context's
+    /// thread if the task panics.
+    pub fn add_task(
+        &self,
+        build: impl FnOnce(Notifier) -> Box<dyn Task>,
+        on_panic: Option<PanicHook>,
+    ) -> TaskHandle {
+        let shared = self.0.0.clone();
+        let (slot, generation) = {
+            let mut slots = shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.generation += 1;
+            let slot = slots.free.pop().unwrap_or_else(|| {
+                slots.next += 1;
+                slots.next
+            });
+            (slot, slots.generation)
+        };
+        let control = Arc::new(Control::new(slot, generation));
+        let notifier = Notifier {
+            shared: shared.clone(),
+            control: control.clone(),
+        };
+        shared.counters.tasks.fetch_add(1, Ordering::Relaxed);
+        let task = build(notifier.clone());
+        shared.command(Command::Add(task, control, on_panic));
+        TaskHandle {
+            notifier,
+            context: self.clone(),
+        }
+    }
+
+    /// Whether the caller runs on this very context.
+    pub fn is_current_thread(&self) -> bool {
+        self.0.0.is_current_thread()
+    }
+
+    /// Its counters.
+    pub fn stats(&self) -> ContextStats {
+        self.0.0.counters.snapshot()
+    }
+}

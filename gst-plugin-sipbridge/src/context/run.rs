@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The loop of a context.
+
+use std::any::Any;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+
+use super::clock::Clock;
+use super::stats::Counters;
+use super::task::{Control, Cx, TOKEN_BITS, Task};
+use super::{Command, ContextError, ON_CONTEXT, PanicHook, Shared, Slots};
+
+/// The token of the waker; slots count from 1, so no socket has it.
+const WAKER: Token = Token(0);
+
+/// A timer this late has cost a call its tick.
+const OVERRUN: Duration = Duration::from_millis(20);
+
+/// Above this share of a core (in thousandths) the loop is throttled in full; below, in proportion:
+/// an idle machine has no need to trade delay for fewer wake-ups.
+const FULL_THROTTLE_PERMILLE: u32 = 100;
+
+struct Entry {
+    task: Box<dyn Task>,
+    control: Arc<Control>,
+    timer: Option<Instant>,
+    phase: u32,
+    on_panic: Option<PanicHook>,
+}
+
+struct Loop {
+    shared: Arc<Shared>,
+    poll: Poll,
+    wait: Duration,
+    entries: Vec<Option<Entry>>,
+    /// Deadlines, slots and generations. A timer that was moved leaves its old entry behind, which
+    /// is recognised by no longer being the task's deadline.
+    timers: BinaryHeap<Reverse<(Instant, usize, u64)>>,
+    again: Vec<(usize, usize)>,
+    added: u32,
+}
+
+pub(super) fn spawn(
+    name: &str,
+    wait: Duration,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<Shared>, ContextError> {
+    let no_poll = |error| ContextError::Poll {
+        name: name.to_owned(),
+        error,
+    };
+    let poll = Poll::new().map_err(no_poll)?;
+    let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER).map_err(no_poll)?);
+    clock.watch(Arc::downgrade(&waker));
+    let shared = Arc::new(Shared {
+        name: name.to_owned(),
+        waker,
+        woken: AtomicBool::new(false),
+        commands: Mutex::default(),
+        slots: Mutex::new(Slots::default()),
+        counters: Counters::default(),
+        thread: Mutex::new(None),
+        clock,
+    });
+    let mut run = Loop {
+        shared: shared.clone(),
+        poll,
+        wait,
+        entries: Vec::new(),
+        timers: BinaryHeap::new(),
+        again: Vec::new(),
+        added: 0,
+    };
+    let thread = std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            ON_CONTEXT.set(true);
+            run.run();
+        })
+        .map_err(|error| ContextError::Thread {
+            name: name.to_owned(),
+            error,
+        })?;
+    *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread.thread().id());
+    Ok(shared)
+}
+
+impl Loop {
+    fn run(&mut self) {
+        let mut events = Events::with_capacity(1024);
+        let mut ready: Vec<(usize, usize)> = Vec::new();
+        let mut commands: Vec<Command> = Vec::new();
+        let mut load = Load::new();
+        loop {
+            let sleep = if self.again.is_empty() {
+                self.next_deadline()
+                    .map_or(Sleep::UntilWoken, |at| self.sleep_until(at))
+            } else {
+                Sleep::For(Duration::ZERO)
+            };
+            load.rests();
+            if let Err(error) = self.poll.poll(&mut events, sleep.timeout())
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                tracing::error!(context = self.shared.name, %error, "a media thread cannot wait");
+                std::thread::sleep(self.wait);
+            }
+            load.works(&self.shared.counters);
+
+            ready.clear();
+            ready.append(&mut self.again);
+            for event in &events {
+                let Token(token) = event.token();
+                let slot = token >> TOKEN_BITS;
+                if slot != 0 {
+                    ready.push((slot, token & ((1 << TOKEN_BITS) - 1)));
+                }
+            }
+            for &(slot, token) in &ready {
+                self.with_task(slot, |task, cx| task.readable(cx, token));
+            }
+
+            self.shared.woken.store(false, Ordering::Release);
+            std::mem::swap(
+                &mut commands,
+                &mut *self
+                    .shared
+                    .commands
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
+            let mut shutdown = false;
+            for command in commands.drain(..) {
+                shutdown |= self.obey(command);
+            }
+            self.fire_timers();
+            self.shared.counters.wakeups.fetch_add(1, Ordering::Relaxed);
+            if shutdown {
+                self.end();
+                return;
+            }
+            self.throttle(&mut load);
+        }
+    }
+
+    /// Lets sockets fill while the loop is busy, so that one round serves many calls. No timer waits
+    /// for it.
+    fn throttle(&mut self, load: &mut Load) {
+        if !self.shared.clock.passes() {
+            return;
+        }
+        let permille = self.shared.counters.load_permille.load(Ordering::Relaxed);
+        let wait = self.wait * permille.min(FULL_THROTTLE_PERMILLE) / FULL_THROTTLE_PERMILLE;
+        let elapsed = load.round_started.elapsed();
+        let mut pause = wait.saturating_sub(elapsed);
+        if let Some(at) = self.next_deadline() {
+            pause = pause.min(at.saturating_duration_since(self.shared.clock.now()));
+        }
+        if pause > Duration::from_micros(100) {
+            load.rests();
+            std::thread::sleep(pause);
+            load.works(&self.shared.counters);
+        }
+    }
+
+    /// The earliest live timer; stale ones are dropped on the way.
+    fn next_deadline(&mut self) -> Option<Instant> {
+        while let Some(Reverse((at, slot, generation))) = self.timers.peek().copied() {
+            let live = self.entries.get(slot).and_then(Option::as_ref);
+            if live.is_some_and(|e| e.control.generation == generation && e.timer == Some(at)) {
+                return Some(at);
+            }
+            self.timers.pop();
+        }
+        None
+    }
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        self.shared
+            .clock
+            .real_time_until(at)
+            .map_or(Sleep::UntilWoken, Sleep::For)
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.shared.clock.now();
+        while let Some(at) = self.next_deadline().filter(|at| *at <= now) {
+            let Some(Reverse((_, slot, _))) = self.timers.pop() else {
+                return;
+            };
+            if let Some(Some(entry)) = self.entries.get_mut(slot) {
+                entry.timer = None;
+            }
+            let late = self.shared.clock.now().saturating_duration_since(at);
+            let counters = &self.shared.counters;
+            counters.ticks.fetch_add(1, Ordering::Relaxed);
+            counters
+                .late_max_us
+                .fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+            if late > OVERRUN {
+                counters.overruns.fetch_add(1, Ordering::Relaxed);
+            }
+            self.with_task(slot, |task, cx| task.timeout(cx));
+        }
+    }
+
+    /// Whether the context is to end.
+    fn obey(&mut self, command: Command) -> bool {
+        match command {
+            Command::Add(task, control, on_panic) => {
+                let slot = control.slot;
+                if self.entries.len() <= slot {
+                    self.entries.resize_with(slot + 1, || None);
+                }
+                // The bits of a counter in reverse order fall evenly into the period, whatever the
+                // number of tasks.
+                let phase = (u64::from(self.added.reverse_bits()) * 20_000) >> 32;
+                self.added = self.added.wrapping_add(1);
+                self.entries[slot] = Some(Entry {
+                    task,
+                    control,
+                    timer: None,
+                    phase: phase as u32,
+                    on_panic,
+                });
+                self.with_task(slot, |task, cx| task.start(cx));
+            }
+            Command::Notify(control) => {
+                if self.owns(&control) {
+                    control.notified.store(false, Ordering::Release);
+                    self.with_task(control.slot, |task, cx| task.notified(cx));
+                }
+            }
+            Command::Remove(control) => {
+                if self.owns(&control) {
+                    self.with_task(control.slot, |task, cx| task.stop(cx));
+                    // A panic in `stop` has removed it already.
+                    if self.owns(&control) {
+                        self.remove(control.slot);
+                    }
+                }
+            }
+            Command::Shutdown => return true,
+        }
+        false
+    }
+
+    fn owns(&self, control: &Control) -> bool {
+        self.entries
+            .get(control.slot)
+            .and_then(Option::as_ref)
+            .is_some_and(|entry| entry.control.generation == control.generation)
+    }
+
+    /// Runs one step of a task. A panic ends the task, not the thread.
+    fn with_task(&mut self, slot: usize, step: impl FnOnce(&mut dyn Task, &mut Cx<'_>)) {
+        let Some(Some(entry)) = self.entries.get_mut(slot) else {
+            return;
+        };
+        let before = entry.timer;
+        let mut cx = Cx {
+            now: self.shared.clock.now(),
+            slot,
+            phase: entry.phase,
+            registry: self.poll.registry(),
+            timer: &mut entry.timer,
+            again: &mut self.again,
+        };
+        let task = entry.task.as_mut();
+        let outcome = catch_unwind(AssertUnwindSafe(|| step(task, &mut cx)));
+        match outcome {
+            Ok(()) => {
+                if let Some(at) = entry.timer
+                    && before != entry.timer
+                {
+                    self.timers
+                        .push(Reverse((at, slot, entry.control.generation)));
+                }
+            }
+            Err(panic) => {
+                let said = panic_text(panic.as_ref());
+                self.shared.counters.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(
+                    context = self.shared.name,
+                    panic = said,
+                    "a call's media failed"
+                );
+                if let Some(on_panic) = self.remove(slot) {
+                    // The owner's code is no more trusted than the task was.
+                    if catch_unwind(AssertUnwindSafe(|| on_panic(&said))).is_err() {
+                        tracing::error!(context = self.shared.name, "a panic hook panicked");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Drops a task, with its sockets, and tells who waits for that.
+    fn remove(&mut self, slot: usize) -> Option<PanicHook> {
+        let entry = self.entries.get_mut(slot)?.take()?;
+        let Entry {
+            task,
+            control,
+            on_panic,
+            ..
+        } = entry;
+        if catch_unwind(AssertUnwindSafe(|| drop(task))).is_err() {
+            self.shared.counters.panics.fetch_add(1, Ordering::Relaxed);
+        }
+        self.again.retain(|(other, _)| *other != slot);
+        self.shared.counters.tasks.fetch_sub(1, Ordering::Relaxed);
+        self.shared
+            .slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .free
+            .push(slot);
+        control.acknowledge();
+        on_panic
+    }
+
+    fn end(&mut self) {
+        for slot in 0..self.entries.len() {
+            self.with_task(slot, |task, cx| task.stop(cx));
+            self.remove(slot);
+        }
+    }
+}
+
+enum Sleep {
+    UntilWoken,
+    For(Duration),
+}
+
+impl Sleep {
+    fn timeout(&self) -> Option<Duration> {
+        match self {
+            Sleep::UntilWoken => None,
+            Sleep::For(time) => Some(*time),
+        }
+    }
+}
+
+/// How much of real time the thread works: measured by the system's clock whatever the context's
+/// own, for it is the machine's burden.
+struct Load {
+    window_started: Instant,
+    round_started: Instant,
+    worked: Duration,
+}
+
+impl Load {
+    fn new() -> Load {
+        let now = Instant::now();
+        Load {
+            window_started: now,
+            round_started: now,
+            worked: Duration::ZERO,
+        }
+    }
+
+    fn rests(&mut self) {
+        self.worked += self.round_started.elapsed();
+    }
+
+    fn works(&mut self, counters: &Counters) {
+        let now = Instant::now();
+        self.round_started = now;
+        let window = now.duration_since(self.window_started);
+        if window >= Duration::from_secs(1) {
+            let permille = self.worked.as_micros() * 1000 / window.as_micros();
+            counters
+                .load_permille
+                .store(permille as u32, Ordering::Relaxed);
+            self.window_started = now;
+            self.worked = Duration::ZERO;
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    if let Some(said) = panic.downcast_ref::<&str>() {
+        (*said).to_owned()
+    } else if let Some(said) = panic.downcast_ref::<String>() {
+        said.clone()
+    } else {
+        "unknown panic".to_owned()
+    }
+}
