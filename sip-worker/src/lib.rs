@@ -16,3 +16,4 @@ pub mod run;
 // Where calls meet others: SFUs and the WebRTC peers that reach them.
 
 // How we know that it works.
+pub mod measure;
