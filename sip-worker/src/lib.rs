@@ -14,6 +14,8 @@ pub mod run;
 // What decides: configuration, routes and media graphs.
 
 // Where calls meet others: SFUs and the WebRTC peers that reach them.
+pub mod sfu;
+pub mod webrtc;
 
 // How we know that it works.
 pub mod measure;

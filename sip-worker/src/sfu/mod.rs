@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Selective forwarding units: one trait, a module for each kind.
+//!
+//! A connector joins a room as somebody, publishes that somebody's tracks and follows the tracks of
+//! the others. Media is described by SDP and carried by whoever asks ([`crate::webrtc::Peer`] for
+//! WebRTC), so that a connector is signalling alone.
+//!
+//! Which side offers differs: Janus and LiveKit offer what is subscribed to, WHEP wants an offer.
+//! And one connection may carry one track (Janus, as used here) or all of them (LiveKit). Hence
+//! [`Subscription`] names the connection, says who offers, and where in it the track is.
+
+mod error;
+pub mod janus;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+pub use error::SfuError;
+
+/// What the trait's methods return, so that `dyn Sfu` and `dyn Session` work.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A place with rooms.
+pub trait Sfu: Send + Sync {
+    /// The name it has in the configuration.
+    fn name(&self) -> &str;
+
+    /// Is it reachable, now?
+    fn check(&self) -> BoxFuture<'_, Result<(), SfuError>>;
+
+    /// Enters `room`. Dropping the future before it is done leaves nothing behind in the room.
+    fn join(&self, room: &str, who: Participant) -> BoxFuture<'_, Result<Joined, SfuError>>;
+}
+
+/// Somebody in a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Participant {
+    /// Unique in the room. SFUs that number their participants choose a number themselves.
+    pub id: String,
+    /// What the others see.
+    pub name: String,
+    /// `sip.callID`, `sip.phoneNumber` and the like.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// What [`Sfu::join`] returns.
+pub struct Joined {
+    pub session: Arc<dyn Session>,
+    /// What happens in the room, beginning with those who are there and their tracks. Ends after
+    /// [`SfuEvent::Lost`], or when the session is left.
+    pub events: mpsc::UnboundedReceiver<SfuEvent>,
+}
+
+/// One participant's stay in a room. Dropping the last reference leaves the room.
+pub trait Session: Send + Sync {
+    /// Our own identity, as the SFU knows it.
+    fn me(&self) -> ParticipantId;
+
+    /// Publishes one track. The offer's candidates are complete.
+    fn publish<'a>(
+        &'a self,
+        kind: MediaKind,
+        offer: &'a str,
+    ) -> BoxFuture<'a, Result<Published, SfuError>>;
+
+    /// Asks for another's track.
+    fn subscribe<'a>(&'a self, track: &'a TrackId)
+    -> BoxFuture<'a, Result<Subscription, SfuError>>;
+
+    /// Answers the SFU's offer of a [`Subscription`].
+    fn answer<'a>(
+        &'a self,
+        connection: &'a ConnectionId,
+        answer: &'a str,
+    ) -> BoxFuture<'a, Result<(), SfuError>>;
+
+    /// Makes the offer that a [`Subscription`] wants. SFUs that always offer refuse it.
+    fn offer<'a>(
+        &'a self,
+        connection: &'a ConnectionId,
+        offer: &'a str,
+    ) -> BoxFuture<'a, Result<String, SfuError>>;
+
+    /// Ends a subscription, or takes a published track back.
+    fn close<'a>(&'a self, connection: &'a ConnectionId) -> BoxFuture<'a, Result<(), SfuError>>;
+
+    /// Sends a candidate found after the description went out. `None`: there are no more.
+    fn trickle<'a>(
+        &'a self,
+        connection: &'a ConnectionId,
+        candidate: Option<&'a Candidate>,
+    ) -> BoxFuture<'a, Result<(), SfuError>>;
+
+    /// Tells the SFU that a published track is silent (it need not forward it), or is not any more.
+    fn mute<'a>(
+        &'a self,
+        connection: &'a ConnectionId,
+        muted: bool,
+    ) -> BoxFuture<'a, Result<(), SfuError>>;
+
+    /// Leaves, and waits until the SFU has taken note. Idempotent.
+    fn leave(&self) -> BoxFuture<'_, ()>;
+}
+
+/// What [`Session::publish`] returns.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub connection: ConnectionId,
+    pub answer: String,
+}
+
+/// What [`Session::subscribe`] returns.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    pub connection: ConnectionId,
+    pub negotiation: Negotiation,
+    /// The `a=mid` of the track in this connection, where several may share one.
+    pub mid: Option<String>,
+}
+
+/// Whose turn it is to offer.
+#[derive(Clone, Debug)]
+pub enum Negotiation {
+    /// The SFU offers this; [`Session::answer`] it.
+    Offered(String),
+    /// The SFU wants an offer: [`Session::offer`].
+    OfferWanted,
+}
+
+/// What happens in a room.
+#[derive(Clone, Debug)]
+pub enum SfuEvent {
+    /// Somebody is there, whether they publish or not.
+    ParticipantJoined(Participant),
+    ParticipantLeft(ParticipantId),
+    TrackAdded(Track),
+    TrackRemoved(TrackId),
+    /// A track carries voice, or does so no longer.
+    Talking {
+        track: TrackId,
+        talking: bool,
+    },
+    /// The SFU found a candidate after its description went out.
+    Candidate {
+        connection: ConnectionId,
+        candidate: Candidate,
+    },
+    /// The SFU has a new offer for a connection that exists already.
+    Offer {
+        connection: ConnectionId,
+        offer: String,
+    },
+    /// The SFU has given up one connection; the stay in the room goes on.
+    ConnectionClosed {
+        connection: ConnectionId,
+        reason: String,
+    },
+    /// The stay is over and this says why. Always last.
+    Lost(String),
+}
+
+/// A track somebody else publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    pub id: TrackId,
+    pub participant: ParticipantId,
+    pub kind: MediaKind,
+}
+
+/// A candidate as `RTCIceCandidate` has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    pub mline_index: u32,
+    pub mid: Option<String>,
+    pub candidate: String,
+}
+
+/// The kind of a track. The bridge carries audio; rooms have other kinds, which it must tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MediaKind {
+    Audio,
+    Video,
+    Data,
+}
+
+macro_rules! opaque_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub String);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+opaque_id! {
+    /// A participant, by the SFU's own identity.
+    ParticipantId
+}
+opaque_id! {
+    /// A track in a room; opaque outside its connector.
+    TrackId
+}
+opaque_id! {
+    /// One media connection between us and the SFU; opaque outside its connector.
+    ConnectionId
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MPL-2.0
+//! WebRTC connections: a [`Peer`] drives the `webrtcbin` of a media graph.
+//!
+//! webrtcbin before 1.28.5 does not check who its DTLS peer is, so [`Peer`] does: no media passes
+//! either way before the peer's certificate has the fingerprint that the signalling promised.
+
+pub mod description;
+mod gate;
+mod peer;
+
+pub use peer::{Peer, PeerConfig, PeerError, PeerEvent};
