@@ -1,1 +1,3 @@
 //! A SIP user agent, sans-IO.
+
+pub mod sdp;

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What an audio stream is made of: codecs, directions, our side of it, and what was agreed.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// An audio codec this workspace can speak on the telephone side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// G.711 µ-law, RFC 3551.
+    Pcmu,
+    /// G.711 A-law, RFC 3551.
+    Pcma,
+    /// Opus, RFC 6716 and RFC 7587.
+    Opus,
+}
+
+impl Codec {
+    /// The encoding name of the RTP payload format registry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::Pcmu => "PCMU",
+            Codec::Pcma => "PCMA",
+            Codec::Opus => "opus",
+        }
+    }
+
+    /// Clock rate of the RTP timestamps, in Hz. Opus always says 48000 (RFC 7587 section 4.1).
+    pub fn clock_rate(self) -> u32 {
+        match self {
+            Codec::Pcmu | Codec::Pcma => 8_000,
+            Codec::Opus => 48_000,
+        }
+    }
+
+    /// The channels an `a=rtpmap` states. Opus always says 2, whatever is sent (RFC 7587 section 7).
+    pub fn channels(self) -> u8 {
+        match self {
+            Codec::Pcmu | Codec::Pcma => 1,
+            Codec::Opus => 2,
+        }
+    }
+
+    /// The payload type RFC 3551 fixed for it, if any.
+    pub fn static_pt(self) -> Option<u8> {
+        match self {
+            Codec::Pcmu => Some(0),
+            Codec::Pcma => Some(8),
+            Codec::Opus => None,
+        }
+    }
+
+    /// The codec of this encoding name, case-blind (RFC 4855 section 3).
+    pub fn from_name(name: &str) -> Option<Codec> {
+        [Codec::Pcmu, Codec::Pcma, Codec::Opus]
+            .into_iter()
+            .find(|codec| codec.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which way media flows, as seen by the side that states it (RFC 3264 section 5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Direction {
+    /// Both ways; also what an absent attribute means.
+    #[default]
+    SendRecv,
+    /// We send only.
+    SendOnly,
+    /// We receive only.
+    RecvOnly,
+    /// Nothing flows (RTCP still does).
+    Inactive,
+}
+
+impl Direction {
+    /// Whether the side stating this sends.
+    pub fn sends(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::SendOnly)
+    }
+
+    /// Whether the side stating this receives.
+    pub fn receives(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::RecvOnly)
+    }
+
+    /// The direction of a side that sends and receives so.
+    pub fn from_flags(sends: bool, receives: bool) -> Direction {
+        match (sends, receives) {
+            (true, true) => Direction::SendRecv,
+            (true, false) => Direction::SendOnly,
+            (false, true) => Direction::RecvOnly,
+            (false, false) => Direction::Inactive,
+        }
+    }
+
+    /// The same flow seen from the other end.
+    #[must_use]
+    pub fn reversed(self) -> Direction {
+        Direction::from_flags(self.receives(), self.sends())
+    }
+
+    /// What both allow.
+    #[must_use]
+    pub fn intersect(self, other: Direction) -> Direction {
+        Direction::from_flags(
+            self.sends() && other.sends(),
+            self.receives() && other.receives(),
+        )
+    }
+
+    /// The SDP attribute's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::SendRecv => "sendrecv",
+            Direction::SendOnly => "sendonly",
+            Direction::RecvOnly => "recvonly",
+            Direction::Inactive => "inactive",
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The numbers of our `o=` line. The user name is always `-`: it would tell the far end nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionId {
+    /// Constant for the whole session.
+    pub id: u64,
+    /// Grows by one with every description sent (RFC 3264 section 8).
+    pub version: u64,
+}
+
+impl SessionId {
+    /// A fresh session. Both numbers fit 63 bits: some peers read them as signed.
+    pub fn random() -> SessionId {
+        let id = rand::random::<u64>() >> 2;
+        SessionId { id, version: id }
+    }
+
+    /// The same session, one version later: for the next description in the same dialog.
+    #[must_use]
+    pub fn next(self) -> SessionId {
+        SessionId {
+            id: self.id,
+            version: self.version.wrapping_add(1),
+        }
+    }
+}
+
+/// Our side of the stream: what we put into offers and answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalMedia {
+    /// The address the far end sends to (the advertised one).
+    pub address: IpAddr,
+    /// RTP port there; RTCP is the next one.
+    pub rtp_port: u16,
+    /// Codecs we take, in order of preference.
+    pub codecs: Vec<Codec>,
+    /// Whether digits as RFC 4733 events are offered and accepted.
+    pub telephone_event: bool,
+    /// What we want: `SendOnly` holds the far end with our music, `Inactive` in silence.
+    pub direction: Direction,
+    /// The packet time we ask the far end for, in milliseconds.
+    pub ptime_ms: u8,
+    /// Our `o=` line.
+    pub session: SessionId,
+}
+
+impl LocalMedia {
+    /// Two-way audio with RFC 4733 digits and 20 ms packets, in a fresh session.
+    pub fn new(address: IpAddr, rtp_port: u16, codecs: Vec<Codec>) -> LocalMedia {
+        LocalMedia {
+            address,
+            rtp_port,
+            codecs,
+            telephone_event: true,
+            direction: Direction::SendRecv,
+            ptime_ms: 20,
+            session: SessionId::random(),
+        }
+    }
+}
+
+/// What both sides agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Negotiated {
+    /// Where to send RTP. The unspecified address (an old-style hold) only ever stands beside a
+    /// direction that does not send.
+    pub remote_rtp: SocketAddr,
+    /// Where to send RTCP: `a=rtcp` (RFC 3605), else the next port. Port 0: the far end has none.
+    pub remote_rtcp: SocketAddr,
+    /// Our direction.
+    pub direction: Direction,
+    /// What we send.
+    pub codec: Codec,
+    /// The payload type to send it with: the number the far end gave it.
+    pub send_pt: u8,
+    /// What may come in, by the numbers we gave: first the preferred one.
+    pub receive: Vec<(u8, Codec)>,
+    /// Payload type and clock rate to send digits with.
+    pub telephone_event_send: Option<(u8, u32)>,
+    /// Payload types and clock rates digits may come in with.
+    pub telephone_event_receive: Vec<(u8, u32)>,
+    /// The packet time the far end wants, made to fit the codec: 10, 20, 40 or 60 (G.711 also 30
+    /// and 50).
+    pub ptime_ms: u8,
+    /// How the far end wants Opus, where Opus is what we send.
+    pub opus_fmtp: OpusFmtp,
+}
+
+/// The parameters of Opus that a sender heeds (RFC 7587 section 6.1), with that section's defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpusFmtp {
+    /// The far end plays stereo; when false, stereo is wasted on it.
+    pub stereo: bool,
+    /// The far end is likely to send stereo.
+    pub sprop_stereo: bool,
+    /// The far end can use in-band forward error correction.
+    pub use_inband_fec: bool,
+    /// The far end would like discontinuous transmission.
+    pub use_dtx: bool,
+    /// The far end wants a constant bit rate.
+    pub cbr: bool,
+    /// The highest sampling rate the far end plays, in Hz.
+    pub max_playback_rate_hz: u32,
+    /// The most bits a second it wants to get.
+    pub max_average_bitrate: Option<u32>,
+}
+
+impl Default for OpusFmtp {
+    fn default() -> OpusFmtp {
+        OpusFmtp {
+            stereo: false,
+            sprop_stereo: false,
+            use_inband_fec: false,
+            use_dtx: false,
+            cbr: false,
+            max_playback_rate_hz: 48_000,
+            max_average_bitrate: None,
+        }
+    }
+}
