@@ -11,6 +11,8 @@
 pub mod call;
 pub mod codec;
 pub mod context;
+pub mod leg;
+pub mod media;
 
 fn plugin_init(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     Ok(())

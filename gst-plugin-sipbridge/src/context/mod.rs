@@ -53,7 +53,7 @@ pub enum ContextError {
 }
 
 /// What other threads ask of a context.
-pub(crate) enum Command {
+enum Command {
     Add(Box<dyn Task>, Arc<Control>, Option<PanicHook>),
     Notify(Arc<Control>),
     Remove(Arc<Control>),
@@ -63,7 +63,7 @@ pub(crate) enum Command {
 /// Told on the context's thread, after the task was dropped, what the panic said.
 pub type PanicHook = Box<dyn FnOnce(&str) + Send>;
 
-pub(crate) struct Shared {
+struct Shared {
     name: String,
     waker: Arc<mio::Waker>,
     /// Two writes to an event descriptor for one round of the loop would be one too many.

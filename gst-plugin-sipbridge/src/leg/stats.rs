@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What a leg says about itself.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sip_ua::sdp::Codec;
+
+/// Counters of a leg, as of its last snapshot (about once in 200 ms).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LegStats {
+    /// The codec we send.
+    pub send_codec: Option<Codec>,
+    /// The codec that last came in.
+    pub receive_codec: Option<Codec>,
+    /// Where packets go.
+    pub remote: Option<SocketAddr>,
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// Their payload, in bytes.
+    pub bytes_sent: u64,
+    /// Packets of mere silence among them, because the input starved.
+    pub silence_sent: u64,
+    /// RTP packets taken from the far end.
+    pub packets_received: u64,
+    /// Their payload, in bytes.
+    pub bytes_received: u64,
+    /// Packets that never came, as RFC 3550 counts them.
+    pub lost: i64,
+    /// Packets that came twice.
+    pub duplicates: u64,
+    /// Packets that came too late to be played.
+    pub late: u64,
+    /// Packets from someone who is not the far end.
+    pub foreign: u64,
+    /// What came in and was no RTP or RTCP of this call.
+    pub malformed: u64,
+    /// Interarrival jitter (RFC 3550 section 6.4.1), in milliseconds.
+    pub jitter_ms: f64,
+    /// How much audio the jitter buffer holds back, in milliseconds.
+    pub depth_ms: f64,
+    /// How much it aims to, in milliseconds.
+    pub target_ms: f64,
+    /// Concealed audio, in milliseconds.
+    pub concealed_ms: u64,
+    /// Time taken out of silence to catch up, in milliseconds.
+    pub skipped_ms: u64,
+    /// Time put into the audio to wait for it, in milliseconds.
+    pub stretched_ms: u64,
+    /// Our loss as the far end reports it, in the last interval, in percent.
+    pub remote_loss_percent: Option<f64>,
+    /// Our jitter as the far end reports it, in milliseconds.
+    pub remote_jitter_ms: Option<f64>,
+    /// To the far end and back, from its reports (RFC 3550 section 6.4.1).
+    pub round_trip: Option<Duration>,
+    /// Input dropped because it came faster than it could be sent, in frames.
+    pub input_overflows: u64,
+    /// Digits received.
+    pub digits_received: u64,
+    /// Digits sent.
+    pub digits_sent: u64,
+}

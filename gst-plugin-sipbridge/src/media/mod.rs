@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The media of one call: its sockets, its leg and its codecs, as one [`Task`](crate::context::Task)
+//! on a [`Context`].
+//!
+//! What the far end says goes to an [`AudioOut`] in steps of 20 ms; what we say to it comes through
+//! an [`AudioIn`] from any thread. The call steers it through a [`MediaHandle`].
+
+mod api;
+mod handle;
+
+pub use api::{
+    AudioOut, DigitsError, Format, LegStats, MediaConfig, MediaError, MediaEvent, MediaEvents,
+    OutFrame, Pushed,
+};
+pub use handle::{AudioIn, MediaHandle};
+
+use crate::context::Context;
+
+/// Opens the sockets and starts the media of a call on `context`. Nothing is sent before
+/// [`MediaHandle::apply`].
+pub fn open(
+    context: &Context,
+    config: MediaConfig,
+    events: MediaEvents,
+) -> Result<MediaHandle, MediaError> {
+    handle::open(context, config, events)
+}
