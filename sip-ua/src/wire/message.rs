@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MPL-2.0
+use super::header_name::HeaderName;
+use super::headers::Headers;
+use super::method::Method;
+use super::status::reason_phrase;
+use super::uri::Uri;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    Request(Request),
+    Response(Response),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    pub method: Method,
+    pub uri: Uri,
+    pub headers: Headers,
+    pub body: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Response {
+    pub status: u16,
+    /// Text for people, in whatever encoding it came.
+    pub reason: Vec<u8>,
+    pub headers: Headers,
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    pub fn headers(&self) -> &Headers {
+        match self {
+            Message::Request(request) => &request.headers,
+            Message::Response(response) => &response.headers,
+        }
+    }
+
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        match self {
+            Message::Request(request) => &mut request.headers,
+            Message::Response(response) => &mut response.headers,
+        }
+    }
+
+    pub fn body(&self) -> &[u8] {
+        match self {
+            Message::Request(request) => &request.body,
+            Message::Response(response) => &response.body,
+        }
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Message::Request(request) => request.to_bytes(),
+            Message::Response(response) => response.to_bytes(),
+        }
+    }
+}
+
+impl Request {
+    pub fn new(method: Method, uri: Uri) -> Request {
+        Request {
+            method,
+            uri,
+            headers: Headers::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// A response to this request with what RFC 3261 §8.2.6.2 has copied from it: Via, From, To,
+    /// Call-ID and CSeq. The To tag and the rest are the caller's to add.
+    pub fn response(&self, status: u16) -> Response {
+        let mut response = Response::new(status);
+        copy_identity(&mut response.headers, &self.headers);
+        response
+    }
+}
+
+pub(super) fn copy_identity(into: &mut Headers, from: &Headers) {
+    use HeaderName::{CSeq, CallId, From, To, Via};
+    for name in [Via, From, To, CallId, CSeq] {
+        into.copy(name, from);
+    }
+}
+
+impl Response {
+    /// A response with the reason phrase of its status.
+    pub fn new(status: u16) -> Response {
+        let reason = reason_phrase(status).as_bytes().to_vec();
+        Response {
+            status,
+            reason,
+            headers: Headers::new(),
+            body: Vec::new(),
+        }
+    }
+}
+
+impl From<Request> for Message {
+    fn from(request: Request) -> Message {
+        Message::Request(request)
+    }
+}
+
+impl From<Response> for Message {
+    fn from(response: Response) -> Message {
+        Message::Response(response)
+    }
+}
