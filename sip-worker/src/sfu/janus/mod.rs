@@ -1,18 +1,35 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Janus' VideoRoom, over its WebSocket API.
+//! Janus' VideoRoom (multistream, 1.x), over its WebSocket API.
+//!
+//! One WebSocket and one Janus session serve all calls. A participant is a publisher's handle, each
+//! subscription a handle of its own; a handle that is dropped is detached, and so nobody stays in a
+//! room whose call is gone. When the WebSocket is gone, so are all its participants: their sessions
+//! end with [`SfuEvent::Lost`](super::SfuEvent::Lost), and the next call connects anew.
 
+mod connection;
+mod message;
+mod rooms;
+mod roster;
+mod session;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::{BoxFuture, Joined, Participant, Sfu, SfuError};
+use rooms::Server;
 
 /// Where a Janus is and how it lets us in.
 #[derive(Clone, Debug)]
 pub struct JanusConfig {
     /// The name in the configuration.
     pub name: String,
-    /// `ws://host:port/path` or `wss://…`
+    /// `ws://host:port/path`
     pub url: String,
-    /// `apisecret` of its core.
+    /// `api_secret` of its core.
     pub api_secret: Option<SecretString>,
     /// A token of its token authentication.
     pub token: Option<SecretString>,
@@ -20,7 +37,7 @@ pub struct JanusConfig {
     pub pin: Option<SecretString>,
     /// `admin_key` of its VideoRoom, which it may want for the creation of rooms.
     pub admin_key: Option<SecretString>,
-    /// Create a room that is not there, and destroy it when the last leaves.
+    /// Create a room that is not there, and destroy it when the last has left.
     pub room_create: bool,
     /// Are rooms named (`string_ids = true` in its VideoRoom) or numbered? `None`: ask.
     pub string_ids: Option<bool>,
@@ -41,5 +58,82 @@ impl JanusConfig {
             string_ids: None,
             patience: Duration::from_secs(5),
         }
+    }
+}
+
+/// Between attempts to reach a Janus that is gone; doubles up to [`LONGEST_PAUSE`]. Calls in between
+/// are told at once rather than each made to wait.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The connector.
+pub struct Janus {
+    config: Arc<JanusConfig>,
+    link: Mutex<Link>,
+}
+
+#[derive(Default)]
+struct Link {
+    server: Option<Arc<Server>>,
+    failure: Option<Failure>,
+}
+
+struct Failure {
+    error: SfuError,
+    until: Instant,
+    pause: Duration,
+}
+
+impl Janus {
+    /// Nothing is connected before it is needed.
+    pub fn new(config: JanusConfig) -> Janus {
+        Janus {
+            config: Arc::new(config),
+            link: Mutex::default(),
+        }
+    }
+
+    /// The server, connected to if need be.
+    async fn server(&self) -> Result<Arc<Server>, SfuError> {
+        let mut link = self.link.lock().await;
+        if let Some(server) = link.server.as_ref().filter(|s| s.is_alive()) {
+            return Ok(server.clone());
+        }
+        link.server = None;
+        let pause = match &link.failure {
+            Some(failure) if Instant::now() < failure.until => return Err(failure.error.clone()),
+            Some(failure) => (failure.pause * 2).min(LONGEST_PAUSE),
+            None => FIRST_PAUSE,
+        };
+        match Server::open(self.config.clone()).await {
+            Ok(server) => {
+                link.failure = None;
+                link.server = Some(server.clone());
+                Ok(server)
+            }
+            Err(error) => {
+                link.failure = Some(Failure {
+                    error: error.clone(),
+                    until: Instant::now() + pause,
+                    pause,
+                });
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Sfu for Janus {
+    fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), SfuError>> {
+        Box::pin(async { self.server().await.map(drop) })
+    }
+
+    fn join(&self, room: &str, who: Participant) -> BoxFuture<'_, Result<Joined, SfuError>> {
+        let room = room.to_owned();
+        Box::pin(async move { session::join(self.server().await?, &room, who).await })
     }
 }

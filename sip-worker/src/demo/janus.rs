@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A Janus of our own: a child process on loopback, with a private configuration and free ports.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::sfu::janus::JanusConfig;
+
+/// How the Janus shall be set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Rooms and participants have names, rather than numbers.
+    pub string_ids: bool,
+    /// Whoever wants anything must say this.
+    pub api_secret: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            string_ids: true,
+            api_secret: None,
+        }
+    }
+}
+
+/// A running Janus with VideoRoom and WebSockets, and nothing else. Killed when dropped.
+pub struct Janus {
+    child: Child,
+    folder: PathBuf,
+    address: SocketAddr,
+}
+
+/// Everything up to the first answer; a busy machine takes its time to load libraries.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(20);
+
+impl Janus {
+    /// Starts one, and waits until it listens.
+    pub async fn start(options: Options) -> io::Result<Janus> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let folder = std::env::temp_dir().join(format!(
+            "sipbridge-janus-{}-{:016x}",
+            std::process::id(),
+            rand::random::<u64>()
+        ));
+        fs::create_dir(&folder)?;
+        let started = configure(&folder, port, &options).and_then(|()| spawn(&folder));
+        let child = match started {
+            Ok(child) => child,
+            Err(e) => {
+                let _ = fs::remove_dir_all(&folder);
+                return Err(e);
+            }
+        };
+        let mut janus = Janus {
+            child,
+            folder,
+            address: port,
+        };
+        janus.until_it_listens().await?;
+        Ok(janus)
+    }
+
+    /// Where its WebSocket API is.
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    /// A connector's configuration for it, which creates rooms at will.
+    pub fn config(&self, name: &str) -> JanusConfig {
+        JanusConfig {
+            room_create: true,
+            ..JanusConfig::new(name, self.url())
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where its log goes.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("janus.log")
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// Starts it once more, on the same port.
+    pub async fn restart(&mut self) -> io::Result<()> {
+        self.kill()?;
+        self.child = spawn(&self.folder)?;
+        self.until_it_listens().await
+    }
+
+    async fn until_it_listens(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            if tokio::net::TcpStream::connect(self.address).await.is_ok() {
+                return Ok(());
+            }
+            let problem = if let Some(status) = self.child.try_wait()? {
+                format!("ended with {status}")
+            } else if Instant::now() > deadline {
+                format!("does not listen after {START_PATIENCE:?}")
+            } else {
+                tokio::time::sleep(POLL).await;
+                continue;
+            };
+            let log = fs::read_to_string(self.log()).unwrap_or_default();
+            let last: Vec<&str> = log.lines().rev().take(5).collect();
+            return Err(io::Error::other(format!(
+                "janus {problem}; its last words, latest first: {last:?}"
+            )));
+        }
+    }
+}
+
+impl Drop for Janus {
+    fn drop(&mut self) {
+        let _ = self.kill();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn spawn(folder: &Path) -> io::Result<Child> {
+    let log = fs::File::create(folder.join("janus.log"))?;
+    Command::new("janus")
+        .arg("--configs-folder")
+        .arg(folder)
+        .arg("--disable-colors")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => io::Error::new(
+                e.kind(),
+                "there is no program janus; Debian's package of it is called janus",
+            ),
+            _ => e,
+        })
+}
+
+fn configure(folder: &Path, address: SocketAddr, options: &Options) -> io::Result<()> {
+    let library = library()?;
+    let part = |name: &str| library.join(name).display().to_string();
+    let secret = match &options.api_secret {
+        Some(secret) => format!("api_secret = \"{secret}\""),
+        None => String::new(),
+    };
+    // Whatever is in these folders is loaded unless it is named here.
+    let others = |kind: &str, keep: &str| -> io::Result<String> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(library.join(kind))? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".so") && name != keep {
+                names.push(name);
+            }
+        }
+        Ok(names.join(","))
+    };
+    // Loopback is left out of ICE unless it is enforced.
+    let core = format!(
+        r#"general: {{
+    configs_folder = "{configs}"
+    plugins_folder = "{plugins}"
+    transports_folder = "{transports}"
+    events_folder = "{events}"
+    loggers_folder = "{loggers}"
+    debug_level = 4
+    interface = "127.0.0.1"
+    session_timeout = 30
+    {secret}
+}}
+nat: {{ ice_enforce_list = "127.0.0.1" }}
+plugins: {{ disable = "{no_plugins}" }}
+transports: {{ disable = "{no_transports}" }}
+events: {{ broadcast = false }}
+"#,
+        configs = folder.display(),
+        plugins = part("plugins"),
+        transports = part("transports"),
+        events = part("events"),
+        loggers = part("loggers"),
+        no_plugins = others("plugins", "libjanus_videoroom.so")?,
+        no_transports = others("transports", "libjanus_websockets.so")?,
+    );
+    fs::write(folder.join("janus.jcfg"), core)?;
+    fs::write(
+        folder.join("janus.transport.websockets.jcfg"),
+        format!(
+            "general: {{ json = \"compact\"; ws = true; ws_ip = \"{}\"; ws_port = {}; wss = false }}\n\
+             admin: {{ admin_ws = false; admin_wss = false }}\n",
+            address.ip(),
+            address.port()
+        ),
+    )?;
+    fs::write(
+        folder.join("janus.plugin.videoroom.jcfg"),
+        format!("general: {{ string_ids = {} }}\n", options.string_ids),
+    )
+}
+
+/// Where the distribution keeps Janus' parts.
+fn library() -> io::Result<PathBuf> {
+    let mut homes = vec![
+        PathBuf::from("/usr/lib/janus"),
+        PathBuf::from("/usr/local/lib/janus"),
+        PathBuf::from("/opt/janus/lib/janus"),
+    ];
+    for entry in fs::read_dir("/usr/lib")? {
+        homes.push(entry?.path().join("janus"));
+    }
+    homes
+        .into_iter()
+        .find(|home| home.join("plugins/libjanus_videoroom.so").is_file())
+        .ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                "Janus' VideoRoom plugin is not installed; Debian's package of it is called janus",
+            )
+        })
+}

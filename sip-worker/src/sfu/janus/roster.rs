@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Who is in a VideoRoom and what they publish, kept from what its events say. No I/O here.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::sfu::{MediaKind, Participant, ParticipantId, SfuEvent, Track, TrackId};
+
+/// The others in one room.
+#[derive(Default)]
+pub(super) struct Roster {
+    others: BTreeMap<ParticipantId, Vec<Track>>,
+}
+
+impl Roster {
+    /// Takes in `joined` or an event, and returns what it changes. Ends with [`SfuEvent::Lost`]
+    /// where it ends the stay.
+    pub(super) fn apply(&mut self, data: &Value) -> Vec<SfuEvent> {
+        let mut changes = Vec::new();
+        for list in ["attendees", "publishers"] {
+            for one in data[list].as_array().into_iter().flatten() {
+                self.meet(one, &mut changes);
+                if list == "publishers" {
+                    self.publishes(one, &mut changes);
+                }
+            }
+        }
+        self.meet(&data["joining"], &mut changes);
+        if let Some(id) = participant_id(&data["unpublished"]) {
+            self.unpublishes(&id, &mut changes);
+        }
+        for word in ["leaving", "kicked"] {
+            if let Some(id) = participant_id(&data[word]) {
+                self.leaves(&id, &mut changes);
+            }
+        }
+        match data["videoroom"].as_str() {
+            Some("destroyed") => {
+                changes.push(SfuEvent::Lost("the room was destroyed".to_owned()));
+            }
+            Some(word @ ("talking" | "stopped-talking")) => {
+                if let (Some(id), Some(mid)) = (participant_id(&data["id"]), data["mid"].as_str())
+                    && self.others.contains_key(&id)
+                {
+                    changes.push(SfuEvent::Talking {
+                        track: track_id(&id, mid),
+                        talking: word == "talking",
+                    });
+                }
+            }
+            // What the one who leaves is told.
+            _ if data["leaving"] == "ok" => {
+                let reason = data["reason"].as_str().unwrap_or("no reason given");
+                changes.push(SfuEvent::Lost(format!("we were made to leave: {reason}")));
+            }
+            _ => {}
+        }
+        changes
+    }
+
+    fn meet(&mut self, one: &Value, changes: &mut Vec<SfuEvent>) {
+        let Some(id) = participant_id(&one["id"]) else {
+            return;
+        };
+        if self.others.contains_key(&id) {
+            return;
+        }
+        let attributes = one["metadata"].as_object().into_iter().flatten();
+        changes.push(SfuEvent::ParticipantJoined(Participant {
+            id: id.0.clone(),
+            name: one["display"].as_str().unwrap_or_default().to_owned(),
+            attributes: attributes
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect(),
+        }));
+        self.others.insert(id, Vec::new());
+    }
+
+    fn publishes(&mut self, one: &Value, changes: &mut Vec<SfuEvent>) {
+        let Some(id) = participant_id(&one["id"]) else {
+            return;
+        };
+        let streams = one["streams"].as_array().into_iter().flatten();
+        let now: Vec<Track> = streams.filter_map(|stream| track(&id, stream)).collect();
+        let before = self.others.insert(id, now.clone()).unwrap_or_default();
+        let gone = before.iter().filter(|t| !now.contains(t));
+        changes.extend(gone.map(|t| SfuEvent::TrackRemoved(t.id.clone())));
+        let new = now.into_iter().filter(|t| !before.contains(t));
+        changes.extend(new.map(SfuEvent::TrackAdded));
+    }
+
+    fn unpublishes(&mut self, id: &ParticipantId, changes: &mut Vec<SfuEvent>) {
+        let tracks = self.others.get_mut(id).into_iter().flat_map(std::mem::take);
+        changes.extend(tracks.map(|track| SfuEvent::TrackRemoved(track.id)));
+    }
+
+    fn leaves(&mut self, id: &ParticipantId, changes: &mut Vec<SfuEvent>) {
+        self.unpublishes(id, changes);
+        if self.others.remove(id).is_some() {
+            changes.push(SfuEvent::ParticipantLeft(id.clone()));
+        }
+    }
+}
+
+/// Janus numbers its participants or names them; "ok" is neither, but its word for ourselves.
+pub(super) fn participant_id(value: &Value) -> Option<ParticipantId> {
+    match value {
+        Value::Number(number) => Some(ParticipantId(number.to_string())),
+        Value::String(name) if name != "ok" => Some(ParticipantId(name.clone())),
+        _ => None,
+    }
+}
+
+fn track(participant: &ParticipantId, stream: &Value) -> Option<Track> {
+    if stream["disabled"] == true {
+        return None;
+    }
+    let kind = match stream["type"].as_str()? {
+        "audio" => MediaKind::Audio,
+        "video" => MediaKind::Video,
+        "data" => MediaKind::Data,
+        _ => return None,
+    };
+    Some(Track {
+        id: track_id(participant, stream["mid"].as_str()?),
+        participant: participant.clone(),
+        kind,
+    })
+}
+
+fn track_id(participant: &ParticipantId, mid: &str) -> TrackId {
+    TrackId(format!("{participant}/{mid}"))
+}
+
+/// The publisher and mid that a track was made from.
+pub(super) fn feed_and_mid(track: &TrackId) -> Option<(&str, &str)> {
+    track.0.rsplit_once('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn told(changes: &[SfuEvent]) -> Vec<String> {
+        changes
+            .iter()
+            .map(|change| match change {
+                SfuEvent::ParticipantJoined(who) => format!("{} is {}", who.id, who.name),
+                SfuEvent::ParticipantLeft(id) => format!("{id} left"),
+                SfuEvent::TrackAdded(track) => format!("+{}", track.id),
+                SfuEvent::TrackRemoved(id) => format!("-{id}"),
+                SfuEvent::Talking { track, talking } => format!("{track} talks {talking}"),
+                SfuEvent::Lost(reason) => format!("lost: {reason}"),
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_room_as_it_comes_and_goes() {
+        let mut roster = Roster::default();
+        let joined = json!({"videoroom": "joined", "id": "me",
+            "attendees": [{"id": "q", "display": "Quiet"}],
+            "publishers": [{"id": 5, "display": "Ann", "metadata": {"sip.callID": "x", "n": 1},
+                "streams": [{"type": "audio", "mid": "0"}, {"type": "video", "mid": "1", "disabled": true}]}]});
+        assert_eq!(
+            told(&roster.apply(&joined)),
+            ["q is Quiet", "5 is Ann", "+5/0"]
+        );
+        let publishes = json!({"videoroom": "event", "publishers": [{"id": "q", "display": "Quiet",
+            "streams": [{"type": "audio", "mid": "a"}]}]});
+        assert_eq!(told(&roster.apply(&publishes)), ["+q/a"]);
+        assert_eq!(
+            told(&roster.apply(&publishes)),
+            [""; 0],
+            "said twice is heard once"
+        );
+        let talks = json!({"videoroom": "talking", "id": "q", "mid": "a"});
+        assert_eq!(told(&roster.apply(&talks)), ["q/a talks true"]);
+        let unpublished = json!({"videoroom": "event", "unpublished": 5});
+        assert_eq!(told(&roster.apply(&unpublished)), ["-5/0"]);
+        let leaving = json!({"videoroom": "event", "leaving": "q"});
+        assert_eq!(told(&roster.apply(&leaving)), ["-q/a", "q left"]);
+        let destroyed = json!({"videoroom": "destroyed"});
+        assert_eq!(
+            told(&roster.apply(&destroyed)),
+            ["lost: the room was destroyed"]
+        );
+    }
+
+    #[test]
+    fn being_thrown_out_ends_the_stay() {
+        let mut roster = Roster::default();
+        let kicked = json!({"videoroom": "event", "leaving": "ok", "reason": "kicked"});
+        assert_eq!(
+            told(&roster.apply(&kicked)),
+            ["lost: we were made to leave: kicked"]
+        );
+    }
+
+    #[test]
+    fn attributes_are_read_where_janus_has_them() {
+        let mut roster = Roster::default();
+        let changes =
+            roster.apply(&json!({"joining": {"id": 1, "metadata": {"sip.callID": "x", "n": 1}}}));
+        let [SfuEvent::ParticipantJoined(who)] = &changes[..] else {
+            panic!()
+        };
+        assert_eq!(
+            who.attributes.get("sip.callID").map(String::as_str),
+            Some("x")
+        );
+        assert_eq!(who.attributes.len(), 1);
+    }
+
+    #[test]
+    fn nonsense_changes_nothing() {
+        let mut roster = Roster::default();
+        for data in [
+            json!(null),
+            json!(7),
+            json!({"publishers": 7, "joining": [], "leaving": {}}),
+            json!({"publishers": [{"id": null}, {"streams": 3}, 9]}),
+        ] {
+            assert_eq!(told(&roster.apply(&data)), [""; 0]);
+        }
+    }
+}
