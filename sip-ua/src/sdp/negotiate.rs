@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The two halves of RFC 3264: answering an offer (section 6), taking an answer (section 7).
+
+use super::SdpError;
+use super::media::{Codec, LocalMedia, Negotiated, OpusFmtp};
+use super::read::{Description, Format, FormatKind, MediaLine};
+use super::write::{OurFormat, audio, declined, write};
+
+/// Answers an offer: the bytes to send, and what they agree on.
+///
+/// Every media line is answered in its place; the first usable audio line is taken and all others
+/// are declined with port 0. Codecs are listed, and the one to send chosen, in the order of the
+/// offer (RFC 3264 section 6.1), out of those in `local.codecs`.
+pub fn answer(local: &LocalMedia, offer: &[u8]) -> Result<(Vec<u8>, Negotiated), SdpError> {
+    let offer = Description::parse(offer)?;
+    let mut refused = None;
+    for index in usable_audio(&offer)? {
+        let Some(line) = offer.line(index) else {
+            continue;
+        };
+        match answer_line(local, &line) {
+            Ok((formats, negotiated)) => {
+                let body = write_answer(local, &offer, index, &formats, &negotiated);
+                return Ok((body, negotiated));
+            }
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    Err(refused.unwrap_or(SdpError::NoMedia))
+}
+
+fn answer_line(
+    local: &LocalMedia,
+    line: &MediaLine<'_>,
+) -> Result<(Vec<OurFormat>, Negotiated), SdpError> {
+    let mut formats = Vec::new();
+    for format in line.formats() {
+        match format.kind {
+            FormatKind::Audio(codec) if local.codecs.contains(&codec) => {
+                formats.push(OurFormat::Audio(format.pt, codec));
+            }
+            FormatKind::TelephoneEvent(rate) if local.telephone_event => {
+                formats.push(OurFormat::TelephoneEvent(format.pt, rate));
+            }
+            _ => {}
+        }
+    }
+    let direction = local.direction.intersect(line.direction().reversed());
+    // The far end sends with the numbers it offered: what it may send is what it may get.
+    let negotiated = agreed(local, line, direction, &formats, &formats)?;
+    formats.retain(|format| match format {
+        OurFormat::Audio(..) => true,
+        OurFormat::TelephoneEvent(pt, rate) => {
+            negotiated.telephone_event_receive.contains(&(*pt, *rate))
+        }
+    });
+    Ok((formats, negotiated))
+}
+
+fn write_answer(
+    local: &LocalMedia,
+    offer: &Description,
+    taken: usize,
+    formats: &[OurFormat],
+    negotiated: &Negotiated,
+) -> Vec<u8> {
+    let medias = offer
+        .media()
+        .enumerate()
+        .map(|(index, offered)| {
+            if index == taken {
+                audio(local, &offered.media.proto, negotiated.direction, formats)
+            } else {
+                declined(offered.media)
+            }
+        })
+        .collect();
+    write(local, medias)
+}
+
+/// Takes the answer to an offer of ours.
+///
+/// What comes in is read by the numbers of our offer, what goes out is sent with those of the
+/// answer: the two may differ (RFC 3264 section 6.1).
+pub fn accept_answer(
+    local: &LocalMedia,
+    offer_sent: &[u8],
+    answer: &[u8],
+) -> Result<Negotiated, SdpError> {
+    let sent = Description::parse(offer_sent)?;
+    let answer = Description::parse(answer)?;
+    let (index, ours) = sent
+        .media()
+        .enumerate()
+        .find(|(_, line)| line.is_audio() && line.media.port != 0)
+        .ok_or_else(|| SdpError::AnswerMismatch("we offered no audio".to_owned()))?;
+
+    if answer.media().len() == 0 {
+        return Err(SdpError::NoMedia);
+    }
+    let line = answer
+        .line(index)
+        .filter(MediaLine::is_audio)
+        .ok_or_else(|| {
+            SdpError::AnswerMismatch(format!("its m= line {} is not our audio", index + 1))
+        })?;
+    if line.media.port == 0 {
+        return Err(SdpError::AudioDisabled);
+    }
+    if !line.is_plain_rtp() {
+        return Err(SdpError::Profile(line.media.proto.clone()));
+    }
+
+    let offered = ours.formats();
+    let receive: Vec<OurFormat> = offered.iter().filter_map(known).collect();
+    // An answerer that leaves out the rtpmap of a dynamic number means ours.
+    let send: Vec<OurFormat> = line
+        .formats()
+        .iter()
+        .filter_map(|format| match format.kind {
+            FormatKind::Unmapped => known(offered.iter().find(|ours| ours.pt == format.pt)?),
+            _ => known(format),
+        })
+        .filter(|format| match format {
+            OurFormat::Audio(_, codec) => local.codecs.contains(codec),
+            OurFormat::TelephoneEvent(..) => local.telephone_event,
+        })
+        .collect();
+    let direction = ours.direction().intersect(line.direction().reversed());
+    agreed(local, &line, direction, &send, &receive)
+}
+
+fn known(format: &Format) -> Option<OurFormat> {
+    match format.kind {
+        FormatKind::Audio(codec) => Some(OurFormat::Audio(format.pt, codec)),
+        FormatKind::TelephoneEvent(rate) => Some(OurFormat::TelephoneEvent(format.pt, rate)),
+        FormatKind::Unmapped | FormatKind::Unknown => None,
+    }
+}
+
+/// The audio lines that could carry the call, or why none can.
+fn usable_audio(offer: &Description) -> Result<Vec<usize>, SdpError> {
+    if offer.media().len() == 0 {
+        return Err(SdpError::NoMedia);
+    }
+    if !offer.media().any(|line| line.is_audio()) {
+        let kinds: Vec<String> = offer.media().map(|line| line.media.media.clone()).collect();
+        return Err(SdpError::NoAudio(kinds.join(", ")));
+    }
+    let mut usable = Vec::new();
+    let mut profiles: Vec<String> = Vec::new();
+    for (index, line) in offer.media().enumerate() {
+        if !line.is_audio() || line.media.port == 0 {
+            continue;
+        }
+        if line.is_plain_rtp() {
+            usable.push(index);
+        } else if !profiles.contains(&line.media.proto) {
+            profiles.push(line.media.proto.clone());
+        }
+    }
+    match (usable.is_empty(), profiles.is_empty()) {
+        (false, _) => Ok(usable),
+        (true, false) => Err(SdpError::Profile(profiles.join(" and "))),
+        (true, true) => Err(SdpError::AudioDisabled),
+    }
+}
+
+/// What follows from the far end's line, given what may be sent to it and what may come from it.
+fn agreed(
+    local: &LocalMedia,
+    line: &MediaLine<'_>,
+    direction: super::Direction,
+    send: &[OurFormat],
+    receive: &[OurFormat],
+) -> Result<Negotiated, SdpError> {
+    let (send_pt, codec) = audio_of(send)
+        .next()
+        .ok_or_else(|| SdpError::NoCommonCodec {
+            offered: line
+                .formats()
+                .into_iter()
+                .map(|format| format.name)
+                .collect(),
+            ours: local.codecs.clone(),
+        })?;
+    let remote_rtp = line.rtp()?;
+    let remote = remote_rtp.ip();
+    if !remote.is_unspecified() && remote.is_ipv4() != local.address.is_ipv4() {
+        return Err(SdpError::AddressFamily {
+            remote,
+            local: local.address,
+        });
+    }
+
+    let mut receive_audio: Vec<(u8, Codec)> = audio_of(receive).collect();
+    // Stable: what we send is what we most likely get.
+    receive_audio.sort_by_key(|(_, known)| *known != codec);
+    Ok(Negotiated {
+        remote_rtp,
+        remote_rtcp: line.rtcp(remote_rtp),
+        direction,
+        codec,
+        send_pt,
+        telephone_event_send: events_for(&[(send_pt, codec)], send).first().copied(),
+        telephone_event_receive: events_for(&receive_audio, receive),
+        receive: receive_audio,
+        ptime_ms: ptime_ms(codec, line.ptime_ms(), line.max_ptime_ms()),
+        opus_fmtp: match codec {
+            Codec::Opus => line.opus_fmtp(send_pt),
+            Codec::Pcmu | Codec::Pcma => OpusFmtp::default(),
+        },
+    })
+}
+
+fn audio_of(formats: &[OurFormat]) -> impl Iterator<Item = (u8, Codec)> + '_ {
+    formats.iter().filter_map(|format| match format {
+        OurFormat::Audio(pt, codec) => Some((*pt, *codec)),
+        OurFormat::TelephoneEvent(..) => None,
+    })
+}
+
+/// The events that go with these codecs: RFC 4733 section 2.1 wants the audio's clock rate.
+///
+/// Some stacks (baresip) offer 8000 Hz alone beside Opus and mean it. Digits at the wrong rate beat
+/// no digits, so where no rate fits, what there is is taken.
+fn events_for(codecs: &[(u8, Codec)], formats: &[OurFormat]) -> Vec<(u8, u32)> {
+    let all: Vec<(u8, u32)> = formats
+        .iter()
+        .filter_map(|format| match format {
+            OurFormat::TelephoneEvent(pt, rate) => Some((*pt, *rate)),
+            OurFormat::Audio(..) => None,
+        })
+        .collect();
+    let fits = |(_, rate): &(u8, u32)| codecs.iter().any(|(_, codec)| codec.clock_rate() == *rate);
+    let fitting: Vec<(u8, u32)> = all.iter().copied().filter(fits).collect();
+    if fitting.is_empty() { all } else { fitting }
+}
+
+/// The packet time to send with: what the far end asks for, within its limit, in a length the codec
+/// has frames for. 20 ms where it asks for nothing (RFC 3551 section 4.2).
+fn ptime_ms(codec: Codec, wanted: Option<u32>, limit: Option<u32>) -> u8 {
+    let lengths: &[u8] = match codec {
+        Codec::Pcmu | Codec::Pcma => &[60, 50, 40, 30, 20, 10],
+        Codec::Opus => &[60, 40, 20, 10],
+    };
+    let wanted = wanted.filter(|ms| *ms > 0).unwrap_or(20);
+    let most = limit
+        .filter(|ms| *ms > 0)
+        .map_or(wanted, |limit| limit.min(wanted));
+    lengths
+        .iter()
+        .copied()
+        .find(|length| u32::from(*length) <= most)
+        .unwrap_or(10)
+}

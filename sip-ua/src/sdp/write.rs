@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Writing our offers, and the parts answers are made of.
+
+use std::net::IpAddr;
+
+use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
+
+use super::read::{Description, FormatKind};
+use super::{Codec, Direction, LocalMedia};
+
+/// The payload types of a fresh offer. Opus as browsers number it; 101 is what nearly every
+/// telephone uses for digits.
+const OPUS_PT: u8 = 111;
+const TELEPHONE_EVENT_PTS: [(u32, u8); 2] = [(8_000, 101), (48_000, 110)];
+
+/// A payload type with its meaning, as it stands in a description of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OurFormat {
+    Audio(u8, Codec),
+    TelephoneEvent(u8, u32),
+}
+
+impl OurFormat {
+    fn pt(self) -> u8 {
+        match self {
+            OurFormat::Audio(pt, _) | OurFormat::TelephoneEvent(pt, _) => pt,
+        }
+    }
+}
+
+/// The first offer of a dialog.
+pub fn offer(local: &LocalMedia) -> Vec<u8> {
+    let formats = formats(local, &[]);
+    let media = audio(local, "RTP/AVP", local.direction, &formats);
+    write(local, vec![media])
+}
+
+/// A later offer in the same dialog: hold, resume, a moved address, other codecs.
+///
+/// `previous` is the description we sent last, offer or answer. RFC 3264 section 8 asks that its
+/// media lines stay where they are (declined ones with port 0) and that a payload type never
+/// changes its meaning; both are taken from there.
+pub fn reoffer(local: &LocalMedia, previous: &[u8]) -> Vec<u8> {
+    let Ok(previous) = Description::parse(previous) else {
+        return offer(local);
+    };
+    let mut medias = Vec::new();
+    let mut placed = false;
+    for line in previous.media() {
+        if placed || !line.is_audio() || line.media.port == 0 {
+            medias.push(declined(line.media));
+            continue;
+        }
+        placed = true;
+        let mapped: Vec<OurFormat> = line
+            .formats()
+            .into_iter()
+            .filter_map(|format| match format.kind {
+                FormatKind::Audio(codec) => Some(OurFormat::Audio(format.pt, codec)),
+                FormatKind::TelephoneEvent(rate) => {
+                    Some(OurFormat::TelephoneEvent(format.pt, rate))
+                }
+                FormatKind::Unmapped | FormatKind::Unknown => None,
+            })
+            .collect();
+        let formats = formats(local, &mapped);
+        medias.push(audio(local, &line.media.proto, local.direction, &formats));
+    }
+    if !placed {
+        let formats = formats(local, &[]);
+        medias.push(audio(local, "RTP/AVP", local.direction, &formats));
+    }
+    write(local, medias)
+}
+
+/// Numbers for all we can speak, keeping those in use.
+fn formats(local: &LocalMedia, mapped: &[OurFormat]) -> Vec<OurFormat> {
+    let mut formats: Vec<OurFormat> = Vec::new();
+    let free = |formats: &[OurFormat], wanted: u8| {
+        let taken = |pt: u8| mapped.iter().chain(formats).any(|format| format.pt() == pt);
+        std::iter::once(wanted)
+            .chain(96..=127)
+            .find(|pt| !taken(*pt))
+    };
+    for codec in &local.codecs {
+        let kept = mapped
+            .iter()
+            .find(|format| matches!(format, OurFormat::Audio(_, known) if known == codec));
+        let wanted = codec.static_pt().unwrap_or(OPUS_PT);
+        let fresh = || Some(OurFormat::Audio(free(&formats, wanted)?, *codec));
+        if let Some(format) = kept.copied().or_else(fresh)
+            && !formats.contains(&format)
+        {
+            formats.push(format);
+        }
+    }
+    if local.telephone_event {
+        for (rate, wanted) in TELEPHONE_EVENT_PTS {
+            if !local.codecs.iter().any(|codec| codec.clock_rate() == rate) {
+                continue;
+            }
+            let kept = mapped.iter().find(
+                |format| matches!(format, OurFormat::TelephoneEvent(_, known) if *known == rate),
+            );
+            let fresh = || Some(OurFormat::TelephoneEvent(free(&formats, wanted)?, rate));
+            if let Some(format) = kept.copied().or_else(fresh) {
+                formats.push(format);
+            }
+        }
+    }
+    formats
+}
+
+/// Our audio line.
+pub(super) fn audio(
+    local: &LocalMedia,
+    proto: &str,
+    direction: Direction,
+    formats: &[OurFormat],
+) -> Media {
+    let numbers: Vec<String> = formats
+        .iter()
+        .map(|format| format.pt().to_string())
+        .collect();
+    let mut media = empty_media("audio", proto, numbers.join(" "));
+    media.port = local.rtp_port;
+    for format in formats {
+        match format {
+            OurFormat::Audio(pt, Codec::Opus) => {
+                media.add_attribute_with_value("rtpmap", format!("{pt} opus/48000/2"));
+                media.add_attribute_with_value("fmtp", format!("{pt} useinbandfec=1"));
+            }
+            OurFormat::Audio(pt, codec) => {
+                let map = format!("{pt} {}/{}", codec.name(), codec.clock_rate());
+                media.add_attribute_with_value("rtpmap", map);
+            }
+            OurFormat::TelephoneEvent(pt, rate) => {
+                media.add_attribute_with_value("rtpmap", format!("{pt} telephone-event/{rate}"));
+                media.add_attribute_with_value("fmtp", format!("{pt} 0-15"));
+            }
+        }
+    }
+    media.add_attribute_with_value("ptime", local.ptime_ms);
+    media.attributes.push(Attribute::new(direction));
+    media
+}
+
+/// A media line refused: port 0, the rest as offered (RFC 3264 section 6).
+pub(super) fn declined(offered: &Media) -> Media {
+    empty_media(&offered.media, &offered.proto, offered.fmt.clone())
+}
+
+fn empty_media(media: &str, proto: &str, fmt: String) -> Media {
+    Media {
+        media: media.to_owned(),
+        port: 0,
+        num_ports: None,
+        proto: proto.to_owned(),
+        fmt,
+        media_title: None,
+        connections: Vec::new(),
+        bandwidths: Vec::new(),
+        key: None,
+        attributes: Vec::new(),
+    }
+}
+
+/// The whole description around these media lines.
+pub(super) fn write(local: &LocalMedia, medias: Vec<Media>) -> Vec<u8> {
+    let address: IpAddr = local.address;
+    let origin = Origin::with_ip_addr(local.session.id, local.session.version, address);
+    // RFC 3264 section 5: s= is a dash where there is nothing to say.
+    let mut session = Session::new(origin, "-");
+    session.connection = Some(Connection::from_ip_addr(address));
+    session.times = vec![Time::new(0, 0)];
+    session.medias = medias;
+    let mut bytes = Vec::with_capacity(512);
+    // Writing to memory has no way to fail.
+    let _ = session.write(&mut bytes);
+    bytes
+}
