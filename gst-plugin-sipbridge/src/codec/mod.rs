@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Between samples and payloads.
+//! Between samples and payloads: signed 16-bit mono on one side, the bytes of a packet on the other.
+//!
+//! G.711, its concealment and resampling are GStreamer's stock elements, pushed by whoever asks
+//! ([`chain`]); Opus is libopus's single-stream API ([`opus`]).
+
+pub mod chain;
+pub mod g711;
+pub mod opus;
+
+pub use opus::{OpusDecoder, OpusEncoder, packet_samples as opus_packet_samples};
+
+use sip_ua::sdp::Codec;
 
 /// How Opus is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,4 +54,98 @@ pub enum CodecError {
     /// No codec runs at this rate.
     #[error("no codec runs at {0} Hz: 8000, 16000 or 48000 will do")]
     Rate(u32),
+}
+
+/// From packets to samples.
+pub enum Decoder {
+    /// G.711, at 8000 Hz.
+    G711(g711::G711Decoder),
+    /// Opus, at the rate asked for.
+    Opus(Box<OpusDecoder>),
+}
+
+impl Decoder {
+    /// A decoder that gives samples as near to `rate_hz` as the codec can: Opus exactly, G.711
+    /// at 8000 Hz.
+    pub fn new(codec: Codec, rate_hz: u32) -> Result<Decoder, CodecError> {
+        Ok(match codec {
+            Codec::Pcmu | Codec::Pcma => Decoder::G711(g711::G711Decoder::new(codec)?),
+            Codec::Opus => Decoder::Opus(Box::new(OpusDecoder::new(rate_hz)?)),
+        })
+    }
+
+    /// The rate of the samples it gives.
+    pub fn rate_hz(&self) -> u32 {
+        match self {
+            Decoder::G711(_) => 8_000,
+            Decoder::Opus(opus) => opus.rate_hz(),
+        }
+    }
+
+    /// Appends the samples of one packet to `pcm`. What cannot be decoded is concealed.
+    pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) {
+        match self {
+            Decoder::G711(g711) => g711.decode(payload, pcm),
+            Decoder::Opus(opus) => opus.decode(payload, pcm),
+        }
+    }
+
+    /// Appends what stands in for `samples` RTP clock units that were lost. `next`: the packet
+    /// after them.
+    pub fn conceal(&mut self, samples: u32, next: Option<&[u8]>, pcm: &mut Vec<i16>) {
+        match self {
+            Decoder::G711(g711) => g711.conceal(samples, pcm),
+            Decoder::Opus(opus) => opus.conceal(samples, next, pcm),
+        }
+    }
+}
+
+/// From samples to packets.
+pub enum Encoder {
+    /// G.711, from 8000 Hz.
+    G711(g711::G711Encoder),
+    /// Opus, from 8000, 16000 or 48000 Hz.
+    Opus(Box<OpusEncoder>),
+}
+
+impl Encoder {
+    /// An encoder for samples at a rate as near to `rate_hz` as the codec can take.
+    pub fn new(codec: Codec, rate_hz: u32, opus: OpusSettings) -> Result<Encoder, CodecError> {
+        Ok(match codec {
+            Codec::Pcmu | Codec::Pcma => Encoder::G711(g711::G711Encoder::new(codec)?),
+            Codec::Opus => Encoder::Opus(Box::new(OpusEncoder::new(rate_hz, opus)?)),
+        })
+    }
+
+    /// The rate of the samples it takes.
+    pub fn rate_hz(&self) -> u32 {
+        match self {
+            Encoder::G711(_) => 8_000,
+            Encoder::Opus(opus) => opus.rate_hz(),
+        }
+    }
+
+    /// Encodes one packet's samples; empty: nothing is to be sent (DTX).
+    pub fn encode(&mut self, pcm: &[i16], payload: &mut Vec<u8>) {
+        payload.clear();
+        match self {
+            Encoder::G711(g711) => g711.encode(pcm, payload),
+            Encoder::Opus(opus) => opus.encode(pcm, payload),
+        }
+    }
+}
+
+/// A packet of silence, `samples` RTP clock units long where the codec lets one choose, and how
+/// long it is. It costs no encoder.
+pub fn silence(codec: Codec, samples: u32, payload: &mut Vec<u8>) -> u32 {
+    payload.clear();
+    match codec {
+        Codec::Pcmu => payload.resize(samples as usize, 0xff),
+        Codec::Pcma => payload.resize(samples as usize, 0xd5),
+        Codec::Opus => {
+            let frames = opus::silence(samples, payload);
+            return frames;
+        }
+    }
+    samples
 }

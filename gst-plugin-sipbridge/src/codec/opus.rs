@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Opus on libopus's single-stream API: GStreamer's own elements go through the multistream one,
+//! which executes a trapping instruction at every frame on a virtual machine.
+
+use opusic_c::{Application, Bitrate, Channels, ErrorCode, InbandFec, SampleRate};
+
+use super::{CodecError, OpusSettings};
+
+/// RTP clock units in 2.5 ms, the grain of Opus.
+const GRAIN: u32 = 120;
+
+/// The longest packet (RFC 6716 section 3.2.5): 120 ms at 48 kHz.
+const PACKET_MAX: u32 = 5_760;
+
+/// The largest packet we write. RFC 6716 allows 1275 bytes a frame; speech needs a tenth.
+const BYTES_MAX: usize = 1_275;
+
+/// A packet this small carries no speech: the encoder is in DTX.
+const DTX_BYTES: usize = 2;
+
+fn rate(rate_hz: u32) -> Result<SampleRate, CodecError> {
+    match rate_hz {
+        8_000 => Ok(SampleRate::Hz8000),
+        16_000 => Ok(SampleRate::Hz16000),
+        48_000 => Ok(SampleRate::Hz48000),
+        other => Err(CodecError::Rate(other)),
+    }
+}
+
+fn refused(what: &'static str) -> impl Fn(ErrorCode) -> CodecError {
+    move |error| CodecError::Opus(what, error.message())
+}
+
+/// How much audio an Opus packet holds, in samples at 48 kHz (RFC 6716 section 3); `None`: it is
+/// no Opus packet.
+pub fn packet_samples(packet: &[u8]) -> Option<u32> {
+    if packet.is_empty() {
+        return None;
+    }
+    opusic_c::utils::get_nb_samples(packet, SampleRate::Hz48000)
+        .ok()
+        .map(|samples| samples as u32)
+}
+
+/// One to three frames of silence at 20 ms each: full-band CELT, mono, coded as silent. Returns
+/// their length in RTP clock units.
+pub(super) fn silence(samples: u32, payload: &mut Vec<u8>) -> u32 {
+    match samples / 960 {
+        2 => {
+            payload.extend_from_slice(&[0xf9, 0xff, 0xfe, 0xff, 0xfe]);
+            1_920
+        }
+        3 => {
+            payload.extend_from_slice(&[0xfb, 0x03, 0xff, 0xfe, 0xff, 0xfe, 0xff, 0xfe]);
+            2_880
+        }
+        0 => {
+            payload.extend_from_slice(&[0xf0, 0xff, 0xfe]);
+            480
+        }
+        _ => {
+            payload.extend_from_slice(&[0xf8, 0xff, 0xfe]);
+            960
+        }
+    }
+}
+
+/// Decodes mono, at 8000, 16000 or 48000 Hz.
+pub struct OpusDecoder {
+    decoder: opusic_c::Decoder,
+    rate_hz: u32,
+    scratch: Vec<u16>,
+}
+
+impl OpusDecoder {
+    /// A decoder that gives samples at this rate.
+    pub fn new(rate_hz: u32) -> Result<OpusDecoder, CodecError> {
+        Ok(OpusDecoder {
+            decoder: opusic_c::Decoder::new(Channels::Mono, rate(rate_hz)?)
+                .map_err(refused("make a decoder"))?,
+            rate_hz,
+            scratch: vec![0; (PACKET_MAX / (48_000 / rate_hz)) as usize],
+        })
+    }
+
+    /// The rate of the samples it gives.
+    pub fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+
+    /// Appends the samples of one packet to `pcm`. What cannot be decoded is concealed.
+    pub fn decode(&mut self, packet: &[u8], pcm: &mut Vec<i16>) {
+        let length = packet_samples(packet).unwrap_or(960);
+        match self
+            .decoder
+            .decode_to_slice(packet, &mut self.scratch, false)
+        {
+            Ok(samples) => self.give(samples, pcm),
+            Err(_) => self.conceal(length, None, pcm),
+        }
+    }
+
+    /// Appends what stands in for `samples` 48 kHz samples that were lost: from the copy in `next`
+    /// where that carries one (forward error correction), else by concealment.
+    pub fn conceal(&mut self, samples: u32, next: Option<&[u8]>, pcm: &mut Vec<i16>) {
+        let samples = (samples.div_ceil(GRAIN) * GRAIN).clamp(GRAIN, PACKET_MAX);
+        let wanted = (samples / (48_000 / self.rate_hz)) as usize;
+        let fec = next.is_some();
+        let Some(scratch) = self.scratch.get_mut(..wanted) else {
+            return;
+        };
+        let decoded = self
+            .decoder
+            .decode_to_slice(next.unwrap_or_default(), scratch, fec);
+        match decoded {
+            Ok(samples) => self.give(samples, pcm),
+            Err(_) => pcm.resize(pcm.len() + wanted, 0),
+        }
+    }
+
+    fn give(&self, samples: usize, pcm: &mut Vec<i16>) {
+        pcm.extend(self.scratch.iter().take(samples).map(|s| *s as i16));
+    }
+
+    /// Forgets the past.
+    pub fn reset(&mut self) {
+        // libopus documents no way for this to fail.
+        let _ = self.decoder.reset();
+    }
+}
+
+/// Encodes mono, from 8000, 16000 or 48000 Hz.
+pub struct OpusEncoder {
+    encoder: opusic_c::Encoder,
+    rate_hz: u32,
+    scratch: Vec<u16>,
+    dtx: bool,
+}
+
+impl OpusEncoder {
+    /// An encoder for samples at this rate.
+    pub fn new(rate_hz: u32, settings: OpusSettings) -> Result<OpusEncoder, CodecError> {
+        let encoder = opusic_c::Encoder::new(Channels::Mono, rate(rate_hz)?, Application::Voip)
+            .map_err(refused("make an encoder"))?;
+        let mut encoder = OpusEncoder {
+            encoder,
+            rate_hz,
+            scratch: Vec::with_capacity(960),
+            dtx: settings.dtx,
+        };
+        encoder.set(settings)?;
+        Ok(encoder)
+    }
+
+    /// The rate of the samples it takes.
+    pub fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+
+    /// Changes its settings; what was encoded before is not affected.
+    pub fn set(&mut self, settings: OpusSettings) -> Result<(), CodecError> {
+        let OpusSettings {
+            complexity,
+            bitrate_bps,
+            inband_fec,
+            packet_loss_percent,
+            dtx,
+        } = settings;
+        self.dtx = dtx;
+        let encoder = &mut self.encoder;
+        encoder
+            .set_complexity(complexity.min(10))
+            .map_err(refused("set the complexity"))?;
+        encoder
+            .set_bitrate(match bitrate_bps {
+                0 => Bitrate::Auto,
+                bps => Bitrate::Value(bps),
+            })
+            .map_err(refused("set the bit rate"))?;
+        encoder
+            .set_inband_fec(if inband_fec {
+                InbandFec::Mode1
+            } else {
+                InbandFec::Off
+            })
+            .map_err(refused("set forward error correction"))?;
+        encoder
+            .set_packet_loss(packet_loss_percent.min(100))
+            .map_err(refused("set the expected loss"))?;
+        encoder
+            .set_dtx(dtx)
+            .map_err(refused("set discontinuous transmission"))
+    }
+
+    /// Appends one packet. `pcm` must be 2.5, 5, 10, 20, 40 or 60 ms long. Nothing is appended for
+    /// audio that DTX leaves out.
+    pub fn encode(&mut self, pcm: &[i16], packet: &mut Vec<u8>) {
+        self.scratch.clear();
+        self.scratch.extend(pcm.iter().map(|sample| *sample as u16));
+        let before = packet.len();
+        packet.resize(before + BYTES_MAX, 0);
+        let written = packet
+            .get_mut(before..)
+            .map(|room| self.encoder.encode_to_slice(&self.scratch, room));
+        let length = match written {
+            Some(Ok(length)) if !(self.dtx && length <= DTX_BYTES) => length,
+            _ => 0,
+        };
+        packet.truncate(before + length);
+    }
+
+    /// Samples at its rate by which its output lags.
+    pub fn look_ahead(&mut self) -> u32 {
+        self.encoder.get_look_ahead().unwrap_or(0)
+    }
+
+    /// Forgets the past.
+    pub fn reset(&mut self) {
+        // libopus documents no way for this to fail.
+        let _ = self.encoder.reset();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(rate_hz: u32, frame: u32) -> Vec<i16> {
+        let samples = rate_hz / 50;
+        (0..samples)
+            .map(|i| {
+                let t = f64::from(frame * samples + i) / f64::from(rate_hz);
+                (f64::sin(t * 440.0 * std::f64::consts::TAU) * 8_000.0) as i16
+            })
+            .collect()
+    }
+
+    fn energy(pcm: &[i16]) -> f64 {
+        let sum: f64 = pcm.iter().map(|s| f64::from(*s) * f64::from(*s)).sum();
+        (sum / pcm.len().max(1) as f64).sqrt()
+    }
+
+    #[test]
+    fn silence_of_every_packet_time_is_silent_and_as_long() {
+        for (samples, length) in [(480, 480), (960, 960), (1_920, 1_920), (2_880, 2_880)] {
+            let mut packet = Vec::new();
+            assert_eq!(silence(samples, &mut packet), length);
+            assert_eq!(packet_samples(&packet), Some(length));
+            let mut pcm = Vec::new();
+            OpusDecoder::new(48_000).unwrap().decode(&packet, &mut pcm);
+            assert_eq!(pcm.len(), length as usize);
+            assert!(pcm.iter().all(|sample| sample.abs() <= 1));
+        }
+    }
+
+    #[test]
+    fn a_tone_survives_at_every_rate() {
+        for rate_hz in [8_000, 16_000, 48_000] {
+            let mut encoder = OpusEncoder::new(rate_hz, OpusSettings::default()).unwrap();
+            let mut decoder = OpusDecoder::new(rate_hz).unwrap();
+            let mut pcm = Vec::new();
+            let mut packet = Vec::new();
+            for frame in 0..50 {
+                packet.clear();
+                encoder.encode(&tone(rate_hz, frame), &mut packet);
+                assert_eq!(packet_samples(&packet), Some(960));
+                decoder.decode(&packet, &mut pcm);
+            }
+            assert_eq!(pcm.len() as u32, rate_hz);
+            let level = energy(&pcm[pcm.len() / 2..]);
+            assert!((4_500.0..=6_500.0).contains(&level), "{rate_hz}: {level}");
+        }
+    }
+
+    #[test]
+    fn forward_error_correction_beats_concealment() {
+        let settings = OpusSettings {
+            packet_loss_percent: 20,
+            bitrate_bps: 32_000,
+            ..OpusSettings::default()
+        };
+        // A tone that comes up in the very packet that is lost: only its copy knows of it.
+        let mut encoder = OpusEncoder::new(16_000, settings).unwrap();
+        let packets: Vec<Vec<u8>> = (0..30)
+            .map(|frame| {
+                let mut packet = Vec::new();
+                let pcm = if frame < 20 {
+                    vec![0; 320]
+                } else {
+                    tone(16_000, frame)
+                };
+                encoder.encode(&pcm, &mut packet);
+                packet
+            })
+            .collect();
+        let lost = 21;
+        let heard = |fec: bool| {
+            let mut decoder = OpusDecoder::new(16_000).unwrap();
+            let mut pcm = Vec::new();
+            for packet in &packets[..lost - 1] {
+                decoder.decode(packet, &mut pcm);
+            }
+            pcm.clear();
+            let next = packets[lost].as_slice();
+            decoder.conceal(960, fec.then_some(next), &mut pcm);
+            assert_eq!(pcm.len(), 320);
+            energy(&pcm)
+        };
+        let (with, without) = (heard(true), heard(false));
+        assert!(with > 1_000.0, "{with}");
+        assert!(without < with / 4.0, "{without} {with}");
+    }
+
+    #[test]
+    fn garbage_is_concealed() {
+        let mut decoder = OpusDecoder::new(8_000).unwrap();
+        let mut pcm = Vec::new();
+        for byte in 0..=255u8 {
+            decoder.decode(&[byte, 1, 2, 3, byte], &mut pcm);
+        }
+        assert_eq!(packet_samples(&[]), None);
+        decoder.decode(&[], &mut pcm);
+    }
+
+    #[test]
+    fn dtx_sends_next_to_nothing_in_silence() {
+        let settings = OpusSettings {
+            dtx: true,
+            ..OpusSettings::default()
+        };
+        let mut encoder = OpusEncoder::new(8_000, settings).unwrap();
+        let sent = (0..100)
+            .filter(|_| {
+                let mut packet = Vec::new();
+                encoder.encode(&[0; 160], &mut packet);
+                !packet.is_empty()
+            })
+            .count();
+        assert!(sent < 40, "{sent} of 100 packets of silence were sent");
+    }
+}
