@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A SIP user agent, sans-IO.
+//!
+//! From the wire up: [`wire`] reads and writes messages, [`digest`] authenticates, [`transaction`]
+//! makes requests reliable, [`dialog`] remembers who talks to whom, [`endpoint`] puts calls together
+//! out of them without touching a socket or a clock, and [`agent`] runs an endpoint on tokio.
+//! [`sdp`] negotiates media and knows none of the others.
 
+pub mod agent;
+pub mod dialog;
 pub mod digest;
+pub mod endpoint;
 pub mod sdp;
+pub mod transaction;
 pub mod wire;

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MPL-2.0
+//! One call as its user sees it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use super::command::{Command, Commands};
+use crate::endpoint::{CallEvent, CallId, Reason};
+use crate::wire::Request;
+
+/// A call in or out: a handle to act on it, and what happens to it.
+#[derive(Debug)]
+pub struct Call {
+    /// Clone it freely.
+    pub handle: CallHandle,
+    /// Dropping this hangs up.
+    pub events: CallEvents,
+}
+
+/// An INVITE that passed the screen and waits for `ring`, `accept` or `reject`.
+#[derive(Debug)]
+pub struct IncomingCall {
+    pub request: Arc<Request>,
+    /// Where the INVITE came from.
+    pub source: SocketAddr,
+    /// The address of ours that the caller reached.
+    pub local: SocketAddr,
+    pub call: Call,
+}
+
+/// When the milestones of a call were passed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Instants {
+    /// The INVITE was sent, or received.
+    pub invite_at: Option<Instant>,
+    /// The first 101–199 was received, or sent.
+    pub ringing_at: Option<Instant>,
+    /// The 2xx was received, or sent.
+    pub answered_at: Option<Instant>,
+    /// The ACK was received, or sent.
+    pub confirmed_at: Option<Instant>,
+}
+
+pub(super) struct Shared {
+    pub(super) id: CallId,
+    pub(super) sip_call_id: String,
+    pub(super) instants: Mutex<Instants>,
+    pub(super) commands: Commands,
+}
+
+/// Acts on one call. Cheap to clone; nothing here waits, and nothing fails: what comes of it is told
+/// by the call's events. On a call that has ended every method does nothing.
+#[derive(Clone)]
+pub struct CallHandle {
+    shared: Arc<Shared>,
+}
+
+impl CallHandle {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        CallHandle { shared }
+    }
+
+    fn send(&self, command: Command) {
+        self.shared.commands.send(command);
+    }
+
+    /// 180, or 183 where there is a body (early media).
+    pub fn ring(&self, sdp: Option<Vec<u8>>) {
+        self.send(Command::Ring {
+            id: self.shared.id,
+            sdp,
+        });
+    }
+
+    /// 200 to an incoming call, with our answer (or our offer, where the INVITE had none). On an
+    /// outgoing call without an offer: the answer that goes into the ACK.
+    pub fn accept(&self, sdp: Vec<u8>) {
+        self.send(Command::Accept {
+            id: self.shared.id,
+            sdp,
+        });
+    }
+
+    /// Refuses an incoming call with a final status of 300–699; `reason` replaces the standard phrase.
+    pub fn reject(&self, status: u16, reason: Option<&str>) {
+        let reason = reason.map(str::to_owned);
+        self.send(Command::Reject {
+            id: self.shared.id,
+            status,
+            reason,
+        });
+    }
+
+    /// BYE, CANCEL or a rejection, whichever fits the state.
+    pub fn hangup(&self, reason: Option<Reason>) {
+        self.send(Command::Hangup {
+            id: self.shared.id,
+            reason,
+        });
+    }
+
+    /// A re-INVITE with this offer. Glare (491) is retried; the outcome is `ReofferAnswered` or
+    /// `ReofferRefused`.
+    pub fn reoffer(&self, sdp: Vec<u8>) {
+        self.send(Command::Reoffer {
+            id: self.shared.id,
+            sdp,
+        });
+    }
+
+    /// Answers a `Reoffer`: with SDP, or a final status that leaves the session as it was.
+    pub fn answer_reoffer(&self, answer: Result<Vec<u8>, u16>) {
+        self.send(Command::AnswerReoffer {
+            id: self.shared.id,
+            answer,
+        });
+    }
+
+    /// An INFO within the call.
+    pub fn info(&self, content_type: &str, body: Vec<u8>) {
+        let content_type = content_type.to_owned();
+        self.send(Command::Info {
+            id: self.shared.id,
+            content_type,
+            body,
+        });
+    }
+
+    /// The Call-ID, for people and logs.
+    pub fn sip_call_id(&self) -> String {
+        self.shared.sip_call_id.clone()
+    }
+
+    /// When the milestones were passed, so far.
+    pub fn instants(&self) -> Instants {
+        *self
+            .shared
+            .instants
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for CallHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallHandle")
+            .field("id", &self.shared.id)
+            .field("call_id", &self.shared.sip_call_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The events of one call, in order. Dropping it hangs up.
+pub struct CallEvents {
+    receiver: mpsc::Receiver<CallEvent>,
+    shared: Arc<Shared>,
+}
+
+impl CallEvents {
+    pub(super) fn new(receiver: mpsc::Receiver<CallEvent>, shared: Arc<Shared>) -> Self {
+        CallEvents { receiver, shared }
+    }
+
+    /// The next event; `None` after `Ended`.
+    pub async fn recv(&mut self) -> Option<CallEvent> {
+        self.receiver.recv().await
+    }
+
+    /// [`recv`](Self::recv) for a thread outside the runtime.
+    pub fn blocking_recv(&mut self) -> Option<CallEvent> {
+        self.receiver.blocking_recv()
+    }
+
+    /// [`recv`](Self::recv) without waiting.
+    pub fn try_recv(&mut self) -> Result<CallEvent, mpsc::error::TryRecvError> {
+        self.receiver.try_recv()
+    }
+
+    /// [`recv`](Self::recv) for hand-written futures.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<CallEvent>> {
+        self.receiver.poll_recv(cx)
+    }
+}
+
+impl Drop for CallEvents {
+    fn drop(&mut self) {
+        self.shared.commands.send(Command::Hangup {
+            id: self.shared.id,
+            reason: None,
+        });
+    }
+}
+
+impl fmt::Debug for CallEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallEvents")
+            .field("id", &self.shared.id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What handles ask of the agent's task.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::call::Shared;
+use crate::endpoint::{CallEvent, CallId, Outgoing, Reason};
+
+/// One request to the task that owns the sockets.
+pub(super) enum Command {
+    Dial(Box<Dial>),
+    Ring {
+        id: CallId,
+        sdp: Option<Vec<u8>>,
+    },
+    Accept {
+        id: CallId,
+        sdp: Vec<u8>,
+    },
+    Reject {
+        id: CallId,
+        status: u16,
+        reason: Option<String>,
+    },
+    Hangup {
+        id: CallId,
+        reason: Option<Reason>,
+    },
+    Reoffer {
+        id: CallId,
+        sdp: Vec<u8>,
+    },
+    AnswerReoffer {
+        id: CallId,
+        answer: Result<Vec<u8>, u16>,
+    },
+    Info {
+        id: CallId,
+        content_type: String,
+        body: Vec<u8>,
+    },
+    Close {
+        patience: Duration,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// A call to make, with where its events go.
+pub(super) struct Dial {
+    pub(super) outgoing: Outgoing,
+    /// The address to send to, or why none was found.
+    pub(super) destination: Result<SocketAddr, String>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) events: mpsc::Sender<CallEvent>,
+}
+
+/// The way to the task. Unbounded, since only this program's own code can fill it, and it must never
+/// make a caller wait.
+#[derive(Clone)]
+pub(super) struct Commands {
+    sender: mpsc::UnboundedSender<Command>,
+}
+
+impl Commands {
+    pub(super) fn new() -> (Commands, mpsc::UnboundedReceiver<Command>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Commands { sender }, receiver)
+    }
+
+    /// An agent that is gone has ended its calls: nothing is left to ask for.
+    pub(super) fn send(&self, command: Command) {
+        let _ = self.sender.send(command);
+    }
+}

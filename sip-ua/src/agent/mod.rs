@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The user agent on real sockets: a tokio task around [`Endpoint`](crate::endpoint::Endpoint).
+
+mod call;
+mod command;
+mod dial;
+mod routes;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use crate::endpoint::{CallEvent, End, EndCause, EndedBy, Limits, Reason, Screen, Verdict};
+pub use call::{Call, CallEvents, CallHandle, IncomingCall, Instants};
+
+use crate::digest::Credentials;
+use crate::wire::{Host, NameAddr, Uri};
+use command::{Command, Commands};
+use routes::Routes;
+
+/// A transport that a listener can speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    Udp,
+}
+
+/// One address to listen on. Port 0 takes a free one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Listen {
+    pub transport: Transport,
+    pub addr: SocketAddr,
+}
+
+/// What an agent is made of.
+#[derive(Clone)]
+pub struct AgentConfig {
+    /// At least one.
+    pub listen: Vec<Listen>,
+    /// The IP address or host name that Contact and Via say. Default: the local address towards the
+    /// peer.
+    pub advertise: Option<String>,
+    /// The User-Agent and Server headers.
+    pub user_agent: String,
+    pub screen: Screen,
+    pub limits: Limits,
+}
+
+impl Default for AgentConfig {
+    /// Listens on a free port of loopback, and nobody may call.
+    fn default() -> Self {
+        AgentConfig {
+            listen: vec![Listen {
+                transport: Transport::Udp,
+                addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            }],
+            advertise: None,
+            user_agent: concat!("sipbridge/", env!("CARGO_PKG_VERSION")).to_owned(),
+            screen: Arc::new(|_, _| Verdict::Silent),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A call to make.
+#[derive(Debug, Clone)]
+pub struct OutgoingCall {
+    /// The Request-URI and the To header.
+    pub to: Uri,
+    /// The From header; a tag is added.
+    pub from: NameAddr,
+    /// Where to send the INVITE, if not to the host of `to`.
+    pub next_hop: Option<SocketAddr>,
+    /// More headers. The ones that the user agent writes itself are refused.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Our SDP; without it the far end is asked for its own.
+    pub offer: Option<Vec<u8>>,
+    /// For 401 and 407.
+    pub credentials: Option<Credentials>,
+    /// How long it may ring before the call is cancelled.
+    pub ring_timeout: Duration,
+}
+
+/// Why an agent could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    #[error("no address to listen on")]
+    NoListener,
+    #[error("cannot listen on udp:{addr}: {source}")]
+    Bind {
+        addr: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("`advertise` is neither an IP address nor a host name: {0:?}")]
+    Advertise(String),
+    #[error("`user_agent` holds a line break or another control character")]
+    UserAgent,
+    #[error("no local address leads to {remote}: {source}")]
+    NoRoute {
+        remote: IpAddr,
+        source: std::io::Error,
+    },
+}
+
+/// What an agent holds at this moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AgentStats {
+    /// Calls that are being set up, up, or being taken down.
+    pub calls: usize,
+    /// Dialogs, early ones included.
+    pub dialogs: usize,
+    /// Transactions that we started.
+    pub client_transactions: usize,
+    /// Transactions that others started.
+    pub server_transactions: usize,
+    /// Datagrams that were no SIP message.
+    pub garbage: u64,
+    /// Requests that the screen met with silence.
+    pub silenced: u64,
+}
+
+/// A user agent on its sockets. Clones share it; it closes with [`close`](Agent::close), or when the
+/// last clone and the last call are dropped.
+#[derive(Clone)]
+pub struct Agent {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    local_addr: SocketAddr,
+    commands: Commands,
+    routes: Routes,
+    stats: watch::Receiver<AgentStats>,
+}
+
+impl Agent {
+    /// Binds the listeners and starts the task. Calls that nobody takes from the receiver while 64
+    /// are waiting get 503.
+    pub async fn bind(
+        config: AgentConfig,
+    ) -> Result<(Agent, mpsc::Receiver<IncomingCall>), AgentError> {
+        let advertise = match &config.advertise {
+            Some(text) => Some(host_of(text)?),
+            None => None,
+        };
+        if config.user_agent.chars().any(char::is_control) {
+            return Err(AgentError::UserAgent);
+        }
+        let mut sockets = Vec::with_capacity(config.listen.len());
+        for listen in &config.listen {
+            let addr = listen.addr;
+            let bound = tokio::net::UdpSocket::bind(addr).await;
+            sockets.push(bound.map_err(|source| AgentError::Bind { addr, source })?);
+        }
+        let local_addr = sockets
+            .first()
+            .ok_or(AgentError::NoListener)?
+            .local_addr()
+            .map_err(|source| AgentError::Bind {
+                addr: config.listen[0].addr,
+                source,
+            })?;
+        let (commands, inbox) = Commands::new();
+        let (incoming, calls) = mpsc::channel(INCOMING_WAITING);
+        let (stats_sender, stats) = watch::channel(AgentStats::default());
+        let routes = Routes::new(config.listen.iter().map(|listen| listen.addr));
+        drop((advertise, inbox, incoming, stats_sender));
+        let inner = Inner {
+            local_addr,
+            commands,
+            routes,
+            stats,
+        };
+        Ok((
+            Agent {
+                inner: Arc::new(inner),
+            },
+            calls,
+        ))
+    }
+
+    /// The address of the first listener.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.inner.local_addr
+    }
+
+    /// The address of ours that a far end at `remote` sees: what SDP should say where nothing is
+    /// advertised.
+    pub fn local_ip_towards(&self, remote: IpAddr) -> Result<IpAddr, AgentError> {
+        self.inner.routes.local_ip_towards(remote)
+    }
+
+    /// Makes a call. What goes wrong, from a bad header to no answer, is told by its events.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn dial(&self, call: OutgoingCall) -> Call {
+        dial::dial(&self.inner.commands, call)
+    }
+
+    /// Hangs up every call, waits for the answers as long as `patience` allows, and releases the
+    /// sockets.
+    pub async fn close(&self, patience: Duration) {
+        let (done, closed) = oneshot::channel();
+        self.inner.commands.send(Command::Close { patience, done });
+        // An error means that the task is gone already.
+        let _ = closed.await;
+    }
+
+    pub fn stats(&self) -> AgentStats {
+        *self.inner.stats.borrow()
+    }
+}
+
+/// Events of a call that may wait to be read.
+const EVENTS_WAITING: usize = 64;
+
+/// Calls that may wait to be taken from the receiver.
+const INCOMING_WAITING: usize = 64;
+
+fn host_of(text: &str) -> Result<Host, AgentError> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(Host::from(ip));
+    }
+    Host::parse(text.as_bytes()).ok_or_else(|| AgentError::Advertise(text.to_owned()))
+}
