@@ -200,9 +200,9 @@ fn read_response(mut head: Head<'_>) -> Result<Response, ReadErrorKind> {
     let status = scan::number(code, 699)
         .filter(|status| *status >= 100 && code.len() == 3)
         .ok_or_else(|| ReadErrorKind::Status(String::from_utf8_lossy(code).into_owned()))?;
-    if reason.contains(&b'\r') {
+    if reason.iter().any(|o| scan::breaks_line(*o)) {
         return Err(ReadErrorKind::StartLine(
-            "a carriage return stands alone in it",
+            "a lone carriage return or a NUL stands in its reason phrase",
         ));
     }
     let reason = reason.to_vec();

@@ -76,11 +76,17 @@ pub fn reason_phrase(status: u16) -> &'static str {
         606 => "Not Acceptable",
         607 => "Unwanted",
         608 => "Rejected",
-        100..=199 => "Progress",
-        200..=299 => "Success",
-        300..=399 => "Redirection",
-        500..=599 => "Server Failure",
-        600..=699 => "Global Failure",
+        _ => class(status),
+    }
+}
+
+fn class(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "Progress",
+        2 => "Success",
+        3 => "Redirection",
+        5 => "Server Failure",
+        6 => "Global Failure",
         _ => "Request Failure",
     }
 }

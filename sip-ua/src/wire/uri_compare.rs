@@ -50,16 +50,17 @@ fn same_params(a: &Params, b: &Params) -> bool {
 /// Whether every parameter of `a` that `b` has too has the same value, and with `both` whether
 /// `b` has it at all.
 fn all_match(a: &Params, b: &Params, both: bool) -> bool {
-    a.iter().all(|(name, value)| {
-        let twin = b.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-        match twin {
-            Some((_, twin)) => {
-                let (value, twin) = (value.unwrap_or_default(), twin.unwrap_or_default());
-                unescape(value).eq_ignore_ascii_case(&unescape(twin))
-            }
-            None => !both,
-        }
-    })
+    a.iter()
+        .all(|(name, _)| match (first(a, name), first(b, name)) {
+            (Some(value), Some(twin)) => unescape(value).eq_ignore_ascii_case(&unescape(twin)),
+            _ => !both,
+        })
+}
+
+/// The value that counts where a parameter stands there twice, which §19.1.1 forbids.
+fn first<'a>(params: &'a Params, name: &[u8]) -> Option<&'a [u8]> {
+    let (_, value) = params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+    Some(value.unwrap_or_default())
 }
 
 /// The same header components in any order; never ignored.
