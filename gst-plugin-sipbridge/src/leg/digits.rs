@@ -175,7 +175,8 @@ struct Sending {
 pub(super) struct DigitSender {
     queue: VecDeque<(u8, u32)>,
     sending: Option<Sending>,
-    pause_us: u32,
+    /// No digit begins before this timestamp.
+    resume: Option<u32>,
     sent: u64,
 }
 
@@ -212,10 +213,11 @@ impl DigitSender {
         samples: u32,
         clock_hz: u32,
     ) -> Option<EventPacket> {
-        let step_us = (u64::from(samples) * 1_000_000 / u64::from(clock_hz.max(1))) as u32;
         if self.sending.is_none() {
-            self.pause_us = self.pause_us.saturating_sub(step_us);
-            if self.pause_us > 0 {
+            if self
+                .resume
+                .is_some_and(|resume| (timestamp.wrapping_sub(resume) as i32) < 0)
+            {
                 return None;
             }
             let (code, duration_ms) = self.queue.pop_front()?;
@@ -252,11 +254,17 @@ impl DigitSender {
             if sending.ends == END_PACKETS {
                 self.sending = None;
                 self.sent += 1;
-                self.pause_us = PAUSE.as_micros() as u32;
+                let pause = clock_hz / 1000 * PAUSE.as_millis() as u32;
+                self.resume = Some(timestamp.wrapping_add(samples).wrapping_add(pause));
             }
         }
         Some(packet)
     }
+}
+
+/// Whether each of these is a telephone key: `0`–`9`, `*`, `#`, `A`–`D`, in either case.
+pub fn check_digits(digits: &str) -> Result<(), DigitsError> {
+    digits.chars().try_for_each(|digit| code(digit).map(drop))
 }
 
 fn code(digit: char) -> Result<u8, DigitsError> {

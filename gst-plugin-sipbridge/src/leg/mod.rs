@@ -28,6 +28,8 @@ use sip_ua::sdp::{Codec, Negotiated};
 pub use jitter::{Frame, Playout};
 pub use stats::LegStats;
 
+pub use digits::check_digits;
+
 use digits::{DigitReceiver, DigitSender, Heard};
 use jitter::{Arrived, Inserted, JitterBuffer};
 use reception::{Reception, Sequenced};
@@ -385,6 +387,11 @@ impl Leg {
     /// drawn out to catch up with the far end's clock.
     pub fn playout(&mut self, at: Instant, quiet: bool) -> Playout<'_> {
         self.jitter.pull(at, quiet)
+    }
+
+    /// Whether digits wait or are being sent.
+    pub fn sending_digits(&self) -> bool {
+        !self.digits_out.is_idle()
     }
 
     /// The packet of a digit for the packet time that begins now, `samples` RTP clock units long;

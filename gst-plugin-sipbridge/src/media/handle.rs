@@ -1,26 +1,75 @@
 // SPDX-License-Identifier: MPL-2.0
-//! What the owner of a call's media, and those who feed it, hold.
+//! What the owner of a call's media holds.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use sip_ua::sdp::Negotiated;
+use sip_ua::sdp::{Codec, Negotiated};
 
 use super::api::{
-    AudioOut, DigitsError, Format, LegStats, MediaConfig, MediaError, MediaEvents, Pushed,
+    AudioOut, DigitsError, Format, LegStats, MediaConfig, MediaError, MediaEvent, MediaEvents,
 };
-use crate::context::Context;
+use super::input::{AudioIn, SharedQueue};
+use super::sockets;
+use super::task::{Command, Media, Prepared};
+use crate::codec::g711::{G711Decoder, G711Encoder};
+use crate::codec::{CodecError, OpusSettings};
+use crate::context::{Context, TaskHandle};
+use crate::leg::check_digits;
+
+/// What the handle and the task share. Nothing in it is held for longer than a moment.
+pub(super) struct Shared {
+    pub(super) commands: Mutex<Vec<Command>>,
+    /// Spares the task a lock each time it is woken for input.
+    pub(super) commanded: AtomicBool,
+    pub(super) queue: SharedQueue,
+    pub(super) stats: Mutex<LegStats>,
+    pub(super) events: Mutex<MediaEvents>,
+}
 
 pub(super) fn open(
-    _context: &Context,
-    _config: MediaConfig,
-    _events: MediaEvents,
+    context: &Context,
+    config: MediaConfig,
+    events: MediaEvents,
 ) -> Result<MediaHandle, MediaError> {
-    Err(crate::codec::CodecError::Rate(0).into())
+    let pair = sockets::open(config.bind, &config.ports)?;
+    let local = pair.local;
+    let shared = Arc::new(Shared {
+        commands: Mutex::default(),
+        commanded: AtomicBool::new(false),
+        queue: SharedQueue::default(),
+        stats: Mutex::default(),
+        events: Mutex::new(events),
+    });
+    let now = context.clock().now();
+    let media = Media::new(now, pair, &config, shared.clone());
+    let told = shared.clone();
+    let on_panic = Box::new(move |said: &str| {
+        let mut events = told.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events(MediaEvent::Failed(format!(
+            "the media of this call failed: {said}"
+        )));
+    });
+    let task = context.add_task(|_| Box::new(media), Some(on_panic));
+    Ok(MediaHandle {
+        local,
+        task,
+        shared,
+        send_codec: Mutex::new(None),
+        native_rate_hz: AtomicU32::new(8_000),
+        takes_digits: AtomicBool::new(false),
+    })
 }
 
 /// Steers the media of a call. Dropping it closes the media without waiting.
 pub struct MediaHandle {
     local: SocketAddr,
+    task: TaskHandle,
+    shared: Arc<Shared>,
+    send_codec: Mutex<Option<Codec>>,
+    native_rate_hz: AtomicU32,
+    takes_digits: AtomicBool,
 }
 
 impl MediaHandle {
@@ -30,57 +79,101 @@ impl MediaHandle {
     }
 
     /// Puts what offer and answer agreed on into force, at the first time and at each re-offer.
-    pub fn apply(&self, _negotiated: Negotiated) {}
+    /// Brings up the codecs it needs, so it is not for the context's own thread.
+    pub fn apply(&self, negotiated: Negotiated) -> Result<(), MediaError> {
+        let mut send_codec = self
+            .send_codec
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let prepared = prepare(*send_codec, &negotiated)?;
+        *send_codec = Some(negotiated.codec);
+        let rate_hz = negotiated.codec.clock_rate();
+        self.native_rate_hz.store(rate_hz, Ordering::Relaxed);
+        self.takes_digits
+            .store(negotiated.telephone_event_send.is_some(), Ordering::Relaxed);
+        self.command(Command::Apply(Box::new(negotiated), prepared));
+        Ok(())
+    }
 
     /// Hands the far end's audio to `output` in `format`, or to nobody.
-    pub fn set_output(&self, _output: Option<(Format, Box<dyn AudioOut>)>) {}
+    pub fn set_output(&self, output: Option<(Format, Box<dyn AudioOut>)>) {
+        self.command(Command::Output(output));
+    }
 
     /// Feeds audio towards the far end; any number of these may exist, one should push.
     pub fn input(&self) -> AudioIn {
-        AudioIn {}
+        AudioIn {
+            queue: self.shared.queue.clone(),
+            notifier: self.task.notifier(),
+        }
     }
 
     /// The rate at which the call's codec gives and takes samples without resampling: 8000 Hz for
     /// G.711 and before anything was agreed, 48000 Hz for Opus.
     pub fn native_rate_hz(&self) -> u32 {
-        8_000
+        self.native_rate_hz.load(Ordering::Relaxed)
     }
 
     /// While muted, silence goes to the far end instead of the input.
-    pub fn set_mute(&self, _mute: bool) {}
+    pub fn set_mute(&self, mute: bool) {
+        self.command(Command::Mute(mute));
+    }
+
+    /// Changes how Opus is encoded towards the far end.
+    pub fn set_opus(&self, settings: OpusSettings) {
+        self.command(Command::Opus(settings));
+    }
 
     /// Sends digits by RFC 4733, each this long (40 ms to 6 s), with 60 ms in between, after those
     /// that still wait.
-    pub fn send_digits(&self, _digits: &str, _duration_ms: u32) -> Result<(), DigitsError> {
-        Err(DigitsError::NotNegotiated)
+    pub fn send_digits(&self, digits: &str, duration_ms: u32) -> Result<(), DigitsError> {
+        check_digits(digits)?;
+        if !self.takes_digits.load(Ordering::Relaxed) {
+            return Err(DigitsError::NotNegotiated);
+        }
+        self.command(Command::Digits(digits.to_owned(), duration_ms));
+        Ok(())
     }
 
     /// The counters.
     pub fn stats(&self) -> LegStats {
-        LegStats::default()
+        self.shared
+            .stats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The context it runs on.
-    pub fn context(&self) -> Option<&Context> {
-        None
+    pub fn context(&self) -> &Context {
+        self.task.context()
     }
 
     /// Says goodbye (RTCP BYE) and returns when sockets are closed and ports free again; on the
     /// context's own thread, before the loop's next round.
-    pub fn close(self) {}
-}
-
-/// Where audio towards the far end goes in. Never blocks; cheap to clone.
-#[derive(Clone)]
-pub struct AudioIn {}
-
-impl AudioIn {
-    /// One buffer of audio of any length, in this format. Framing to the call's packet time, and
-    /// transcoding if it must be, happen behind.
-    pub fn push(&self, _format: Format, _buffer: gst::Buffer) -> Pushed {
-        Pushed::Closed
+    pub fn close(self) {
+        self.task.remove();
     }
 
-    /// Forgets what was pushed and not sent yet (a flush).
-    pub fn flush(&self) {}
+    fn command(&self, command: Command) {
+        self.shared
+            .commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(command);
+        self.shared.commanded.store(true, Ordering::Release);
+        self.task.notify();
+    }
+}
+
+/// Brings up the stock elements an agreement needs.
+fn prepare(before: Option<Codec>, negotiated: &Negotiated) -> Result<Prepared, CodecError> {
+    let mut prepared = Prepared::default();
+    let codec = negotiated.codec;
+    if codec != Codec::Opus && before != Some(codec) {
+        prepared.encoders.push((codec, G711Encoder::new(codec)?));
+        // The far end will most likely send what it gets; anything else is made when it comes.
+        prepared.decoders.push((codec, G711Decoder::new(codec)?));
+    }
+    Ok(prepared)
 }

@@ -6,13 +6,23 @@
 //! an [`AudioIn`] from any thread. The call steers it through a [`MediaHandle`].
 
 mod api;
+mod feed;
 mod handle;
+mod input;
+mod output;
+mod pace;
+mod sockets;
+mod task;
+
+#[cfg(test)]
+mod tests;
 
 pub use api::{
     AudioOut, DigitsError, Format, LegStats, MediaConfig, MediaError, MediaEvent, MediaEvents,
     OutFrame, Pushed,
 };
-pub use handle::{AudioIn, MediaHandle};
+pub use handle::MediaHandle;
+pub use input::AudioIn;
 
 use crate::context::Context;
 

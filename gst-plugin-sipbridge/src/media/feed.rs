@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MPL-2.0
+//! From what was pushed in to packets in the call's codec.
+
+use std::collections::VecDeque;
+
+use rtp_types::RtpPacket;
+use sip_ua::sdp::Codec;
+
+use super::api::Format;
+use super::input::SharedQueue;
+use crate::codec::chain::{Resampler, append_samples};
+use crate::codec::g711::G711Encoder;
+use crate::codec::{CodecError, Decoder, Encoder, OpusSettings, opus_packet_samples};
+
+/// Samples of less than this (−50 dBFS) on average are quiet.
+const QUIET: u32 = 100;
+
+/// What there is to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// A packet, so many RTP clock units long.
+    Packet(u32),
+    /// So many RTP clock units that need not be sent (DTX).
+    Pass(u32),
+    /// Not enough audio for a packet.
+    Nothing,
+}
+
+/// Turns input into packets. Knows no time.
+pub(super) struct Feed {
+    queue: SharedQueue,
+    opus: OpusSettings,
+    format: Option<Format>,
+    codec: Codec,
+    decoder: Option<Decoder>,
+    resampler: Option<Resampler>,
+    encoder: Option<Encoder>,
+    /// G.711 encoders brought up by whoever applied the agreement, off this thread.
+    prepared: Vec<(Codec, G711Encoder)>,
+    /// At the encoder's rate.
+    pcm: Vec<i16>,
+    scratch: Vec<i16>,
+    /// In the call's codec already.
+    packets: VecDeque<(Vec<u8>, u32)>,
+    quiet: bool,
+    failed: Option<CodecError>,
+}
+
+impl Feed {
+    pub(super) fn new(queue: SharedQueue, opus: OpusSettings) -> Feed {
+        Feed {
+            queue,
+            opus,
+            format: None,
+            codec: Codec::Pcmu,
+            decoder: None,
+            resampler: None,
+            encoder: None,
+            prepared: Vec::new(),
+            pcm: Vec::new(),
+            scratch: Vec::new(),
+            packets: VecDeque::new(),
+            quiet: false,
+            failed: None,
+        }
+    }
+
+    pub(super) fn prepare(&mut self, encoders: Vec<(Codec, G711Encoder)>) {
+        self.prepared.extend(encoders);
+    }
+
+    /// The codec packets are to be in.
+    pub(super) fn set_codec(&mut self, codec: Codec) {
+        if self.codec != codec {
+            self.codec = codec;
+            self.forget();
+        }
+    }
+
+    /// Changes how Opus is encoded from the next packet on.
+    pub(super) fn set_opus(&mut self, settings: OpusSettings) {
+        self.opus = settings;
+        if let Some(Encoder::Opus(opus)) = &mut self.encoder
+            && let Err(error) = opus.set(settings)
+        {
+            self.failed = Some(error);
+        }
+    }
+
+    /// Why the input cannot be encoded, once.
+    pub(super) fn failed(&mut self) -> Option<CodecError> {
+        self.failed.take()
+    }
+
+    fn forget(&mut self) {
+        self.encoder = None;
+        self.format = None;
+        self.decoder = None;
+        self.resampler = None;
+        self.pcm.clear();
+        self.packets.clear();
+    }
+
+    /// Drops all input: nothing is to be sent.
+    pub(super) fn discard(&mut self) {
+        self.queue.lock().clear();
+        self.pcm.clear();
+        self.packets.clear();
+    }
+
+    /// Audio not yet sent, in microseconds.
+    pub(super) fn backlog_us(&self) -> u64 {
+        let pcm = self.encoder.as_ref().map_or(0, |encoder| {
+            self.pcm.len() as u64 * 1_000_000 / u64::from(encoder.rate_hz())
+        });
+        let packets: u64 = self
+            .packets
+            .iter()
+            .map(|(_, samples)| {
+                u64::from(*samples) * 1_000_000 / u64::from(self.codec.clock_rate())
+            })
+            .sum();
+        pcm + packets + self.queue.lock().waiting_ns() / 1000
+    }
+
+    /// Whether the last packet was near silence.
+    pub(super) fn was_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether a packet of `samples` RTP clock units can be had.
+    pub(super) fn is_ready(&mut self, samples: u32) -> bool {
+        loop {
+            if !self.packets.is_empty() || self.frame(samples).is_some() {
+                return true;
+            }
+            let next = {
+                let mut queue = self.queue.lock();
+                if std::mem::take(&mut queue.flushed) {
+                    self.pcm.clear();
+                    self.packets.clear();
+                }
+                queue.pop()
+            };
+            match next {
+                Some((format, buffer)) => self.absorb(format, &buffer),
+                None => return false,
+            }
+        }
+    }
+
+    /// The samples a packet of so many RTP clock units takes, if they are there.
+    fn frame(&self, samples: u32) -> Option<usize> {
+        let rate_hz = self.encoder.as_ref()?.rate_hz();
+        let wanted = u64::from(samples) * u64::from(rate_hz) / u64::from(self.codec.clock_rate());
+        let wanted = wanted as usize;
+        (wanted > 0 && self.pcm.len() >= wanted).then_some(wanted)
+    }
+
+    /// The next packet into `payload`, if possible `samples` RTP clock units long: what was encoded
+    /// elsewhere keeps its length.
+    pub(super) fn take(&mut self, samples: u32, payload: &mut Vec<u8>) -> Ready {
+        if !self.is_ready(samples) {
+            return Ready::Nothing;
+        }
+        if let Some((packet, length)) = self.packets.pop_front() {
+            *payload = packet;
+            self.quiet = payload.len() <= 3;
+            return Ready::Packet(length);
+        }
+        let Some(wanted) = self.frame(samples) else {
+            return Ready::Nothing;
+        };
+        let (Some(frame), Some(encoder)) = (self.pcm.get(..wanted), &mut self.encoder) else {
+            return Ready::Nothing;
+        };
+        encoder.encode(frame, payload);
+        self.quiet = is_quiet(frame);
+        self.pcm.drain(..wanted);
+        if payload.is_empty() {
+            Ready::Pass(samples)
+        } else {
+            Ready::Packet(samples)
+        }
+    }
+
+    fn absorb(&mut self, format: Format, buffer: &gst::Buffer) {
+        if self.format != Some(format) {
+            self.format = Some(format);
+            self.decoder = None;
+            self.resampler = None;
+            self.pcm.clear();
+        }
+        let Ok(map) = buffer.map_readable() else {
+            return;
+        };
+        match format {
+            Format::Raw { rate_hz } => {
+                self.scratch.clear();
+                append_samples(&map, &mut self.scratch);
+                self.absorb_samples(rate_hz);
+            }
+            Format::Encoded(codec) => self.absorb_packet(codec, &map),
+            Format::Rtp { codec, .. } => {
+                if let Ok(packet) = RtpPacket::parse(&map) {
+                    self.absorb_packet(codec, packet.payload());
+                }
+            }
+        }
+    }
+
+    fn absorb_packet(&mut self, codec: Codec, payload: &[u8]) {
+        if codec == self.codec {
+            let samples = match codec {
+                Codec::Opus => opus_packet_samples(payload),
+                Codec::Pcmu | Codec::Pcma => Some(payload.len() as u32).filter(|n| *n > 0),
+            };
+            if let Some(samples) = samples {
+                self.packets.push_back((payload.to_vec(), samples));
+            }
+            return;
+        }
+        if self.decoder.is_none() {
+            match Decoder::new(codec, 8_000) {
+                Ok(decoder) => self.decoder = Some(decoder),
+                Err(error) => {
+                    self.failed = Some(error);
+                    return;
+                }
+            }
+        }
+        let Some(decoder) = &mut self.decoder else {
+            return;
+        };
+        self.scratch.clear();
+        decoder.decode(payload, &mut self.scratch);
+        let rate_hz = decoder.rate_hz();
+        self.absorb_samples(rate_hz);
+    }
+
+    /// Takes the samples in `scratch`.
+    fn absorb_samples(&mut self, rate_hz: u32) {
+        if let Err(error) = self.match_rate(rate_hz) {
+            self.failed = Some(error);
+            return;
+        }
+        match &mut self.resampler {
+            Some(resampler) => resampler.push(&self.scratch, &mut self.pcm),
+            None => self.pcm.extend_from_slice(&self.scratch),
+        }
+    }
+
+    /// Sees that there is an encoder, and a resampler if it needs one.
+    fn match_rate(&mut self, rate_hz: u32) -> Result<(), CodecError> {
+        let fits = self.encoder.as_ref().is_some_and(|encoder| match encoder {
+            Encoder::Opus(opus) => opus.rate_hz() == rate_hz,
+            Encoder::G711(_) => true,
+        });
+        if !fits {
+            self.pcm.clear();
+            let prepared = self
+                .prepared
+                .iter()
+                .position(|(codec, _)| *codec == self.codec);
+            self.encoder = Some(match prepared {
+                Some(index) => Encoder::G711(self.prepared.swap_remove(index).1),
+                None => Encoder::new(self.codec, rate_hz, self.opus)?,
+            });
+        }
+        let wanted = self.encoder.as_ref().map_or(rate_hz, Encoder::rate_hz);
+        if wanted == rate_hz {
+            self.resampler = None;
+        } else if self
+            .resampler
+            .as_ref()
+            .is_none_or(|resampler| resampler.from_hz() != rate_hz)
+        {
+            self.resampler = Some(Resampler::new(rate_hz, wanted)?);
+        }
+        Ok(())
+    }
+}
+
+/// Whether these samples are near silence.
+pub(super) fn is_quiet(pcm: &[i16]) -> bool {
+    let sum: u64 = pcm
+        .iter()
+        .map(|sample| u64::from(sample.unsigned_abs()))
+        .sum();
+    sum < u64::from(QUIET) * pcm.len() as u64
+}

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MPL-2.0
+//! From the jitter buffer to whoever takes the far end's audio: the tick of a call.
+
+use std::time::{Duration, Instant};
+
+use rtp_types::RtpPacketBuilder;
+use sip_ua::sdp::Codec;
+
+use super::api::{AudioOut, Format, OutFrame};
+use super::feed::is_quiet;
+use crate::codec::chain::{Resampler, write_samples};
+use crate::codec::g711::G711Decoder;
+use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
+use crate::leg::{Frame, Leg, Playout};
+
+/// The period of the tick.
+pub(super) const TICK: Duration = Duration::from_millis(20);
+const TICK_US: u64 = 20_000;
+
+/// How far the pipeline's clock may be from where ticks put it before they start over.
+const CLOCK_OFF: i64 = 40_000_000;
+
+/// The most one tick is moved to follow the pipeline's clock, in nanoseconds.
+const FOLLOW_MAX: i64 = 1_000_000;
+
+/// What a resampler's filter may hold back; given in advance, so that a tick never has to take a
+/// packet before its time.
+const FILTER_US: u64 = 5_000;
+
+pub(super) struct Output {
+    sink: Box<dyn AudioOut>,
+    format: Format,
+    opus: OpusSettings,
+    /// Decoders by codec; a call that changes codec may change back.
+    decoders: Vec<(Codec, Decoder)>,
+    resampler: Option<Resampler>,
+    encoder: Option<Encoder>,
+    pcm: Vec<i16>,
+    scratch: Vec<i16>,
+    bytes: Vec<u8>,
+    quiet: bool,
+    due: Instant,
+    /// Running time of the next frame; `None` while the pipeline does not play.
+    pts: Option<gst::ClockTime>,
+    discont: bool,
+    /// Audio handed out beyond the last tick: packets that are longer than it.
+    ahead_us: u64,
+    rtp: RtpOut,
+    failed: Option<CodecError>,
+}
+
+/// The headers of RTP handed to a pad: a stream of its own, from a random place.
+struct RtpOut {
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+}
+
+impl Output {
+    pub(super) fn new(
+        now: Instant,
+        phase_us: u32,
+        format: Format,
+        sink: Box<dyn AudioOut>,
+        opus: OpusSettings,
+    ) -> Output {
+        Output {
+            sink,
+            format,
+            opus,
+            decoders: Vec::new(),
+            resampler: None,
+            encoder: None,
+            pcm: Vec::new(),
+            scratch: Vec::new(),
+            bytes: Vec::new(),
+            quiet: false,
+            due: now + Duration::from_micros(u64::from(phase_us)),
+            pts: None,
+            discont: true,
+            ahead_us: 0,
+            rtp: RtpOut {
+                ssrc: rand::random(),
+                sequence: rand::random(),
+                timestamp: rand::random(),
+            },
+            failed: None,
+        }
+    }
+
+    pub(super) fn prepare(&mut self, decoders: Vec<(Codec, G711Decoder)>) {
+        for (codec, decoder) in decoders {
+            if !self.decoders.iter().any(|(other, _)| *other == codec) {
+                self.decoders.push((codec, Decoder::G711(decoder)));
+            }
+        }
+    }
+
+    /// When the next tick is due.
+    pub(super) fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Why the output cannot be made, once.
+    pub(super) fn failed(&mut self) -> Option<CodecError> {
+        self.failed.take()
+    }
+
+    /// One tick, if it is due. One that comes too late is skipped, never made up for.
+    pub(super) fn tick(&mut self, now: Instant, leg: &mut Leg) {
+        if now < self.due {
+            return;
+        }
+        let late = now.duration_since(self.due);
+        let Some(running_time) = self.sink.running_time() else {
+            if self.pts.take().is_some() {
+                self.pause();
+            }
+            self.due = now + TICK;
+            return;
+        };
+        // Where the pipeline's clock was when the tick was due.
+        let at_due = running_time.nseconds() as i64 - late.as_nanos() as i64;
+        let off = self
+            .pts
+            .map_or(i64::MAX, |pts| at_due - pts.nseconds() as i64);
+        if self.pts.is_none() {
+            leg.restart_playout();
+        }
+        let step = if late >= TICK || off.abs() > CLOCK_OFF {
+            self.pts = Some(running_time);
+            self.discont = true;
+            self.due = now;
+            TICK
+        } else {
+            let follow = off.clamp(-FOLLOW_MAX, FOLLOW_MAX) / 8;
+            Duration::from_nanos((TICK.as_nanos() as i64 - follow).max(0) as u64)
+        };
+        self.due += step;
+        let pts = self.pts.unwrap_or(running_time);
+        match self.format {
+            Format::Raw { rate_hz } => self.tick_raw(now, leg, pts, rate_hz),
+            Format::Encoded(codec) | Format::Rtp { codec, .. } => {
+                self.tick_encoded(now, leg, pts, codec);
+            }
+        }
+        self.pts = Some(pts + gst::ClockTime::from_useconds(TICK_US));
+    }
+
+    fn pause(&mut self) {
+        self.pcm.clear();
+        self.ahead_us = 0;
+        self.discont = true;
+    }
+
+    fn tick_raw(&mut self, now: Instant, leg: &mut Leg, pts: gst::ClockTime, rate_hz: u32) {
+        let wanted = rate_hz as usize / 50;
+        let mut heard = !self.pcm.is_empty();
+        while self.pcm.len() < wanted {
+            let at = now + held(&self.pcm, rate_hz);
+            match leg.playout(at, self.quiet) {
+                Playout::Frame(frame) => {
+                    heard = true;
+                    self.decode(frame, rate_hz);
+                }
+                Playout::Lost {
+                    codec,
+                    samples,
+                    next,
+                } => {
+                    heard = true;
+                    self.conceal(codec, samples, next, rate_hz);
+                }
+                Playout::Silence => self.pcm.resize(wanted, 0),
+            }
+        }
+        let frame = self.pcm.get(..wanted).unwrap_or_default();
+        self.quiet = is_quiet(frame);
+        write_samples(frame, &mut self.bytes);
+        self.pcm.drain(..wanted);
+        let duration = gst::ClockTime::from_useconds(TICK_US);
+        self.give(pts, duration, !heard, false);
+    }
+
+    /// Packets of the codec wanted pass as they are; others are decoded and encoded anew.
+    fn tick_encoded(&mut self, now: Instant, leg: &mut Leg, pts: gst::ClockTime, codec: Codec) {
+        const RATE_HZ: u32 = 8_000;
+        let tick = TICK_US;
+        while self.ahead_us < tick {
+            let ahead = Duration::from_micros(self.ahead_us) + held(&self.pcm, RATE_HZ);
+            let pts = pts + gst::ClockTime::from_useconds(self.ahead_us);
+            match leg.playout(now + ahead, self.quiet) {
+                Playout::Frame(frame) if frame.codec == codec => {
+                    self.bytes.clear();
+                    self.bytes.extend_from_slice(frame.payload);
+                    self.quiet = frame.payload.len() <= 3;
+                    let talkspurt = frame.talkspurt;
+                    let length = length_us(codec, frame.samples);
+                    self.give(pts, gst::ClockTime::from_useconds(length), false, talkspurt);
+                    self.ahead_us += length;
+                }
+                Playout::Frame(frame) => {
+                    self.decode(frame, RATE_HZ);
+                    self.encode(pts, codec);
+                }
+                Playout::Lost {
+                    codec: lost,
+                    samples,
+                    next,
+                } => {
+                    if lost == codec {
+                        let length = length_us(codec, samples);
+                        self.gap(pts, length, true);
+                    } else {
+                        self.conceal(lost, samples, next, RATE_HZ);
+                        self.encode(pts, codec);
+                    }
+                }
+                Playout::Silence => {
+                    let length = tick - self.ahead_us;
+                    self.gap(pts, length, false);
+                }
+            }
+        }
+        self.ahead_us -= tick;
+    }
+
+    fn gap(&mut self, pts: gst::ClockTime, length_us: u64, lost: bool) {
+        self.ahead_us += length_us;
+        self.sink.frame(OutFrame::Gap {
+            pts,
+            duration: gst::ClockTime::from_useconds(length_us),
+            lost,
+        });
+    }
+
+    /// Encodes what makes up whole packets of 20 ms.
+    fn encode(&mut self, mut pts: gst::ClockTime, codec: Codec) {
+        if self.encoder.is_none() {
+            match Encoder::new(codec, 8_000, self.opus) {
+                Ok(encoder) => self.encoder = Some(encoder),
+                Err(error) => self.failed = Some(error),
+            }
+        }
+        while let Some(frame) = self.pcm.get(..160) {
+            self.quiet = is_quiet(frame);
+            if let Some(encoder) = &mut self.encoder {
+                encoder.encode(frame, &mut self.bytes);
+            }
+            self.pcm.drain(..160);
+            if self.bytes.is_empty() {
+                self.gap(pts, TICK_US, false);
+            } else {
+                let duration = gst::ClockTime::from_useconds(TICK_US);
+                self.give(pts, duration, false, false);
+                self.ahead_us += TICK_US;
+            }
+            pts += gst::ClockTime::from_useconds(TICK_US);
+        }
+    }
+
+    /// Hands out `bytes`.
+    fn give(
+        &mut self,
+        pts: gst::ClockTime,
+        duration: gst::ClockTime,
+        silence: bool,
+        talkspurt: bool,
+    ) {
+        if let Format::Rtp {
+            codec,
+            payload_type,
+        } = self.format
+        {
+            let units = pts.nseconds() / 1000 * u64::from(codec.clock_rate()) / 1_000_000;
+            let packet = RtpPacketBuilder::<&[u8], &[u8]>::new()
+                .payload_type(payload_type & 0x7f)
+                .marker_bit(talkspurt)
+                .sequence_number(self.rtp.sequence)
+                .timestamp(self.rtp.timestamp.wrapping_add(units as u32))
+                .ssrc(self.rtp.ssrc)
+                .payload(&self.bytes)
+                .write_vec_unchecked();
+            self.rtp.sequence = self.rtp.sequence.wrapping_add(1);
+            self.bytes = packet;
+        }
+        let Ok(mut buffer) = gst::Buffer::with_size(self.bytes.len()) else {
+            return;
+        };
+        if let Some(buffer) = buffer.get_mut() {
+            // The buffer was made for these bytes.
+            let _ = buffer.copy_from_slice(0, &self.bytes);
+            buffer.set_pts(pts);
+            buffer.set_duration(duration);
+            if std::mem::take(&mut self.discont) {
+                buffer.set_flags(gst::BufferFlags::DISCONT);
+            }
+            if silence {
+                buffer.set_flags(gst::BufferFlags::GAP);
+            }
+            if talkspurt {
+                buffer.set_flags(gst::BufferFlags::RESYNC);
+            }
+        }
+        self.sink.frame(OutFrame::Audio(buffer));
+    }
+
+    fn decode(&mut self, frame: Frame<'_>, rate_hz: u32) {
+        self.scratch.clear();
+        let Some(decoder) = decoder(&mut self.decoders, frame.codec, rate_hz, &mut self.failed)
+        else {
+            let length = u64::from(frame.samples) * u64::from(rate_hz);
+            let length = length / u64::from(frame.codec.clock_rate());
+            self.pcm.resize(self.pcm.len() + length.max(1) as usize, 0);
+            return;
+        };
+        decoder.decode(frame.payload, &mut self.scratch);
+        let from_hz = decoder.rate_hz();
+        self.append(from_hz, rate_hz);
+    }
+
+    fn conceal(&mut self, codec: Codec, samples: u32, next: Option<&[u8]>, rate_hz: u32) {
+        self.scratch.clear();
+        let Some(decoder) = decoder(&mut self.decoders, codec, rate_hz, &mut self.failed) else {
+            self.pcm.resize(self.pcm.len() + rate_hz as usize / 50, 0);
+            return;
+        };
+        decoder.conceal(samples, next, &mut self.scratch);
+        let from_hz = decoder.rate_hz();
+        self.append(from_hz, rate_hz);
+    }
+
+    /// Takes the samples in `scratch`.
+    fn append(&mut self, from_hz: u32, to_hz: u32) {
+        if from_hz == to_hz {
+            self.pcm.extend_from_slice(&self.scratch);
+            return;
+        }
+        if self.resampler.is_none() {
+            match Resampler::new(from_hz, to_hz) {
+                Ok(resampler) => {
+                    self.resampler = Some(resampler);
+                    let filter = (u64::from(to_hz) * FILTER_US / 1_000_000) as usize;
+                    self.pcm.resize(self.pcm.len() + filter, 0);
+                }
+                Err(error) => self.failed = Some(error),
+            }
+        }
+        match &mut self.resampler {
+            Some(resampler) => resampler.push(&self.scratch, &mut self.pcm),
+            None => {
+                let length = self.scratch.len() * to_hz as usize / from_hz as usize;
+                self.pcm.resize(self.pcm.len() + length, 0);
+            }
+        }
+    }
+}
+
+/// The decoder of this codec, made when first needed.
+fn decoder<'a>(
+    decoders: &'a mut Vec<(Codec, Decoder)>,
+    codec: Codec,
+    rate_hz: u32,
+    failed: &mut Option<CodecError>,
+) -> Option<&'a mut Decoder> {
+    let index = match decoders.iter().position(|(other, _)| *other == codec) {
+        Some(index) => index,
+        None => match Decoder::new(codec, rate_hz) {
+            Ok(decoder) => {
+                decoders.push((codec, decoder));
+                decoders.len() - 1
+            }
+            Err(error) => {
+                *failed = Some(error);
+                return None;
+            }
+        },
+    };
+    decoders.get_mut(index).map(|(_, decoder)| decoder)
+}
+
+/// How long samples that wait will last.
+fn held(pcm: &[i16], rate_hz: u32) -> Duration {
+    Duration::from_micros(pcm.len() as u64 * 1_000_000 / u64::from(rate_hz.max(1)))
+}
+
+fn length_us(codec: Codec, samples: u32) -> u64 {
+    u64::from(samples) * 1_000_000 / u64::from(codec.clock_rate())
+}

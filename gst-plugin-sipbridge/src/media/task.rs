@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The task of a call's media: sockets around the leg, on a context.
+
+use std::io::ErrorKind;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use sip_ua::sdp::{Codec, Negotiated};
+
+use super::api::{AudioOut, Format, MediaConfig, MediaEvent};
+use super::feed::Feed;
+use super::handle::Shared;
+use super::output::Output;
+use super::pace::{Pace, Wire};
+use super::sockets::Pair;
+use crate::codec::OpusSettings;
+use crate::codec::g711::{G711Decoder, G711Encoder};
+use crate::context::{Cx, Task};
+use crate::leg::{Datagram, Leg, LegConfig, LegEvent};
+
+const RTP: usize = 0;
+const RTCP: usize = 1;
+
+/// Datagrams read of one call before others have their turn.
+const READ_MAX: usize = 64;
+
+/// No RTP packet is longer on any network we know.
+const DATAGRAM_MAX: usize = 2_048;
+
+/// How often the counters are put where others can read them.
+const SNAPSHOT: Duration = Duration::from_millis(200);
+
+/// What the owner asks.
+pub(super) enum Command {
+    Apply(Box<Negotiated>, Prepared),
+    Output(Option<(Format, Box<dyn AudioOut>)>),
+    Mute(bool),
+    Opus(OpusSettings),
+    Digits(String, u32),
+}
+
+/// Codecs of stock elements, brought up off the context.
+#[derive(Default)]
+pub(super) struct Prepared {
+    pub(super) decoders: Vec<(Codec, G711Decoder)>,
+    pub(super) encoders: Vec<(Codec, G711Encoder)>,
+}
+
+struct Sockets {
+    rtp: mio::net::UdpSocket,
+    rtcp: mio::net::UdpSocket,
+}
+
+impl Wire for Sockets {
+    fn send(&mut self, datagram: Datagram<'_>) {
+        send(&self.rtp, datagram);
+    }
+}
+
+/// A packet the network does not take now is lost, as it might have been on the way.
+fn send(socket: &mio::net::UdpSocket, datagram: Datagram<'_>) {
+    if let Err(error) = socket.send_to(datagram.bytes, datagram.to) {
+        tracing::trace!(to = %datagram.to, %error, "a media packet was not sent");
+    }
+}
+
+pub(super) struct Media {
+    sockets: Sockets,
+    leg: Leg,
+    pace: Pace,
+    feed: Feed,
+    output: Option<Output>,
+    /// Decoders that came before there was an output to use them.
+    decoders: Vec<(Codec, G711Decoder)>,
+    opus: OpusSettings,
+    shared: Arc<Shared>,
+    snapshot_due: Instant,
+    buffer: Box<[u8; DATAGRAM_MAX]>,
+    phase_us: u32,
+    failed: bool,
+}
+
+impl Media {
+    pub(super) fn new(
+        now: Instant,
+        pair: Pair,
+        config: &MediaConfig,
+        shared: Arc<Shared>,
+    ) -> Media {
+        let leg = Leg::new(
+            now,
+            LegConfig {
+                ssrc: rand::random(),
+                sequence: rand::random(),
+                timestamp: rand::random(),
+                cname: config.cname.clone(),
+                ntp_epoch: ntp_now(),
+                latency: config.latency,
+                silent_peer: config.silent_peer,
+            },
+        );
+        Media {
+            sockets: Sockets {
+                rtp: pair.rtp,
+                rtcp: pair.rtcp,
+            },
+            leg,
+            pace: Pace::new(),
+            feed: Feed::new(shared.queue.clone(), config.opus),
+            output: None,
+            decoders: Vec::new(),
+            opus: config.opus,
+            shared,
+            snapshot_due: now,
+            buffer: Box::new([0; DATAGRAM_MAX]),
+            phase_us: 0,
+            failed: false,
+        }
+    }
+
+    fn obey(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Apply(negotiated, prepared) => {
+                self.leg.apply(now, &negotiated);
+                self.feed.prepare(prepared.encoders);
+                match &mut self.output {
+                    Some(output) => output.prepare(prepared.decoders),
+                    None => self.decoders.extend(prepared.decoders),
+                }
+            }
+            Command::Output(output) => {
+                self.output = output.map(|(format, sink)| {
+                    let mut output = Output::new(now, self.phase_us, format, sink, self.opus);
+                    output.prepare(std::mem::take(&mut self.decoders));
+                    output
+                });
+            }
+            Command::Mute(mute) => self.pace.set_mute(mute),
+            Command::Opus(settings) => {
+                self.opus = settings;
+                self.feed.set_opus(settings);
+            }
+            Command::Digits(digits, duration_ms) => {
+                // Checked when they were asked for. An agreement that changed since has no use for
+                // them any more.
+                if let Err(error) = self.leg.queue_digits(&digits, duration_ms) {
+                    tracing::debug!(%error, "digits are not sent");
+                }
+            }
+        }
+    }
+
+    /// Everything that is due, and when the next thing is.
+    fn run(&mut self, cx: &mut Cx<'_>) {
+        if self.failed {
+            return;
+        }
+        let now = cx.now();
+        if let Some(datagram) = self.leg.timeout(now) {
+            send(&self.sockets.rtcp, datagram);
+        }
+        let pace = self
+            .pace
+            .run(now, &mut self.leg, &mut self.feed, &mut self.sockets);
+        if let Some(output) = &mut self.output {
+            output.tick(now, &mut self.leg);
+        }
+        self.tell();
+        if self.snapshot_due <= now {
+            self.snapshot_due = now + SNAPSHOT;
+            self.snapshot();
+        }
+        let next = [
+            pace,
+            self.output.as_ref().map(Output::due),
+            self.leg.next_timeout(),
+            Some(self.snapshot_due),
+        ];
+        if let Some(at) = next.into_iter().flatten().min() {
+            cx.set_timer(at);
+        }
+    }
+
+    fn snapshot(&self) {
+        let mut stats = self.leg.stats();
+        stats.silence_sent = self.pace.silence_sent();
+        stats.input_overflows = self.shared.queue.lock().overflows;
+        // Who reads them does so for a moment; if it is now, the next snapshot will do.
+        if let Ok(mut place) = self.shared.stats.try_lock() {
+            *place = stats;
+        }
+    }
+
+    fn tell(&mut self) {
+        while let Some(event) = self.leg.poll_event() {
+            self.event(match event {
+                LegEvent::Digit { digit, duration_ms } => MediaEvent::Digit { digit, duration_ms },
+                LegEvent::Latched(address) => MediaEvent::Latched(address),
+                LegEvent::Started => MediaEvent::Started,
+                LegEvent::CodecChanged(codec) => MediaEvent::CodecChanged(codec),
+                LegEvent::DigitsSent => MediaEvent::DigitsSent,
+                LegEvent::PeerSilent => MediaEvent::PeerSilent,
+            });
+        }
+        let failed = self
+            .feed
+            .failed()
+            .or_else(|| self.output.as_mut().and_then(Output::failed));
+        if let Some(error) = failed {
+            self.failed = true;
+            self.event(MediaEvent::Failed(error.to_string()));
+        }
+    }
+
+    fn event(&self, event: MediaEvent) {
+        let mut events = self
+            .shared
+            .events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        events(event);
+    }
+
+    fn read(&mut self, cx: &mut Cx<'_>, token: usize) {
+        let now = cx.now();
+        for _ in 0..READ_MAX {
+            let socket = if token == RTP {
+                &self.sockets.rtp
+            } else {
+                &self.sockets.rtcp
+            };
+            match socket.recv_from(self.buffer.as_mut_slice()) {
+                Ok((length, from)) => {
+                    let bytes = self.buffer.get(..length).unwrap_or_default();
+                    if token == RTP {
+                        self.leg.receive_rtp(now, from, bytes);
+                    } else {
+                        self.leg.receive_rtcp(now, from, bytes);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // Somebody's port is closed, says ICMP; others may still send.
+                Err(_) => {}
+            }
+        }
+        cx.again(token);
+    }
+}
+
+impl Task for Media {
+    fn start(&mut self, cx: &mut Cx<'_>) {
+        self.phase_us = cx.phase_us();
+        let registered = cx
+            .register(&mut self.sockets.rtp, RTP)
+            .and_then(|()| cx.register(&mut self.sockets.rtcp, RTCP));
+        if let Err(error) = registered {
+            self.failed = true;
+            self.event(MediaEvent::Failed(format!(
+                "cannot watch the media sockets: {error}"
+            )));
+        }
+        self.notified(cx);
+    }
+
+    fn readable(&mut self, cx: &mut Cx<'_>, token: usize) {
+        self.read(cx, token);
+        self.tell();
+    }
+
+    fn timeout(&mut self, cx: &mut Cx<'_>) {
+        self.run(cx);
+    }
+
+    fn notified(&mut self, cx: &mut Cx<'_>) {
+        if self.shared.commanded.swap(false, Ordering::AcqRel) {
+            let commands = std::mem::take(
+                &mut *self
+                    .shared
+                    .commands
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
+            let now = cx.now();
+            for command in commands {
+                self.obey(now, command);
+            }
+        }
+        self.run(cx);
+    }
+
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        if let Some(datagram) = self.leg.goodbye(cx.now()) {
+            send(&self.sockets.rtcp, datagram);
+        }
+        self.snapshot();
+    }
+}
+
+impl Drop for Media {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+/// Wall-clock time as NTP writes it: seconds and 2⁻³² seconds since 1900 (RFC 3550 section 4).
+fn ntp_now() -> u64 {
+    const UNIX_EPOCH: u64 = 2_208_988_800;
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
+    ((since.as_secs() + UNIX_EPOCH) << 32).wrapping_add(fraction)
+}
