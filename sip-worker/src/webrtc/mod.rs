@@ -5,7 +5,11 @@
 //! either way before the peer's certificate has the fingerprint that the signalling promised.
 
 pub mod description;
+mod ear;
 mod gate;
+mod mouth;
+pub mod participant;
 mod peer;
+mod running;
 
 pub use peer::{Peer, PeerConfig, PeerError, PeerEvent};

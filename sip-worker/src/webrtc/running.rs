@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A pipeline that stops when nobody wants it any more.
+
+use gst::prelude::*;
+
+use super::PeerError;
+
+/// Owns a pipeline. Dropping it stops the pipeline, on a thread of its own: a state change waits for
+/// streaming threads, which nothing asynchronous may do.
+pub(super) struct Running {
+    pipeline: gst::Pipeline,
+}
+
+impl Running {
+    /// Builds a pipeline of our own making.
+    pub(super) fn parse(description: &str) -> Result<Running, PeerError> {
+        let failed = |reason: String| PeerError::Step {
+            step: "build its pipeline",
+            reason,
+        };
+        let pipeline = gst::parse::launch(description)
+            .map_err(|e| failed(e.to_string()))?
+            .downcast::<gst::Pipeline>()
+            .map_err(|_| failed("it is not a pipeline".to_owned()))?;
+        if let Some(bus) = pipeline.bus() {
+            bus.set_sync_handler(|_, message| {
+                if let gst::MessageView::Error(error) = message.view() {
+                    tracing::warn!(element = ?error.src().map(|s| s.name()), error = %error.error(), "a participant's pipeline failed");
+                }
+                gst::BusSyncReply::Drop
+            });
+        }
+        Ok(Running { pipeline })
+    }
+
+    pub(super) fn element(&self, name: &str) -> Result<gst::Element, PeerError> {
+        self.pipeline.by_name(name).ok_or_else(|| PeerError::Step {
+            step: "build its pipeline",
+            reason: format!("it has no element {name:?}"),
+        })
+    }
+
+    pub(super) async fn play(&self) -> Result<(), PeerError> {
+        let pipeline = self.pipeline.clone();
+        let played = tokio::task::spawn_blocking(move || pipeline.set_state(gst::State::Playing));
+        match played.await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(e)) => Err(e.to_string()),
+            Err(e) => Err(e.to_string()),
+        }
+        .map_err(|reason| PeerError::Step {
+            step: "start its pipeline",
+            reason,
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.pipeline.call_async(|pipeline| {
+            let _ = pipeline.set_state(gst::State::Null);
+        });
+    }
+}
