@@ -1,1 +1,18 @@
+// SPDX-License-Identifier: MPL-2.0
 //! What every scenario needs: peers as child processes, speech, and ears.
+
+pub mod baresip;
+pub mod ports;
+pub mod process;
+pub mod sipp;
+pub mod speech;
+pub mod worker;
+
+use std::path::PathBuf;
+
+/// Where a scenario leaves logs and recordings, for whoever wants to know why it failed.
+pub fn out_dir(scenario: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("out")
+        .join(scenario)
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MPL-2.0
+//! baresip, a real SIP phone, with a configuration of its own: it plays a file and records what it hears.
+//!
+//! Debian's baresip 1.0 plays files of the codec's own rate only, and hangs up where the file ends. It has no player
+//! that writes a file; its `sndfile` filter writes what was decoded, packet by packet as it arrives.
+
+use crate::process::Process;
+use crate::{out_dir, ports};
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde_json::{Value, json};
+use sip_worker::measure::Wave;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// For whatever takes no network but starting a program.
+const START: Duration = Duration::from_secs(10);
+
+pub struct Options<'a> {
+    /// Also the user part of its address.
+    pub name: &'a str,
+    /// What it says once a call is up, silence at the end included.
+    pub says: &'a Wave,
+    /// `PCMU` or `PCMA`.
+    pub codec: &'a str,
+    /// Answer calls by itself.
+    pub auto_answer: bool,
+    /// For the digest of the far end.
+    pub password: Option<&'a str>,
+}
+
+pub struct Baresip {
+    name: String,
+    folder: PathBuf,
+    address: SocketAddr,
+    control: TcpStream,
+    unread: Vec<u8>,
+    /// Ended after `control` is closed: fields drop in their order.
+    process: Process,
+}
+
+impl Baresip {
+    pub fn start(scenario: &str, options: &Options<'_>) -> Result<Baresip> {
+        let name = options.name.to_owned();
+        let folder = out_dir(scenario).join(format!("baresip-{name}"));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
+        let control = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
+        let says = folder.join("says.wav");
+        options.says.resampled(8_000).write(&says)?;
+        std::fs::write(
+            folder.join("config"),
+            config(&folder, &says, address, control),
+        )?;
+        let mut account = format!(
+            "<sip:{name}@{address}>;regint=0;answermode={};audio_codecs={}/8000/1",
+            if options.auto_answer {
+                "auto"
+            } else {
+                "manual"
+            },
+            options.codec
+        );
+        if let Some(password) = options.password {
+            write!(account, ";auth_user={name};auth_pass={password}")?;
+        }
+        std::fs::write(folder.join("accounts"), account + "\n")?;
+        std::fs::write(folder.join("contacts"), "")?;
+
+        let mut command = Command::new("baresip");
+        command.arg("-s").arg("-f").arg(&folder);
+        let process = Process::start(
+            &format!("baresip {name}"),
+            command,
+            &folder.join("baresip.log"),
+        )?;
+        process.wait_for_line("baresip is ready", START)?;
+        let control = TcpStream::connect(control).context("baresip takes no commands")?;
+        Ok(Baresip {
+            name,
+            folder,
+            address,
+            control,
+            unread: Vec::new(),
+            process,
+        })
+    }
+
+    /// What to dial to reach it.
+    pub fn uri(&self) -> String {
+        format!("sip:{}@{}", self.name, self.address)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// All SIP messages it sent and received, as it prints them.
+    pub fn trace(&self) -> String {
+        self.process.printed()
+    }
+
+    pub fn dial(&mut self, uri: &str) -> Result<()> {
+        self.command("dial", Some(uri))
+    }
+
+    pub fn answer(&mut self) -> Result<()> {
+        self.command("accept", None)
+    }
+
+    /// Ends the call: BYE, CANCEL or a refusal, whatever fits its state.
+    pub fn hang_up(&mut self) -> Result<()> {
+        self.command("hangup", None)
+    }
+
+    pub fn send_digit(&mut self, digit: char) -> Result<()> {
+        self.command("sndcode", Some(&digit.to_string()))
+    }
+
+    fn command(&mut self, name: &str, params: Option<&str>) -> Result<()> {
+        let message = match params {
+            Some(params) => json!({ "command": name, "params": params, "token": name }),
+            None => json!({ "command": name, "token": name }),
+        }
+        .to_string();
+        write!(self.control, "{}:{message},", message.len())?;
+        Ok(())
+    }
+
+    pub fn wait_ringing(&mut self, patience: Duration) -> Result<()> {
+        self.wait_for("CALL_RINGING", patience).map(|_| ())
+    }
+
+    pub fn wait_incoming(&mut self, patience: Duration) -> Result<()> {
+        self.wait_for("CALL_INCOMING", patience).map(|_| ())
+    }
+
+    pub fn wait_established(&mut self, patience: Duration) -> Result<()> {
+        self.wait_for("CALL_ESTABLISHED", patience).map(|_| ())
+    }
+
+    /// Waits for the end of the call and returns the reason baresip gives.
+    pub fn wait_closed(&mut self, patience: Duration) -> Result<String> {
+        let event = self.wait_for("CALL_CLOSED", patience)?;
+        Ok(event["param"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The next event of this kind; an unexpected end of the call is an error at once.
+    fn wait_for(&mut self, kind: &str, patience: Duration) -> Result<Value> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let message = self.next_message(deadline).with_context(|| {
+                format!(
+                    "waiting for {kind} of baresip {}; see {}",
+                    self.name,
+                    self.process.log().display()
+                )
+            })?;
+            match message["type"].as_str() {
+                Some(found) if found == kind => return Ok(message),
+                Some("CALL_CLOSED") => bail!(
+                    "the call of baresip {} ended: {}",
+                    self.name,
+                    message["param"]
+                ),
+                _ => {}
+            }
+            if message["ok"] == json!(false) {
+                bail!(
+                    "baresip {} refused a command: {}",
+                    self.name,
+                    message["data"]
+                );
+            }
+        }
+    }
+
+    /// One netstring (`LENGTH:JSON,`) of the control connection.
+    fn next_message(&mut self, deadline: Instant) -> Result<Value> {
+        loop {
+            if let Some(colon) = self.unread.iter().position(|byte| *byte == b':') {
+                let length: usize = std::str::from_utf8(&self.unread[..colon])?.parse()?;
+                let end = colon + 1 + length;
+                if self.unread.len() > end {
+                    let message = serde_json::from_slice(&self.unread[colon + 1..end])?;
+                    self.unread.drain(..=end);
+                    return Ok(message);
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                bail!("nothing came in time");
+            }
+            self.control.set_read_timeout(Some(left))?;
+            let mut chunk = [0; 4_096];
+            match self.control.read(&mut chunk) {
+                Ok(0) => bail!("baresip has ended"),
+                Ok(length) => self.unread.extend_from_slice(&chunk[..length]),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    ) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Ends the program, which completes its files, and returns what it heard.
+    pub fn into_heard(self) -> Result<Wave> {
+        let Baresip {
+            name,
+            folder,
+            control,
+            mut process,
+            ..
+        } = self;
+        drop(control);
+        process.terminate()?;
+        let recording = recording(&folder, "-dec.wav")?
+            .ok_or_else(|| anyhow!("baresip {name} recorded nothing"))?;
+        Ok(Wave::read(recording)?)
+    }
+}
+
+fn recording(folder: &Path, ending: &str) -> Result<Option<PathBuf>> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(ending) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+fn config(folder: &Path, says: &Path, address: SocketAddr, control: SocketAddr) -> String {
+    let rtp = ports::free_run(8);
+    format!(
+        "poll_method epoll
+sip_listen {address}
+net_interface 127.0.0.1
+rtp_ports {rtp}-{}
+audio_source aufile,{}
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+snd_path {}
+call_max_calls 1
+module_path /usr/lib/baresip/modules
+module g711.so
+module sndfile.so
+module aufile.so
+module_app account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen {control}
+",
+        rtp + 7,
+        says.display(),
+        folder.display()
+    )
+}
