@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -50,7 +51,21 @@ pub(super) struct Shared {
     pub(super) id: CallId,
     pub(super) sip_call_id: String,
     pub(super) instants: Mutex<Instants>,
+    /// `hangup` was called, perhaps before the host of a call out was looked up.
+    pub(super) hung_up: AtomicBool,
     pub(super) commands: Commands,
+}
+
+impl Shared {
+    pub(super) fn new(id: CallId, sip_call_id: String, commands: Commands) -> Arc<Shared> {
+        Arc::new(Shared {
+            id,
+            sip_call_id,
+            instants: Mutex::default(),
+            hung_up: AtomicBool::new(false),
+            commands,
+        })
+    }
 }
 
 /// Acts on one call. Cheap to clone; nothing here waits, and nothing fails: what comes of it is told
@@ -98,6 +113,7 @@ impl CallHandle {
 
     /// BYE, CANCEL or a rejection, whichever fits the state.
     pub fn hangup(&self, reason: Option<Reason>) {
+        self.shared.hung_up.store(true, Ordering::Relaxed);
         self.send(Command::Hangup {
             id: self.shared.id,
             reason,

@@ -43,6 +43,8 @@ pub(super) enum Command {
         content_type: String,
         body: Vec<u8>,
     },
+    /// The last clone of the agent is gone.
+    Retire,
     Close {
         patience: Duration,
         done: oneshot::Sender<()>,

@@ -2,11 +2,10 @@
 //! From a URI to an address to send to, on the way of a call out.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
-use super::call::{Call, CallEvents, CallHandle, Instants, Shared};
+use super::call::{Call, CallEvents, CallHandle, Shared};
 use super::command::{Command, Commands, Dial};
 use super::{EVENTS_WAITING, OutgoingCall};
 use crate::endpoint::{CallId, Outgoing};
@@ -16,12 +15,7 @@ use crate::wire::Uri;
 pub(super) fn dial(commands: &Commands, call: OutgoingCall) -> Call {
     let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
     let sip_call_id = crate::digest::new_cnonce();
-    let shared = Arc::new(Shared {
-        id: CallId::unique(),
-        sip_call_id: sip_call_id.clone(),
-        instants: Mutex::new(Instants::default()),
-        commands: commands.clone(),
-    });
+    let shared = Shared::new(CallId::unique(), sip_call_id.clone(), commands.clone());
     let OutgoingCall {
         to,
         from,

@@ -5,6 +5,8 @@ mod call;
 mod command;
 mod dial;
 mod routes;
+mod socket;
+mod task;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,9 +18,13 @@ pub use crate::endpoint::{CallEvent, End, EndCause, EndedBy, Limits, Reason, Scr
 pub use call::{Call, CallEvents, CallHandle, IncomingCall, Instants};
 
 use crate::digest::Credentials;
+use crate::endpoint::{Endpoint, EndpointConfig};
+use crate::transaction::Timers;
 use crate::wire::{Host, NameAddr, Uri};
 use command::{Command, Commands};
 use routes::Routes;
+use socket::Socket;
+use task::Task;
 
 /// A transport that a listener can speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -136,6 +142,12 @@ struct Inner {
     stats: watch::Receiver<AgentStats>,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.commands.send(Command::Retire);
+    }
+}
+
 impl Agent {
     /// Binds the listeners and starts the task. Calls that nobody takes from the receiver while 64
     /// are waiting get 503.
@@ -151,23 +163,30 @@ impl Agent {
         }
         let mut sockets = Vec::with_capacity(config.listen.len());
         for listen in &config.listen {
-            let addr = listen.addr;
-            let bound = tokio::net::UdpSocket::bind(addr).await;
-            sockets.push(bound.map_err(|source| AgentError::Bind { addr, source })?);
+            sockets.push(Socket::bind(listen.addr)?);
         }
-        let local_addr = sockets
-            .first()
-            .ok_or(AgentError::NoListener)?
-            .local_addr()
-            .map_err(|source| AgentError::Bind {
-                addr: config.listen[0].addr,
-                source,
-            })?;
+        let local_addr = sockets.first().ok_or(AgentError::NoListener)?.local_addr();
+        let endpoint = Endpoint::new(EndpointConfig {
+            advertise,
+            user_agent: config.user_agent,
+            screen: config.screen,
+            limits: config.limits,
+            timers: Timers::default(),
+            seed: None,
+        });
         let (commands, inbox) = Commands::new();
         let (incoming, calls) = mpsc::channel(INCOMING_WAITING);
         let (stats_sender, stats) = watch::channel(AgentStats::default());
         let routes = Routes::new(config.listen.iter().map(|listen| listen.addr));
-        drop((advertise, inbox, incoming, stats_sender));
+        let task = Task::new(
+            endpoint,
+            sockets,
+            routes.clone(),
+            commands.clone(),
+            incoming,
+            stats_sender,
+        );
+        tokio::spawn(task.run(inbox));
         let inner = Inner {
             local_addr,
             commands,

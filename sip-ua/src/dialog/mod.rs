@@ -136,9 +136,15 @@ impl Dialog {
     /// A request within the dialog: Request-URI, Route, From, To, Call-ID, CSeq and Max-Forwards
     /// (§12.2.1.1). ACK and CANCEL are not made with this.
     pub fn request(&mut self, method: Method) -> Request {
+        let number = self.next_seq();
+        self.build(method, number)
+    }
+
+    /// The number for one more request, or for the same one again with credentials.
+    pub fn next_seq(&mut self) -> u32 {
         // 2³¹−1 is the highest that may be sent; a call does not get there.
         self.local_seq = self.local_seq.saturating_add(1);
-        self.build(method, self.local_seq)
+        self.local_seq
     }
 
     /// The ACK to a 2xx for the INVITE with that CSeq number (§13.2.2.4).

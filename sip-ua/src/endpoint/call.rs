@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the endpoint remembers of a call.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::auth::Auth;
+use crate::dialog::{Dialog, DialogId};
+use crate::transaction::{ClientId, Packet, Path, ServerId};
+use crate::wire::{NameAddr, Request};
 
 /// A call of this process. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,5 +18,171 @@ impl CallId {
     pub fn unique() -> CallId {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         CallId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+pub(super) struct Call {
+    /// Where it was reached, or what it was sent to. Requests follow the dialog's next hop and fall
+    /// back to this.
+    pub(super) path: Path,
+    /// Our Contact.
+    pub(super) contact: NameAddr,
+    /// We made it.
+    pub(super) ours: bool,
+    pub(super) phase: Phase,
+    /// The confirmed dialog, or the one early dialog of an incoming call.
+    pub(super) dialog: Option<Dialog>,
+    /// What the endpoint finds this call by.
+    pub(super) dialog_ids: Vec<DialogId>,
+    pub(super) auth: Option<Auth>,
+    /// A 2xx of ours that waits for its ACK.
+    pub(super) unacknowledged: Option<Unacknowledged>,
+    /// A re-INVITE of theirs that waits for the user.
+    pub(super) their_reoffer: Option<TheirReoffer>,
+    /// A re-INVITE of ours that is under way or waits for its turn.
+    pub(super) our_reoffer: Option<OurReoffer>,
+    /// The offer to send when that is over.
+    pub(super) next_reoffer: Option<Vec<u8>>,
+    pub(super) infos: InfoAllowance,
+    /// `Ended` was told: what is left happens between the endpoints only.
+    pub(super) ended: bool,
+    /// The deadline that is in the queue.
+    pub(super) armed: Option<Instant>,
+}
+
+pub(super) enum Phase {
+    /// An INVITE of theirs without a final response.
+    Incoming(Incoming),
+    /// An INVITE of ours without a final response.
+    Outgoing(Box<Outgoing>),
+    /// Answered without an offer of ours: the ACK waits for the user's answer.
+    Answering {
+        invite: ClientId,
+        invite_seq: u32,
+    },
+    Up,
+    /// The user hung up before the ACK to our 2xx came; the BYE must wait for it (§15).
+    Leaving {
+        reason: Option<Vec<u8>>,
+    },
+    /// A BYE of ours is under way.
+    Closing,
+}
+
+pub(super) struct Incoming {
+    pub(super) server: ServerId,
+    pub(super) request: Arc<Request>,
+    /// What `ring` sent last, again every minute (§13.3.1.1).
+    pub(super) provisional: Option<(u16, Packet)>,
+    pub(super) repeat_at: Option<Instant>,
+}
+
+pub(super) struct Outgoing {
+    pub(super) client: ClientId,
+    /// Early dialogs, one a fork.
+    pub(super) early: Vec<Dialog>,
+    pub(super) has_offer: bool,
+    pub(super) cancel: Cancel,
+    pub(super) ring_until: Option<Instant>,
+    pub(super) ring_timeout: Duration,
+}
+
+pub(super) enum Cancel {
+    No,
+    /// No provisional response came yet, so nothing may be sent (§9.1).
+    Wanted {
+        reason: Option<Vec<u8>>,
+    },
+    Sent {
+        give_up_at: Instant,
+    },
+}
+
+pub(super) struct Unacknowledged {
+    pub(super) server: ServerId,
+    pub(super) seq: u32,
+    pub(super) packet: Packet,
+    pub(super) resend_at: Instant,
+    pub(super) interval: Duration,
+    pub(super) give_up_at: Instant,
+    /// The 2xx carried our offer, so the ACK carries the answer.
+    pub(super) offered: bool,
+    /// It answers a re-INVITE.
+    pub(super) again: bool,
+}
+
+pub(super) struct TheirReoffer {
+    pub(super) server: ServerId,
+    pub(super) request: Arc<Request>,
+}
+
+pub(super) struct OurReoffer {
+    pub(super) sdp: Vec<u8>,
+    pub(super) glares: u8,
+    pub(super) state: ReofferState,
+}
+
+pub(super) enum ReofferState {
+    Sent,
+    /// Glare: again at this instant (§14.1).
+    RetryAt(Instant),
+    /// Waits for a transaction of theirs to end.
+    Waiting,
+}
+
+/// How many INFOs a far end may send: bursts of 100, 50 a second in the long run.
+pub(super) struct InfoAllowance {
+    left: u32,
+    refilled_at: Instant,
+}
+
+const INFO_BURST: u32 = 100;
+const INFO_EVERY: Duration = Duration::from_millis(20);
+
+impl InfoAllowance {
+    pub(super) fn new(now: Instant) -> Self {
+        InfoAllowance {
+            left: INFO_BURST,
+            refilled_at: now,
+        }
+    }
+
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let since = now.saturating_duration_since(self.refilled_at);
+        let more = u32::try_from(since.as_millis() / INFO_EVERY.as_millis()).unwrap_or(u32::MAX);
+        if more > 0 {
+            self.left = self.left.saturating_add(more).min(INFO_BURST);
+            self.refilled_at = now;
+        }
+        let allowed = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        allowed
+    }
+}
+
+impl Call {
+    /// When something is due that no transaction looks after.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let phase = match &self.phase {
+            Phase::Incoming(incoming) => incoming.repeat_at,
+            Phase::Outgoing(outgoing) => match outgoing.cancel {
+                Cancel::Sent { give_up_at } => Some(give_up_at),
+                Cancel::Wanted { .. } => None,
+                Cancel::No => outgoing.ring_until,
+            },
+            _ => None,
+        };
+        let ack = self
+            .unacknowledged
+            .as_ref()
+            .map(|u| u.resend_at.min(u.give_up_at));
+        let glare = match &self.our_reoffer {
+            Some(OurReoffer {
+                state: ReofferState::RetryAt(at),
+                ..
+            }) => Some(*at),
+            _ => None,
+        };
+        [phase, ack, glare].into_iter().flatten().min()
     }
 }

@@ -1,18 +1,59 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The user agent without its sockets: datagrams and instants in, datagrams and events out.
+//!
+//! Every method that may change something is followed by the same round: take what
+//! [`poll_transmit`](Endpoint::poll_transmit) and [`poll_event`](Endpoint::poll_event) give until
+//! they give nothing, then call [`handle_timeout`](Endpoint::handle_timeout) at
+//! [`poll_timeout`](Endpoint::poll_timeout).
 
+mod auth;
 mod call;
 mod event;
+mod hangup;
+mod incoming;
+mod outgoing;
+mod receive;
+mod reinvite;
+mod reply;
+mod responses;
 mod screen;
+mod send;
+mod timers;
+mod within;
 
-use std::time::Duration;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 pub use call::CallId;
 pub use event::{CallEvent, End, EndCause, EndedBy, Reason};
 pub use screen::{Limits, Screen, Verdict};
 
+use crate::dialog::DialogId;
 use crate::digest::Credentials;
-use crate::wire::{NameAddr, Uri};
+use crate::transaction::{Packet, Table, Timers};
+use crate::wire::{Host, NameAddr, Request, Uri};
+use call::Call;
+use send::{ClientUse, ServerUse};
+
+/// What an endpoint is made of.
+#[derive(Clone)]
+pub struct EndpointConfig {
+    /// The host that Contact and Via say; without it the local address of the call.
+    pub advertise: Option<Host>,
+    /// The User-Agent and Server headers.
+    pub user_agent: String,
+    pub screen: Screen,
+    pub limits: Limits,
+    pub timers: Timers,
+    /// Makes tags, branches and Call-IDs repeatable. Only for tests: they must not be guessable.
+    pub seed: Option<u64>,
+}
 
 /// A call to make.
 #[derive(Debug, Clone)]
@@ -23,6 +64,211 @@ pub struct Outgoing {
     pub offer: Option<Vec<u8>>,
     pub credentials: Option<Credentials>,
     pub ring_timeout: Duration,
-    /// The Call-ID.
+    /// The Call-ID; [`Endpoint::new_sip_call_id`] makes one.
     pub sip_call_id: String,
+}
+
+/// A datagram to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    pub packet: Packet,
+}
+
+/// What an endpoint tells its user.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// An INVITE that passed the screen.
+    Incoming {
+        id: CallId,
+        request: Arc<Request>,
+        source: SocketAddr,
+        local: SocketAddr,
+    },
+    /// A milestone that a call passed, for its timeline.
+    Milestone {
+        id: CallId,
+        milestone: Milestone,
+    },
+    Call {
+        id: CallId,
+        event: CallEvent,
+    },
+}
+
+/// A point on the way of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Milestone {
+    Invite,
+    Ringing,
+    Answered,
+    Confirmed,
+}
+
+/// What an endpoint holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EndpointStats {
+    pub calls: usize,
+    pub dialogs: usize,
+    pub client_transactions: usize,
+    pub server_transactions: usize,
+    pub garbage: u64,
+    pub silenced: u64,
+}
+
+/// A SIP user agent, sans-IO.
+pub struct Endpoint {
+    config: EndpointConfig,
+    rng: StdRng,
+    /// Makes the To tags of stateless answers unguessable, and the same for each retransmission.
+    tag_secret: [u8; 16],
+    table: Table<ClientUse, ServerUse>,
+    calls: HashMap<CallId, Call>,
+    dialogs: HashMap<DialogId, CallId>,
+    /// May hold deadlines that were since moved; `Call::armed` tells which one counts.
+    deadlines: BinaryHeap<Reverse<(Instant, CallId)>>,
+    /// Calls whose deadline may have changed.
+    touched: Vec<CallId>,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    garbage: u64,
+    silenced: u64,
+}
+
+impl Endpoint {
+    pub fn new(config: EndpointConfig) -> Endpoint {
+        let mut rng: StdRng = match config.seed {
+            Some(seed) => StdRng::seed_from_u64(seed),
+            None => rand::make_rng(),
+        };
+        let mut tag_secret = [0; 16];
+        rng.fill_bytes(&mut tag_secret);
+        Endpoint {
+            table: Table::new(config.timers),
+            config,
+            rng,
+            tag_secret,
+            calls: HashMap::new(),
+            dialogs: HashMap::new(),
+            deadlines: BinaryHeap::new(),
+            touched: Vec::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            garbage: 0,
+            silenced: 0,
+        }
+    }
+
+    pub fn stats(&self) -> EndpointStats {
+        EndpointStats {
+            calls: self.calls.len(),
+            dialogs: self.dialogs.len(),
+            client_transactions: self.table.client_count(),
+            server_transactions: self.table.server_count(),
+            garbage: self.garbage,
+            silenced: self.silenced,
+        }
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// The next thing to tell.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// No call is left, not even one that is only waiting for the answer to its BYE.
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// The calls that have not ended.
+    pub fn live_calls(&self) -> Vec<CallId> {
+        self.calls
+            .iter()
+            .filter(|(_, call)| !call.ended)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// A Call-ID that nobody can guess.
+    pub fn new_sip_call_id(&mut self) -> String {
+        self.token(20)
+    }
+
+    /// A random token of so many letters and digits: 5 bits each.
+    fn token(&mut self, length: usize) -> String {
+        const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+        (0..length)
+            .map(|_| ALPHABET[(self.rng.next_u32() >> 27) as usize] as char)
+            .collect()
+    }
+
+    fn random_u32(&mut self) -> u32 {
+        self.rng.next_u32()
+    }
+
+    /// A duration between the two, for RFC 3261's random intervals.
+    fn random_between(&mut self, from: Duration, to: Duration) -> Duration {
+        let span = to.saturating_sub(from);
+        // Tens of milliseconds are what §14.1 asks for; thousandths of the span are finer.
+        from + span * (self.rng.next_u32() % 1000) / 1000
+    }
+
+    fn tell(&mut self, id: CallId, event: CallEvent) {
+        if self.calls.get(&id).is_some_and(|call| !call.ended) {
+            self.events.push_back(Event::Call { id, event });
+        }
+    }
+
+    fn passed(&mut self, id: CallId, milestone: Milestone) {
+        self.events.push_back(Event::Milestone { id, milestone });
+    }
+
+    /// Tells the end, once.
+    fn end(
+        &mut self,
+        id: CallId,
+        by: EndedBy,
+        status: Option<u16>,
+        cause: EndCause,
+        reason: String,
+    ) {
+        self.tell(
+            id,
+            CallEvent::Ended(End {
+                by,
+                status,
+                reason,
+                cause,
+            }),
+        );
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.ended = true;
+        }
+    }
+
+    /// Forgets a call that has ended.
+    fn forget(&mut self, id: CallId) {
+        let Some(call) = self.calls.remove(&id) else {
+            return;
+        };
+        for dialog_id in &call.dialog_ids {
+            self.dialogs.remove(dialog_id);
+        }
+    }
+
+    /// Makes a dialog findable.
+    fn index(&mut self, id: CallId, dialog_id: DialogId) {
+        if let Some(call) = self.calls.get_mut(&id)
+            && !call.dialog_ids.contains(&dialog_id)
+        {
+            call.dialog_ids.push(dialog_id.clone());
+            self.dialogs.insert(dialog_id, id);
+        }
+    }
 }

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The loop between sockets, clock, handles and the endpoint.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::task::Poll;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::call::{Call, CallEvents, CallHandle, IncomingCall, Shared};
+use super::command::{Command, Commands, Dial};
+use super::routes::Routes;
+use super::socket::Socket;
+use super::{AgentStats, EVENTS_WAITING};
+use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
+use crate::transaction::Path;
+use crate::wire::{HeaderName, Request};
+
+/// Datagrams and commands taken in one turn, so that neither starves the other or the timers.
+const BATCH: usize = 64;
+
+/// The longest a UDP datagram can be.
+const MAX_DATAGRAM: usize = 65_535;
+
+pub(super) struct Task {
+    endpoint: Endpoint,
+    sockets: Vec<Socket>,
+    routes: Routes,
+    commands: Commands,
+    incoming: mpsc::Sender<IncomingCall>,
+    stats: watch::Sender<AgentStats>,
+    calls: HashMap<CallId, Listener>,
+    closing: Option<Closing>,
+    /// Nobody holds the agent any more: it goes when its calls are over.
+    retired: bool,
+    datagram: Vec<u8>,
+}
+
+/// Where the events of a call go.
+struct Listener {
+    events: mpsc::Sender<CallEvent>,
+    /// Keeps a place free for `Ended`, however slow the reader is.
+    last_word: mpsc::OwnedPermit<CallEvent>,
+    shared: Arc<Shared>,
+}
+
+struct Closing {
+    until: Instant,
+    done: Vec<oneshot::Sender<()>>,
+}
+
+/// What woke the loop.
+enum Wake {
+    Readable(usize),
+    Command(Option<Command>),
+    Timer,
+}
+
+impl Task {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        sockets: Vec<Socket>,
+        routes: Routes,
+        commands: Commands,
+        incoming: mpsc::Sender<IncomingCall>,
+        stats: watch::Sender<AgentStats>,
+    ) -> Task {
+        Task {
+            endpoint,
+            sockets,
+            routes,
+            commands,
+            incoming,
+            stats,
+            calls: HashMap::new(),
+            closing: None,
+            retired: false,
+            datagram: vec![0; MAX_DATAGRAM],
+        }
+    }
+
+    /// Runs until the agent is closed.
+    pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
+        loop {
+            match self.wake(&mut inbox).await {
+                Wake::Readable(at) => self.receive(at),
+                Wake::Command(command) => {
+                    self.command(command);
+                    for _ in 1..BATCH {
+                        match inbox.try_recv() {
+                            Ok(command) => self.command(Some(command)),
+                            Err(_) => break,
+                        }
+                    }
+                }
+                Wake::Timer => self.endpoint.handle_timeout(Instant::now()),
+            }
+            self.flush();
+            let idle = self.endpoint.is_idle();
+            let leave = match &self.closing {
+                Some(closing) => idle || closing.until <= Instant::now(),
+                None => idle && self.retired,
+            };
+            if leave {
+                break;
+            }
+        }
+        self.say_goodbye();
+    }
+
+    async fn wake(&mut self, inbox: &mut mpsc::UnboundedReceiver<Command>) -> Wake {
+        let until = self.closing.as_ref().map(|closing| closing.until);
+        let deadline = [self.endpoint.poll_timeout(), until]
+            .into_iter()
+            .flatten()
+            .min();
+        let timer = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let sockets = &self.sockets;
+        let readable = poll_fn(|cx| {
+            for (at, socket) in sockets.iter().enumerate() {
+                // An error shows again when the socket is read.
+                if socket.udp().poll_recv_ready(cx).is_ready() {
+                    return Poll::Ready(at);
+                }
+            }
+            Poll::Pending
+        });
+        // No arm may starve another: the order is random by tokio's own choice.
+        tokio::select! {
+            at = readable => Wake::Readable(at),
+            command = inbox.recv() => Wake::Command(command),
+            () = timer => Wake::Timer,
+        }
+    }
+
+    /// Takes what waits at a socket, up to a batch.
+    fn receive(&mut self, at: usize) {
+        for _ in 0..BATCH {
+            let Some(socket) = self.sockets.get(at) else {
+                return;
+            };
+            let bound = socket.local_addr();
+            let (length, remote) = match socket.udp().try_recv_from(&mut self.datagram) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    // An ICMP error of an earlier send; the transaction's timer deals with it.
+                    tracing::debug!(%error, "a socket reported an error");
+                    continue;
+                }
+            };
+            let local = match bound.ip().is_unspecified() {
+                true => match self.routes.local_ip_towards(remote.ip()) {
+                    Ok(ip) => SocketAddr::new(ip, bound.port()),
+                    Err(_) => bound,
+                },
+                false => bound,
+            };
+            if let Some(datagram) = self.datagram.get(..length) {
+                self.endpoint
+                    .handle_datagram(Instant::now(), local, remote, datagram);
+            }
+            self.flush();
+        }
+    }
+
+    fn command(&mut self, command: Option<Command>) {
+        let now = Instant::now();
+        // The task holds a sender itself, so the channel never ends.
+        let Some(command) = command else {
+            return;
+        };
+        match command {
+            Command::Dial(dial) => self.dial(now, *dial),
+            Command::Ring { id, sdp } => self.endpoint.ring(now, id, sdp),
+            Command::Accept { id, sdp } => self.endpoint.accept(now, id, sdp),
+            Command::Reject { id, status, reason } => {
+                self.endpoint.reject(now, id, status, reason.as_deref());
+            }
+            Command::Hangup { id, reason } => self.endpoint.hangup(now, id, reason),
+            Command::Reoffer { id, sdp } => self.endpoint.reoffer(now, id, sdp),
+            Command::AnswerReoffer { id, answer } => {
+                self.endpoint.answer_reoffer(now, id, answer);
+            }
+            Command::Info {
+                id,
+                content_type,
+                body,
+            } => {
+                self.endpoint.info(now, id, &content_type, body);
+            }
+            Command::Retire => self.retired = true,
+            Command::Close { patience, done } => {
+                for id in self.endpoint.live_calls() {
+                    self.endpoint.hangup(now, id, None);
+                }
+                let closing = self.closing.get_or_insert_with(|| Closing {
+                    until: now + patience,
+                    done: Vec::new(),
+                });
+                closing.done.push(done);
+            }
+        }
+    }
+
+    fn dial(&mut self, now: Instant, dial: Dial) {
+        let Dial {
+            outgoing,
+            destination,
+            shared,
+            events,
+        } = dial;
+        // The channel is new and wider than one.
+        let Ok(last_word) = events.clone().try_reserve_owned() else {
+            return;
+        };
+        let id = shared.id;
+        let refuse = |last_word: mpsc::OwnedPermit<CallEvent>, by, cause, reason| {
+            last_word.send(CallEvent::Ended(End {
+                by,
+                status: None,
+                reason,
+                cause,
+            }));
+        };
+        if self.closing.is_some() {
+            let reason = "this side is closing".to_owned();
+            return refuse(last_word, EndedBy::Local, EndCause::Closing, reason);
+        }
+        if shared.hung_up.load(Ordering::Relaxed) || events.is_closed() {
+            // While the name of its host was looked up.
+            let reason = "this side hung up before the call was made".to_owned();
+            return refuse(last_word, EndedBy::Local, EndCause::Cancelled, reason);
+        }
+        let path = destination.and_then(|remote| self.path_to(remote));
+        match path {
+            Ok(path) => {
+                self.calls.insert(
+                    id,
+                    Listener {
+                        events,
+                        last_word,
+                        shared,
+                    },
+                );
+                self.endpoint.dial(now, id, path, outgoing);
+            }
+            Err(reason) => refuse(last_word, EndedBy::Network, EndCause::Unreachable, reason),
+        }
+    }
+
+    /// From the first listener that can reach it.
+    fn path_to(&self, remote: SocketAddr) -> Result<Path, String> {
+        let mut listeners = self.sockets.iter().map(Socket::local_addr);
+        let bound = listeners
+            .find(|local| local.is_ipv4() == remote.is_ipv4())
+            .ok_or_else(|| format!("no listener of ours can reach {remote}"))?;
+        let ip: IpAddr = match bound.ip().is_unspecified() {
+            true => self
+                .routes
+                .local_ip_towards(remote.ip())
+                .map_err(|error| error.to_string())?,
+            false => bound.ip(),
+        };
+        Ok(Path {
+            local: SocketAddr::new(ip, bound.port()),
+            remote,
+        })
+    }
+
+    /// Carries out what the endpoint wants.
+    fn flush(&mut self) {
+        loop {
+            while let Some(transmit) = self.endpoint.poll_transmit() {
+                let mut sockets = self.sockets.iter();
+                let Some(socket) = sockets.find(|socket| socket.carries(transmit.local)) else {
+                    continue;
+                };
+                // A full send buffer is a lost datagram, which SIP survives.
+                if let Err(error) = socket.udp().try_send_to(&transmit.packet, transmit.remote) {
+                    let remote = transmit.remote;
+                    tracing::debug!(%remote, %error, "a datagram could not be sent");
+                }
+            }
+            let Some(event) = self.endpoint.poll_event() else {
+                break;
+            };
+            self.tell(event);
+        }
+        let now = self.endpoint.stats();
+        self.stats.send_if_modified(|stats| {
+            let fresh = AgentStats {
+                calls: now.calls,
+                dialogs: now.dialogs,
+                client_transactions: now.client_transactions,
+                server_transactions: now.server_transactions,
+                garbage: now.garbage,
+                silenced: now.silenced,
+            };
+            let changed = *stats != fresh;
+            *stats = fresh;
+            changed
+        });
+    }
+
+    fn tell(&mut self, event: Event) {
+        match event {
+            Event::Incoming {
+                id,
+                request,
+                source,
+                local,
+            } => {
+                self.offer_call(id, request, source, local);
+            }
+            Event::Milestone { id, milestone } => {
+                if let Some(listener) = self.calls.get(&id) {
+                    note(&listener.shared, milestone);
+                }
+            }
+            Event::Call {
+                id,
+                event: CallEvent::Ended(end),
+            } => {
+                if let Some(listener) = self.calls.remove(&id) {
+                    listener.last_word.send(CallEvent::Ended(end));
+                }
+            }
+            Event::Call { id, event } => {
+                let Some(listener) = self.calls.get(&id) else {
+                    return;
+                };
+                if listener.events.try_send(event).is_err() {
+                    tracing::warn!(
+                        call_id = listener.shared.sip_call_id,
+                        "nobody reads the events of this call: it is hung up"
+                    );
+                    self.endpoint.hangup(Instant::now(), id, None);
+                }
+            }
+        }
+    }
+
+    fn offer_call(
+        &mut self,
+        id: CallId,
+        request: Arc<Request>,
+        source: SocketAddr,
+        local: SocketAddr,
+    ) {
+        let now = Instant::now();
+        if self.closing.is_some() || self.retired {
+            return self.endpoint.reject(now, id, 503, None);
+        }
+        let call_id = request.headers.get(HeaderName::CallId).unwrap_or_default();
+        let sip_call_id = String::from_utf8_lossy(call_id).into_owned();
+        let shared = Shared::new(id, sip_call_id, self.commands.clone());
+        let (events, receiver) = mpsc::channel(EVENTS_WAITING);
+        let Ok(last_word) = events.clone().try_reserve_owned() else {
+            return;
+        };
+        let Ok(place) = self.incoming.try_reserve() else {
+            tracing::warn!(%source, "calls are not taken fast enough: one more was refused");
+            return self.endpoint.reject(now, id, 503, None);
+        };
+        let handle = CallHandle::new(shared.clone());
+        let call = Call {
+            handle,
+            events: CallEvents::new(receiver, shared.clone()),
+        };
+        place.send(IncomingCall {
+            request,
+            source,
+            local,
+            call,
+        });
+        self.calls.insert(
+            id,
+            Listener {
+                events,
+                last_word,
+                shared,
+            },
+        );
+    }
+
+    /// The calls that the patience did not suffice for still get their end.
+    fn say_goodbye(mut self) {
+        for (_, listener) in self.calls.drain() {
+            listener.last_word.send(CallEvent::Ended(End {
+                by: EndedBy::Local,
+                status: None,
+                reason: "this side closed".to_owned(),
+                cause: EndCause::Closing,
+            }));
+        }
+        // The sockets are free before anybody is told so.
+        self.sockets.clear();
+        self.stats.send_replace(AgentStats::default());
+        for done in self.closing.into_iter().flat_map(|closing| closing.done) {
+            // Whoever asked may have stopped waiting.
+            let _ = done.send(());
+        }
+    }
+}
+
+fn note(shared: &Shared, milestone: Milestone) {
+    let mut instants = shared
+        .instants
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let slot = match milestone {
+        Milestone::Invite => &mut instants.invite_at,
+        Milestone::Ringing => &mut instants.ringing_at,
+        Milestone::Answered => &mut instants.answered_at,
+        Milestone::Confirmed => &mut instants.confirmed_at,
+    };
+    slot.get_or_insert_with(Instant::now);
+}

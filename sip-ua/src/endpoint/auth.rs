@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Answering 401 and 407 (RFC 3261 §22.2–22.3, RFC 8760).
+
+use crate::digest::{self, Challenge, Credentials};
+use crate::wire::{HeaderName, Request, Response};
+
+/// A proxy chain with a realm each is answered one by one; more tries than this are a loop.
+const MAX_ATTEMPTS: u8 = 5;
+
+/// The credentials of a call and the challenges they answer.
+#[derive(Debug)]
+pub(super) struct Auth {
+    credentials: Credentials,
+    realms: Vec<Realm>,
+}
+
+#[derive(Debug)]
+struct Realm {
+    asked_by: HeaderName,
+    challenges: Vec<Challenge>,
+    /// Requests answered with this nonce.
+    count: u32,
+}
+
+/// Why a challenge was not answered. Each is a sentence for the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum AuthError {
+    #[error("the far end refused the user name or password for realm \"{0}\"")]
+    WrongPassword(String),
+    #[error("the far end asks for credentials in a way that cannot be answered: {0}")]
+    Unanswerable(String),
+    #[error("the far end keeps asking for credentials")]
+    TooManyAttempts,
+}
+
+impl Auth {
+    pub(super) fn new(credentials: Credentials) -> Auth {
+        Auth {
+            credentials,
+            realms: Vec::new(),
+        }
+    }
+
+    /// Takes in the challenges of a 401 or 407. `attempts` is how often this same request has been
+    /// answered already.
+    pub(super) fn challenged(
+        &mut self,
+        response: &Response,
+        attempts: u8,
+    ) -> Result<(), AuthError> {
+        if attempts >= MAX_ATTEMPTS {
+            return Err(AuthError::TooManyAttempts);
+        }
+        let mut fresh: Vec<Realm> = Vec::new();
+        let mut fault = None;
+        for asked_by in [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate] {
+            for value in response.headers.get_all(asked_by.clone()) {
+                let challenge = match Challenge::parse(value) {
+                    Ok(challenge) => challenge,
+                    Err(error) => {
+                        fault = Some(error.to_string());
+                        continue;
+                    }
+                };
+                match fresh
+                    .iter_mut()
+                    .find(|realm| realm.is(&asked_by, &challenge.realm))
+                {
+                    Some(realm) => realm.challenges.push(challenge),
+                    None => fresh.push(Realm {
+                        asked_by: asked_by.clone(),
+                        challenges: vec![challenge],
+                        count: 0,
+                    }),
+                }
+            }
+        }
+        if fresh.is_empty() {
+            let why = fault.unwrap_or_else(|| "it names no challenge".to_owned());
+            return Err(AuthError::Unanswerable(why));
+        }
+        for realm in fresh {
+            let name = realm.name().to_vec();
+            let known = self
+                .realms
+                .iter()
+                .position(|old| old.is(&realm.asked_by, &name));
+            match known {
+                Some(_) if attempts > 0 && !realm.challenges.iter().any(|c| c.stale) => {
+                    let name = String::from_utf8_lossy(&name).into_owned();
+                    return Err(AuthError::WrongPassword(name));
+                }
+                Some(at) => self.realms[at] = realm,
+                None => self.realms.push(realm),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts answers to all challenges known so far into a request, whose URI, method and body must
+    /// not change any more.
+    pub(super) fn apply(&mut self, request: &mut Request) -> Result<(), AuthError> {
+        request.headers.remove(HeaderName::Authorization);
+        request.headers.remove(HeaderName::ProxyAuthorization);
+        for realm in &mut self.realms {
+            realm.count += 1;
+            let value = digest::respond(
+                &realm.challenges,
+                &self.credentials,
+                &request.method,
+                &request.uri.to_bytes(),
+                &request.body,
+                &digest::new_cnonce(),
+                realm.count,
+            )
+            .map_err(|error| AuthError::Unanswerable(error.to_string()))?;
+            let name = match realm.asked_by {
+                HeaderName::ProxyAuthenticate => HeaderName::ProxyAuthorization,
+                _ => HeaderName::Authorization,
+            };
+            request.headers.push(name, value);
+        }
+        Ok(())
+    }
+}
+
+impl Realm {
+    fn is(&self, asked_by: &HeaderName, name: &[u8]) -> bool {
+        self.asked_by == *asked_by && self.name() == name
+    }
+
+    fn name(&self) -> &[u8] {
+        self.challenges
+            .first()
+            .map(|challenge| challenge.realm.as_slice())
+            .unwrap_or_default()
+    }
+}

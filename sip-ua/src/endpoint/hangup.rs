@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The user's way out of a call, and what it says within one.
+
+use std::time::Instant;
+
+use super::call::{Call, CallId, Cancel, Phase};
+use super::send::{ClientKind, reason_value};
+use super::{EndCause, EndedBy, Endpoint, Milestone, Reason};
+use crate::transaction::ClientId;
+use crate::wire::{HeaderName, Method};
+
+impl Endpoint {
+    /// BYE, CANCEL or a rejection, whichever fits the state. The user is told at once that the call
+    /// is over; what the far end says to it is the endpoint's business.
+    pub fn hangup(&mut self, now: Instant, id: CallId, reason: Option<Reason>) {
+        let Some(call) = self.calls.get_mut(&id).filter(|call| !call.ended) else {
+            return;
+        };
+        let value = reason.as_ref().map(reason_value);
+        let said = match &reason {
+            Some(reason) if !reason.text.is_empty() => {
+                format!("this side hung up: {}", reason.text)
+            }
+            _ => "this side hung up".to_owned(),
+        };
+        match &mut call.phase {
+            Phase::Incoming(_) => {
+                let sip = reason
+                    .as_ref()
+                    .filter(|r| r.protocol.eq_ignore_ascii_case("SIP"));
+                let status = sip.map(|r| r.cause).filter(|c| (300..700).contains(c));
+                return self.reject(now, id, status.unwrap_or(480), None);
+            }
+            Phase::Outgoing(_) => {
+                self.cancel(now, id, value);
+                self.end(id, EndedBy::Local, Some(487), EndCause::Cancelled, said);
+            }
+            Phase::Answering { .. } => {
+                self.acknowledge_with(now, id, None);
+                self.end(id, EndedBy::Local, None, EndCause::HungUp, said);
+                self.close_with_bye(now, id, value.as_deref());
+            }
+            Phase::Up if call.unacknowledged.as_ref().is_some_and(|u| !u.again) => {
+                call.phase = Phase::Leaving { reason: value };
+                self.end(id, EndedBy::Local, None, EndCause::HungUp, said);
+            }
+            Phase::Up => {
+                self.end(id, EndedBy::Local, None, EndCause::HungUp, said);
+                self.close_with_bye(now, id, value.as_deref());
+            }
+            Phase::Leaving { .. } | Phase::Closing => {}
+        }
+        self.settle_call(now, id);
+    }
+
+    /// Sends BYE and waits for its answer.
+    pub(super) fn close_with_bye(&mut self, now: Instant, id: CallId, reason: Option<&[u8]>) {
+        self.refuse_their_reoffer(now, id, 487);
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.phase = Phase::Closing;
+            call.unacknowledged = None;
+            call.our_reoffer = None;
+            call.next_reoffer = None;
+        }
+        if !self.send_bye(now, id, reason) {
+            self.forget(id);
+        }
+    }
+
+    /// CANCEL, as soon as there is something to cancel.
+    fn cancel(&mut self, now: Instant, id: CallId, reason: Option<Vec<u8>>) {
+        let Some(Call {
+            phase: Phase::Outgoing(outgoing),
+            ..
+        }) = self.calls.get_mut(&id)
+        else {
+            return;
+        };
+        if !matches!(outgoing.cancel, Cancel::No) {
+            return;
+        }
+        let client = outgoing.client;
+        if self.table.client_is_proceeding(client) {
+            self.cancel_now(now, id, client, reason.as_deref());
+        } else {
+            outgoing.cancel = Cancel::Wanted { reason };
+        }
+    }
+
+    pub(super) fn cancel_now(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        client: ClientId,
+        reason: Option<&[u8]>,
+    ) {
+        self.send_cancel(now, client, reason);
+        let give_up_at = now + self.table.timers().give_up();
+        if let Some(Call {
+            phase: Phase::Outgoing(outgoing),
+            ..
+        }) = self.calls.get_mut(&id)
+        {
+            outgoing.cancel = Cancel::Sent { give_up_at };
+        }
+    }
+
+    /// It rang for as long as the user wanted to wait.
+    pub(super) fn stop_ringing(&mut self, now: Instant, id: CallId) {
+        let Some(Call {
+            phase: Phase::Outgoing(outgoing),
+            ..
+        }) = self.calls.get_mut(&id)
+        else {
+            return;
+        };
+        outgoing.ring_until = None;
+        let seconds = outgoing.ring_timeout.as_secs_f32();
+        self.cancel(now, id, None);
+        let reason = format!("nobody answered within {seconds} s");
+        self.end(id, EndedBy::Local, Some(408), EndCause::NoAnswer, reason);
+    }
+
+    /// The ACK that waited for the user's answer to the far end's offer.
+    pub(super) fn acknowledge_with(&mut self, now: Instant, id: CallId, sdp: Option<Vec<u8>>) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Phase::Answering { invite, invite_seq } = call.phase else {
+            return;
+        };
+        let Some(dialog) = call.dialog.clone() else {
+            return;
+        };
+        call.phase = Phase::Up;
+        let path = Endpoint::path_to(call, &dialog);
+        self.send_ack(invite, path, &dialog, invite_seq, sdp);
+        self.passed(id, Milestone::Confirmed);
+        self.next_reoffer(now, id);
+    }
+
+    /// INFO within a call that is up.
+    pub fn info(&mut self, now: Instant, id: CallId, content_type: &str, body: Vec<u8>) {
+        let up = self
+            .calls
+            .get(&id)
+            .is_some_and(|call| matches!(call.phase, Phase::Up));
+        if !up {
+            return;
+        }
+        if let Some((mut request, path)) = self.request_within(id, Method::Info) {
+            request.headers.push(HeaderName::ContentType, content_type);
+            request.body = body;
+            if let Err(error) = self.start(now, id, ClientKind::Info, path, request, 0) {
+                tracing::warn!(%error, "an INFO was not sent");
+            }
+        }
+        self.settle_call(now, id);
+    }
+}

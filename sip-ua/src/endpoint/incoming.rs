@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Calls in, from the INVITE to the ACK (RFC 3261 §13.3).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::call::{Call, CallId, Incoming, InfoAllowance, Phase, Unacknowledged};
+use super::receive::description;
+use super::send::{ALLOW, ServerUse};
+use super::{CallEvent, EndCause, EndedBy, Endpoint, Event, Milestone};
+use crate::dialog::{Dialog, DialogId};
+use crate::transaction::{MergeKey, Packet, Path, ServerId, ServerKey, ServerStart};
+use crate::wire::{Core, HeaderName, Request, Response, reason_phrase};
+
+/// A ringing call says so again this often, or proxies take it for dead (§13.3.1.1).
+const RING_AGAIN: Duration = Duration::from_secs(60);
+
+/// What 503 tells callers to wait when there are too many calls.
+const RETRY_AFTER_SECONDS: u32 = 10;
+
+impl Endpoint {
+    pub(super) fn handle_invite(
+        &mut self,
+        now: Instant,
+        path: Path,
+        source: SocketAddr,
+        request: Request,
+        core: Core,
+    ) {
+        if self.calls.len() >= self.config.limits.max_calls
+            || self.table.server_count() >= self.config.limits.max_transactions
+        {
+            return self.answer_stateless(path, &request, 503, |response| {
+                response
+                    .headers
+                    .push(HeaderName::RetryAfter, RETRY_AFTER_SECONDS);
+            });
+        }
+        let local_tag = self.token(12);
+        // Below 2³¹, with room to count (§8.1.1.5).
+        let local_seq = 1 + (self.random_u32() >> 8);
+        let dialog = match Dialog::of_invite(&core, &request, local_tag.as_bytes(), local_seq) {
+            Ok(dialog) => dialog,
+            Err(error) => {
+                tracing::debug!(remote = %path.remote, %error, "an INVITE was refused");
+                return self.answer_stateless(path, &request, 400, |response| {
+                    response.reason = b"Missing or Unusable Contact Header".to_vec();
+                });
+            }
+        };
+        let id = CallId::unique();
+        let trying = self.response(&request, 100, b"").to_bytes();
+        let start = ServerStart {
+            key: ServerKey::of_request(&request, &core),
+            merge: MergeKey::of_request(&core),
+            path,
+            user: ServerUse { call: Some(id) },
+        };
+        let server = self.table.start_server_invite(now, start, trying.into());
+        let contact = self.contact(request.uri.user_decoded().as_deref(), path);
+        let request = Arc::new(request);
+        let dialog_id = dialog.id().clone();
+        let incoming = Incoming {
+            server,
+            request: request.clone(),
+            provisional: None,
+            repeat_at: None,
+        };
+        let call = Call {
+            path,
+            contact,
+            ours: false,
+            phase: Phase::Incoming(incoming),
+            dialog: Some(dialog),
+            dialog_ids: Vec::with_capacity(1),
+            auth: None,
+            unacknowledged: None,
+            their_reoffer: None,
+            our_reoffer: None,
+            next_reoffer: None,
+            infos: InfoAllowance::new(now),
+            ended: false,
+            armed: None,
+        };
+        self.calls.insert(id, call);
+        self.index(id, dialog_id);
+        self.events.push_back(Event::Incoming {
+            id,
+            request,
+            source,
+            local: path.local,
+        });
+        self.passed(id, Milestone::Invite);
+    }
+
+    /// A response above 100 to an INVITE within this call, first or later.
+    pub(super) fn invite_response(
+        &self,
+        id: CallId,
+        request: &Request,
+        status: u16,
+        sdp: Option<Vec<u8>>,
+    ) -> Option<Response> {
+        let call = self.calls.get(&id)?;
+        let tag = &call.dialog.as_ref()?.id().local_tag;
+        let mut response = self.response(request, status, tag);
+        if status < 300 {
+            response
+                .headers
+                .copy(HeaderName::RecordRoute, &request.headers);
+            response.headers.push(HeaderName::Contact, &call.contact);
+            response.headers.push(HeaderName::Allow, ALLOW);
+        }
+        if let Some(sdp) = sdp {
+            response
+                .headers
+                .push(HeaderName::ContentType, "application/sdp");
+            response.body = sdp;
+        }
+        Some(response)
+    }
+
+    fn waiting_invite(&self, id: CallId) -> Option<(ServerId, Arc<Request>)> {
+        match &self.calls.get(&id)?.phase {
+            Phase::Incoming(incoming) => Some((incoming.server, incoming.request.clone())),
+            _ => None,
+        }
+    }
+
+    /// 180, or 183 with a body.
+    pub fn ring(&mut self, now: Instant, id: CallId, sdp: Option<Vec<u8>>) {
+        let Some((server, request)) = self.waiting_invite(id) else {
+            return;
+        };
+        let status = if sdp.is_some() { 183 } else { 180 };
+        let Some(response) = self.invite_response(id, &request, status, sdp) else {
+            return;
+        };
+        let packet: Packet = response.to_bytes().into();
+        self.table.respond(now, server, status, packet.clone());
+        if let Some(Call {
+            phase: Phase::Incoming(incoming),
+            ..
+        }) = self.calls.get_mut(&id)
+        {
+            incoming.provisional = Some((status, packet));
+            incoming.repeat_at = Some(now + RING_AGAIN);
+        }
+        self.passed(id, Milestone::Ringing);
+        self.settle_call(now, id);
+    }
+
+    /// Sends the last 180 or 183 again.
+    pub(super) fn ring_again(&mut self, now: Instant, id: CallId) {
+        let Some(Call {
+            phase: Phase::Incoming(incoming),
+            ..
+        }) = self.calls.get_mut(&id)
+        else {
+            return;
+        };
+        incoming.repeat_at = Some(now + RING_AGAIN);
+        let (server, provisional) = (incoming.server, incoming.provisional.clone());
+        if let Some((status, packet)) = provisional {
+            self.table.respond(now, server, status, packet);
+        }
+    }
+
+    /// 200 with our SDP; for an outgoing call without an offer, the ACK with our answer.
+    pub fn accept(&mut self, now: Instant, id: CallId, sdp: Vec<u8>) {
+        if let Some((server, request)) = self.waiting_invite(id) {
+            let offered = description(&request.headers, &request.body).is_none();
+            self.send_2xx(now, id, server, &request, sdp, offered, false);
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.phase = Phase::Up;
+            }
+            self.passed(id, Milestone::Answered);
+        } else {
+            self.acknowledge_with(now, id, Some(sdp));
+        }
+        self.settle_call(now, id);
+    }
+
+    /// Sends a 2xx and keeps it until its ACK comes (§13.3.1.4).
+    #[allow(clippy::too_many_arguments)] // what a 2xx is made of
+    pub(super) fn send_2xx(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        server: ServerId,
+        request: &Request,
+        sdp: Vec<u8>,
+        offered: bool,
+        again: bool,
+    ) {
+        let Some(response) = self.invite_response(id, request, 200, Some(sdp)) else {
+            return;
+        };
+        let packet: Packet = response.to_bytes().into();
+        self.table.respond(now, server, 200, packet.clone());
+        let timers = self.table.timers();
+        let seq = request.headers.get(HeaderName::CSeq);
+        let seq = seq.and_then(|cseq| crate::wire::CSeq::parse(cseq).ok());
+        if let (Some(call), Some(seq)) = (self.calls.get_mut(&id), seq) {
+            call.unacknowledged = Some(Unacknowledged {
+                server,
+                seq: seq.number,
+                packet,
+                resend_at: now + timers.t1,
+                interval: timers.t1,
+                give_up_at: now + timers.give_up(),
+                offered,
+                again,
+            });
+        }
+    }
+
+    /// A final response of 300–699.
+    pub fn reject(&mut self, now: Instant, id: CallId, status: u16, reason: Option<&str>) {
+        let status = if (300..700).contains(&status) {
+            status
+        } else {
+            480
+        };
+        let phrase = reason
+            .filter(|text| !text.is_empty())
+            .unwrap_or(reason_phrase(status));
+        let sentence = format!("this side refused the call: {status} {phrase}");
+        if self.refuse_invite(now, id, status, reason.map(str::as_bytes)) {
+            self.end(
+                id,
+                EndedBy::Local,
+                Some(status),
+                EndCause::of_status(status),
+                sentence,
+            );
+            self.forget(id);
+        }
+        self.settle(now);
+    }
+
+    /// Sends the refusal; false if there is no INVITE to refuse any more.
+    pub(super) fn refuse_invite(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        status: u16,
+        phrase: Option<&[u8]>,
+    ) -> bool {
+        let Some((server, request)) = self.waiting_invite(id) else {
+            return false;
+        };
+        let Some(mut response) = self.invite_response(id, &request, status, None) else {
+            return false;
+        };
+        if let Some(phrase) = phrase.filter(|phrase| !phrase.is_empty()) {
+            response.reason = phrase.to_vec();
+        }
+        self.answer_invite(now, server, &response);
+        true
+    }
+
+    /// CANCEL of an INVITE that we know (§9.2).
+    pub(super) fn handle_cancel(
+        &mut self,
+        now: Instant,
+        path: Path,
+        server: ServerId,
+        cancel: &Request,
+    ) {
+        let id = self.table.server(server).and_then(|user| user.call);
+        let call = id.and_then(|id| self.calls.get(&id));
+        let tag = call
+            .and_then(|call| call.dialog.as_ref())
+            .map(|d| d.id().local_tag.clone());
+        let response = self.response(cancel, 200, tag.as_deref().unwrap_or(b"cancelled"));
+        self.transmit(path, response.to_bytes().into());
+        if !self.table.server_is_proceeding(server) {
+            return;
+        }
+        let Some(id) = id else {
+            return;
+        };
+        if self.refuse_invite(now, id, 487, None) {
+            let mut sentence = "the caller hung up before the call was answered".to_owned();
+            if let Some(reason) = stated_reason(cancel) {
+                sentence = format!("{sentence}: {reason}");
+            }
+            self.end(
+                id,
+                EndedBy::Remote,
+                Some(487),
+                EndCause::Cancelled,
+                sentence,
+            );
+            self.forget(id);
+        } else {
+            self.withdraw_their_reoffer(now, id);
+        }
+    }
+
+    /// An ACK to a 2xx of ours.
+    pub(super) fn handle_ack(&mut self, now: Instant, request: &Request, core: &Core) {
+        let id = DialogId::of_request(core).and_then(|id| self.dialogs.get(&id).copied());
+        let Some(id) = id else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        self.touched.push(id);
+        let Some(waiting) = call.unacknowledged.take_if(|u| u.seq == core.cseq.number) else {
+            return;
+        };
+        let sdp = if waiting.offered {
+            description(&request.headers, &request.body)
+        } else {
+            None
+        };
+        if let Phase::Leaving { reason } = &mut call.phase {
+            let reason = reason.take();
+            self.close_with_bye(now, id, reason.as_deref());
+        } else if waiting.again {
+            if waiting.offered {
+                self.tell(id, CallEvent::ReofferAnswered { sdp });
+            }
+        } else {
+            self.passed(id, Milestone::Confirmed);
+            self.tell(id, CallEvent::Confirmed { sdp });
+        }
+        self.next_reoffer(now, id);
+    }
+}
+
+/// The Reason header of a BYE or CANCEL, for people.
+pub(super) fn stated_reason(request: &Request) -> Option<String> {
+    let value = request.headers.get(HeaderName::Reason)?;
+    let text = String::from_utf8_lossy(value);
+    let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
+    (!text.is_empty()).then_some(text)
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Calls out, up to the INVITE (RFC 3261 §13.2.1).
+
+use std::time::Instant;
+
+use super::auth::Auth;
+use super::call::{Call, CallId, Cancel, InfoAllowance, Outgoing as Ringing, Phase};
+use super::send::{ALLOW, ClientKind};
+use super::{CallEvent, End, EndCause, EndedBy, Endpoint, Event, Milestone, Outgoing};
+use crate::dialog::MAX_FORWARDS;
+use crate::transaction::Path;
+use crate::wire::{CSeq, HeaderName, Method, NameAddr, Request};
+
+/// The headers that are the user agent's own business.
+const RESERVED: [HeaderName; 17] = [
+    HeaderName::Via,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::Contact,
+    HeaderName::ContentLength,
+    HeaderName::ContentType,
+    HeaderName::ContentEncoding,
+    HeaderName::MaxForwards,
+    HeaderName::RecordRoute,
+    HeaderName::Require,
+    HeaderName::Supported,
+    HeaderName::Allow,
+    HeaderName::Authorization,
+    HeaderName::ProxyAuthorization,
+    HeaderName::RSeq,
+];
+
+impl Endpoint {
+    /// Sends an INVITE. All that can go wrong is told by the call's events.
+    pub fn dial(&mut self, now: Instant, id: CallId, path: Path, call: Outgoing) {
+        let stop = if self.calls.len() >= self.config.limits.max_calls {
+            Some((
+                EndCause::Closing,
+                "this side has reached its limit of calls".to_owned(),
+            ))
+        } else {
+            self.place(now, id, path, call)
+                .err()
+                .map(|why| (EndCause::Invalid, why))
+        };
+        if let Some((cause, reason)) = stop {
+            let end = End {
+                by: EndedBy::Local,
+                status: None,
+                reason,
+                cause,
+            };
+            self.events.push_back(Event::Call {
+                id,
+                event: CallEvent::Ended(end),
+            });
+        }
+        self.settle_call(now, id);
+    }
+
+    fn place(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        path: Path,
+        call: Outgoing,
+    ) -> Result<(), String> {
+        let request = self.invite(path, &call)?;
+        let contact = self.contact(call.from.uri.user_decoded().as_deref(), path);
+        let has_offer = call.offer.is_some();
+        self.calls.insert(
+            id,
+            Call {
+                path,
+                contact,
+                ours: true,
+                // Replaced below, as soon as the transaction has a name.
+                phase: Phase::Closing,
+                dialog: None,
+                dialog_ids: Vec::new(),
+                auth: call.credentials.map(Auth::new),
+                unacknowledged: None,
+                their_reoffer: None,
+                our_reoffer: None,
+                next_reoffer: None,
+                infos: InfoAllowance::new(now),
+                ended: false,
+                armed: None,
+            },
+        );
+        let started = self.start(now, id, ClientKind::Invite, path, request, 0);
+        let client = started.map_err(|error| {
+            self.calls.remove(&id);
+            error.to_string()
+        })?;
+        if let Some(entry) = self.calls.get_mut(&id) {
+            entry.phase = Phase::Outgoing(Box::new(Ringing {
+                client,
+                early: Vec::new(),
+                has_offer,
+                cancel: Cancel::No,
+                ring_until: now.checked_add(call.ring_timeout),
+                ring_timeout: call.ring_timeout,
+            }));
+        }
+        self.passed(id, Milestone::Invite);
+        Ok(())
+    }
+
+    /// The INVITE but for its Via.
+    fn invite(&mut self, path: Path, call: &Outgoing) -> Result<Request, String> {
+        let unusable = |bytes: &[u8]| bytes.iter().any(|octet| octet.is_ascii_control());
+        if !call.to.is_sip() && call.to.opaque.is_none() {
+            return Err("the URI to call is neither sip: nor tel:".to_owned());
+        }
+        let mut from = call.from.clone();
+        if unusable(&call.to.to_bytes()) {
+            return Err("the URI to call holds a control character".to_owned());
+        }
+        if unusable(&from.to_bytes()) {
+            return Err("the From address holds a control character".to_owned());
+        }
+        if call.sip_call_id.is_empty() || call.sip_call_id.chars().any(|c| !c.is_ascii_graphic()) {
+            return Err("the Call-ID is empty or holds a blank".to_owned());
+        }
+        from.set_tag(self.token(12).as_bytes());
+        let to = NameAddr::from(call.to.clone());
+        let mut uri = call.to.clone();
+        // Neither may stand in a Request-URI (§19.1.1).
+        uri.headers = None;
+        uri.params.remove("method");
+        let number = 1 + (self.random_u32() >> 8);
+        let mut request = Request::new(Method::Invite, uri);
+        let headers = &mut request.headers;
+        headers.push(HeaderName::MaxForwards, u32::from(MAX_FORWARDS));
+        headers.push(HeaderName::From, &from);
+        headers.push(HeaderName::To, &to);
+        headers.push(HeaderName::CallId, call.sip_call_id.as_str());
+        headers.push(
+            HeaderName::CSeq,
+            &CSeq {
+                number,
+                method: Method::Invite,
+            },
+        );
+        let contact = self.contact(from.uri.user_decoded().as_deref(), path);
+        headers.push(HeaderName::Contact, &contact);
+        headers.push(HeaderName::Allow, ALLOW);
+        for (name, value) in &call.headers {
+            if RESERVED.contains(&HeaderName::from(name.as_str())) {
+                return Err(format!(
+                    "the {name} header is written by the user agent itself"
+                ));
+            }
+            headers
+                .try_push(name, value.as_slice())
+                .map_err(|error| error.to_string())?;
+        }
+        if let Some(offer) = &call.offer {
+            headers.push(HeaderName::ContentType, "application/sdp");
+            request.body = offer.clone();
+        }
+        Ok(request)
+    }
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What comes in: read, judged, and handed to the transaction, dialog or call it belongs to.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Endpoint;
+use super::reply::{allow, capabilities, mark_source, unsupported_method};
+use super::screen::Verdict;
+use super::send::ack_of_refusal;
+use crate::dialog::DialogId;
+use crate::sdp;
+use crate::transaction::{ClientKey, MergeKey, Path, ServerKey};
+use crate::wire::{
+    CSeq, Core, HeaderName, Headers, Host, Message, Method, NameAddr, Params, ReadError, Request,
+    Response, Scheme, Uri, read_datagram, validate,
+};
+
+impl Endpoint {
+    /// A datagram came from `remote` to the socket that this far end knows as `local`.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &[u8],
+    ) {
+        let message = match read_datagram(datagram) {
+            Ok(message) => message,
+            Err(error) => return self.handle_unreadable(local, remote, None, error),
+        };
+        match (validate(&message), message) {
+            (Err(error), Message::Request(request)) => {
+                self.handle_unreadable(local, remote, Some(request), error);
+            }
+            (Err(error), Message::Response(_)) => {
+                self.garbage += 1;
+                tracing::debug!(%remote, %error, "a response was dropped");
+            }
+            (Ok(core), Message::Request(request)) => {
+                self.handle_request(now, local, remote, request, core);
+            }
+            (Ok(core), Message::Response(response)) => {
+                self.handle_response(now, local, response, core);
+            }
+        }
+        self.settle(now);
+    }
+
+    fn handle_unreadable(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        request: Option<Request>,
+        error: ReadError,
+    ) {
+        self.garbage += 1;
+        tracing::debug!(%remote, %error, "a datagram was dropped");
+        let Some(reply) = error.reply else {
+            return;
+        };
+        let request = request.unwrap_or_else(|| remains(&reply));
+        if (self.config.screen)(&request, remote) == Verdict::Silent {
+            self.silenced += 1;
+            return;
+        }
+        self.answer_unreadable(local, remote, *reply);
+    }
+
+    fn handle_request(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        source: SocketAddr,
+        mut request: Request,
+        mut core: Core,
+    ) {
+        let key = ServerKey::of_request(&request, &core);
+        let found = self.table.find_server(&key);
+        if request.method == Method::Ack {
+            // An ACK to a refusal ends there; one to a 2xx has a transaction of its own, but for old
+            // peers and those that use the INVITE's branch again.
+            if found.is_none_or(|server| self.table.handle_ack(now, server)) {
+                self.handle_ack(now, &request, &core);
+            }
+            return;
+        }
+        if let Some(server) = found {
+            return self.table.handle_retransmission(server);
+        }
+        let Some(via) = core.via.first_mut() else {
+            return;
+        };
+        let path = Path {
+            local,
+            remote: mark_source(via, source),
+        };
+        request.headers.set_top_via(via);
+        if request.method == Method::Cancel {
+            let invite = ServerKey::of_cancelled(&request, &core);
+            if let Some(server) = self.table.find_server(&invite) {
+                return self.handle_cancel(now, path, server, &request);
+            }
+        }
+        let call = DialogId::of_request(&core).and_then(|id| self.dialogs.get(&id).copied());
+        match call {
+            Some(id) => self.handle_within(now, id, path, request, core),
+            None => self.handle_outside(now, path, source, request, core),
+        }
+    }
+
+    /// A request that belongs to nothing we know.
+    fn handle_outside(
+        &mut self,
+        now: Instant,
+        path: Path,
+        source: SocketAddr,
+        request: Request,
+        core: Core,
+    ) {
+        match (self.config.screen)(&request, source) {
+            Verdict::Allow => {}
+            Verdict::Silent => {
+                self.silenced += 1;
+                return;
+            }
+            Verdict::Refuse(status) => {
+                let status = if (300..700).contains(&status) {
+                    status
+                } else {
+                    403
+                };
+                return self.answer_stateless(path, &request, status, |_| {});
+            }
+        }
+        match &request.method {
+            Method::Invite | Method::Options if core.to.tag().is_none() => {}
+            Method::Invite
+            | Method::Options
+            | Method::Bye
+            | Method::Cancel
+            | Method::Info
+            | Method::Update
+            | Method::Prack
+            | Method::Notify => {
+                return self.answer_stateless(path, &request, 481, |_| {});
+            }
+            other => {
+                let status = unsupported_method(other);
+                return self.answer_stateless(path, &request, status, allow);
+            }
+        }
+        // The order of §8.2.2. Max-Forwards is no concern of the one a request is meant for.
+        if !matches!(request.uri.scheme, Scheme::Sip | Scheme::Tel) {
+            return self.answer_stateless(path, &request, 416, |_| {});
+        }
+        let merge = MergeKey::of_request(&core);
+        if merge
+            .as_ref()
+            .is_some_and(|key| self.table.find_merged(key).is_some())
+        {
+            return self.answer_stateless(path, &request, 482, |_| {});
+        }
+        if let Some(unsupported) = required(&request.headers) {
+            return self.answer_stateless(path, &request, 420, |response| {
+                response.headers.push(HeaderName::Unsupported, unsupported);
+            });
+        }
+        if request.method == Method::Options {
+            return self.answer_stateless(path, &request, 200, capabilities);
+        }
+        if let Some(refuse) = unusable_body(&request) {
+            return self.answer_stateless(path, &request, 415, refuse);
+        }
+        self.handle_invite(now, path, source, request, core);
+    }
+
+    fn handle_response(&mut self, now: Instant, local: SocketAddr, response: Response, core: Core) {
+        let key = ClientKey::of_response(&core);
+        let Some(client) = key.and_then(|key| self.table.find_client(&key)) else {
+            tracing::debug!(%local, status = response.status, "a response to nothing was dropped");
+            return;
+        };
+        let invite = core.cseq.method == Method::Invite;
+        let ack = match self.table.client(client) {
+            Some(user) if invite && response.status >= 300 => {
+                Some(ack_of_refusal(&user.request, &core))
+            }
+            _ => None,
+        };
+        if self
+            .table
+            .handle_response(now, client, response.status, ack)
+        {
+            self.handle_delivered(now, client, &response, &core);
+        }
+    }
+}
+
+/// What could be read of a request that could not, for the screen to judge.
+fn remains(reply: &Response) -> Request {
+    let header = |name: HeaderName| reply.headers.get(name);
+    let method = header(HeaderName::CSeq)
+        .and_then(|cseq| CSeq::parse(cseq).ok())
+        .map_or_else(|| Method::Other(b"UNREADABLE".to_vec()), |cseq| cseq.method);
+    let uri = header(HeaderName::To)
+        .and_then(|to| NameAddr::parse(to).ok())
+        .map_or_else(unreadable_uri, |to| to.uri);
+    let mut request = Request::new(method, uri);
+    request.headers = reply.headers.clone();
+    request
+}
+
+fn unreadable_uri() -> Uri {
+    Uri {
+        scheme: Scheme::Other(b"unreadable".to_vec()),
+        user: None,
+        password: None,
+        host: Host::from(std::net::IpAddr::from([0, 0, 0, 0])),
+        port: None,
+        params: Params::new(),
+        headers: None,
+        opaque: Some(Vec::new()),
+    }
+}
+
+/// The extensions a request demands; none is known yet.
+pub(super) fn required(headers: &Headers) -> Option<Vec<u8>> {
+    let tags: Vec<&[u8]> = headers
+        .list(HeaderName::Require)
+        .filter(|tag| !tag.is_empty())
+        .collect();
+    (!tags.is_empty()).then(|| tags.join(&b", "[..]))
+}
+
+/// What to add to a 415, where the body of an INVITE is nothing that holds SDP.
+pub(super) fn unusable_body(request: &Request) -> Option<fn(&mut Response)> {
+    if request.body.is_empty() {
+        return None;
+    }
+    let encoding = request.headers.get(HeaderName::ContentEncoding);
+    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+        return Some(|response| {
+            response
+                .headers
+                .push(HeaderName::AcceptEncoding, "identity");
+        });
+    }
+    let content_type = request.headers.get(HeaderName::ContentType);
+    match sdp::description_in(content_type, &request.body) {
+        Err(_) => Some(|response| response.headers.push(HeaderName::Accept, "application/sdp")),
+        Ok(_) => None,
+    }
+}
+
+/// The SDP in a message, whole or as a part of it.
+pub(super) fn description(headers: &Headers, body: &[u8]) -> Option<Vec<u8>> {
+    let content_type = headers.get(HeaderName::ContentType);
+    sdp::description_in(content_type, body)
+        .ok()
+        .flatten()
+        .map(<[u8]>::to_vec)
+}

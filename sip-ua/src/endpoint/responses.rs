@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Responses to what we asked: INVITE and its forks (RFC 3261 §13.2.2), and all within a call.
+
+use std::time::Instant;
+
+use super::auth::AuthError;
+use super::call::{CallId, Cancel, Phase};
+use super::receive::description;
+use super::send::ClientKind;
+use super::{CallEvent, EndCause, EndedBy, Endpoint, Milestone};
+use crate::dialog::Dialog;
+use crate::transaction::ClientId;
+use crate::wire::{CSeq, Core, HeaderName, Response, reason_phrase};
+
+impl Endpoint {
+    /// A response that its transaction found worth telling.
+    pub(super) fn handle_delivered(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        response: &Response,
+        core: &Core,
+    ) {
+        let Some(user) = self.table.client(client) else {
+            return;
+        };
+        let (id, kind) = (user.call, user.kind);
+        let status = response.status;
+        match (kind, status) {
+            (ClientKind::Invite | ClientKind::Reinvite, 200..300) => {
+                self.handle_2xx(now, client, id, kind, response, core);
+            }
+            (ClientKind::Invite, 100..200) => {
+                self.handle_provisional(now, client, id, response, core);
+            }
+            (_, 100..200) | (ClientKind::Aside, _) => {}
+            (_, 401 | 407) => match self.try_credentials(now, client, response) {
+                Ok(()) => {}
+                Err(reason) => self.handle_refusal(now, id, kind, status, reason),
+            },
+            (ClientKind::Reinvite, 491) => {
+                // Whoever sent the first INVITE made the Call-ID.
+                let owner = self.calls.get(&id).is_some_and(|call| call.ours);
+                self.reoffer_glared(now, id, owner);
+            }
+            (ClientKind::Info, 200..300) => {}
+            (_, _) => {
+                let sentence = format!("the far end answered {status} {}", phrase(response));
+                self.handle_refusal(now, id, kind, status, sentence);
+            }
+        }
+        self.settle_call(now, id);
+    }
+
+    /// Sends the request again with the answers to its challenges.
+    fn try_credentials(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        response: &Response,
+    ) -> Result<(), String> {
+        let lost = || "the call is over".to_owned();
+        let user = self.table.client(client).ok_or_else(lost)?;
+        let path = self.table.client_path(client).ok_or_else(lost)?;
+        let (id, kind, attempts) = (user.call, user.kind, user.attempts);
+        let mut request = user.request.clone();
+        let call = self.calls.get_mut(&id).ok_or_else(lost)?;
+        // Nobody waits any more for the INVITE that was cancelled.
+        if matches!(&call.phase, Phase::Outgoing(o) if !matches!(o.cancel, Cancel::No)) {
+            return Err(lost());
+        }
+        let Some(auth) = &mut call.auth else {
+            let status = response.status;
+            return Err(format!(
+                "the far end asks for a user name and password ({status})"
+            ));
+        };
+        auth.challenged(response, attempts)
+            .map_err(|error: AuthError| error.to_string())?;
+        request.headers.remove_top_via();
+        let old = request
+            .headers
+            .get(HeaderName::CSeq)
+            .and_then(|cseq| CSeq::parse(cseq).ok());
+        let old = old.map_or(0, |cseq| cseq.number);
+        let method = request.method.clone();
+        let number = match &mut call.dialog {
+            Some(dialog) => dialog.next_seq(),
+            None => old.saturating_add(1),
+        };
+        request
+            .headers
+            .set(HeaderName::CSeq, &CSeq { number, method });
+        let again = self
+            .start(now, id, kind, path, request, attempts + 1)
+            .map_err(|error| error.to_string())?;
+        if let Some(call) = self.calls.get_mut(&id)
+            && let Phase::Outgoing(outgoing) = &mut call.phase
+            && kind == ClientKind::Invite
+        {
+            outgoing.client = again;
+        }
+        Ok(())
+    }
+
+    fn handle_provisional(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        id: CallId,
+        response: &Response,
+        core: &Core,
+    ) {
+        let Some(request_uri) = self
+            .table
+            .client(client)
+            .map(|user| user.request.uri.clone())
+        else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Phase::Outgoing(outgoing) = &mut call.phase else {
+            return;
+        };
+        if let Cancel::Wanted { reason } = &mut outgoing.cancel {
+            let reason = reason.take();
+            return self.cancel_now(now, id, client, reason.as_deref());
+        }
+        if response.status == 100 {
+            return;
+        }
+        let mut fresh = None;
+        if core.to.tag().is_some() {
+            let dialog = Dialog::of_response(core, response, &request_uri);
+            // As many forks as anyone has phones; more are somebody's joke.
+            let known = outgoing.early.iter().any(|early| early.id() == dialog.id());
+            if !known && outgoing.early.len() < 16 {
+                fresh = Some(dialog.id().clone());
+                outgoing.early.push(dialog);
+            }
+        }
+        if let Some(dialog_id) = fresh {
+            self.index(id, dialog_id);
+        }
+        self.passed(id, Milestone::Ringing);
+        let sdp = description(&response.headers, &response.body);
+        self.tell(
+            id,
+            CallEvent::Progress {
+                status: response.status,
+                sdp,
+            },
+        );
+    }
+
+    fn handle_2xx(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        id: CallId,
+        kind: ClientKind,
+        response: &Response,
+        core: &Core,
+    ) {
+        let tag = core.to.tag().unwrap_or_default();
+        let Some(user) = self.table.client(client) else {
+            return;
+        };
+        if let Some(ack) = user.acks.iter().find(|ack| *ack.to_tag == *tag) {
+            let (path, packet) = (ack.path, ack.packet.clone());
+            return self.transmit(path, packet);
+        }
+        let request_uri = user.request.uri.clone();
+        let seq = core.cseq.number;
+        let answering = |call: &super::call::Call| {
+            matches!(call.phase, Phase::Answering { invite, .. } if invite == client)
+                && call
+                    .dialog
+                    .as_ref()
+                    .is_some_and(|d| *d.id().remote_tag == *tag)
+        };
+        if self.calls.get(&id).is_some_and(answering) {
+            // The user has not given its answer yet.
+            return;
+        }
+        if kind == ClientKind::Reinvite {
+            return self.handle_reinvite_2xx(now, client, id, response, core);
+        }
+        let mut dialog = Dialog::of_response(core, response, &request_uri);
+        let Some(call) = self.calls.get_mut(&id) else {
+            return self.hang_up_fork(now, client, id, dialog, seq);
+        };
+        let Phase::Outgoing(outgoing) = &mut call.phase else {
+            return self.hang_up_fork(now, client, id, dialog, seq);
+        };
+        if !matches!(outgoing.cancel, Cancel::No) {
+            // The answer and our CANCEL passed each other.
+            call.phase = Phase::Closing;
+            call.dialog = Some(dialog.clone());
+            let path = Endpoint::path_to(call, &dialog);
+            self.send_ack(client, path, &dialog, seq, None);
+            return self.close_with_bye(now, id, None);
+        }
+        if let Some(at) = outgoing
+            .early
+            .iter()
+            .position(|early| early.id() == dialog.id())
+        {
+            let mut early = outgoing.early.swap_remove(at);
+            early.confirm(core, response);
+            dialog = early;
+        }
+        let has_offer = outgoing.has_offer;
+        call.phase = match has_offer {
+            true => Phase::Up,
+            false => Phase::Answering {
+                invite: client,
+                invite_seq: seq,
+            },
+        };
+        call.dialog = Some(dialog.clone());
+        let path = Endpoint::path_to(call, &dialog);
+        self.index(id, dialog.id().clone());
+        self.passed(id, Milestone::Answered);
+        if has_offer {
+            self.send_ack(client, path, &dialog, seq, None);
+            self.passed(id, Milestone::Confirmed);
+        }
+        self.tell(
+            id,
+            CallEvent::Answered {
+                sdp: description(&response.headers, &response.body),
+            },
+        );
+        self.next_reoffer(now, id);
+    }
+
+    /// A 2xx that came too late or from a phone that was slower: acknowledged, then hung up.
+    fn hang_up_fork(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        id: CallId,
+        mut dialog: Dialog,
+        invite_seq: u32,
+    ) {
+        let Some(invite_path) = self.table.client_path(client) else {
+            return;
+        };
+        let path = Endpoint::path_from(invite_path, &dialog);
+        self.send_ack(client, path, &dialog, invite_seq, None);
+        let bye = dialog.request(crate::wire::Method::Bye);
+        let _ = self.start(now, id, ClientKind::Aside, path, bye, 0);
+    }
+
+    fn handle_reinvite_2xx(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        id: CallId,
+        response: &Response,
+        core: &Core,
+    ) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Some(dialog) = &mut call.dialog else {
+            return;
+        };
+        dialog.refresh_target(core);
+        let dialog = dialog.clone();
+        let path = Endpoint::path_to(call, &dialog);
+        self.send_ack(client, path, &dialog, core.cseq.number, None);
+        self.reoffer_answered(now, id, response, core);
+    }
+
+    /// A final response of 300 and above, or none at all (408).
+    pub(super) fn handle_refusal(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        kind: ClientKind,
+        status: u16,
+        sentence: String,
+    ) {
+        match kind {
+            ClientKind::Invite => {
+                let cause = EndCause::of_status(status);
+                self.end(id, EndedBy::Remote, Some(status), cause, sentence);
+                self.forget(id);
+            }
+            ClientKind::Reinvite | ClientKind::Info if matches!(status, 408 | 481) => {
+                // The far end is gone, or knows nothing of this call (§12.2.1.2).
+                self.lose(now, id, status, sentence);
+            }
+            ClientKind::Reinvite => {
+                self.reoffer_refused(now, id, status, sentence);
+            }
+            ClientKind::Bye => self.forget(id),
+            ClientKind::Info | ClientKind::Aside => {}
+        }
+    }
+
+    /// No final response came to this.
+    pub(super) fn handle_timed_out(&mut self, now: Instant, id: CallId, kind: ClientKind) {
+        let remote = self.calls.get(&id).map(|call| call.path.remote);
+        let Some(remote) = remote else {
+            return;
+        };
+        let seconds = self.table.timers().give_up().as_secs();
+        match kind {
+            ClientKind::Invite => {
+                let reason = format!("{remote} did not answer our INVITE within {seconds} s");
+                self.end(
+                    id,
+                    EndedBy::Network,
+                    Some(408),
+                    EndCause::Unreachable,
+                    reason,
+                );
+                self.forget(id);
+            }
+            ClientKind::Reinvite | ClientKind::Info => {
+                let reason = format!("{remote} did not answer within the call for {seconds} s");
+                self.lose(now, id, 408, reason);
+            }
+            ClientKind::Bye => self.forget(id),
+            ClientKind::Aside => {}
+        }
+        self.settle_call(now, id);
+    }
+
+    /// Ends a call whose far end is gone; a BYE goes after it all the same.
+    pub(super) fn lose(&mut self, now: Instant, id: CallId, status: u16, reason: String) {
+        if self
+            .calls
+            .get(&id)
+            .is_none_or(|call| matches!(call.phase, Phase::Closing))
+        {
+            return;
+        }
+        self.end(id, EndedBy::Network, Some(status), EndCause::Lost, reason);
+        self.close_with_bye(now, id, None);
+    }
+}
+
+/// The reason phrase, for people.
+fn phrase(response: &Response) -> String {
+    let text = String::from_utf8_lossy(&response.reason);
+    let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
+    match text.is_empty() {
+        true => reason_phrase(response.status).to_owned(),
+        false => text,
+    }
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Requests on their way out.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::auth::AuthError;
+use super::call::{Call, CallId};
+use super::event::Reason;
+use super::{Endpoint, Transmit};
+use crate::dialog::Dialog;
+use crate::transaction::{ClientId, ClientKey, Packet, Path};
+use crate::wire::{
+    CSeq, Core, HeaderName, Host, Method, NameAddr, Params, Request, Transport, Uri, Via,
+};
+
+/// The methods that a call knows.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+
+/// What a client transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientKind {
+    Invite,
+    Reinvite,
+    Bye,
+    Info,
+    /// CANCEL, and the BYE to a fork that lost: their outcome concerns nobody.
+    Aside,
+}
+
+#[derive(Debug)]
+pub(super) struct ClientUse {
+    pub(super) call: CallId,
+    pub(super) kind: ClientKind,
+    /// As it was sent, our Via on top.
+    pub(super) request: Request,
+    /// How often it was sent again with credentials.
+    pub(super) attempts: u8,
+    /// The ACKs to its 2xx, one a fork: each is sent again when its 2xx is (§13.2.2.4).
+    pub(super) acks: Vec<SentAck>,
+}
+
+#[derive(Debug)]
+pub(super) struct SentAck {
+    pub(super) to_tag: Box<[u8]>,
+    pub(super) path: Path,
+    pub(super) packet: Packet,
+}
+
+/// The call that an INVITE or re-INVITE of theirs belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ServerUse {
+    pub(super) call: Option<CallId>,
+}
+
+impl Endpoint {
+    /// The host and port that Via and Contact say on this path.
+    fn own_address(&self, path: Path) -> (Host, u16) {
+        let host = match &self.config.advertise {
+            Some(host) => host.clone(),
+            None => Host::from(path.local.ip()),
+        };
+        (host, path.local.port())
+    }
+
+    /// Our Contact, with the user part that the far end knows us by.
+    pub(super) fn contact(&self, user: Option<&[u8]>, path: Path) -> NameAddr {
+        let (host, port) = self.own_address(path);
+        NameAddr::from(Uri::sip(user, host, Some(port)))
+    }
+
+    fn via(&mut self, path: Path) -> (Via, String) {
+        let branch = format!("z9hG4bK{}", self.token(20));
+        let (host, port) = self.own_address(path);
+        let mut params = Params::new();
+        params.set("branch", branch.as_bytes());
+        // RFC 3581: answer to where this came from.
+        params.set_flag("rport");
+        let via = Via {
+            transport: Transport::Udp,
+            host,
+            port: Some(port),
+            params,
+        };
+        (via, branch)
+    }
+
+    /// Where a request within the dialog goes.
+    pub(super) fn path_to(call: &Call, dialog: &Dialog) -> Path {
+        Endpoint::path_from(call.path, dialog)
+    }
+
+    /// [`path_to`](Self::path_to) for a dialog that no call has.
+    pub(super) fn path_from(path: Path, dialog: &Dialog) -> Path {
+        let hop = dialog.next_hop();
+        let local = path.local;
+        let remote = hop
+            .host
+            .ip()
+            .map(|ip| SocketAddr::new(ip, hop.port.unwrap_or(5060)));
+        // A host name is reached where the call is: the far end, or the proxy in front of it.
+        let usable = |addr: &SocketAddr| {
+            addr.is_ipv4() == local.is_ipv4() && !addr.ip().is_unspecified() && addr.port() != 0
+        };
+        Path {
+            local,
+            remote: remote.filter(usable).unwrap_or(path.remote),
+        }
+    }
+
+    /// Starts a transaction: adds Via, User-Agent and credentials, and sends.
+    pub(super) fn start(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        kind: ClientKind,
+        path: Path,
+        mut request: Request,
+        attempts: u8,
+    ) -> Result<ClientId, AuthError> {
+        if let Some(auth) = self.calls.get_mut(&id).and_then(|call| call.auth.as_mut()) {
+            auth.apply(&mut request)?;
+        }
+        let (via, branch) = self.via(path);
+        request.headers.push_front(HeaderName::Via, &via);
+        if !request.headers.contains(HeaderName::UserAgent) {
+            request
+                .headers
+                .push(HeaderName::UserAgent, self.config.user_agent.as_str());
+        }
+        let packet: Packet = request.to_bytes().into();
+        let key = ClientKey::new(branch.as_bytes(), &request.method);
+        let invite = request.method == Method::Invite;
+        let client = ClientUse {
+            call: id,
+            kind,
+            request,
+            attempts,
+            acks: Vec::new(),
+        };
+        Ok(if invite {
+            self.table
+                .start_client_invite(now, key, path, packet, client)
+        } else {
+            self.table.start_client(now, key, path, packet, client)
+        })
+    }
+
+    /// A request within the call's dialog, not sent yet.
+    pub(super) fn request_within(&mut self, id: CallId, method: Method) -> Option<(Request, Path)> {
+        let call = self.calls.get_mut(&id)?;
+        let contact = call.contact.clone();
+        let dialog = call.dialog.as_mut()?;
+        let mut request = dialog.request(method);
+        if request.method == Method::Invite {
+            request.headers.push(HeaderName::Contact, &contact);
+            request.headers.push(HeaderName::Allow, ALLOW);
+        }
+        let call = self.calls.get(&id)?;
+        let path = Endpoint::path_to(call, call.dialog.as_ref()?);
+        Some((request, path))
+    }
+
+    /// BYE in the call's dialog. False if there is none.
+    pub(super) fn send_bye(&mut self, now: Instant, id: CallId, reason: Option<&[u8]>) -> bool {
+        let Some((mut request, path)) = self.request_within(id, Method::Bye) else {
+            return false;
+        };
+        if let Some(reason) = reason {
+            request.headers.push(HeaderName::Reason, reason);
+        }
+        self.start(now, id, ClientKind::Bye, path, request, 0)
+            .is_ok()
+    }
+
+    /// CANCEL of the INVITE of that transaction (§9.1).
+    pub(super) fn send_cancel(&mut self, now: Instant, client: ClientId, reason: Option<&[u8]>) {
+        let Some(path) = self.table.client_path(client) else {
+            return;
+        };
+        let Some(user) = self.table.client(client) else {
+            return;
+        };
+        let id = user.call;
+        let mut cancel = same_hop(&user.request, Method::Cancel);
+        cancel.headers.copy(HeaderName::To, &user.request.headers);
+        if let Some(reason) = reason {
+            cancel.headers.push(HeaderName::Reason, reason);
+        }
+        let branch = cancel
+            .headers
+            .get(HeaderName::Via)
+            .and_then(|via| Via::parse(via).ok());
+        let Some(branch) = branch.as_ref().and_then(Via::branch) else {
+            return;
+        };
+        let key = ClientKey::new(branch, &Method::Cancel);
+        let packet: Packet = cancel.to_bytes().into();
+        let kind = ClientKind::Aside;
+        let user = ClientUse {
+            call: id,
+            kind,
+            request: cancel,
+            attempts: 0,
+            acks: Vec::new(),
+        };
+        self.table.start_client(now, key, path, packet, user);
+    }
+
+    /// The ACK to a 2xx: a transaction of its own that nobody answers (§13.2.2.4).
+    pub(super) fn send_ack(
+        &mut self,
+        client: ClientId,
+        path: Path,
+        dialog: &Dialog,
+        invite_seq: u32,
+        sdp: Option<Vec<u8>>,
+    ) {
+        let mut ack = dialog.ack(invite_seq);
+        let (via, _) = self.via(path);
+        ack.headers.push_front(HeaderName::Via, &via);
+        if let Some(user) = self.table.client(client) {
+            // The credentials of the INVITE go with its ACK (§22.1).
+            ack.headers
+                .copy(HeaderName::Authorization, &user.request.headers);
+            ack.headers
+                .copy(HeaderName::ProxyAuthorization, &user.request.headers);
+        }
+        ack.headers
+            .push(HeaderName::UserAgent, self.config.user_agent.as_str());
+        if let Some(sdp) = sdp {
+            ack.headers.push(HeaderName::ContentType, "application/sdp");
+            ack.body = sdp;
+        }
+        let packet: Packet = ack.to_bytes().into();
+        self.transmit(path, packet.clone());
+        if let Some(user) = self.table.client_mut(client) {
+            let to_tag = dialog.id().remote_tag.clone();
+            user.acks.push(SentAck {
+                to_tag,
+                path,
+                packet,
+            });
+        }
+    }
+
+    pub(super) fn transmit(&mut self, path: Path, packet: Packet) {
+        self.transmits.push_back(Transmit {
+            local: path.local,
+            remote: path.remote,
+            packet,
+        });
+    }
+}
+
+/// The ACK to a 300–699 (§17.1.1.3).
+pub(super) fn ack_of_refusal(invite: &Request, core: &Core) -> Packet {
+    let mut ack = same_hop(invite, Method::Ack);
+    ack.headers.push(HeaderName::To, &core.to);
+    ack.to_bytes().into()
+}
+
+/// What ACK and CANCEL share with the INVITE whose hop they follow; To is missing.
+fn same_hop(invite: &Request, method: Method) -> Request {
+    let mut request = Request::new(method.clone(), invite.uri.clone());
+    let headers = &mut request.headers;
+    if let Some(via) = invite.headers.list(HeaderName::Via).next() {
+        headers.push(HeaderName::Via, via);
+    }
+    headers.copy(HeaderName::Route, &invite.headers);
+    headers.copy(HeaderName::MaxForwards, &invite.headers);
+    headers.copy(HeaderName::From, &invite.headers);
+    headers.copy(HeaderName::CallId, &invite.headers);
+    let cseq = invite
+        .headers
+        .get(HeaderName::CSeq)
+        .and_then(|cseq| CSeq::parse(cseq).ok());
+    if let Some(CSeq { number, .. }) = cseq {
+        headers.push(HeaderName::CSeq, &CSeq { number, method });
+    }
+    request
+}
+
+/// The value of a Reason header.
+pub(super) fn reason_value(reason: &Reason) -> Vec<u8> {
+    let token = |c: &char| c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(*c);
+    let protocol: String = reason.protocol.chars().filter(token).collect();
+    let text: String = reason.text.chars().filter(|c| !c.is_control()).collect();
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    let protocol = if protocol.is_empty() {
+        "SIP"
+    } else {
+        &protocol
+    };
+    format!("{protocol};cause={};text=\"{text}\"", reason.cause).into_bytes()
+}

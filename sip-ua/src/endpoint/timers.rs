@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Time: one queue for the calls beside that of the transactions.
+
+use std::cmp::Reverse;
+use std::time::Instant;
+
+use super::Endpoint;
+use super::call::{CallId, Cancel, OurReoffer, Phase, ReofferState};
+use crate::transaction::Effect;
+
+impl Endpoint {
+    /// When `handle_timeout` is due next.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        let calls = self.next_deadline();
+        [calls, self.table.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does all that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.table.handle_timeout(now);
+        self.settle(now);
+        while self.next_deadline().is_some_and(|at| at <= now) {
+            let Some(Reverse((_, id))) = self.deadlines.pop() else {
+                return;
+            };
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.armed = None;
+            }
+            self.handle_call_timeout(now, id);
+            self.settle_call(now, id);
+        }
+    }
+
+    fn next_deadline(&mut self) -> Option<Instant> {
+        while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
+            if self
+                .calls
+                .get(&id)
+                .is_some_and(|call| call.armed == Some(at))
+            {
+                return Some(at);
+            }
+            self.deadlines.pop();
+        }
+        None
+    }
+
+    fn handle_call_timeout(&mut self, now: Instant, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if let Some(waiting) = &mut call.unacknowledged {
+            if waiting.give_up_at <= now {
+                let seconds = self.table.timers().give_up().as_secs();
+                let remote = call.path.remote;
+                call.unacknowledged = None;
+                let reason = format!("{remote} did not acknowledge our answer within {seconds} s");
+                return self.lose(now, id, 408, reason);
+            }
+            if waiting.resend_at <= now {
+                waiting.interval = (waiting.interval * 2).min(self.table.timers().t2);
+                waiting.resend_at = now + waiting.interval;
+                let (server, packet) = (waiting.server, waiting.packet.clone());
+                return self.table.respond(now, server, 200, packet);
+            }
+        }
+        match &call.phase {
+            Phase::Incoming(incoming) if incoming.repeat_at.is_some_and(|at| at <= now) => {
+                self.ring_again(now, id);
+            }
+            Phase::Outgoing(outgoing) => match outgoing.cancel {
+                Cancel::Sent { give_up_at } if give_up_at <= now => {
+                    let client = outgoing.client;
+                    self.table.give_up(client);
+                }
+                Cancel::No if outgoing.ring_until.is_some_and(|at| at <= now) => {
+                    self.stop_ringing(now, id);
+                }
+                _ => {}
+            },
+            _ => match call.our_reoffer {
+                Some(OurReoffer {
+                    state: ReofferState::RetryAt(at),
+                    ..
+                }) if at <= now => {
+                    self.reoffer_again(now, id);
+                }
+                _ => {}
+            },
+        }
+    }
+
+    /// Carries out what the transactions want.
+    pub(super) fn settle(&mut self, now: Instant) {
+        while let Some(effect) = self.table.poll_effect() {
+            match effect {
+                Effect::Transmit { path, packet } => self.transmit(path, packet),
+                Effect::TimedOut(user) => self.handle_timed_out(now, user.call, user.kind),
+                Effect::NeverAcknowledged(_)
+                | Effect::ClientTerminated(_)
+                | Effect::ServerTerminated(_) => {}
+            }
+        }
+        while let Some(id) = self.touched.pop() {
+            self.arm(id);
+        }
+    }
+
+    /// [`settle`](Self::settle) after something happened to this call.
+    pub(super) fn settle_call(&mut self, now: Instant, id: CallId) {
+        self.touched.push(id);
+        self.settle(now);
+    }
+
+    fn arm(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let next = call.poll_timeout();
+        if call.armed != next {
+            call.armed = next;
+            self.deadlines.extend(next.map(|at| Reverse((at, id))));
+        }
+    }
+}

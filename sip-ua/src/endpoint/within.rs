@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Requests within a call (RFC 3261 §12.2.2).
+
+use std::time::Instant;
+
+use super::call::{CallId, Phase};
+use super::incoming::stated_reason;
+use super::receive::required;
+use super::reply::{allow, capabilities, unsupported_method};
+use super::{CallEvent, EndCause, EndedBy, Endpoint};
+use crate::dialog::DialogId;
+use crate::transaction::Path;
+use crate::wire::{Core, HeaderName, Method, Request};
+
+impl Endpoint {
+    pub(super) fn handle_within(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        path: Path,
+        request: Request,
+        core: Core,
+    ) {
+        self.touched.push(id);
+        if !self.in_order(id, &core) {
+            return self.answer_within(now, path, &request, &core, 500, |response| {
+                response.reason = b"CSeq Out Of Order".to_vec();
+            });
+        }
+        if request.method != Method::Bye
+            && let Some(unsupported) = required(&request.headers)
+        {
+            return self.answer_within(now, path, &request, &core, 420, |response| {
+                response.headers.push(HeaderName::Unsupported, unsupported);
+            });
+        }
+        match &request.method {
+            Method::Bye => self.handle_bye(now, id, path, &request, &core),
+            Method::Invite => self.handle_reinvite(now, id, path, request, core),
+            Method::Info => self.handle_info(now, id, path, &request, &core),
+            Method::Options => {
+                self.answer_within(now, path, &request, &core, 200, capabilities);
+            }
+            // Without SDP it refreshes the target and no more; with SDP it needs what Allow
+            // does not promise.
+            Method::Update if request.body.is_empty() => {
+                let contact = self.calls.get_mut(&id).map(|call| {
+                    if let Some(dialog) = &mut call.dialog {
+                        dialog.refresh_target(&core);
+                    }
+                    call.contact.clone()
+                });
+                self.answer_within(now, path, &request, &core, 200, |response| {
+                    if let Some(contact) = contact {
+                        response.headers.push(HeaderName::Contact, &contact);
+                    }
+                });
+            }
+            Method::Notify | Method::Cancel => {
+                self.answer_within(now, path, &request, &core, 481, |_| {});
+            }
+            Method::Subscribe => {
+                self.answer_within(now, path, &request, &core, 489, |_| {});
+            }
+            other => {
+                let status = unsupported_method(other);
+                self.answer_within(now, path, &request, &core, status, allow);
+            }
+        }
+    }
+
+    /// Whether the CSeq is higher than all before in its dialog.
+    fn in_order(&mut self, id: CallId, core: &Core) -> bool {
+        let (Some(call), Some(dialog_id)) = (self.calls.get_mut(&id), DialogId::of_request(core))
+        else {
+            return false;
+        };
+        if let Some(dialog) = call
+            .dialog
+            .as_mut()
+            .filter(|dialog| *dialog.id() == dialog_id)
+        {
+            return dialog.accept_cseq(core.cseq.number);
+        }
+        match &mut call.phase {
+            Phase::Outgoing(outgoing) => outgoing
+                .early
+                .iter_mut()
+                .find(|dialog| *dialog.id() == dialog_id)
+                .is_some_and(|dialog| dialog.accept_cseq(core.cseq.number)),
+            _ => true,
+        }
+    }
+
+    fn handle_bye(&mut self, now: Instant, id: CallId, path: Path, request: &Request, core: &Core) {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let before_answer = match call.phase {
+            // The callee may not say BYE to what it has not answered (§15).
+            Phase::Outgoing(_) => {
+                return self.answer_within(now, path, request, core, 403, |_| {});
+            }
+            Phase::Incoming(_) => true,
+            _ => false,
+        };
+        self.answer_within(now, path, request, core, 200, |_| {});
+        let mut sentence = match before_answer {
+            true => "the caller hung up before the call was answered".to_owned(),
+            false => "the far end hung up".to_owned(),
+        };
+        if let Some(reason) = stated_reason(request) {
+            sentence = format!("{sentence}: {reason}");
+        }
+        if before_answer {
+            self.refuse_invite(now, id, 487, None);
+            self.end(
+                id,
+                EndedBy::Remote,
+                Some(487),
+                EndCause::Cancelled,
+                sentence,
+            );
+        } else {
+            self.refuse_their_reoffer(now, id, 487);
+            self.end(id, EndedBy::Remote, None, EndCause::HungUp, sentence);
+        }
+        self.forget(id);
+    }
+
+    fn handle_info(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        path: Path,
+        request: &Request,
+        core: &Core,
+    ) {
+        // No Info Package was ever agreed on (RFC 6086 §4.2.1); those without one are RFC 2976's.
+        if request.headers.contains("Info-Package") {
+            return self.answer_within(now, path, request, core, 469, |response| {
+                response.headers.push("Recv-Info", "");
+            });
+        }
+        let allowed = self
+            .calls
+            .get_mut(&id)
+            .is_some_and(|call| call.infos.take(now));
+        if !allowed {
+            return self.answer_within(now, path, request, core, 503, |response| {
+                response.headers.push(HeaderName::RetryAfter, 1);
+            });
+        }
+        self.answer_within(now, path, request, core, 200, |_| {});
+        let content_type = request
+            .headers
+            .get(HeaderName::ContentType)
+            .unwrap_or_default();
+        let content_type = String::from_utf8_lossy(content_type).into_owned();
+        self.tell(
+            id,
+            CallEvent::Info {
+                content_type,
+                body: request.body.clone(),
+            },
+        );
+    }
+}
