@@ -8,6 +8,7 @@
  *
  * Since: plugins-sipbridge-0.1
  */
+pub mod agent;
 pub mod call;
 pub mod codec;
 pub mod context;

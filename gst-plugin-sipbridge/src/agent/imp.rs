@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MPL-2.0
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+
+use super::binding::{BindError, Binding, Role, Shared};
+use super::settings::{self, Secret, Settings};
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "sipagent",
+        gst::DebugColorFlags::empty(),
+        Some("SIP user agent"),
+    )
+});
+
+#[derive(Default)]
+pub struct SipAgent {
+    settings: Mutex<Settings>,
+    /// The sockets in use, by the port that was asked for.
+    bindings: Mutex<HashMap<u16, Weak<Shared>>>,
+}
+
+impl SipAgent {
+    pub(super) fn settings(&self) -> Settings {
+        self.lock_settings().clone()
+    }
+
+    fn lock_settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn bind(&self, role: Role) -> Result<Binding, BindError> {
+        let settings = self.settings();
+        let port = match (u16::try_from(settings.port), role) {
+            (Ok(port), _) => port,
+            (Err(_), Role::Caller) => 0,
+            (Err(_), Role::Listener) => settings::SIP_PORT,
+        };
+        let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = bindings.get(&port).and_then(Weak::upgrade) {
+            return Ok(Binding::join(shared));
+        }
+        let shared = Shared::open(&settings, port)?;
+        gst::info!(CAT, imp = self, "listening on {}", shared.local_addr());
+        bindings.insert(port, std::sync::Arc::downgrade(&shared));
+        Ok(Binding::join(shared))
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for SipAgent {
+    const NAME: &'static str = "GstSipAgent";
+    type Type = super::SipAgent;
+    type ParentType = gst::Object;
+}
+
+fn text(name: &str, nick: &str, blurb: &str, default: Option<&str>) -> glib::ParamSpec {
+    glib::ParamSpecString::builder(name)
+        .nick(nick)
+        .blurb(blurb)
+        .default_value(default)
+        .build()
+}
+
+impl ObjectImpl for SipAgent {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            vec![
+                text(
+                    "address",
+                    "Address",
+                    "Local IP address of signalling and media; 0.0.0.0 for the one that leads to the far end",
+                    Some(settings::DEFAULT_ADDRESS),
+                ),
+                glib::ParamSpecInt::builder("port")
+                    .nick("Port")
+                    .blurb("Local UDP port; 0 for any free one, -1 for 5060 to be called and any free one to call")
+                    .minimum(-1)
+                    .maximum(65_535)
+                    .default_value(settings::DEFAULT_PORT)
+                    .build(),
+                text(
+                    "advertise",
+                    "Advertised address",
+                    "Address that Contact and SDP say, where the far end reaches us at another than the local one",
+                    None,
+                ),
+                text(
+                    "user-agent",
+                    "User agent",
+                    "What the User-Agent and Server headers say",
+                    Some(concat!("sipbridge/", env!("CARGO_PKG_VERSION"))),
+                ),
+                text("username", "User name", "User part of the From address", None),
+                text(
+                    "auth-username",
+                    "Authentication name",
+                    "Name to authenticate with, where it is not the user name",
+                    None,
+                ),
+                glib::ParamSpecString::builder("password")
+                    .nick("Password")
+                    .blurb("Password to authenticate with; can be set but not read")
+                    .write_only()
+                    .build(),
+                text(
+                    "password-file",
+                    "Password file",
+                    "File whose first line is the password; keeps it out of the process list",
+                    None,
+                ),
+                text("display-name", "Display name", "Display name of the From address", None),
+                text(
+                    "from-domain",
+                    "From domain",
+                    "Host part of the From address; default: the host that is called",
+                    None,
+                ),
+                text(
+                    "outbound-proxy",
+                    "Outbound proxy",
+                    "Host, or host and port, that calls are sent to instead of the one called",
+                    None,
+                ),
+                text(
+                    "accept-from",
+                    "Accept from",
+                    "Addresses and networks that may call, with commas between; all others get silence",
+                    Some(settings::DEFAULT_ACCEPT_FROM),
+                ),
+                text(
+                    "media-ports",
+                    "Media ports",
+                    "Range of local UDP ports for media",
+                    Some(settings::DEFAULT_MEDIA_PORTS),
+                ),
+            ]
+        });
+        &PROPERTIES
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let mut settings = self.lock_settings();
+        if pspec.name() == "port" {
+            if let Ok(port) = value.get() {
+                settings.port = port;
+            }
+            return;
+        }
+        let Ok(text) = value.get::<Option<String>>() else {
+            return;
+        };
+        let Settings {
+            address,
+            advertise,
+            user_agent,
+            username,
+            auth_username,
+            password,
+            password_file,
+            display_name,
+            from_domain,
+            outbound_proxy,
+            accept_from,
+            media_ports,
+            port: _,
+        } = &mut *settings;
+        match pspec.name() {
+            "address" => *address = text.unwrap_or_else(|| settings::DEFAULT_ADDRESS.to_owned()),
+            "advertise" => *advertise = text,
+            "user-agent" => *user_agent = text.unwrap_or_default(),
+            "username" => *username = text,
+            "auth-username" => *auth_username = text,
+            "password" => *password = text.map(Secret::new),
+            "password-file" => *password_file = text,
+            "display-name" => *display_name = text,
+            "from-domain" => *from_domain = text,
+            "outbound-proxy" => *outbound_proxy = text,
+            // Nothing stands for nobody, as an empty list does.
+            "accept-from" => *accept_from = text.unwrap_or_default(),
+            "media-ports" => {
+                *media_ports = text.unwrap_or_else(|| settings::DEFAULT_MEDIA_PORTS.to_owned());
+            }
+            other => gst::error!(CAT, imp = self, "no property {other}"),
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let settings = self.lock_settings();
+        match pspec.name() {
+            "address" => settings.address.to_value(),
+            "port" => settings.port.to_value(),
+            "advertise" => settings.advertise.to_value(),
+            "user-agent" => settings.user_agent.to_value(),
+            "username" => settings.username.to_value(),
+            "auth-username" => settings.auth_username.to_value(),
+            "password-file" => settings.password_file.to_value(),
+            "display-name" => settings.display_name.to_value(),
+            "from-domain" => settings.from_domain.to_value(),
+            "outbound-proxy" => settings.outbound_proxy.to_value(),
+            "accept-from" => settings.accept_from.to_value(),
+            "media-ports" => settings.media_ports.to_value(),
+            _ => pspec.default_value().clone(),
+        }
+    }
+}
+
+impl GstObjectImpl for SipAgent {}

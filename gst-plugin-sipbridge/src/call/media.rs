@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The media side of a call: opening it, agreeing on it, digits, hold, statistics.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sip_ua::sdp::Negotiated;
+
+use super::digits::{self, Way};
+use super::session::{Session, SessionError};
+use super::{Call, CallNotice, CallState, EndedBy, MediaParams};
+use crate::context::{Context, ContextError};
+use crate::media::{
+    self, AudioIn, AudioOut, DigitsError, Format, LegStats, MediaConfig, MediaError, MediaEvent,
+    MediaHandle,
+};
+
+/// Why a call has no media.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    #[error(transparent)]
+    Media(#[from] MediaError),
+}
+
+impl Call {
+    pub(super) fn open_media(
+        &self,
+        params: &MediaParams,
+        bind: IpAddr,
+        peer: IpAddr,
+    ) -> Result<(), OpenError> {
+        let context = match &params.context {
+            Some(name) => Context::acquire(name, params.context_wait)?,
+            None => Context::default_for_new_call()?,
+        };
+        let config = MediaConfig {
+            bind,
+            ports: params.ports.clone(),
+            latency: params.latency,
+            ptime_ms: params.ptime_ms,
+            opus: params.opus,
+            ..MediaConfig::default()
+        };
+        let me = self.me.clone();
+        let events = move |event| {
+            if let Some(call) = me.upgrade() {
+                call.on_media_event(event);
+            }
+        };
+        let handle = media::open(&context, config, Box::new(events))?;
+        let address = params.advertise.unwrap_or(bind);
+        let reached_at = SocketAddr::new(address, handle.local_rtp().port());
+        let mut inner = self.lock();
+        inner.session = Some(Session::new(
+            reached_at,
+            peer,
+            params.codecs.clone(),
+            params.ptime_ms,
+        ));
+        handle.set_mute(inner.muted);
+        inner.media = Some(Arc::new(handle));
+        Ok(())
+    }
+
+    /// Prepares the SDP of our 200: an answer, or an offer where the INVITE had none.
+    pub(super) fn describe(&self, offer: Option<&[u8]>) -> Result<(), SessionError> {
+        let mut inner = self.lock();
+        let Some(session) = inner.session.as_mut() else {
+            return Err(SessionError::NoAnswer);
+        };
+        let description = match offer {
+            Some(offer) => session.answer(offer)?.0,
+            None => session.offer(),
+        };
+        inner.answer = Some(description);
+        Ok(())
+    }
+
+    pub(super) fn first_offer(&self) -> Option<Vec<u8>> {
+        self.lock().session.as_mut().map(Session::offer)
+    }
+
+    pub(super) fn answer_offer(&self, offer: &[u8]) -> Result<(Vec<u8>, Negotiated), SessionError> {
+        self.lock()
+            .session
+            .as_mut()
+            .ok_or(SessionError::NoAnswer)?
+            .answer(offer)
+    }
+
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.lock()
+            .session
+            .as_ref()
+            .is_some_and(Session::awaits_answer)
+    }
+
+    pub(super) fn negotiated(&self) -> Option<Negotiated> {
+        self.lock()
+            .session
+            .as_ref()
+            .and_then(Session::agreed)
+            .cloned()
+    }
+
+    pub(super) fn settle(&self) {
+        if let Some(session) = self.lock().session.as_mut() {
+            session.settle();
+        }
+    }
+
+    /// Their answer to our offer; `last` settles it.
+    pub(super) fn take_answer(
+        &self,
+        answer: Option<Vec<u8>>,
+        last: bool,
+    ) -> Result<(), SessionError> {
+        let answer = answer.ok_or(SessionError::NoAnswer)?;
+        let negotiated = {
+            let mut inner = self.lock();
+            let session = inner.session.as_mut().ok_or(SessionError::NoAnswer)?;
+            let negotiated = session.accept(&answer)?;
+            if last {
+                session.settle();
+            }
+            negotiated
+        };
+        self.apply(negotiated);
+        Ok(())
+    }
+
+    pub(super) fn apply(&self, negotiated: Negotiated) {
+        let Some(media) = self.media() else { return };
+        let notice = CallNotice::Media {
+            codec: negotiated.codec.name(),
+            ptime_ms: negotiated.ptime_ms,
+            remote: negotiated.remote_rtp,
+            direction: negotiated.direction.as_str(),
+        };
+        match media.apply(negotiated) {
+            Ok(()) => self.notify(&notice),
+            Err(error) => self.hangup_because(EndedBy::Local, 500, &error.to_string()),
+        }
+    }
+
+    fn on_media_event(&self, event: MediaEvent) {
+        match event {
+            MediaEvent::Digit { digit, duration_ms } => {
+                self.on_digit(Way::Rtp, digit, duration_ms);
+            }
+            MediaEvent::Started => {
+                self.lock()
+                    .timeline
+                    .first_rtp_in
+                    .get_or_insert_with(Instant::now);
+                self.notify(&CallNotice::FirstMedia);
+            }
+            MediaEvent::Failed(reason) => {
+                self.hangup_because(EndedBy::Network, 500, &reason);
+            }
+            event => tracing::debug!(call = self.name(), ?event, "media"),
+        }
+    }
+
+    pub(super) fn on_digit(&self, way: Way, digit: char, duration_ms: u32) {
+        let is_new = self.lock().digits.is_new(Instant::now(), way, digit);
+        if is_new {
+            self.notify(&CallNotice::Digit { digit, duration_ms });
+        }
+    }
+
+    pub(crate) fn media(&self) -> Option<Arc<MediaHandle>> {
+        self.lock().media.clone()
+    }
+
+    /// Whether audio flows or may: answered, or early media.
+    pub fn has_media(&self) -> bool {
+        matches!(self.state(), CallState::Answered | CallState::EarlyMedia)
+    }
+
+    /// What we and the far end agreed on, as the latest [`CallNotice::Media`] told it.
+    pub fn media_notice(&self) -> Option<CallNotice> {
+        self.negotiated().map(|agreed| CallNotice::Media {
+            codec: agreed.codec.name(),
+            ptime_ms: agreed.ptime_ms,
+            remote: agreed.remote_rtp,
+            direction: agreed.direction.as_str(),
+        })
+    }
+
+    /// Where the far end's audio goes; `None` discards it. `false`: the call has no media (any more).
+    pub fn set_output(&self, output: Option<(Format, Box<dyn AudioOut>)>) -> bool {
+        match self.media() {
+            Some(media) => {
+                media.set_output(output);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Where audio to the far end goes in, once the call has media.
+    pub fn input(&self) -> Option<AudioIn> {
+        self.media().map(|media| media.input())
+    }
+
+    /// The rate of the call's codec, at which audio needs no resampling.
+    pub fn native_rate_hz(&self) -> u32 {
+        self.media().map_or(8_000, |media| media.native_rate_hz())
+    }
+
+    /// Sends silence instead of what is pushed.
+    pub fn set_mute(&self, mute: bool) {
+        let (media, silent) = {
+            let mut inner = self.lock();
+            inner.muted = mute;
+            (inner.media.clone(), mute || inner.held)
+        };
+        if let Some(media) = media {
+            media.set_mute(silent);
+        }
+    }
+
+    /// Whether we hold the far end.
+    pub fn is_held(&self) -> bool {
+        self.lock().held
+    }
+
+    /// Puts the far end on hold, or takes it back. On hold it hears silence, whatever is pushed, and
+    /// is asked to send nothing (RFC 3264 section 8.4).
+    pub fn hold(&self, hold: bool) {
+        let (media, handle, offer, silent) = {
+            let mut inner = self.lock();
+            if inner.state != CallState::Answered || inner.held == hold {
+                return;
+            }
+            inner.held = hold;
+            let Some(session) = inner.session.as_mut() else {
+                return;
+            };
+            session.set_hold(hold);
+            let offer = session.offer();
+            (
+                inner.media.clone(),
+                inner.handle.clone(),
+                offer,
+                hold || inner.muted,
+            )
+        };
+        if let Some(media) = media {
+            media.set_mute(silent);
+        }
+        if let Some(handle) = handle {
+            handle.reoffer(offer);
+        }
+    }
+
+    /// Our re-offer was refused: what held before holds on.
+    pub(super) fn revert_hold(&self) {
+        let (media, silent) = {
+            let mut inner = self.lock();
+            let receives = inner
+                .session
+                .as_ref()
+                .and_then(Session::agreed)
+                .is_some_and(|agreed| agreed.direction.receives());
+            // A far end that holds us does not receive from us either; only our own hold is undone.
+            if inner.held && receives {
+                inner.held = false;
+                if let Some(session) = inner.session.as_mut() {
+                    session.set_hold(false);
+                }
+            }
+            (inner.media.clone(), inner.held || inner.muted)
+        };
+        if let Some(media) = media {
+            media.set_mute(silent);
+        }
+    }
+
+    /// Sends digits, each this long: as RFC 4733 events, or as SIP INFO where the far end did not
+    /// agree to those. Returns at once.
+    pub fn send_dtmf(&self, digits: &str, duration_ms: u32) -> Result<(), DigitsError> {
+        let Some(media) = self.media() else {
+            return Err(DigitsError::NotNegotiated);
+        };
+        let digits = digits.to_ascii_uppercase();
+        if let Some(other) = digits.chars().find(|digit| !digits::is_key(*digit)) {
+            return Err(DigitsError::NotADigit(other));
+        }
+        match media.send_digits(&digits, duration_ms) {
+            Err(DigitsError::NotNegotiated) => self.send_info_digits(digits, duration_ms),
+            sent => sent,
+        }
+    }
+
+    /// One INFO a digit, spaced as the presses would be: over UDP two sent at once may swap places.
+    fn send_info_digits(&self, digits: String, duration_ms: u32) -> Result<(), DigitsError> {
+        const PAUSE: Duration = Duration::from_millis(60);
+        let (Some(handle), Ok(runtime)) = (self.handle(), super::current_runtime()) else {
+            return Err(DigitsError::NotNegotiated);
+        };
+        runtime.spawn(async move {
+            for digit in digits.chars() {
+                handle.info(digits::RELAY, digits::relay_body(digit, duration_ms));
+                tokio::time::sleep(Duration::from_millis(duration_ms.into()) + PAUSE).await;
+            }
+        });
+        Ok(())
+    }
+
+    /// The counters of the media, while there is any.
+    pub fn stats(&self) -> Option<LegStats> {
+        self.media().map(|media| media.stats())
+    }
+}

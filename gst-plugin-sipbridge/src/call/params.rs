@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What a call is made of before it is placed or taken.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use sip_ua::digest::Credentials;
+use sip_ua::sdp::Codec;
+use sip_ua::wire::{NameAddr, Uri};
+
+use crate::codec::OpusSettings;
+
+/// The media side of a call.
+#[derive(Clone, Debug)]
+pub struct MediaParams {
+    /// The media thread's name; `None` takes the least loaded of the default ones.
+    pub context: Option<String>,
+    /// How long that thread may sleep to gather work; at most 5 ms.
+    pub context_wait: Duration,
+    /// The local address of the media sockets. `None`: the one that leads to the peer.
+    pub bind: Option<IpAddr>,
+    /// The address our SDP says, where it is not the bound one.
+    pub advertise: Option<IpAddr>,
+    /// Ports to choose from; an even one and the next are taken.
+    pub ports: RangeInclusive<u16>,
+    /// Codecs we take, in order of preference.
+    pub codecs: Vec<Codec>,
+    /// The packet time we ask for and prefer to send, in milliseconds.
+    pub ptime_ms: u8,
+    /// The most delay the jitter buffer may add.
+    pub latency: Duration,
+    /// How Opus is encoded.
+    pub opus: OpusSettings,
+}
+
+impl Default for MediaParams {
+    fn default() -> MediaParams {
+        MediaParams {
+            context: None,
+            context_wait: Duration::from_millis(5),
+            bind: None,
+            advertise: None,
+            ports: 10_000..=20_000,
+            codecs: vec![Codec::Opus, Codec::Pcma, Codec::Pcmu],
+            ptime_ms: 20,
+            latency: Duration::from_millis(60),
+            opus: OpusSettings::default(),
+        }
+    }
+}
+
+/// Where the first request of a call goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NextHop {
+    /// To the host of the URI that is called.
+    #[default]
+    OfUri,
+    /// To this address.
+    Address(SocketAddr),
+    /// To this host, looked up when the call is placed: an outbound proxy.
+    Host(String, u16),
+}
+
+/// A call to place.
+#[derive(Clone, Debug)]
+pub struct DialParams {
+    /// The name other elements find the call by; unique in the process.
+    pub name: String,
+    /// Who is called.
+    pub to: Uri,
+    /// Who calls.
+    pub from: NameAddr,
+    /// Where the INVITE goes.
+    pub next_hop: NextHop,
+    /// Headers to add.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// What to answer 401 and 407 with.
+    pub credentials: Option<Credentials>,
+    /// How long it may ring.
+    pub ring_timeout: Duration,
+    /// The media side.
+    pub media: MediaParams,
+}
+
+/// A call to take.
+#[derive(Clone, Debug)]
+pub struct CallParams {
+    /// The name other elements find the call by; unique in the process.
+    pub name: String,
+    /// The media side.
+    pub media: MediaParams,
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Placing a call: find the far end, open media, send the INVITE.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Weak};
+
+use sip_ua::agent::{Agent, OutgoingCall};
+
+use super::params::{DialParams, NextHop};
+use super::{Call, CallEnd, EndedBy, events};
+
+const DEFAULT_SIP_PORT: u16 = 5060;
+
+/// Runs on the agent's runtime from the call to its end. Holds the call weakly: if its last user
+/// goes, the events are dropped with this task, and that hangs up.
+pub(super) async fn run(call: Weak<Call>, agent: Agent, params: DialParams) {
+    let next_hop = match resolve(&params).await {
+        Ok(address) => address,
+        Err(reason) => return fail(&call, 503, reason),
+    };
+    let Some(strong) = call.upgrade().filter(|call| !call.is_over()) else {
+        return;
+    };
+    let bind = match media_address(params.media.bind, next_hop) {
+        Ok(address) => address,
+        Err(reason) => return strong.finish(ended(503, reason)),
+    };
+    if let Err(error) = strong.open_media(&params.media, bind, next_hop.ip()) {
+        return strong.finish(ended(500, error.to_string()));
+    }
+    let sip = agent.dial(OutgoingCall {
+        to: params.to,
+        from: params.from,
+        next_hop: Some(next_hop),
+        headers: params.headers,
+        offer: strong.first_offer(),
+        credentials: params.credentials,
+        ring_timeout: params.ring_timeout,
+    });
+    let sip_events = sip.events;
+    if !strong.set_handle(sip.handle) {
+        return;
+    }
+    drop(strong);
+    events::run(call, sip_events).await;
+}
+
+fn fail(call: &Weak<Call>, code: u16, reason: String) {
+    if let Some(call) = call.upgrade() {
+        call.finish(ended(code, reason));
+    }
+}
+
+fn ended(code: u16, reason: String) -> CallEnd {
+    CallEnd {
+        by: EndedBy::Network,
+        code: Some(code),
+        reason,
+        was_answered: false,
+    }
+}
+
+async fn resolve(params: &DialParams) -> Result<SocketAddr, String> {
+    let (host, port) = match &params.next_hop {
+        NextHop::Address(address) => return Ok(*address),
+        NextHop::Host(host, port) => (host.clone(), *port),
+        NextHop::OfUri => {
+            let port = params.to.port.unwrap_or(DEFAULT_SIP_PORT);
+            if let Some(ip) = params.to.host.ip() {
+                return Ok(SocketAddr::new(ip, port));
+            }
+            (
+                String::from_utf8_lossy(params.to.host.as_bytes()).into_owned(),
+                port,
+            )
+        }
+    };
+    let mut found = tokio::net::lookup_host((host.as_str(), port))
+        .await
+        .map_err(|error| format!("the host {host} was not found: {error}"))?;
+    found
+        .next()
+        .ok_or_else(|| format!("the host {host} has no address"))
+}
+
+/// The local address for media with `peer`: the configured one, else the one that the system's
+/// routes give.
+pub(super) fn media_address(bind: Option<IpAddr>, peer: SocketAddr) -> Result<IpAddr, String> {
+    if let Some(address) = bind.filter(|address| !address.is_unspecified()) {
+        return Ok(address);
+    }
+    let any: SocketAddr = match peer {
+        SocketAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
+        SocketAddr::V6(_) => ([0u16; 8], 0).into(),
+    };
+    // Connecting a UDP socket sends nothing; it asks the routing table.
+    UdpSocket::bind(any)
+        .and_then(|socket| {
+            socket.connect(peer)?;
+            socket.local_addr()
+        })
+        .map(|local| local.ip())
+        .map_err(|error| format!("no local address leads to {}: {error}", peer.ip()))
+}
+
+/// The task of a call, kept together with what it needs.
+pub(super) fn spawn(
+    call: &Arc<Call>,
+    runtime: &tokio::runtime::Handle,
+    agent: &Agent,
+    params: DialParams,
+) {
+    runtime.spawn(run(Arc::downgrade(call), agent.clone(), params));
+}

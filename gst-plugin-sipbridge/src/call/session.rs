@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The offers and answers of one call (RFC 3264), first and later ones. Knows no sockets.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sip_ua::sdp::{self, Codec, Direction, LocalMedia, Negotiated, SdpError};
+
+use super::address::{self, MediaAddressError};
+
+/// Why offer and answer came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error(transparent)]
+    Sdp(#[from] SdpError),
+    #[error(transparent)]
+    Address(#[from] MediaAddressError),
+    #[error("the far end answered without SDP")]
+    NoAnswer,
+}
+
+impl SessionError {
+    /// What SIP says to it.
+    pub(super) fn sip_code(&self) -> u16 {
+        match self {
+            SessionError::Sdp(error) => error.sip_code(),
+            SessionError::Address(_) | SessionError::NoAnswer => 488,
+        }
+    }
+}
+
+/// Our side of the session, the offer that waits for its answer, and what was agreed last.
+#[derive(Debug)]
+pub(super) struct Session {
+    local: LocalMedia,
+    peer: IpAddr,
+    /// What we sent last: later descriptions keep its media lines and payload types.
+    described: Option<Vec<u8>>,
+    offered: Option<Vec<u8>>,
+    agreed: Option<Negotiated>,
+}
+
+impl Session {
+    /// `media` is where the far end reaches us, `peer` whom SIP is spoken with.
+    pub(super) fn new(
+        media: SocketAddr,
+        peer: IpAddr,
+        codecs: Vec<Codec>,
+        ptime_ms: u8,
+    ) -> Session {
+        let mut local = LocalMedia::new(media.ip(), media.port(), codecs);
+        local.ptime_ms = ptime_ms;
+        Session {
+            local,
+            peer,
+            described: None,
+            offered: None,
+            agreed: None,
+        }
+    }
+
+    /// What was agreed last.
+    pub(super) fn agreed(&self) -> Option<&Negotiated> {
+        self.agreed.as_ref()
+    }
+
+    /// Whether an offer of ours waits for its answer.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.offered.is_some()
+    }
+
+    /// Our direction in the next description: on hold we go on sending (silence), so that the far
+    /// end's time-outs and address translators see traffic, and take nothing.
+    pub(super) fn set_hold(&mut self, hold: bool) {
+        self.local.direction = if hold {
+            Direction::SendOnly
+        } else {
+            Direction::SendRecv
+        };
+    }
+
+    /// An offer of ours.
+    pub(super) fn offer(&mut self) -> Vec<u8> {
+        self.next_version();
+        let offer = match &self.described {
+            Some(previous) => sdp::reoffer(&self.local, previous),
+            None => sdp::offer(&self.local),
+        };
+        self.described = Some(offer.clone());
+        self.offered = Some(offer.clone());
+        offer
+    }
+
+    /// The answer to an offer of theirs. On error the session stays as it was.
+    pub(super) fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Negotiated), SessionError> {
+        self.next_version();
+        let (answer, negotiated) = sdp::answer(&self.local, offer)?;
+        self.check(&negotiated)?;
+        self.agreed = Some(negotiated.clone());
+        self.described = Some(answer.clone());
+        Ok((answer, negotiated))
+    }
+
+    /// Their answer to our offer. A second answer to the same offer (early media, then the 200, or a
+    /// forked early dialog) counts as well.
+    pub(super) fn accept(&mut self, answer: &[u8]) -> Result<Negotiated, SessionError> {
+        let offered = self.offered.as_deref().ok_or(SessionError::NoAnswer)?;
+        let negotiated = sdp::accept_answer(&self.local, offered, answer)?;
+        self.check(&negotiated)?;
+        self.agreed = Some(negotiated.clone());
+        Ok(negotiated)
+    }
+
+    /// The offer is settled: what comes now belongs to a later one.
+    pub(super) fn settle(&mut self) {
+        self.offered = None;
+    }
+
+    fn check(&self, negotiated: &Negotiated) -> Result<(), MediaAddressError> {
+        if !negotiated.direction.sends() && negotiated.remote_rtp.ip().is_unspecified() {
+            return Ok(());
+        }
+        address::check(negotiated.remote_rtp.ip(), self.peer)?;
+        if negotiated.remote_rtcp.port() != 0 {
+            address::check(negotiated.remote_rtcp.ip(), self.peer)?;
+        }
+        Ok(())
+    }
+
+    fn next_version(&mut self) {
+        if self.described.is_some() {
+            self.local.session = self.local.session.next();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(port: u16, peer: &str) -> Session {
+        let media = SocketAddr::from(([127, 0, 0, 1], port));
+        Session::new(
+            media,
+            peer.parse().unwrap(),
+            vec![Codec::Pcma, Codec::Pcmu],
+            20,
+        )
+    }
+
+    fn version(sdp: &[u8]) -> u64 {
+        let text = String::from_utf8_lossy(sdp).into_owned();
+        let origin = text
+            .lines()
+            .find(|line| line.starts_with("o="))
+            .unwrap()
+            .to_owned();
+        origin.split(' ').nth(2).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn two_sides_agree() {
+        let (mut a, mut b) = (session(4000, "127.0.0.1"), session(5000, "127.0.0.1"));
+        let offer = a.offer();
+        let (answer, at_b) = b.answer(&offer).unwrap();
+        let at_a = a.accept(&answer).unwrap();
+        assert_eq!(at_a.codec, Codec::Pcma);
+        assert_eq!(at_a.remote_rtp.port(), 5000);
+        assert_eq!(at_b.remote_rtp.port(), 4000);
+        assert!(a.awaits_answer());
+        a.settle();
+        assert!(!a.awaits_answer());
+    }
+
+    #[test]
+    fn hold_is_a_new_version_and_a_new_direction() {
+        let (mut a, mut b) = (session(4000, "127.0.0.1"), session(5000, "127.0.0.1"));
+        let first = a.offer();
+        a.accept(&b.answer(&first).unwrap().0).unwrap();
+        a.set_hold(true);
+        let second = a.offer();
+        assert_eq!(version(&second), version(&first) + 1);
+        let (answer, at_b) = b.answer(&second).unwrap();
+        assert_eq!(at_b.direction, Direction::RecvOnly);
+        assert_eq!(a.accept(&answer).unwrap().direction, Direction::SendOnly);
+    }
+
+    #[test]
+    fn an_offer_that_aims_at_our_loopback_is_refused_and_changes_nothing() {
+        let mut stranger = session(4000, "127.0.0.1");
+        let mut ours = session(5000, "203.0.113.9");
+        let error = ours.answer(&stranger.offer()).unwrap_err();
+        assert_eq!(error.sip_code(), 488);
+        assert!(error.to_string().contains("loopback"), "{error}");
+        assert!(ours.agreed().is_none());
+    }
+}
