@@ -259,7 +259,7 @@ fn quotes_in_names_are_escaped_and_line_breaks_refused() {
     let plain = challenge(r#"Digest realm="a \"quoted\" realm", nonce="n""#);
     let user = Credentials::new(r#"al"ice"#, "");
     let value = respond(
-        &[plain.clone()],
+        std::slice::from_ref(&plain),
         &user,
         &Method::Bye,
         b"sip:b@c",

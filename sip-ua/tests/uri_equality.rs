@@ -7,8 +7,9 @@ use sip_ua::wire::Uri;
 
 fn equal(a: &str, b: &str) -> bool {
     let (a, b): (Uri, Uri) = (a.parse().unwrap(), b.parse().unwrap());
-    assert_eq!(a == b, b == a, "{a} and {b}: equality is symmetric");
-    a == b
+    let (there, back) = (a == b, b == a);
+    assert_eq!(there, back, "{a} and {b}: equality is symmetric");
+    there
 }
 
 #[test]
