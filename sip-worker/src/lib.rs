@@ -12,6 +12,10 @@ pub mod phone;
 pub mod run;
 
 // What decides: configuration, routes and media graphs.
+pub mod check;
+pub mod config;
+pub mod pipeline;
+pub mod route;
 
 // Where calls meet others: SFUs and the WebRTC peers that reach them.
 pub mod sfu;

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The configuration file, `sip-worker.toml`.
+//!
+//! Everything is checked when it is read: what is not understood, and what is not built yet, is a
+//! [`Finding`] with its line rather than ignored. Secrets come from files or the environment and are
+//! held so that no debug output shows them.
+
+mod parse;
+mod secret;
+mod sfu;
+mod trunk;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use sip_ua::agent::Listen;
+use sip_ua::sdp::Codec;
+use sip_ua::wire::Uri;
+
+use crate::check::{Document, Finding, Section};
+use crate::pipeline::ParamValue;
+use crate::route::Route;
+
+pub use crate::route::Answer;
+pub use sfu::{SfuConfig, SfuKind};
+
+/// All of it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[sip]`
+    pub sip: Sip,
+    /// `[media]`
+    pub media: Media,
+    /// `[[sfu]]`: the first is the default.
+    pub sfus: Vec<SfuConfig>,
+    /// `[http]`; off when absent.
+    pub http: Option<Http>,
+    /// `[ice]`
+    pub ice: Ice,
+    /// `[[trunk]]`
+    pub trunks: Vec<Arc<Trunk>>,
+    /// `[[route]]`: the first match wins.
+    pub routes: Vec<Route>,
+}
+
+/// `[sip]`: where telephones and carriers reach us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sip {
+    /// Where to listen.
+    pub listen: Vec<Listen>,
+    /// What Contact and SDP say; default: the local address towards the peer.
+    pub advertise: Option<String>,
+}
+
+/// `[media]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Media {
+    /// Ports for RTP and RTCP.
+    pub ports: RangeInclusive<u16>,
+    /// Media threads; 0 is one a core.
+    pub contexts: usize,
+    /// The name of the media graph calls use.
+    pub pipeline: String,
+    /// A folder of pipeline files, beside those built in; one of the same name takes its place.
+    pub pipelines: Option<PathBuf>,
+    /// Elements that pipeline files may use beyond the usual ones.
+    pub allow_elements: Vec<String>,
+    /// `[media.params]`: values for the parameters of that media graph.
+    pub params: BTreeMap<String, ParamValue>,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The token every request must carry; created where it does not exist.
+    pub token_file: PathBuf,
+}
+
+/// `[ice]`: how WebRTC legs are reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ice {
+    /// Local addresses to use; none: all but loopback.
+    pub addresses: Vec<IpAddr>,
+    /// `stun:host:port`
+    pub stun: Vec<String>,
+}
+
+/// `[[trunk]]`: somebody who may call us, or through whom we may call.
+#[derive(Debug, Clone)]
+pub struct Trunk {
+    /// Its name.
+    pub name: String,
+    /// Where calls out go.
+    pub uri: Option<Uri>,
+    /// What we are called there.
+    pub username: Option<String>,
+    /// And the password.
+    pub password: Option<SecretString>,
+    /// The caller id of calls out.
+    pub from: Option<String>,
+    /// The host of the From header, where it is not that of `uri`.
+    pub from_domain: Option<String>,
+    /// The host and port calls out are sent to, if not to that of `uri`.
+    pub outbound_proxy: Option<(String, u16)>,
+    /// Addresses that may call in. Empty and no `auth`: nobody.
+    pub allow: Vec<IpNet>,
+    /// Credentials with which others may call in.
+    pub auth: Option<TrunkAuth>,
+    /// Which numbers calls out may reach. Empty: none.
+    pub dial_allow: Vec<String>,
+    /// Calls at one time.
+    pub max_calls: Option<u32>,
+    /// New calls in a second.
+    pub max_cps: Option<u32>,
+    /// The longest a call may last.
+    pub max_duration: Option<Duration>,
+    /// Codecs in order of preference.
+    pub codecs: Vec<Codec>,
+}
+
+/// What a caller must know to be this trunk.
+#[derive(Debug, Clone)]
+pub struct TrunkAuth {
+    /// Compared exactly.
+    pub username: String,
+    /// Never shown.
+    pub password: SecretString,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(pub Vec<Finding>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{finding}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads the file. Relative paths in it start at its folder.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let document = Document::read(path).map_err(|finding| ConfigError(vec![finding]))?;
+        Config::parse(&document).map_err(ConfigError)
+    }
+
+    /// Reads a file that is in memory already.
+    pub fn parse(document: &Document) -> Result<Config, Vec<Finding>> {
+        let config = document.root().map(|root| parse::config(root));
+        let findings = document.take_findings();
+        match config {
+            Some(config) if findings.is_empty() => Ok(config),
+            _ => Err(findings),
+        }
+    }
+}
+
+/// A path in the configuration: relative ones start at the configuration's folder.
+fn path_in(section: &Section<'_>, path: &str) -> PathBuf {
+    let folder = section.document().file().parent();
+    folder.map_or_else(|| PathBuf::from(path), |folder| folder.join(path))
+}
+
+#[cfg(test)]
+mod tests;

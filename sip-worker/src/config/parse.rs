@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Reading each table.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use sip_ua::agent::{Listen, Transport};
+
+use super::{Config, Http, Ice, Media, Sip, path_in, sfu, trunk};
+use crate::check::Section;
+use crate::pipeline::ParamValue;
+use crate::route::Route;
+
+const DEFAULT_PORTS: RangeInclusive<u16> = 10_000..=20_000;
+
+pub(super) fn config(mut root: Section<'_>) -> Config {
+    let sip = sip(root.section("sip"));
+    let media = media(root.section("media"));
+    let ice = ice(root.section("ice"));
+    let http = root.section("http").and_then(http);
+    let sfus = sfu::all(root.sections("sfu"));
+    let trunks = trunk::all(root.sections("trunk"));
+    let routes = root
+        .sections("route")
+        .into_iter()
+        .filter_map(|section| {
+            let known = |name: &str| trunks.iter().any(|trunk| trunk.name == name);
+            let reachable = |name: &str| sfus.iter().any(|sfu| sfu.name == name);
+            Route::read(section, &known, &reachable)
+        })
+        .collect::<Vec<Route>>();
+    root.not_built("ng", "rtpengine's NG protocol, [ng],");
+    root.not_built("user", "the registrar for softphones, [[user]],");
+    if sfus.is_empty() && !routes.is_empty() && !root.has("sfu") {
+        root.document().find_in_file(
+            "there are routes but no [[sfu]] for their rooms; add one with kind = \"janus\"",
+        );
+    }
+    root.finish();
+    Config {
+        sip,
+        media,
+        sfus,
+        http,
+        ice,
+        trunks,
+        routes,
+    }
+}
+
+fn sip(section: Option<Section<'_>>) -> Sip {
+    let mut sip = Sip {
+        listen: Vec::new(),
+        advertise: None,
+    };
+    if let Some(mut section) = section {
+        sip.listen = section.parsed_list("listen", listener).unwrap_or_default();
+        sip.advertise = section.parsed("advertise", |text| {
+            if is_host(text) {
+                Ok(text.to_owned())
+            } else {
+                Err(format!(
+                    "\"{text}\" is neither an IP address nor a host name"
+                ))
+            }
+        });
+        section.not_built("tls", "SIP over TLS");
+        section.finish();
+    }
+    if sip.listen.is_empty() {
+        sip.listen.push(Listen {
+            transport: Transport::Udp,
+            addr: SocketAddr::from(([0, 0, 0, 0], 5060)),
+        });
+    }
+    sip
+}
+
+fn listener(text: &str) -> Result<Listen, String> {
+    let Some((transport, address)) = text.split_once(':') else {
+        return Err(format!("\"{text}\" is not of the form udp:ADDRESS:PORT"));
+    };
+    match transport {
+        "udp" => {}
+        "tcp" | "tls" | "ws" | "wss" => {
+            return Err(format!(
+                "a {transport}: listener is not built yet, only udp:"
+            ));
+        }
+        _ => return Err(format!("\"{transport}:\" is no transport; udp: is")),
+    }
+    let addr = address.parse().map_err(|_| {
+        format!("\"{address}\" is not ADDRESS:PORT, such as 0.0.0.0:5060 or [::]:5060")
+    })?;
+    Ok(Listen {
+        transport: Transport::Udp,
+        addr,
+    })
+}
+
+/// An IP address or a host name (RFC 1123).
+pub(super) fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
+}
+
+fn media(section: Option<Section<'_>>) -> Media {
+    let mut media = Media {
+        ports: DEFAULT_PORTS,
+        contexts: 0,
+        pipeline: crate::pipeline::DEFAULT.to_owned(),
+        pipelines: None,
+        allow_elements: Vec::new(),
+        params: BTreeMap::new(),
+    };
+    let Some(mut section) = section else {
+        return media;
+    };
+    if let Some(ports) = section.parsed("ports", port_range) {
+        media.ports = ports;
+    }
+    if let Some(contexts) = section.integer("contexts", 0..=1024) {
+        media.contexts = usize::try_from(contexts).unwrap_or_default();
+    }
+    if let Some(pipeline) = section.string("pipeline") {
+        media.pipeline = pipeline.value;
+    }
+    media.pipelines = section
+        .string("pipelines")
+        .map(|folder| path_in(&section, &folder.value));
+    media.allow_elements = section
+        .strings("allow_elements")
+        .unwrap_or_default()
+        .into_iter()
+        .map(|name| name.value)
+        .collect();
+    if let Some(params) = section.section("params") {
+        media.params = params_of(params);
+    }
+    section.finish();
+    media
+}
+
+fn params_of(mut section: Section<'_>) -> BTreeMap<String, ParamValue> {
+    let mut params = BTreeMap::new();
+    for name in section.keys() {
+        if let Some(value) = section.scalar(&name) {
+            params.insert(name, value);
+        }
+    }
+    params
+}
+
+fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let form = || format!("\"{text}\" is not a range of ports such as \"10000-20000\"");
+    let (first, last) = text.split_once('-').ok_or_else(form)?;
+    let port = |text: &str| text.trim().parse::<u32>().map_err(|_| form());
+    let (first, last) = (port(first)?, port(last)?);
+    if last > 65_535 {
+        return Err(format!("{last} is no port: the highest is 65535"));
+    }
+    if first < 1_024 {
+        return Err(format!("{first} is too low: media ports start at 1024"));
+    }
+    if last < first + 1 {
+        return Err(format!(
+            "\"{text}\" is empty: the second port must be higher than the first (a call takes two)"
+        ));
+    }
+    let port = |port: u32| u16::try_from(port).map_err(|_| form());
+    Ok(port(first)?..=port(last)?)
+}
+
+fn ice(section: Option<Section<'_>>) -> Ice {
+    let mut ice = Ice::default();
+    let Some(mut section) = section else {
+        return ice;
+    };
+    let addresses = section.parsed_list("addresses", |text| {
+        text.parse::<IpAddr>()
+            .map_err(|_| format!("\"{text}\" is not an IP address"))
+    });
+    ice.addresses = addresses.unwrap_or_default();
+    let stun = section.parsed_list("stun", |text| {
+        let server = text.strip_prefix("stun:").unwrap_or_default();
+        let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if is_host(host) {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("\"{text}\" is not of the form stun:HOST:PORT"))
+        }
+    });
+    ice.stun = stun.unwrap_or_default();
+    if ice.stun.len() > 1 {
+        section.find("more than one `stun` server is not built yet");
+    }
+    section.not_built("advertise", "an advertised ICE address");
+    section.finish();
+    ice
+}
+
+fn http(mut section: Section<'_>) -> Option<Http> {
+    let stated = section.has("listen");
+    let listen = section.parsed("listen", |text| {
+        text.parse::<SocketAddr>()
+            .map_err(|_| format!("\"{text}\" is not ADDRESS:PORT, such as 127.0.0.1:8080"))
+    });
+    let token_file = section.string("token_file");
+    section.not_built("tls", "HTTPS");
+    section.refused(
+        "token",
+        "a token does not stand in the configuration; name a file in `token_file`",
+    );
+    let missing = |key: &str| section.find(format!("`{key}` is missing"));
+    if !stated {
+        missing("listen");
+    }
+    if token_file.is_none() {
+        missing("token_file");
+    }
+    let http = listen.zip(token_file).map(|(listen, token)| Http {
+        listen,
+        token_file: path_in(&section, &token.value),
+    });
+    section.finish();
+    http
+}

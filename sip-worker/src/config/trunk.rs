@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MPL-2.0
+//! `[[trunk]]`
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use sip_ua::sdp::Codec;
+use sip_ua::wire::Uri;
+
+use super::parse::is_host;
+use super::secret::secret;
+use super::{Trunk, TrunkAuth};
+use crate::check::Section;
+
+const DEFAULT_CODECS: [Codec; 3] = [Codec::Opus, Codec::Pcma, Codec::Pcmu];
+
+pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<Arc<Trunk>> {
+    let mut trunks: Vec<Arc<Trunk>> = Vec::new();
+    for section in sections {
+        let at = section.at();
+        let document = section.document();
+        let trunk = trunk(section);
+        if !trunk.name.is_empty() && trunks.iter().any(|other| other.name == trunk.name) {
+            document.find(
+                at,
+                format!("another [[trunk]] is named \"{}\" already", trunk.name),
+            );
+        }
+        trunks.push(Arc::new(trunk));
+    }
+    trunks
+}
+
+fn trunk(mut section: Section<'_>) -> Trunk {
+    let name = section.string("name").map(|name| name.value);
+    match &name {
+        Some(name) => section.rename(format!("[[trunk]] \"{name}\"")),
+        None => section.find("`name` is missing"),
+    }
+    section.not_built("register", "registering with a trunk");
+    section.not_built("refer_allow", "transfer by a trunk");
+    if section.has("srtp") {
+        section.parsed("srtp", |srtp| match srtp {
+            "off" | "optional" => Ok(()),
+            "required" => Err("SRTP on the telephone side is not built yet".to_owned()),
+            _ => Err(format!(
+                "\"{srtp}\" is none of \"off\", \"optional\", \"required\""
+            )),
+        });
+    }
+    let auth = section.section("auth").and_then(auth);
+    let number = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
+    let trunk = Trunk {
+        name: name.unwrap_or_default(),
+        uri: section.parsed("uri", uri),
+        username: text(&mut section, "username"),
+        password: secret(&mut section, "password"),
+        from: text(&mut section, "from"),
+        from_domain: section.parsed("from_domain", |host| {
+            if is_host(host) {
+                Ok(host.to_owned())
+            } else {
+                Err(format!("\"{host}\" is no host name"))
+            }
+        }),
+        outbound_proxy: section.parsed("outbound_proxy", host_and_port),
+        allow: section.parsed_list("allow", network).unwrap_or_default(),
+        auth,
+        dial_allow: section
+            .parsed_list("dial_allow", pattern)
+            .unwrap_or_default(),
+        max_calls: number(section.integer("max_calls", 1..=1_000_000)),
+        max_cps: number(section.integer("max_cps", 1..=100_000)),
+        max_duration: max_duration(&mut section),
+        codecs: section
+            .parsed_list("codecs", codec)
+            .unwrap_or_else(|| DEFAULT_CODECS.to_vec()),
+    };
+    if trunk.codecs.is_empty() {
+        section.find("`codecs` is empty: no call could be agreed on");
+    }
+    if !trunk.dial_allow.is_empty() && trunk.uri.is_none() && !section.has("uri") {
+        section.find("`dial_allow` permits calls out, but there is no `uri` to send them to");
+    }
+    if trunk.password.is_some() && trunk.username.is_none() {
+        section.find("there is a password but no `username`");
+    }
+    section.finish();
+    trunk
+}
+
+/// A text that may end in a SIP header: no line breaks or other control characters.
+fn text(section: &mut Section<'_>, key: &str) -> Option<String> {
+    section.parsed(key, |text| {
+        if text.is_empty() || text.contains(char::is_control) {
+            Err("it is empty or holds control characters")
+        } else {
+            Ok(text.to_owned())
+        }
+    })
+}
+
+fn auth(mut section: Section<'_>) -> Option<TrunkAuth> {
+    let username = text(&mut section, "username");
+    let before = section.has("password_file") || section.has("password_env");
+    let password = secret(&mut section, "password");
+    if username.is_none() {
+        section.find("`username` is missing");
+    }
+    if !before {
+        section.find("`password_file` is missing");
+    }
+    section.finish();
+    username
+        .zip(password)
+        .map(|(username, password)| TrunkAuth { username, password })
+}
+
+fn uri(text: &str) -> Result<Uri, String> {
+    let uri = Uri::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+    if text.starts_with("sips:") {
+        return Err("sips: needs TLS, which is not built yet".to_owned());
+    }
+    if !uri.is_sip() {
+        return Err("it must be a sip: URI".to_owned());
+    }
+    if uri.password.is_some() {
+        return Err(
+            "a password does not stand in a URI; name a file in `password_file`".to_owned(),
+        );
+    }
+    let transport = text.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.eq_ignore_ascii_case("transport").then_some(value)
+    });
+    match transport {
+        Some(transport) if !transport.eq_ignore_ascii_case("udp") => {
+            Err(format!("transport={transport} is not built yet, only udp"))
+        }
+        _ => Ok(uri),
+    }
+}
+
+fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    let text = text.strip_prefix("sip:").unwrap_or(text);
+    let wrong = || format!("\"{text}\" is not HOST or HOST:PORT");
+    if let Ok(address) = text.parse::<std::net::SocketAddr>() {
+        return Ok((address.ip().to_string(), address.port()));
+    }
+    if is_host(text) {
+        return Ok((text.to_owned(), 5060));
+    }
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    if !is_host(host) {
+        return Err(wrong());
+    }
+    Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("\"{text}\" is not a network such as 203.0.113.0/24, nor an address"))
+}
+
+fn pattern(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err(format!(
+            "\"{text}\" is no pattern of numbers, such as \"+1*\""
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn codec(text: &str) -> Result<Codec, String> {
+    match Codec::from_name(text) {
+        Some(codec) => Ok(codec),
+        None if text.eq_ignore_ascii_case("g722") => Err("G.722 is not built yet".to_owned()),
+        None => Err(format!(
+            "\"{text}\" is none of \"opus\", \"pcma\", \"pcmu\""
+        )),
+    }
+}
+
+/// Seconds, or a text with a unit: "90s", "30m", "4h".
+fn max_duration(section: &mut Section<'_>) -> Option<Duration> {
+    const KEY: &str = "max_duration";
+    const LONGEST: i64 = 30 * 24 * 3600;
+    if !section.is_text(KEY) {
+        let seconds = section.integer(KEY, 1..=LONGEST)?;
+        return Some(Duration::from_secs(seconds.unsigned_abs()));
+    }
+    section.parsed(KEY, |text| {
+        let wrong = || format!("\"{text}\" is no duration; seconds, or \"90s\", \"30m\", \"4h\"");
+        let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, unit) = text.split_at(split);
+        let unit = match unit.trim() {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            _ => return Err(wrong()),
+        };
+        number
+            .parse::<i64>()
+            .ok()
+            .and_then(|number| number.checked_mul(unit))
+            .filter(|seconds| (1..=LONGEST).contains(seconds))
+            .map(|seconds| Duration::from_secs(seconds.unsigned_abs()))
+            .ok_or_else(wrong)
+    })
+}

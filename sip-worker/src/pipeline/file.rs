@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The file's own form: keys and types, before GStreamer is asked about any of it.
+
+use super::params::Param;
+use crate::check::{Document, Located, Section};
+
+/// The version of the form.
+const SCHEMA: i64 = 1;
+
+/// A pipeline file as written.
+pub(super) struct File {
+    pub(super) description: String,
+    pub(super) requires: Vec<Located<String>>,
+    pub(super) params: Vec<Param>,
+    pub(super) call: Option<PartText>,
+    pub(super) track: Option<PartText>,
+}
+
+/// One launch text with its ports.
+pub(super) struct PartText {
+    /// `call` or `track`.
+    pub(super) name: &'static str,
+    pub(super) text: Located<String>,
+    pub(super) ports: Vec<PortName>,
+}
+
+/// A port, and the element or elements it names.
+#[derive(Debug, Clone)]
+pub(super) struct PortName {
+    pub(super) port: &'static str,
+    pub(super) elements: Vec<Located<String>>,
+}
+
+/// What the worker does with a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PortKind {
+    /// One element of this factory.
+    Factory(&'static str),
+    /// One element whose pads the worker links.
+    Element,
+    /// Any number of elements that give sink pads on request.
+    Slots,
+}
+
+pub(super) const CALL_PORTS: [(&str, PortKind); 3] = [
+    ("sip", PortKind::Factory("sipbin")),
+    ("publish", PortKind::Factory("webrtcbin")),
+    ("slots", PortKind::Slots),
+];
+
+pub(super) const TRACK_PORTS: [(&str, PortKind); 3] = [
+    ("subscribe", PortKind::Factory("webrtcbin")),
+    ("in", PortKind::Element),
+    ("out", PortKind::Element),
+];
+
+/// Whether this is meant to be a pipeline file rather than a configuration.
+pub fn looks_like_one(document: &Document) -> bool {
+    let own = [
+        "schema", "requires", "ports", "params", "call", "track", "launch",
+    ];
+    document
+        .top_keys()
+        .iter()
+        .any(|key| own.contains(&key.as_str()))
+}
+
+/// Reads the form. What is wrong ends among the document's findings.
+pub(super) fn read(document: &Document) -> Option<File> {
+    let mut root = document.root()?;
+    let schema = root.integer("schema", 1..=i64::MAX);
+    match schema {
+        Some(SCHEMA) => {}
+        Some(other) => document.find_in_file(format!(
+            "schema = {other} is of a later version; this one reads schema = {SCHEMA}"
+        )),
+        None => document.find_in_file(format!("schema = {SCHEMA} is missing")),
+    }
+    let description = root.string("description").map(|text| text.value);
+    let requires = root.strings("requires").unwrap_or_default();
+    let params = root.section("params").map(Param::all).unwrap_or_default();
+    root.not_built("room", "a [room] part");
+
+    let mut ports = root.section("ports");
+    let call = part(&mut root, "call", ports.as_mut(), &CALL_PORTS);
+    let track = part(&mut root, "track", ports.as_mut(), &TRACK_PORTS);
+    if let Some(ports) = ports {
+        ports.finish();
+    }
+    if call.is_none() && !root.has("call") {
+        document.find_in_file("there is no [call] with the `text` of a call's graph");
+    }
+    root.finish();
+    Some(File {
+        description: description.unwrap_or_default(),
+        requires,
+        params,
+        call,
+        track,
+    })
+}
+
+fn part(
+    root: &mut Section<'_>,
+    name: &'static str,
+    ports: Option<&mut Section<'_>>,
+    wanted: &[(&'static str, PortKind)],
+) -> Option<PartText> {
+    let mut section = root.section(name)?;
+    let text = section.string("text");
+    if text.is_none() {
+        section.find("`text` is missing");
+    }
+    let ports = match ports.and_then(|ports| ports.section(name)) {
+        Some(table) => port_names(table, wanted),
+        None => {
+            let names: Vec<&str> = wanted.iter().map(|(port, _)| *port).collect();
+            section.find(format!(
+                "[ports] has no `{name}`, which names {}",
+                names.join(", ")
+            ));
+            Vec::new()
+        }
+    };
+    section.finish();
+    Some(PartText {
+        name,
+        text: text?,
+        ports,
+    })
+}
+
+fn port_names(mut table: Section<'_>, wanted: &[(&'static str, PortKind)]) -> Vec<PortName> {
+    let mut ports = Vec::new();
+    for (port, kind) in wanted {
+        if !table.has(port) {
+            table.find(format!("the port `{port}` is missing"));
+        }
+        let elements = match kind {
+            PortKind::Slots => table.strings(port),
+            PortKind::Factory(_) | PortKind::Element => table.string(port).map(|name| vec![name]),
+        };
+        ports.push(PortName {
+            port,
+            elements: elements.unwrap_or_default(),
+        });
+    }
+    table.finish();
+    ports
+}

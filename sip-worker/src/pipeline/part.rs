@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A checked graph, and the making of its parts.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use gst::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::file::{self, CALL_PORTS, PartText, PortKind, TRACK_PORTS};
+use super::launch;
+use super::params::{Param, ParamValue};
+use crate::check::{Document, Finding};
+
+/// A media graph: every call has a `[call]` part, and a `[track]` part for each track it hears.
+#[derive(Debug)]
+pub struct Graph {
+    /// The file's name without `.toml`.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Of the file's text: the same name may mean another graph after a reload.
+    pub hash: String,
+    /// Once a call.
+    pub call: Part,
+    /// Once a track that a call hears.
+    pub track: Option<Part>,
+}
+
+/// A part that is known to parse, to have its ports and to take its parameters.
+#[derive(Debug)]
+pub struct Part {
+    text: String,
+    ports: BTreeMap<&'static str, Vec<String>>,
+    params: Vec<Param>,
+}
+
+/// Why a part could not be made. It was made at load, so this is rare.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PartError {
+    /// GStreamer could not make it.
+    #[error("the launch text makes no elements: {0}")]
+    Launch(String),
+    /// A parameter was refused.
+    #[error("{0}")]
+    Param(String),
+    /// There is no such port.
+    #[error("the graph has no port `{0}`")]
+    Port(String),
+    /// The port's element has no such pad.
+    #[error("the port `{0}` has no {1} pad")]
+    Pad(String, &'static str),
+}
+
+/// A part that is there, in state NULL and in no pipeline yet.
+#[derive(Debug)]
+pub struct PartInstance {
+    /// Its elements.
+    pub bin: gst::Bin,
+    ports: BTreeMap<&'static str, Vec<gst::Element>>,
+}
+
+impl Graph {
+    /// Checks a file and makes a graph of it. `allow_elements` may be used beyond the usual ones.
+    pub fn parse(document: &Document, allow_elements: &[String]) -> Result<Graph, Vec<Finding>> {
+        Graph::parse_with(document, allow_elements, &BTreeMap::new())
+    }
+
+    /// The same, with an operator's values for its parameters.
+    pub(super) fn parse_with(
+        document: &Document,
+        allow_elements: &[String],
+        values: &BTreeMap<String, ParamValue>,
+    ) -> Result<Graph, Vec<Finding>> {
+        if let Err(error) = media_ready() {
+            return Err(vec![Finding::of_file(document.file(), error)]);
+        }
+        refuse_if_others_write(document);
+        let graph = file::read(document).and_then(|file| {
+            let mut params = file.params;
+            for (name, value) in values {
+                let set = match params.iter_mut().find(|param| param.name == *name) {
+                    Some(param) => param.set(value),
+                    None => Err(format!("[media.params] sets `{name}`, which this graph does not have")),
+                };
+                if let Err(why) = set {
+                    document.find_in_file(why);
+                }
+            }
+            for element in &file.requires {
+                if gst::ElementFactory::find(&element.value).is_none() {
+                    let sentence = format!("`requires`: there is no element `{}` on this machine", element.value);
+                    document.find(element.at.clone(), sentence);
+                }
+            }
+            let texts = [(file.call, &CALL_PORTS), (file.track, &TRACK_PORTS)];
+            let mut bound = vec![false; params.len()];
+            let [call, track] = texts.map(|(text, kinds)| {
+                let text = text?;
+                Part::check(document, text, kinds, allow_elements, &params, &mut bound)
+            });
+            for (param, bound) in params.iter().zip(bound) {
+                if !bound {
+                    let sentence = format!("the parameter `{}` is bound to the element `{}`, which no launch text names", param.name, param.element);
+                    document.find(param.at.clone(), sentence);
+                }
+            }
+            Some(Graph {
+                name: name_of(document),
+                description: file.description,
+                hash: hash(document.text()),
+                call: call?,
+                track,
+            })
+        });
+        let findings = document.take_findings();
+        match graph {
+            Some(graph) if findings.is_empty() => Ok(graph),
+            _ => Err(findings),
+        }
+    }
+}
+
+impl Part {
+    fn check(
+        document: &Document,
+        part: PartText,
+        kinds: &[(&'static str, PortKind)],
+        allow_elements: &[String],
+        params: &[Param],
+        bound: &mut [bool],
+    ) -> Option<Part> {
+        let bin = match launch::parse(&part.text.value) {
+            Ok(bin) => bin,
+            Err(error) => {
+                launch::explain(document, &part, &error);
+                // Its parameters may be right; nobody can tell.
+                bound.fill(true);
+                return None;
+            }
+        };
+        launch::forbid(document, &part, &bin, allow_elements);
+        let mut ports = BTreeMap::new();
+        for port in &part.ports {
+            let kind = kinds.iter().find(|(name, _)| *name == port.port);
+            for element in &port.elements {
+                let wrong = match (bin.by_name(&element.value), kind) {
+                    (None, _) => Some(format!(
+                        "the port `{}` names `{}`, and [{}] has no element of that name",
+                        port.port, element.value, part.name
+                    )),
+                    (Some(found), Some((_, kind))) => misfit(&found, *kind).map(|why| {
+                        format!("the port `{}` names `{}`, {why}", port.port, element.value)
+                    }),
+                    (Some(_), None) => None,
+                };
+                if let Some(sentence) = wrong {
+                    document.find(element.at.clone(), sentence);
+                }
+            }
+            let names = port.elements.iter().map(|element| element.value.clone());
+            ports.insert(port.port, names.collect());
+        }
+        let mut own = Vec::new();
+        for (param, bound) in params.iter().zip(bound) {
+            let Some(element) = bin.by_name(&param.element) else {
+                continue;
+            };
+            *bound = true;
+            match param.apply(&element) {
+                Ok(()) => own.push(param.clone()),
+                Err(why) => document.find(param.at.clone(), why),
+            }
+        }
+        if let Err(why) = reaches_ready(&bin) {
+            document.find(part.text.at.clone(), format!("[{}]: {why}", part.name));
+        }
+        Some(Part {
+            text: part.text.value,
+            ports,
+            params: own,
+        })
+    }
+
+    /// Makes the part's elements, in state NULL.
+    pub fn instantiate(&self) -> Result<PartInstance, PartError> {
+        let bin = launch::parse(&self.text).map_err(|error| match error {
+            launch::LaunchError::Missing(missing) => {
+                PartError::Launch(format!("{} is gone", missing.join(", ")))
+            }
+            launch::LaunchError::Syntax(message) => PartError::Launch(message),
+        })?;
+        for param in &self.params {
+            let element = bin.by_name(&param.element);
+            let element = element.ok_or_else(|| PartError::Port(param.element.clone()))?;
+            param.apply(&element).map_err(PartError::Param)?;
+        }
+        let mut ports = BTreeMap::new();
+        for (port, names) in &self.ports {
+            let elements: Option<Vec<gst::Element>> =
+                names.iter().map(|name| bin.by_name(name)).collect();
+            let elements = elements.ok_or_else(|| PartError::Port((*port).to_owned()))?;
+            ports.insert(*port, elements);
+        }
+        Ok(PartInstance { bin, ports })
+    }
+}
+
+impl PartInstance {
+    /// The element a port names.
+    pub fn element(&self, port: &str) -> Result<gst::Element, PartError> {
+        self.ports
+            .get(port)
+            .and_then(|elements| elements.first())
+            .cloned()
+            .ok_or_else(|| PartError::Port(port.to_owned()))
+    }
+
+    /// The src pad of the element a port names.
+    pub fn pad(&self, port: &str) -> Result<gst::Pad, PartError> {
+        self.static_pad(port, "src")
+    }
+
+    /// Its sink pad.
+    pub fn sink_pad(&self, port: &str) -> Result<gst::Pad, PartError> {
+        self.static_pad(port, "sink")
+    }
+
+    fn static_pad(&self, port: &str, pad: &'static str) -> Result<gst::Pad, PartError> {
+        self.element(port)?
+            .static_pad(pad)
+            .ok_or_else(|| PartError::Pad(port.to_owned(), pad))
+    }
+
+    /// The elements that tracks are linked to, each for one track at a time.
+    pub fn slots(&self) -> Vec<gst::Element> {
+        self.ports.get("slots").cloned().unwrap_or_default()
+    }
+}
+
+/// GStreamer with our elements in it, once a process.
+fn media_ready() -> Result<(), String> {
+    static READY: OnceLock<Result<(), String>> = OnceLock::new();
+    READY
+        .get_or_init(|| {
+            gst::init().map_err(|error| format!("GStreamer does not start: {error}"))?;
+            gstsipbridge::plugin_register_static()
+                .map_err(|error| format!("the sipbridge elements cannot be registered: {error}"))
+        })
+        .clone()
+}
+
+/// A file that others may write is a way to run their graph as this user.
+fn refuse_if_others_write(document: &Document) {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(metadata) = std::fs::metadata(document.file()) else {
+        return;
+    };
+    if metadata.permissions().mode() & 0o002 != 0 {
+        document.find_in_file("anybody may write this file; run chmod o-w on it");
+    }
+}
+
+fn misfit(element: &gst::Element, kind: PortKind) -> Option<String> {
+    let factory = element.factory().map(|factory| factory.name().to_string());
+    let factory = factory.unwrap_or_default();
+    match kind {
+        PortKind::Factory(wanted) => {
+            (factory != wanted).then(|| format!("which is a {factory} and not a {wanted}"))
+        }
+        PortKind::Slots => {
+            let on_request = element.pad_template_list().iter().any(|template| {
+                template.presence() == gst::PadPresence::Request
+                    && template.direction() == gst::PadDirection::Sink
+            });
+            (!on_request).then(|| format!("which is a {factory} and gives no sink pads on request"))
+        }
+        PortKind::Element => None,
+    }
+}
+
+/// Takes the part to READY and back. A sipbin stays behind: it needs a call.
+fn reaches_ready(bin: &gst::Bin) -> Result<(), String> {
+    for element in launch::elements(bin) {
+        let factory = element.factory().map(|factory| factory.name().to_string());
+        if factory.is_some_and(|name| matches!(name.as_str(), "sipbin" | "sipsrc" | "sipsink")) {
+            element.set_locked_state(true);
+        }
+    }
+    let bus = gst::Bus::new();
+    bin.set_bus(Some(&bus));
+    let ready = bin.set_state(gst::State::Ready);
+    let said = bus
+        .pop_filtered(&[gst::MessageType::Error])
+        .and_then(|message| {
+            let gst::MessageView::Error(error) = message.view() else {
+                return None;
+            };
+            let source = error.src().map(|source| source.name().to_string());
+            Some(format!("{}: {}", source.unwrap_or_default(), error.error()))
+        });
+    // On the way down nothing can be wrong that was not wrong on the way up.
+    let _ = bin.set_state(gst::State::Null);
+    bin.set_bus(None);
+    match ready {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!(
+            "it does not reach the state READY{}",
+            said.map(|said| format!(" ({said})")).unwrap_or_default()
+        )),
+    }
+}
+
+fn name_of(document: &Document) -> String {
+    let stem = document.file().file_stem();
+    stem.map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+fn hash(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MPL-2.0
+//! All graphs there are, swapped as a whole.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Graph;
+use crate::check::{Document, Finding};
+use crate::config::Config;
+
+/// The graph used where the configuration names none.
+pub const DEFAULT: &str = "room-stock";
+
+/// In the program itself, so that it runs without the folder.
+const BUILT_IN: &[(&str, &str)] = &[(
+    "pipelines/room-stock.toml",
+    include_str!("../../../pipelines/room-stock.toml"),
+)];
+
+/// Every graph, by name.
+#[derive(Debug)]
+pub struct PipelineSet {
+    graphs: BTreeMap<String, Arc<Graph>>,
+    chosen: Arc<Graph>,
+}
+
+/// What is wrong with the pipeline files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineError(pub Vec<Finding>);
+
+impl fmt::Display for PipelineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{finding}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for PipelineError {}
+
+impl PipelineSet {
+    /// Loads the graphs built in and those of the configured folder, where one of the same name
+    /// takes the built-in's place. All are checked; any error refuses the whole set.
+    pub fn load(config: &Config) -> Result<PipelineSet, PipelineError> {
+        let mut documents: BTreeMap<String, Document> = BUILT_IN
+            .iter()
+            .map(|(file, text)| (stem(Path::new(file)), Document::new(*file, *text)))
+            .collect();
+        if let Some(folder) = &config.media.pipelines {
+            let unreadable = |error: std::io::Error| {
+                let sentence = format!("the folder of pipelines cannot be read: {error}");
+                PipelineError(vec![Finding::of_file(folder, sentence)])
+            };
+            for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+                let file = entry.map_err(unreadable)?.path();
+                if file
+                    .extension()
+                    .is_some_and(|extension| extension == "toml")
+                {
+                    let document =
+                        Document::read(&file).map_err(|finding| PipelineError(vec![finding]))?;
+                    documents.insert(stem(&file), document);
+                }
+            }
+        }
+
+        let mut graphs = BTreeMap::new();
+        let mut findings = Vec::new();
+        let defaults = BTreeMap::new();
+        for (name, document) in documents {
+            let own = name == config.media.pipeline;
+            let values = if own { &config.media.params } else { &defaults };
+            match Graph::parse_with(&document, &config.media.allow_elements, values) {
+                Ok(graph) => {
+                    graphs.insert(name, Arc::new(graph));
+                }
+                Err(found) => findings.extend(found),
+            }
+        }
+        match graphs.get(&config.media.pipeline).cloned() {
+            Some(chosen) if findings.is_empty() => Ok(PipelineSet { graphs, chosen }),
+            None if findings.is_empty() => {
+                let known: Vec<&str> = graphs.keys().map(String::as_str).collect();
+                Err(PipelineError(vec![Finding::of_file(
+                    Path::new("[media]"),
+                    format!(
+                        "there is no pipeline \"{}\"; known are {}",
+                        config.media.pipeline,
+                        known.join(", ")
+                    ),
+                )]))
+            }
+            _ => Err(PipelineError(findings)),
+        }
+    }
+
+    /// The one the configuration names.
+    pub fn chosen(&self) -> Arc<Graph> {
+        self.chosen.clone()
+    }
+
+    /// The one of this name.
+    pub fn get(&self, name: &str) -> Option<Arc<Graph>> {
+        self.graphs.get(name).cloned()
+    }
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

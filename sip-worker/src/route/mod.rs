@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Which room a call goes to: a pure function of the caller's facts and the `[[route]]` list.
+//!
+//! By the time a route is looked at, the caller is known to be a trunk's: whoever matches no trunk
+//! never gets here. Values of headers are the caller's own words, so a name made of them must be of
+//! [`Template`]'s small alphabet, else the call is refused.
+
+mod glob;
+mod read;
+mod template;
+
+pub use glob::matches;
+pub use template::{Template, TemplateError};
+
+/// One `[[route]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Pattern on the number called.
+    pub to: Option<String>,
+    /// Pattern on the caller's number.
+    pub from: Option<String>,
+    /// The trunk it must come from.
+    pub trunk: Option<String>,
+    /// Patterns on headers.
+    pub headers: Vec<(String, String)>,
+    /// What to do with the call.
+    pub target: Target,
+}
+
+/// What a route does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Into a room.
+    Room {
+        /// `room`
+        room: Template,
+        /// `participant`
+        participant: Template,
+        /// `sfu`; the first where absent.
+        sfu: Option<String>,
+        /// `answer`
+        answer: Answer,
+    },
+    /// `reject = CODE`
+    Reject(u16),
+}
+
+/// When the phone is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Answer {
+    /// Once somebody is in the room; it rings until then.
+    #[default]
+    OnParticipant,
+    /// As soon as we are in the room.
+    AtOnce,
+}
+
+/// What is known of a call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The number called.
+    pub to: String,
+    /// The caller's number.
+    pub from: String,
+    /// The trunk the caller was recognised as.
+    pub trunk: String,
+    /// The Call-ID.
+    pub call_id: String,
+    /// Every header, in order.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Facts {
+    /// The first header of this name, case-blind.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Where a call goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The room's name.
+    pub room: String,
+    /// The caller's name in it.
+    pub participant: String,
+    /// The SFU; the first where `None`.
+    pub sfu: Option<String>,
+    /// When to answer.
+    pub answer: Answer,
+}
+
+/// Why a call goes nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Refusal {
+    /// The SIP status to refuse it with.
+    pub code: u16,
+    /// One sentence for the log.
+    pub why: String,
+}
+
+/// The first route that matches decides.
+pub fn decide(routes: &[Route], facts: &Facts) -> Result<Decision, Refusal> {
+    let Some((number, route)) = (1..).zip(routes).find(|(_, route)| route.takes(facts)) else {
+        return Err(Refusal {
+            code: 404,
+            why: "no route matches".to_owned(),
+        });
+    };
+    match &route.target {
+        Target::Reject(code) => Err(Refusal {
+            code: *code,
+            why: format!("route {number} rejects it"),
+        }),
+        Target::Room {
+            room,
+            participant,
+            sfu,
+            answer,
+        } => {
+            let name = |what: &str, template: &Template| {
+                template.name(facts).map_err(|error| Refusal {
+                    code: 403,
+                    why: format!("route {number} makes no {what} of it: {error}"),
+                })
+            };
+            Ok(Decision {
+                room: name("room", room)?,
+                participant: name("participant", participant)?,
+                sfu: sfu.clone(),
+                answer: *answer,
+            })
+        }
+    }
+}
+
+impl Route {
+    fn takes(&self, facts: &Facts) -> bool {
+        let fits = |pattern: &Option<String>, text: &str| {
+            pattern
+                .as_deref()
+                .is_none_or(|pattern| matches(pattern, text))
+        };
+        fits(&self.to, &facts.to)
+            && fits(&self.from, &facts.from)
+            && self
+                .trunk
+                .as_ref()
+                .is_none_or(|trunk| *trunk == facts.trunk)
+            && self.headers.iter().all(|(name, pattern)| {
+                facts
+                    .header(name)
+                    .is_some_and(|value| matches(pattern, value))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Reading `[[route]]`.
+
+use super::{Answer, Route, Target, Template};
+use crate::check::Section;
+
+impl Route {
+    /// Reads one route; trunks and SFUs it names must be known.
+    pub fn read(
+        mut section: Section<'_>,
+        trunk_known: &dyn Fn(&str) -> bool,
+        sfu_known: &dyn Fn(&str) -> bool,
+    ) -> Option<Route> {
+        let (to, from) = (pattern(&mut section, "to"), pattern(&mut section, "from"));
+        let trunk = section.parsed("trunk", |name| {
+            if trunk_known(name) {
+                Ok(name.to_owned())
+            } else {
+                Err(format!("there is no [[trunk]] named \"{name}\""))
+            }
+        });
+        section.not_built("user", "matching registered users");
+        section.not_built("webhook", "deciding by webhook");
+        section.not_built("pin_file", "asking for a PIN");
+        let headers = headers(&mut section);
+
+        let (has_room, has_reject) = (section.has("room"), section.has("reject"));
+        let room = section.parsed("room", str::parse::<Template>);
+        let participant = match section.has("participant") {
+            true => section.parsed("participant", str::parse::<Template>),
+            false => "{from|call_id}".parse().ok(),
+        };
+        let sfu = section.parsed("sfu", |name| {
+            if sfu_known(name) {
+                Ok(name.to_owned())
+            } else {
+                Err(format!("there is no [[sfu]] named \"{name}\""))
+            }
+        });
+        let answer = section.parsed("answer", |answer| match answer {
+            "on-participant" => Ok(Answer::OnParticipant),
+            "at-once" => Ok(Answer::AtOnce),
+            _ => Err(format!(
+                "\"{answer}\" is neither \"on-participant\" nor \"at-once\""
+            )),
+        });
+        let reject = section.integer("reject", 400..=699);
+        match (has_room, has_reject) {
+            (true, true) => section.find("`room` and `reject` exclude each other"),
+            (false, false) => {
+                section.find("it has neither `room` nor `reject`: what is to be done?")
+            }
+            _ => {}
+        }
+        section.finish();
+
+        let target = match (room, reject) {
+            (_, Some(code)) => Target::Reject(u16::try_from(code).ok()?),
+            (Some(room), None) => Target::Room {
+                room,
+                participant: participant?,
+                sfu,
+                answer: answer.unwrap_or_default(),
+            },
+            (None, None) => return None,
+        };
+        Some(Route {
+            to,
+            from,
+            trunk,
+            headers,
+            target,
+        })
+    }
+}
+
+fn pattern(section: &mut Section<'_>, key: &str) -> Option<String> {
+    section.string(key).map(|pattern| pattern.value)
+}
+
+/// `header.NAME = "pattern"`, which TOML reads as a table.
+fn headers(section: &mut Section<'_>) -> Vec<(String, String)> {
+    if !section.has("header") {
+        return Vec::new();
+    }
+    let Some(mut table) = section.section("header") else {
+        return Vec::new();
+    };
+    let mut headers = Vec::new();
+    for name in table.keys() {
+        if let Some(pattern) = pattern(&mut table, &name) {
+            headers.push((name, pattern));
+        }
+    }
+    headers
+}
