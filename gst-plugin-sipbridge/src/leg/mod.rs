@@ -115,8 +115,8 @@ pub struct Leg {
     negotiated: Option<Negotiated>,
     source: Source,
     reception: Option<Reception>,
-    /// A packet with a new SSRC, kept until a second one confirms it.
-    intruder: Option<u32>,
+    /// SSRC and sequence of a packet that may begin another stream, if the next one agrees.
+    intruder: Option<(u32, u16)>,
     jitter: JitterBuffer,
     digits_in: DigitReceiver,
     digits_out: DigitSender,
@@ -305,12 +305,14 @@ impl Leg {
                 self.intruder = None;
                 false
             }
-            // A stray packet of an old stream must not end the new one: the second in a row counts.
-            Some(_) if self.intruder != Some(ssrc) => {
-                self.intruder = Some(ssrc);
-                return None;
+            // A stray packet must not end a stream: the second in a row counts.
+            Some(_) => {
+                if self.intruder != Some((ssrc, sequence.wrapping_sub(1))) {
+                    self.intruder = Some((ssrc, sequence));
+                    return None;
+                }
+                true
             }
-            Some(_) => true,
             None => false,
         };
         if changed {

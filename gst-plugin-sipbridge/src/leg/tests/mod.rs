@@ -1,1 +1,348 @@
 // SPDX-License-Identifier: MPL-2.0
+//! Two legs and a wire between them, in virtual time.
+
+mod clean_line;
+mod clocks_drift;
+mod codec_changes;
+mod digits_are_told_once;
+mod dtx_pauses;
+mod hold_is_hold;
+mod jitter;
+mod loss;
+mod peer_that_never_speaks;
+mod reordered_and_doubled;
+mod reports_measure_the_line;
+mod sequence_restarts;
+mod strangers;
+mod unusual_ptime;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use sip_ua::sdp::{Codec, Direction, Negotiated};
+
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// What a line does to packets. The same seed does the same.
+#[derive(Debug, Clone)]
+struct Line {
+    delay: Duration,
+    /// Added to the delay, evenly distributed.
+    jitter: Duration,
+    loss_percent: u32,
+    doubled_percent: u32,
+    /// Whether a packet may overtake the one before.
+    reorders: bool,
+    random: u64,
+    last: Option<Instant>,
+}
+
+impl Line {
+    fn clean() -> Line {
+        Line {
+            delay: 5 * MS,
+            jitter: Duration::ZERO,
+            loss_percent: 0,
+            doubled_percent: 0,
+            reorders: false,
+            random: 1,
+            last: None,
+        }
+    }
+
+    fn jittery(ms: u32) -> Line {
+        Line {
+            jitter: MS * ms,
+            ..Line::clean()
+        }
+    }
+
+    fn lossy(percent: u32) -> Line {
+        Line {
+            loss_percent: percent,
+            ..Line::clean()
+        }
+    }
+
+    fn roll(&mut self, sides: u64) -> u64 {
+        // Knuth's MMIX constants; the high bits are the good ones.
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) % sides.max(1)
+    }
+
+    /// When a packet sent now arrives: never, once or twice.
+    fn carry(&mut self, now: Instant) -> Vec<Instant> {
+        if self.roll(100) < u64::from(self.loss_percent) {
+            return Vec::new();
+        }
+        let jitter = self.roll(self.jitter.as_micros() as u64 + 1);
+        let mut at = now + self.delay + Duration::from_micros(jitter);
+        if !self.reorders {
+            at = self.last.map_or(at, |last| at.max(last));
+            self.last = Some(at);
+        }
+        let mut arrivals = vec![at];
+        if self.roll(100) < u64::from(self.doubled_percent) {
+            arrivals.push(at + 3 * MS);
+        }
+        arrivals
+    }
+}
+
+/// What was played in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Played {
+    /// The packet with this number, counted by its sender.
+    Packet {
+        number: u32,
+        talkspurt: bool,
+    },
+    /// Concealment; whether the packet after it was there to help.
+    Lost {
+        helped: bool,
+    },
+    Silence,
+}
+
+/// A sender, a line and a receiver.
+struct Story {
+    begin: Instant,
+    now: Instant,
+    line: Line,
+    alice: Leg,
+    bob: Leg,
+    negotiated: Negotiated,
+    /// Alice's packet time, and by how many millionths her clock is fast.
+    ptime_ms: u32,
+    drift_ppm: i64,
+    talking: bool,
+    /// Whether what Bob hears is quiet, as his decoder would find.
+    quiet: bool,
+    next_packet: Instant,
+    next_tick: Instant,
+    /// Audio Bob took and has not played yet.
+    held: Duration,
+    number: u32,
+    on_the_way: BTreeMap<(Instant, u32), Vec<u8>>,
+    packets: u32,
+    heard: Vec<(Duration, Played)>,
+    events: Vec<LegEvent>,
+}
+
+const ALICE: &str = "192.0.2.1:4000";
+const BOB: &str = "192.0.2.2:5000";
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn agreement(with: &str, codec: Codec) -> Negotiated {
+    let remote_rtp = address(with);
+    Negotiated {
+        remote_rtp,
+        remote_rtcp: SocketAddr::new(remote_rtp.ip(), remote_rtp.port() + 1),
+        direction: Direction::SendRecv,
+        codec,
+        send_pt: if codec == Codec::Opus { 111 } else { 0 },
+        receive: vec![(0, Codec::Pcmu), (111, Codec::Opus)],
+        telephone_event_send: Some((101, codec.clock_rate())),
+        telephone_event_receive: vec![(101, codec.clock_rate())],
+        ptime_ms: 20,
+        opus_fmtp: Default::default(),
+    }
+}
+
+fn leg(now: Instant, ssrc: u32, latency: Duration) -> Leg {
+    Leg::new(
+        now,
+        LegConfig {
+            ssrc,
+            // Both wrap soon.
+            sequence: 65_500,
+            timestamp: u32::MAX - 8_000,
+            cname: format!("leg-{ssrc}"),
+            ntp_epoch: 3_900_000_000 << 32,
+            latency,
+            silent_peer: Duration::from_secs(30),
+        },
+    )
+}
+
+impl Story {
+    fn new(line: Line) -> Story {
+        Story::with_latency(line, 60 * MS)
+    }
+
+    fn with_latency(line: Line, latency: Duration) -> Story {
+        let now = Instant::now();
+        let (mut alice, mut bob) = (leg(now, 1, latency), leg(now, 2, latency));
+        alice.apply(now, &agreement(BOB, Codec::Pcmu));
+        let negotiated = agreement(ALICE, Codec::Pcmu);
+        bob.apply(now, &negotiated);
+        Story {
+            begin: now,
+            now,
+            line,
+            alice,
+            bob,
+            negotiated,
+            ptime_ms: 20,
+            drift_ppm: 0,
+            talking: true,
+            quiet: false,
+            next_packet: now,
+            next_tick: now + 7 * MS,
+            held: Duration::ZERO,
+            number: 0,
+            on_the_way: BTreeMap::new(),
+            packets: 0,
+            heard: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.now - self.begin
+    }
+
+    /// Puts a datagram of Alice's on the line.
+    fn carry(&mut self, bytes: Vec<u8>) {
+        for at in self.line.carry(self.now) {
+            self.packets += 1;
+            self.on_the_way.insert((at, self.packets), bytes.clone());
+        }
+    }
+
+    /// What Alice says: G.711 whose first bytes are the number of the packet.
+    fn say(&mut self) {
+        let samples = 8 * self.ptime_ms;
+        let mut payload = vec![0x7f; samples as usize];
+        payload[..4].copy_from_slice(&self.number.to_be_bytes());
+        self.number += 1;
+        let datagram = match self.alice.send_digit(samples) {
+            Some(datagram) => Some(datagram.bytes.to_vec()),
+            None if self.talking => self
+                .alice
+                .send_audio(&payload, samples)
+                .map(|datagram| datagram.bytes.to_vec()),
+            None => {
+                self.alice.pass(samples);
+                None
+            }
+        };
+        if let Some(bytes) = datagram {
+            self.carry(bytes);
+        }
+    }
+
+    fn step(&mut self) {
+        self.now += MS;
+        while self.next_packet <= self.now {
+            self.say();
+            let us = i64::from(self.ptime_ms) * (1_000_000 - self.drift_ppm);
+            self.next_packet += Duration::from_nanos(us as u64);
+        }
+        while let Some((&(at, number), _)) = self.on_the_way.first_key_value()
+            && at <= self.now
+        {
+            let bytes = self.on_the_way.remove(&(at, number)).unwrap();
+            self.bob.receive_rtp(at, address(ALICE), &bytes);
+        }
+        if self.bob.next_timeout().is_some_and(|at| at <= self.now) {
+            self.bob.timeout(self.now);
+        }
+        if self.next_tick <= self.now {
+            self.tick();
+            self.next_tick += 20 * MS;
+        }
+        while let Some(event) = self.bob.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    /// What a decoder would do each 20 ms.
+    fn tick(&mut self) {
+        while self.held < 20 * MS {
+            let at = self.elapsed();
+            let hz = u64::from(self.bob.jitter.clock_hz());
+            let length = |samples: u32| Duration::from_micros(u64::from(samples) * 1_000_000 / hz);
+            let (played, lasts) = match self.bob.playout(self.now + self.held, self.quiet) {
+                Playout::Frame(frame) => {
+                    let number = frame.payload.first_chunk::<4>().copied();
+                    let played = Played::Packet {
+                        number: number.map_or(u32::MAX, u32::from_be_bytes),
+                        talkspurt: frame.talkspurt,
+                    };
+                    (played, length(frame.samples))
+                }
+                Playout::Lost { samples, next, .. } => {
+                    let helped = next.is_some();
+                    (Played::Lost { helped }, length(samples))
+                }
+                Playout::Silence => (Played::Silence, 20 * MS - self.held),
+            };
+            self.heard.push((at, played));
+            self.held += lasts;
+        }
+        self.held -= 20 * MS;
+    }
+
+    fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.step();
+        }
+    }
+
+    fn numbers(&self) -> Vec<u32> {
+        self.heard
+            .iter()
+            .filter_map(|(_, played)| match played {
+                Played::Packet { number, .. } => Some(*number),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn count(&self, wanted: impl Fn(&Played) -> bool) -> usize {
+        self.heard
+            .iter()
+            .filter(|(_, played)| wanted(played))
+            .count()
+    }
+
+    fn lost(&self) -> usize {
+        self.count(|played| matches!(played, Played::Lost { .. }))
+    }
+
+    fn silent(&self) -> usize {
+        self.count(|played| *played == Played::Silence)
+    }
+
+    fn digits(&self) -> Vec<(char, u32)> {
+        self.events
+            .iter()
+            .filter_map(|event| match event {
+                LegEvent::Digit { digit, duration_ms } => Some((*digit, *duration_ms)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Forgets what was heard so far: what follows is another chapter.
+    fn chapter(&mut self) {
+        self.heard.clear();
+        self.events.clear();
+    }
+}
+
+/// Whether numbers only go up.
+fn rising(numbers: &[u32]) -> bool {
+    numbers.windows(2).all(|pair| pair[0] < pair[1])
+}
