@@ -2,8 +2,10 @@
 //! What every scenario needs: peers as child processes, speech, and ears.
 
 pub mod baresip;
+pub mod janus;
 pub mod ports;
 pub mod process;
+pub mod room;
 pub mod sipp;
 pub mod speech;
 pub mod worker;

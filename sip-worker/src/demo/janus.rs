@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
-//! A Janus of our own: a child process on loopback, with a private configuration and free ports.
+//! A Janus of our own: a child process with a private configuration and free ports.
+//!
+//! Its API listens on loopback. Its media does not: Janus 1.1 leaves loopback out of ICE whatever one
+//! configures. It gets the machine's own address instead, which nobody but this machine can use to
+//! talk to itself, and what a machine sends to its own address does not leave it.
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -33,6 +37,7 @@ pub struct Janus {
     child: Child,
     folder: PathBuf,
     address: SocketAddr,
+    media: IpAddr,
 }
 
 /// Everything up to the first answer; a busy machine takes its time to load libraries.
@@ -49,7 +54,8 @@ impl Janus {
             rand::random::<u64>()
         ));
         fs::create_dir(&folder)?;
-        let started = configure(&folder, port, &options).and_then(|()| spawn(&folder));
+        let media = own_address()?;
+        let started = configure(&folder, port, media, &options).and_then(|()| spawn(&folder));
         let child = match started {
             Ok(child) => child,
             Err(e) => {
@@ -61,6 +67,7 @@ impl Janus {
             child,
             folder,
             address: port,
+            media,
         };
         janus.until_it_listens().await?;
         Ok(janus)
@@ -77,6 +84,11 @@ impl Janus {
             room_create: true,
             ..JanusConfig::new(name, self.url())
         }
+    }
+
+    /// The address its media has, and its peers should use to reach it.
+    pub fn media(&self) -> IpAddr {
+        self.media
     }
 
     /// Its process.
@@ -151,7 +163,26 @@ fn spawn(folder: &Path) -> io::Result<Child> {
         })
 }
 
-fn configure(folder: &Path, address: SocketAddr, options: &Options) -> io::Result<()> {
+/// The address that this machine would use to reach others. Nothing is sent to find out.
+fn own_address() -> io::Result<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    // From the block that is kept for documentation.
+    let elsewhere = (Ipv4Addr::new(198, 51, 100, 1), 9);
+    match socket.connect(elsewhere).and_then(|()| socket.local_addr()) {
+        Ok(own) => Ok(own.ip()),
+        Err(e) => Err(io::Error::new(
+            e.kind(),
+            format!("Janus needs a network address other than loopback, and there is none: {e}"),
+        )),
+    }
+}
+
+fn configure(
+    folder: &Path,
+    address: SocketAddr,
+    media: IpAddr,
+    options: &Options,
+) -> io::Result<()> {
     let library = library()?;
     let part = |name: &str| library.join(name).display().to_string();
     let secret = match &options.api_secret {
@@ -169,7 +200,6 @@ fn configure(folder: &Path, address: SocketAddr, options: &Options) -> io::Resul
         }
         Ok(names.join(","))
     };
-    // Loopback is left out of ICE unless it is enforced.
     let core = format!(
         r#"general: {{
     configs_folder = "{configs}"
@@ -182,7 +212,7 @@ fn configure(folder: &Path, address: SocketAddr, options: &Options) -> io::Resul
     session_timeout = 30
     {secret}
 }}
-nat: {{ ice_enforce_list = "127.0.0.1" }}
+nat: {{ ice_enforce_list = "{media}" }}
 plugins: {{ disable = "{no_plugins}" }}
 transports: {{ disable = "{no_transports}" }}
 events: {{ broadcast = false }}

@@ -22,7 +22,8 @@ impl Gate {
             if open.load(Ordering::Acquire) {
                 gst::PadProbeReturn::Ok
             } else {
-                gst::PadProbeReturn::Drop
+                // As Drop, which the bindings of 0.25 and GStreamer 1.22 do not agree on.
+                gst::PadProbeReturn::Handled
             }
         });
     }

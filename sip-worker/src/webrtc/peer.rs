@@ -101,6 +101,7 @@ struct Inner {
     gate: Gate,
     events: mpsc::UnboundedSender<PeerEvent>,
     promised: Mutex<Vec<SectionFingerprints>>,
+    transceivers: Mutex<Vec<WebRTCRTPTransceiver>>,
     gathering: watch::Sender<Gathering>,
     /// Our description is out: candidates found from now on are trickled.
     described: AtomicBool,
@@ -109,7 +110,7 @@ struct Inner {
 }
 
 impl Peer {
-    /// Takes charge of `webrtcbin`, which must not have negotiated yet.
+    /// Takes charge of `webrtcbin`. Do this before it leaves NULL: before media flows through it.
     pub fn new(
         webrtcbin: &gst::Element,
         config: PeerConfig,
@@ -132,6 +133,7 @@ impl Peer {
             gate: Gate::default(),
             events,
             promised: Mutex::default(),
+            transceivers: Mutex::default(),
             gathering,
             described: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -139,6 +141,10 @@ impl Peer {
         let handlers = inner.listen();
         for pad in webrtcbin.pads() {
             inner.gate.guard(&pad);
+            if let Some(transceiver) = pad.property::<Option<WebRTCRTPTransceiver>>("transceiver") {
+                prefer_opus(&pad, &transceiver);
+                inner.keep(transceiver);
+            }
         }
         let peer = Peer {
             inner,
@@ -152,7 +158,6 @@ impl Peer {
     pub async fn create_offer(&self) -> Result<String, PeerError> {
         for transceiver in self.inner.transceivers() {
             transceiver.set_direction(WebRTCRTPTransceiverDirection::Sendonly);
-            self.prefer_opus(&transceiver);
         }
         let offer = self.inner.create("create-offer", "offer").await?;
         self.describe(offer).await
@@ -181,15 +186,6 @@ impl Peer {
     /// Is media allowed to flow?
     pub fn is_verified(&self) -> bool {
         self.inner.gate.is_open()
-    }
-
-    fn prefer_opus(&self, transceiver: &WebRTCRTPTransceiver) {
-        // Otherwise webrtcbin offers what the pad's caps say, and there are none before media flows.
-        if transceiver.codec_preferences().is_none()
-            && let Ok(caps) = OPUS.parse::<gst::Caps>()
-        {
-            transceiver.set_codec_preferences(Some(&caps));
-        }
     }
 
     async fn apply_remote(&self, kind: WebRTCSDPType, text: &str) -> Result<(), PeerError> {
@@ -261,6 +257,16 @@ impl Inner {
             bin.connect_pad_added({
                 let gate = self.gate.clone();
                 move |_, pad| gate.guard(pad)
+            }),
+            bin.connect("on-new-transceiver", false, {
+                let inner = weak();
+                move |values| {
+                    let transceiver = values.get(1).and_then(|v| v.get().ok());
+                    if let (Some(inner), Some(transceiver)) = (inner.upgrade(), transceiver) {
+                        inner.keep(transceiver);
+                    }
+                    None
+                }
             }),
             bin.connect("on-ice-candidate", false, {
                 let inner = weak();
@@ -372,12 +378,16 @@ impl Inner {
         Ok(())
     }
 
+    /// Keeps a transceiver at hand. (`get-transceivers` returns what the bindings cannot read.)
+    fn keep(&self, transceiver: WebRTCRTPTransceiver) {
+        let mut transceivers = lock(&self.transceivers);
+        if !transceivers.contains(&transceiver) {
+            transceivers.push(transceiver);
+        }
+    }
+
     fn transceivers(&self) -> Vec<WebRTCRTPTransceiver> {
-        let array: glib::ValueArray = self.bin.emit_by_name("get-transceivers", &[]);
-        array
-            .iter()
-            .filter_map(|value| value.get::<WebRTCRTPTransceiver>().ok())
-            .collect()
+        lock(&self.transceivers).clone()
     }
 
     async fn create(
@@ -425,6 +435,24 @@ impl Inner {
         };
         reply.map_err(|reason| PeerError::Step { step, reason })
     }
+}
+
+/// Says what is sent, for webrtcbin would otherwise wait for the caps of media that does not flow yet.
+fn prefer_opus(pad: &gst::Pad, transceiver: &WebRTCRTPTransceiver) {
+    if transceiver.codec_preferences().is_some() {
+        return;
+    }
+    let Ok(mut caps) = OPUS.parse::<gst::Caps>() else {
+        return;
+    };
+    // The description has to name the SSRC: Janus drops what it cannot tell by that. The payloader
+    // takes it from here, unless it has begun already.
+    let begun = pad
+        .current_caps()
+        .and_then(|caps| caps.structure(0)?.get::<u32>("ssrc").ok());
+    let ssrc = begun.unwrap_or_else(rand::random);
+    caps.make_mut().set("ssrc", ssrc);
+    transceiver.set_codec_preferences(Some(&caps));
 }
 
 fn use_addresses(webrtcbin: &gst::Element, addresses: &[IpAddr]) -> Result<(), PeerError> {

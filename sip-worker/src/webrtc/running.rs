@@ -23,9 +23,21 @@ impl Running {
             .downcast::<gst::Pipeline>()
             .map_err(|_| failed("it is not a pipeline".to_owned()))?;
         if let Some(bus) = pipeline.bus() {
-            bus.set_sync_handler(|_, message| {
-                if let gst::MessageView::Error(error) = message.view() {
-                    tracing::warn!(element = ?error.src().map(|s| s.name()), error = %error.error(), "a participant's pipeline failed");
+            let weak = pipeline.downgrade();
+            bus.set_sync_handler(move |_, message| {
+                match message.view() {
+                    gst::MessageView::Error(error) => {
+                        tracing::warn!(element = ?error.src().map(|s| s.name()), error = %error.error(), "a participant's pipeline failed");
+                    }
+                    // webrtcbin grows while it negotiates, and nobody else tells its new parts.
+                    gst::MessageView::Latency(_) => {
+                        if let Some(pipeline) = weak.upgrade() {
+                            pipeline.call_async(|pipeline| {
+                                let _ = pipeline.recalculate_latency();
+                            });
+                        }
+                    }
+                    _ => {}
                 }
                 gst::BusSyncReply::Drop
             });
