@@ -1,3 +1,102 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The `sip-worker` program: reads the command line and hands over to the library.
-fn main() {}
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sip_worker::{check, demo, http, phone, run};
+use tracing_subscriber::EnvFilter;
+
+/// Puts telephone calls in any WebRTC room.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take calls until told to stop (SIGTERM); SIGHUP reads the media graphs again
+    Run {
+        /// The configuration
+        #[arg(long, default_value = "sip-worker.toml", value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Say what is wrong with configurations and media graphs; exits 2 if anything is
+    Check {
+        /// Configurations and media graphs; without any: sip-worker.toml
+        files: Vec<PathBuf>,
+    },
+    /// Have a running worker call a phone and put it in a room
+    Dial(http::ask::DialOptions),
+    /// List the calls of a running worker
+    Calls(http::ask::CallsOptions),
+    /// A test phone: calls, or waits to be called
+    Phone(phone::PhoneOptions),
+    /// A first call on this machine alone, measured and drawn
+    Demo(demo::DemoOptions),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Quiet where standard error shows a live line, and where a person reads the output.
+    let quiet = !matches!(cli.command, Command::Run { .. });
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(if quiet { "error" } else { "info" }));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Run { config } => run::run(&config).await,
+            Command::Check { files } => return Ok(findings(&files)),
+            Command::Dial(options) => http::ask::dial(options).await,
+            Command::Calls(options) => http::ask::calls(options).await,
+            Command::Phone(options) => phone::run(options).await,
+            Command::Demo(options) => demo::run(options).await,
+        }
+        .map(|()| ExitCode::SUCCESS)
+    });
+    // A thread that still waits for a pipeline must not keep the process.
+    runtime.shutdown_background();
+    done.unwrap_or_else(|error| failed(&error))
+}
+
+/// A sentence for each thing that is wrong.
+fn findings(files: &[PathBuf]) -> ExitCode {
+    if let Err(error) = run::init_media() {
+        return failed(&error.into());
+    }
+    let usual = [PathBuf::from("sip-worker.toml")];
+    let found = check::check(if files.is_empty() { &usual } else { files });
+    for finding in &found {
+        eprintln!("{finding}");
+    }
+    if found.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("sip-worker: {error:#}");
+    // A wrong configuration exits as `check` does.
+    let code = if error.is::<sip_worker::config::ConfigError>() {
+        2
+    } else {
+        1
+    };
+    ExitCode::from(code)
+}

@@ -5,6 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::config::Trunk;
+
 /// The bounds of one trunk; `None` is no bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bounds {
@@ -12,6 +14,16 @@ pub struct Bounds {
     pub max_calls: Option<u32>,
     /// New calls in any one second.
     pub max_cps: Option<u32>,
+}
+
+impl Bounds {
+    /// Those of a configured trunk.
+    pub fn of(trunk: &Trunk) -> Bounds {
+        Bounds {
+            max_calls: trunk.max_calls,
+            max_cps: trunk.max_cps,
+        }
+    }
 }
 
 /// Why a call may not begin.

@@ -3,8 +3,22 @@
 //!
 //! - [`table`]: what is known of every call, running and lately ended, and the events of each change
 //! - [`limits`]: how many calls a trunk may hold and how fast they may come
+//! - [`dialin`] and [`dialout`]: how a call begins
+//! - [`life`]: its task; [`stay`]: what it has in its room; [`graph`]: its media
+//! - [`ending`] and [`watch`]: how it ends, and how we notice that the phone is gone
 
+mod dialin;
+mod dialout;
+mod ending;
+mod graph;
+mod life;
 pub mod limits;
+mod stay;
 pub mod table;
+mod watch;
 
+pub use dialin::take;
+pub use dialout::{DialRequest, dial};
+pub use life::DIGIT_MS;
+pub use stay::Means;
 pub use table::{CallInfo, CallTable, Control, Direction, Event, State};

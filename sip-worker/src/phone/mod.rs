@@ -1,2 +1,386 @@
 // SPDX-License-Identifier: MPL-2.0
-//! A test phone on `sipbin`: dials or listens, plays a file, records what it hears.
+//! A test phone on `sipbin`: dials or listens, plays a file, records what it hears, and tells what
+//! happens a line an event. The demonstration and the tests use it as the far end.
+
+mod graph;
+mod level;
+mod lines;
+mod recorder;
+mod speaker;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use gstsipbridge::call::{
+    Call as Leg, CallEnd, CallNotice, CallParams, CallState, DialParams, MediaParams, NextHop,
+};
+use serde_json::json;
+use sip_ua::agent::{Agent, AgentConfig, IncomingCall, Listen, Transport, Verdict};
+use sip_ua::digest::Credentials;
+use sip_ua::sdp::Codec;
+use sip_ua::wire::{NameAddr, Uri};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+pub use level::Meter;
+pub use lines::{Clock, monotonic_us};
+pub use recorder::{Recorder, Recording};
+
+use crate::measure::Wave;
+use crate::run::{init_media, until_signal};
+use graph::PhoneGraph;
+use lines::Lines;
+use speaker::Speaker;
+
+/// The rate of what is played and recorded.
+pub const RATE_HZ: u32 = 16_000;
+/// How often levels are told.
+const LEVELS_EVERY: Duration = Duration::from_millis(250);
+/// How long the far end may take to answer our last request.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A phone for tests: dials, or waits for a call.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PhoneOptions {
+    /// Whom to call, such as sip:lobby@127.0.0.1:5060; without it the phone waits to be called.
+    pub to: Option<String>,
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// The user part and name that callees see.
+    #[arg(long, default_value = "phone")]
+    pub from: String,
+    /// A WAV file to say once the call is answered.
+    #[arg(long, value_name = "FILE.wav")]
+    pub play: Option<PathBuf>,
+    /// Say it over and over.
+    #[arg(long, requires = "play")]
+    pub repeat: bool,
+    /// A WAV file to write what is heard to.
+    #[arg(long, value_name = "FILE.wav")]
+    pub record: Option<PathBuf>,
+    /// Hang up so many seconds after the answer.
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Give up a call that nobody answers after so many seconds.
+    #[arg(long, default_value_t = 60.0)]
+    pub ring: f64,
+    /// Codecs, the preferred first.
+    #[arg(long, value_delimiter = ',', default_value = "opus,pcma,pcmu")]
+    pub codecs: Vec<String>,
+    /// Digits to send once answered.
+    #[arg(long)]
+    pub dtmf: Option<String>,
+    /// More headers of the INVITE, as "Name: value".
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
+    /// The user name for digest authentication.
+    #[arg(long, requires = "password_file")]
+    pub user: Option<String>,
+    /// The file with its password.
+    #[arg(long, requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// Refuse calls with this status instead of answering.
+    #[arg(long, conflicts_with = "to")]
+    pub reject: Option<u16>,
+    /// Let calls ring for so many seconds before answering.
+    #[arg(long, conflicts_with = "to", default_value_t = 0.0)]
+    pub answer_after: f64,
+    /// Tell events as JSON, a line each.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Makes or takes one call and tells of it. An error is a call that did not come about.
+pub async fn run(options: PhoneOptions) -> anyhow::Result<()> {
+    init_media()?;
+    let lines = Lines::new(options.json);
+    let wave = match &options.play {
+        Some(path) => Wave::read(path)?.resampled(RATE_HZ),
+        None => Wave {
+            rate_hz: RATE_HZ,
+            samples: Vec::new(),
+        },
+    };
+    let (agent, mut incoming) = Agent::bind(AgentConfig {
+        listen: vec![Listen {
+            transport: Transport::Udp,
+            addr: options.listen,
+        }],
+        user_agent: concat!("sipbridge-phone/", env!("CARGO_PKG_VERSION")).to_owned(),
+        screen: Arc::new(|_, _| Verdict::Allow),
+        ..AgentConfig::default()
+    })
+    .await?;
+    let (tell, mut notices) = mpsc::unbounded_channel();
+    let leg = match &options.to {
+        Some(to) => dial(&agent, to, &options)?,
+        None => {
+            lines.tell(
+                "listening",
+                json!({ "address": agent.local_addr().to_string() }),
+            );
+            tokio::select! {
+                call = incoming.recv() => take(call.context("the SIP port closed")?, &options, lines)?,
+                () = until_signal() => return Ok(()),
+            }
+        }
+    };
+    let _following = leg.subscribe(Box::new(move |notice| {
+        // The phone may be on its way out.
+        let _ = tell.send(notice.clone());
+    }));
+    let mut call = PhoneCall::new(leg, wave, &options, lines)?;
+    let end = call.attend(&options, &mut notices).await;
+    call.finish(&options)?;
+    agent.close(GOODBYE).await;
+    match end {
+        Some(end) if !end.was_answered => bail!("the call did not come about: {}", end.reason),
+        _ => Ok(()),
+    }
+}
+
+struct PhoneCall {
+    leg: Arc<Leg>,
+    graph: PhoneGraph,
+    wave: Wave,
+    speaker: Option<Speaker>,
+    out: Arc<Meter>,
+    lines: Lines,
+}
+
+impl PhoneCall {
+    fn new(
+        leg: Arc<Leg>,
+        wave: Wave,
+        options: &PhoneOptions,
+        lines: Lines,
+    ) -> anyhow::Result<PhoneCall> {
+        let graph = PhoneGraph::start(leg.name(), options.record.is_some())?;
+        Ok(PhoneCall {
+            leg,
+            graph,
+            wave,
+            speaker: None,
+            out: Arc::default(),
+            lines,
+        })
+    }
+
+    /// Follows the call to its end, which it returns if it came by itself.
+    async fn attend(
+        &mut self,
+        options: &PhoneOptions,
+        notices: &mut mpsc::UnboundedReceiver<CallNotice>,
+    ) -> Option<CallEnd> {
+        let mut levels = interval(LEVELS_EVERY);
+        levels.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let far_future = Instant::now() + Duration::from_secs(86_400);
+        let mut hang_up_at = far_future;
+        let mut answer_at = far_future;
+        if options.to.is_none() {
+            match options.reject {
+                Some(status) => self.leg.hangup(Some(status), None),
+                None => {
+                    self.leg.ring();
+                    answer_at =
+                        Instant::now() + Duration::from_secs_f64(options.answer_after.max(0.0));
+                }
+            }
+        }
+        let signal = until_signal();
+        tokio::pin!(signal);
+        loop {
+            tokio::select! {
+                notice = notices.recv() => match notice {
+                    Some(CallNotice::Ended(end)) => {
+                        self.lines.tell("ended", json!({ "by": end.by.as_str(), "code": end.code, "reason": end.reason }));
+                        return Some(end);
+                    }
+                    Some(notice) => if self.on_notice(notice, options) {
+                        hang_up_at = options.seconds.map_or(far_future, |s| Instant::now() + Duration::from_secs_f64(s.max(0.0)));
+                    },
+                    None => return None,
+                },
+                _ = levels.tick() => {
+                    if self.leg.state() == CallState::Answered {
+                        let (heard, said) = (self.graph.heard().read(), self.out.read());
+                        self.lines.tell("level", json!({ "in_dbfs": heard, "out_dbfs": said }));
+                    }
+                }
+                () = sleep_until(answer_at) => {
+                    answer_at = far_future;
+                    self.leg.answer();
+                }
+                () = sleep_until(hang_up_at) => {
+                    hang_up_at = far_future;
+                    self.leg.hangup(None, None);
+                }
+                () = &mut signal => {
+                    self.leg.hangup(None, None);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Tells of it; true when it is the answer.
+    fn on_notice(&mut self, notice: CallNotice, options: &PhoneOptions) -> bool {
+        let times = self.leg.timeline();
+        let at = |instant: Option<std::time::Instant>| {
+            instant.map_or_else(monotonic_us, |at| self.lines.us(at))
+        };
+        match notice {
+            CallNotice::State {
+                state: CallState::Calling | CallState::Incoming,
+                ..
+            } => {
+                self.lines.tell_at(
+                    at(times.invite),
+                    "invite",
+                    json!({ "call_id": self.leg.sip_call_id() }),
+                );
+            }
+            CallNotice::State {
+                state: CallState::Ringing | CallState::EarlyMedia,
+                code,
+                ..
+            } => {
+                self.lines
+                    .tell_at(at(times.ringing), "ringing", json!({ "status": code }));
+            }
+            CallNotice::State {
+                state: CallState::Answered,
+                ..
+            } => {
+                self.lines
+                    .tell_at(at(times.answered), "answered", json!({ "status": 200 }));
+                if self.speaker.is_none() {
+                    let (source, wave) = (self.graph.mouth(), self.wave.clone());
+                    self.speaker = Some(Speaker::start(
+                        source,
+                        wave,
+                        options.repeat,
+                        self.out.clone(),
+                        self.lines,
+                    ));
+                    if let Some(digits) = &options.dtmf
+                        && let Err(error) = self.leg.send_dtmf(digits, 160)
+                    {
+                        self.lines
+                            .tell("warning", json!({ "text": error.to_string() }));
+                    }
+                    return true;
+                }
+            }
+            CallNotice::State { .. } | CallNotice::Ended(_) => {}
+            CallNotice::Media {
+                codec,
+                ptime_ms,
+                remote,
+                direction,
+            } => {
+                let more = json!({ "codec": codec, "ptime_ms": ptime_ms, "remote": remote.to_string(), "direction": direction });
+                self.lines.tell("media", more);
+            }
+            CallNotice::FirstMedia => {
+                self.lines
+                    .tell_at(at(times.first_rtp_in), "first-audio", json!({}));
+            }
+            CallNotice::Digit { digit, duration_ms } => {
+                self.lines.tell(
+                    "digit",
+                    json!({ "digit": digit.to_string(), "ms": duration_ms }),
+                );
+            }
+        }
+        false
+    }
+
+    fn finish(self, options: &PhoneOptions) -> anyhow::Result<()> {
+        drop(self.speaker);
+        let recording = self.graph.stop();
+        let Some(path) = &options.record else {
+            return Ok(());
+        };
+        let recording = recording.unwrap_or(Recording {
+            samples: Vec::new(),
+            start_us: monotonic_us(),
+        });
+        let wave = Wave {
+            rate_hz: RATE_HZ,
+            samples: recording.samples,
+        };
+        wave.write(path)?;
+        let more = json!({
+            "file": path.display().to_string(), "start_us": recording.start_us, "seconds": wave.duration().as_secs_f64()
+        });
+        self.lines.tell("recorded", more);
+        Ok(())
+    }
+}
+
+fn dial(agent: &Agent, to: &str, options: &PhoneOptions) -> anyhow::Result<Arc<Leg>> {
+    let to = Uri::parse(to.as_bytes())?;
+    let from: NameAddr = format!("<sip:{}@{}>", options.from, agent.local_addr()).parse()?;
+    let headers = options.header.iter().map(|line| {
+        let (name, value) = line
+            .split_once(':')
+            .with_context(|| format!("--header {line:?} is not of the form NAME: VALUE"))?;
+        Ok((name.trim().to_owned(), value.trim().as_bytes().to_vec()))
+    });
+    let credentials = match (&options.user, &options.password_file) {
+        (Some(user), Some(file)) => {
+            let password = std::fs::read_to_string(file)
+                .with_context(|| format!("--password-file {}", file.display()))?;
+            Some(Credentials::new(
+                user,
+                password.trim_end_matches(['\r', '\n']),
+            ))
+        }
+        _ => None,
+    };
+    let params = DialParams {
+        name: "phone".to_owned(),
+        to,
+        from,
+        next_hop: NextHop::OfUri,
+        headers: headers.collect::<anyhow::Result<_>>()?,
+        credentials,
+        ring_timeout: Duration::from_secs_f64(options.ring.max(1.0)),
+        media: media(options)?,
+    };
+    Ok(Leg::dial(agent, params)?)
+}
+
+fn take(incoming: IncomingCall, options: &PhoneOptions, lines: Lines) -> anyhow::Result<Arc<Leg>> {
+    lines.tell("invite", json!({ "call_id": incoming.call.handle.sip_call_id(), "source": incoming.source.to_string() }));
+    Ok(Leg::incoming(
+        incoming,
+        CallParams {
+            name: "phone".to_owned(),
+            media: media(options)?,
+        },
+    )?)
+}
+
+fn media(options: &PhoneOptions) -> anyhow::Result<MediaParams> {
+    let codec = |name: &String| {
+        Codec::from_name(name).with_context(|| format!("--codecs: there is no codec {name:?}"))
+    };
+    let codecs = options
+        .codecs
+        .iter()
+        .map(codec)
+        .collect::<anyhow::Result<_>>()?;
+    let bind: Option<IpAddr> = Some(options.listen.ip()).filter(|ip| !ip.is_unspecified());
+    Ok(MediaParams {
+        codecs,
+        bind,
+        ports: 20_000..=40_000,
+        ..MediaParams::default()
+    })
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A phone calls: which trunk, which route, which room.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use gstsipbridge::call::{Call as Leg, CallParams};
+use sip_ua::agent::IncomingCall;
+use sip_ua::wire::{HeaderName, NameAddr, Request, Uri};
+
+use super::life::{AnswerWhen, Life, Phone, Plan};
+use super::limits::Bounds;
+use super::table::{self, CallInfo, Direction, State};
+use crate::config::{Answer, Trunk};
+use crate::route::{self, Facts};
+use crate::run::Worker;
+use crate::sfu::Participant;
+
+/// Takes a call that passed the screen, or refuses it. Never waits: the 180 goes out from here.
+pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
+    let began = Instant::now();
+    let source = incoming.source;
+    let Some(trunk) = worker.doorkeeper.trunk(&incoming.request, source) else {
+        // The screen let it in and no trunk knows it: the two disagree, so nobody gets in.
+        incoming.call.handle.reject(403, None);
+        return;
+    };
+    let facts = facts(&incoming, &trunk);
+    let refuse = |code: u16, why: &str| {
+        tracing::info!(%source, trunk = trunk.name, from = facts.from, to = facts.to, code, why, "call refused");
+        incoming.call.handle.reject(code, None);
+    };
+    if worker.is_stopping() {
+        return refuse(503, "the worker is stopping");
+    }
+    let decision = match route::decide(&worker.config.routes, &facts) {
+        Ok(decision) => decision,
+        Err(refusal) => return refuse(refusal.code, &refusal.why),
+    };
+    let Some(sfu) = worker.sfu(decision.sfu.as_deref()) else {
+        return refuse(500, "its route names an SFU that is not configured");
+    };
+    let place = match worker.limits.enter(&trunk.name, Bounds::of(&trunk), began) {
+        Ok(place) => place,
+        Err(error) => return refuse(503, &error.to_string()),
+    };
+
+    let id = table::new_id();
+    let who = Participant {
+        id: decision.participant.clone(),
+        name: shown_name(&incoming.request).unwrap_or_else(|| facts.from.clone()),
+        attributes: attributes(&facts, &incoming),
+    };
+    let info = CallInfo {
+        id: id.clone(),
+        direction: Direction::In,
+        state: State::Joining,
+        from: facts.from.clone(),
+        to: facts.to.clone(),
+        trunk: trunk.name.clone(),
+        sfu: sfu.name().to_owned(),
+        room: decision.room.clone(),
+        participant: decision.participant,
+        sip_call_id: Some(facts.call_id.clone()),
+        codec: None,
+        started_at: table::wall_clock(),
+        ringing_after_ms: None,
+        answered_after_ms: None,
+        seconds: None,
+        muted: false,
+        code: None,
+        why: None,
+    };
+    let params = CallParams {
+        name: id.clone(),
+        media: worker.media(&trunk),
+    };
+    let leg = match Leg::incoming(incoming, params) {
+        Ok(leg) => leg,
+        // It has answered the phone itself: 488, 400, …
+        Err(error) => {
+            tracing::info!(%source, trunk = trunk.name, %error, "call refused");
+            return;
+        }
+    };
+    // Before any room work: the caller hears it ring while we look for the room.
+    leg.ring();
+    tracing::info!(call = id, %source, trunk = trunk.name, from = facts.from, to = facts.to, room = decision.room, "call in");
+    let asked = worker.calls.insert(info, began);
+    worker.calls.advance(&id, State::Ringing, Instant::now());
+    let answer = match decision.answer {
+        Answer::AtOnce => AnswerWhen::AtOnce,
+        Answer::OnParticipant => AnswerWhen::OnParticipant,
+    };
+    let plan = Plan {
+        sfu,
+        room: decision.room,
+        who,
+        answer,
+        max_duration: trunk.max_duration,
+        dtmf: None,
+    };
+    Life::new(worker.clone(), id, asked, place).spawn(plan, Phone::There(leg));
+}
+
+fn facts(incoming: &IncomingCall, trunk: &Trunk) -> Facts {
+    let request = &incoming.request;
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let from = request
+        .headers
+        .get(HeaderName::From)
+        .and_then(|value| NameAddr::parse(value).ok());
+    Facts {
+        to: user_of(&request.uri),
+        from: from.map(|from| user_of(&from.uri)).unwrap_or_default(),
+        trunk: trunk.name.clone(),
+        call_id: incoming.call.handle.sip_call_id(),
+        headers: request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect(),
+    }
+}
+
+/// A URI's user part as people know it, or its host where there is none.
+fn user_of(uri: &Uri) -> String {
+    let text = uri
+        .user_decoded()
+        .unwrap_or_else(|| uri.host.as_bytes().to_vec());
+    String::from_utf8_lossy(&text)
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(128)
+        .collect()
+}
+
+fn shown_name(request: &Request) -> Option<String> {
+    let from = NameAddr::parse(request.headers.get(HeaderName::From)?).ok()?;
+    let display = from.display?;
+    let name: String = String::from_utf8_lossy(&display)
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(64)
+        .collect();
+    (!name.trim().is_empty()).then_some(name)
+}
+
+/// SIP facts of a participant, under the names that LiveKit's users know.
+fn attributes(facts: &Facts, incoming: &IncomingCall) -> BTreeMap<String, String> {
+    let own = [
+        ("sip.callID", facts.call_id.clone()),
+        ("sip.phoneNumber", facts.from.clone()),
+        ("sip.trunkPhoneNumber", facts.to.clone()),
+        ("sip.callStatus", "ringing".to_owned()),
+    ];
+    let mut all: BTreeMap<_, _> = own
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    for (name, value) in incoming.request.headers.iter() {
+        let name = name.to_string();
+        if name
+            .get(..2)
+            .is_some_and(|start| start.eq_ignore_ascii_case("x-"))
+        {
+            let value: String = String::from_utf8_lossy(value)
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(256)
+                .collect();
+            all.insert(format!("sip.h.{}", name.to_ascii_lowercase()), value);
+        }
+    }
+    all
+}

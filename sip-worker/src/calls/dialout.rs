@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MPL-2.0
+//! We call a phone: through which trunk, within which limits, into which room.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use gstsipbridge::call::{Call as Leg, DialParams, NextHop};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use sip_ua::digest::Credentials;
+use sip_ua::wire::{NameAddr, Uri};
+
+use super::ending::Ending;
+use super::life::{AnswerWhen, Life, Phone, Plan};
+use super::limits::Bounds;
+use super::table::{self, CallInfo, Direction, State};
+use crate::config::Trunk;
+use crate::http::problem::Problem;
+use crate::route;
+use crate::run::Worker;
+use crate::sfu::Participant;
+
+/// For how long a phone may ring.
+const RING_FOR: Duration = Duration::from_secs(90);
+
+/// The body of `POST /v1/calls`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DialRequest {
+    /// A number, or a `sip:` URI at the trunk's own host.
+    pub to: String,
+    /// The room the phone is put in.
+    pub room: String,
+    /// The trunk; without it the first that may reach `to`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<String>,
+    /// The SFU; without it the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sfu: Option<String>,
+    /// The participant's identity; without it the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub participant: Option<String>,
+    /// The name the room sees; without it the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `X-` headers of the INVITE.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Digits to send once answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtmf: Option<String>,
+}
+
+/// Begins a call out. It is in the table when this returns, and nothing has been sent yet.
+pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Problem> {
+    if worker.is_stopping() {
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the worker is stopping",
+            "ask another one",
+        ));
+    }
+    let trunk = choose(&worker.config.trunks, &wanted)?;
+    let (number, to) = target(&trunk, &wanted.to)?;
+    let from = caller(&trunk)?;
+    let sfu = worker.sfu(wanted.sfu.as_deref()).ok_or_else(|| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "there is no SFU of this name",
+            "use a [[sfu]] name of the configuration",
+        )
+    })?;
+    let began = Instant::now();
+    let place = worker
+        .limits
+        .enter(&trunk.name, Bounds::of(&trunk), began)
+        .map_err(|error| {
+            Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                error.to_string(),
+                "wait until a call of this trunk is over",
+            )
+        })?;
+
+    let id = table::new_id();
+    let participant = wanted
+        .participant
+        .clone()
+        .unwrap_or_else(|| as_name(&number));
+    let attributes = BTreeMap::from([
+        ("sip.phoneNumber".to_owned(), number.clone()),
+        (
+            "sip.trunkPhoneNumber".to_owned(),
+            trunk.from.clone().unwrap_or_default(),
+        ),
+        ("sip.callStatus".to_owned(), "dialing".to_owned()),
+    ]);
+    let who = Participant {
+        id: participant.clone(),
+        name: wanted.name.clone().unwrap_or_else(|| number.clone()),
+        attributes,
+    };
+    let info = CallInfo {
+        id: id.clone(),
+        direction: Direction::Out,
+        state: State::Joining,
+        from: trunk.from.clone().unwrap_or_default(),
+        to: number.clone(),
+        trunk: trunk.name.clone(),
+        sfu: sfu.name().to_owned(),
+        room: wanted.room.clone(),
+        participant,
+        sip_call_id: None,
+        codec: None,
+        started_at: table::wall_clock(),
+        ringing_after_ms: None,
+        answered_after_ms: None,
+        seconds: None,
+        muted: false,
+        code: None,
+        why: None,
+    };
+    tracing::info!(
+        call = id,
+        trunk = trunk.name,
+        to = number,
+        room = wanted.room,
+        "call out"
+    );
+    let asked = worker.calls.insert(info.clone(), began);
+    let params = DialParams {
+        name: id.clone(),
+        to,
+        from,
+        next_hop: trunk
+            .outbound_proxy
+            .clone()
+            .map_or(NextHop::OfUri, |(host, port)| NextHop::Host(host, port)),
+        headers: wanted
+            .headers
+            .into_iter()
+            .map(|(name, value)| (name, value.into_bytes()))
+            .collect(),
+        credentials: trunk
+            .username
+            .as_ref()
+            .zip(trunk.password.as_ref())
+            .map(|(username, password)| Credentials::new(username, password.expose_secret())),
+        ring_timeout: RING_FOR,
+        media: worker.media(&trunk),
+    };
+    let agent = worker.agent.clone();
+    let dial =
+        move || Leg::dial(&agent, params).map_err(|error| Ending::new(500, error.to_string()));
+    let plan = Plan {
+        sfu,
+        room: wanted.room,
+        who,
+        answer: AnswerWhen::Never,
+        max_duration: trunk.max_duration,
+        dtmf: wanted.dtmf,
+    };
+    Life::new(worker.clone(), id, asked, place).spawn(plan, Phone::Dial(Box::new(dial)));
+    Ok(info)
+}
+
+fn choose(trunks: &[Arc<Trunk>], wanted: &DialRequest) -> Result<Arc<Trunk>, Problem> {
+    let number = number_of(&wanted.to);
+    let reaches = |trunk: &Trunk| {
+        trunk
+            .dial_allow
+            .iter()
+            .any(|pattern| route::matches(pattern, &number))
+    };
+    let not_allowed = |whose: &str| {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            format!("{whose} may not call {number}"),
+            "add a pattern to the trunk's dial_allow",
+        )
+    };
+    match &wanted.trunk {
+        Some(name) => {
+            let named = trunks
+                .iter()
+                .find(|trunk| trunk.name == *name)
+                .ok_or_else(|| {
+                    Problem::new(
+                        StatusCode::BAD_REQUEST,
+                        "there is no trunk of this name",
+                        "use a [[trunk]] name",
+                    )
+                })?;
+            if !reaches(named) {
+                return Err(not_allowed(&format!("trunk '{name}'")));
+            }
+            Ok(named.clone())
+        }
+        None => trunks
+            .iter()
+            .find(|trunk| reaches(trunk))
+            .cloned()
+            .ok_or_else(|| not_allowed("no trunk")),
+    }
+}
+
+/// What `dial_allow` is held against: the number itself, or the user part of a URI.
+fn number_of(to: &str) -> String {
+    match Uri::parse(to.as_bytes()) {
+        Ok(uri) => String::from_utf8_lossy(&uri.user_decoded().unwrap_or_default()).into_owned(),
+        Err(_) => to.to_owned(),
+    }
+}
+
+/// The number and the URI to call. Only the trunk's own host is ever called: the API's users
+/// choose a number, not where our packets go.
+fn target(trunk: &Trunk, to: &str) -> Result<(String, Uri), Problem> {
+    let number = number_of(to);
+    let bad = |error: String, hint: &str| Problem::new(StatusCode::BAD_REQUEST, error, hint);
+    let base = trunk.uri.clone().ok_or_else(|| {
+        bad(
+            format!("trunk '{}' has no uri to call through", trunk.name),
+            "set its uri",
+        )
+    })?;
+    if number.is_empty() || number.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(bad(
+            format!("{to:?} is neither a number nor a sip: URI"),
+            "for example +15550100",
+        ));
+    }
+    if let Ok(uri) = Uri::parse(to.as_bytes())
+        && uri.is_sip()
+        && (uri.host != base.host
+            || uri
+                .port
+                .is_some_and(|port| port != base.port.unwrap_or(5060)))
+    {
+        return Err(bad(
+            format!("{to:?} is not at the host of trunk '{}'", trunk.name),
+            "give the number alone, or name the trunk of that host",
+        ));
+    }
+    let mut uri = Uri::sip(Some(number.as_bytes()), base.host.clone(), base.port);
+    uri.params = base.params.clone();
+    Ok((number, uri))
+}
+
+fn caller(trunk: &Trunk) -> Result<NameAddr, Problem> {
+    let user = trunk
+        .from
+        .as_deref()
+        .or(trunk.username.as_deref())
+        .unwrap_or("anonymous");
+    let host = match (&trunk.from_domain, &trunk.uri) {
+        (Some(domain), _) => domain.clone(),
+        (None, Some(uri)) => String::from_utf8_lossy(uri.host.as_bytes()).into_owned(),
+        (None, None) => "anonymous.invalid".to_owned(),
+    };
+    format!("<sip:{user}@{host}>").parse().map_err(|error| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("trunk '{}' has no usable from: {error}", trunk.name),
+            "mend its from and from_domain",
+        )
+    })
+}
+
+/// A number as a participant's identity: what may not stand in one becomes `-`.
+fn as_name(number: &str) -> String {
+    let allowed = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') {
+            c
+        } else {
+            '-'
+        }
+    };
+    number.chars().map(allowed).take(64).collect()
+}

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The media of one call: a pipeline of its own, made of the graph's `[call]` part and of one
+//! `[track]` part for each track it hears.
+//!
+//! Everything here may wait for a streaming thread, so none of it runs on the runtime's threads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gst::prelude::*;
+use tokio::sync::mpsc;
+
+use crate::pipeline::{Graph, PartInstance};
+
+/// What the pipeline reports, from whatever thread of it.
+#[derive(Debug)]
+pub enum GraphNews {
+    /// The call's own part broke.
+    Broken(String),
+    /// The part of the `n`th track broke; the call goes on.
+    TrackBroken(u64, String),
+    /// Latency is to be worked out anew.
+    Latency,
+}
+
+/// Why a graph could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// A part could not be made.
+    #[error("the media graph '{graph}' cannot be made: {reason}")]
+    Part {
+        /// Its name.
+        graph: String,
+        /// One sentence.
+        reason: String,
+    },
+    /// A state change failed.
+    #[error("the media graph '{graph}' does not start: {reason}")]
+    Start {
+        /// Its name.
+        graph: String,
+        /// What its pipeline says.
+        reason: String,
+    },
+    /// The call is over.
+    #[error("the call is over")]
+    Stopped,
+    /// Every mixer slot hears a track already.
+    #[error("the media graph '{graph}' hears {slots} tracks at most")]
+    NoSlot {
+        /// Its name.
+        graph: String,
+        /// How many slots it has.
+        slots: usize,
+    },
+}
+
+/// A running pipeline. Dropping it stops it on a thread of its own.
+pub struct CallGraph {
+    pipeline: gst::Pipeline,
+    graph: Arc<Graph>,
+    call: PartInstance,
+    /// The funnels in front of the mixer's pads, with the number of the track each hears.
+    slots: Vec<(gst::Element, Option<u64>)>,
+    tracks: u64,
+    muted: Arc<AtomicBool>,
+    stopped: bool,
+}
+
+/// One heard track's part of the pipeline.
+pub struct TrackGraph {
+    /// Its number in this call.
+    pub number: u64,
+    /// The webrtcbin it comes through.
+    pub webrtcbin: gst::Element,
+    bin: gst::Bin,
+    funnel: gst::Element,
+    funnel_pad: gst::Pad,
+    entry: gst::GhostPad,
+}
+
+impl CallGraph {
+    /// Makes the `[call]` part for the call of this name and starts it.
+    pub fn start(
+        graph: Arc<Graph>,
+        call_name: &str,
+        news: mpsc::UnboundedSender<GraphNews>,
+    ) -> Result<CallGraph, GraphError> {
+        let part = |reason: String| GraphError::Part {
+            graph: graph.name.clone(),
+            reason,
+        };
+        let call = graph
+            .call
+            .instantiate()
+            .map_err(|error| part(error.to_string()))?;
+        let sip = call
+            .element("sip")
+            .map_err(|error| part(error.to_string()))?;
+        sip.set_property("call", call_name);
+        let muted = Arc::new(AtomicBool::new(false));
+        if let Some(pad) = sip.static_pad("src") {
+            let muted = muted.clone();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+                match muted.load(Ordering::Relaxed) {
+                    true => gst::PadProbeReturn::Handled,
+                    false => gst::PadProbeReturn::Ok,
+                }
+            });
+        }
+        let slots = call
+            .slots()
+            .into_iter()
+            .map(|funnel| (funnel, None))
+            .collect();
+        let pipeline = gst::Pipeline::new();
+        pipeline
+            .add(&call.bin)
+            .map_err(|error| part(error.to_string()))?;
+        report(&pipeline, news);
+        let this = CallGraph {
+            pipeline,
+            graph: graph.clone(),
+            call,
+            slots,
+            tracks: 0,
+            muted,
+            stopped: false,
+        };
+        this.pipeline
+            .set_state(gst::State::Playing)
+            .map_err(|error| GraphError::Start {
+                graph: graph.name.clone(),
+                reason: error.to_string(),
+            })?;
+        Ok(this)
+    }
+
+    /// The webrtcbin through which the room hears the phone.
+    pub fn publisher(&self) -> Result<gst::Element, GraphError> {
+        self.port(&self.call, "publish")
+    }
+
+    /// Makes a `[track]` part and links it into a free slot of the mixer.
+    pub fn add_track(&mut self) -> Result<TrackGraph, GraphError> {
+        let part = |reason: String| GraphError::Part {
+            graph: self.graph.name.clone(),
+            reason,
+        };
+        if self.stopped {
+            return Err(GraphError::Stopped);
+        }
+        let slots = self.slots.len();
+        let full = GraphError::NoSlot {
+            graph: self.graph.name.clone(),
+            slots,
+        };
+        let slot = self
+            .slots
+            .iter_mut()
+            .find(|(_, heard)| heard.is_none())
+            .ok_or(full)?;
+        let funnel = slot.0.clone();
+        let template = self
+            .graph
+            .track
+            .as_ref()
+            .ok_or_else(|| part("it has no [track] part".to_owned()))?;
+        let track = template
+            .instantiate()
+            .map_err(|error| part(error.to_string()))?;
+        let webrtcbin = track
+            .element("subscribe")
+            .map_err(|error| part(error.to_string()))?;
+        let out = track.pad("out").map_err(|error| part(error.to_string()))?;
+
+        let entry_of = track
+            .sink_pad("in")
+            .map_err(|error| part(error.to_string()))?;
+        webrtcbin.connect_pad_added(move |_, pad| {
+            // One track is one pad; a second m-line has no place here.
+            if pad.direction() == gst::PadDirection::Src && !entry_of.is_linked() {
+                if let Err(error) = pad.link(&entry_of) {
+                    tracing::warn!(%error, "a track's pad does not fit");
+                }
+            }
+        });
+        let exit = gst::GhostPad::with_target(&out).map_err(|error| part(error.to_string()))?;
+        track
+            .bin
+            .add_pad(&exit)
+            .map_err(|error| part(error.to_string()))?;
+        let funnel_pad = funnel
+            .request_pad_simple("sink_%u")
+            .ok_or_else(|| part(format!("{} gives no pad", funnel.name())))?;
+        let entry =
+            gst::GhostPad::with_target(&funnel_pad).map_err(|error| part(error.to_string()))?;
+        let number = self.tracks;
+        self.tracks += 1;
+        slot.1 = Some(number);
+        let this = TrackGraph {
+            number,
+            webrtcbin,
+            bin: track.bin,
+            funnel,
+            funnel_pad,
+            entry,
+        };
+        if let Err(reason) = self.attach(&this, &exit) {
+            let error = part(reason);
+            self.remove_track(this);
+            return Err(error);
+        }
+        Ok(this)
+    }
+
+    fn attach(&self, track: &TrackGraph, exit: &gst::GhostPad) -> Result<(), String> {
+        // By its name a message from inside is known to be this track's.
+        track.bin.set_property("name", track_name(track.number));
+        track
+            .entry
+            .set_active(true)
+            .map_err(|error| error.to_string())?;
+        self.call
+            .bin
+            .add_pad(&track.entry)
+            .map_err(|error| error.to_string())?;
+        self.pipeline
+            .add(&track.bin)
+            .map_err(|error| error.to_string())?;
+        exit.link(&track.entry).map_err(|error| error.to_string())?;
+        track
+            .bin
+            .sync_state_with_parent()
+            .map_err(|error| error.to_string())
+    }
+
+    /// Takes a track out again. The rest of the pipeline runs on undisturbed.
+    pub fn remove_track(&mut self, track: TrackGraph) {
+        if let Some(slot) = self
+            .slots
+            .iter_mut()
+            .find(|(_, heard)| *heard == Some(track.number))
+        {
+            slot.1 = None;
+        }
+        if let Some(exit) = track.entry.peer() {
+            // From here on nothing of this track comes out, so that no thread of it meets an
+            // unlinked pad and calls that an error.
+            exit.add_probe(gst::PadProbeType::DATA_DOWNSTREAM, |_, _| {
+                gst::PadProbeReturn::Handled
+            });
+            // Fails only where they are not linked, which is what is wanted.
+            let _ = exit.unlink(&track.entry);
+        }
+        track.bin.set_locked_state(true);
+        if track.bin.set_state(gst::State::Null).is_err() {
+            tracing::warn!(track = track.number, "a track's part did not stop");
+        }
+        if track.bin.parent().is_some() {
+            // Fails only where it is not in there.
+            let _ = self.pipeline.remove(&track.bin);
+        }
+        if track.entry.parent().is_some() {
+            let _ = self.call.bin.remove_pad(&track.entry);
+        }
+        track.funnel.release_request_pad(&track.funnel_pad);
+    }
+
+    /// Works out the latency again, after a part came, went or changed its mind.
+    pub fn recalculate_latency(&self) {
+        if self.pipeline.recalculate_latency().is_err() {
+            tracing::debug!("a pipeline did not take its new latency");
+        }
+    }
+
+    /// While this is true the room does not hear the phone.
+    pub fn muted(&self) -> Arc<AtomicBool> {
+        self.muted.clone()
+    }
+
+    /// How many tracks it can hear at once.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Stops everything and gives back threads, sockets and descriptors. Nothing can be added after.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+        if let Some(bus) = self.pipeline.bus() {
+            bus.unset_sync_handler();
+        }
+        if self.pipeline.set_state(gst::State::Null).is_err() {
+            tracing::warn!("a pipeline did not stop");
+        }
+    }
+
+    fn port(&self, part: &PartInstance, port: &str) -> Result<gst::Element, GraphError> {
+        part.element(port).map_err(|error| GraphError::Part {
+            graph: self.graph.name.clone(),
+            reason: error.to_string(),
+        })
+    }
+}
+
+impl Drop for CallGraph {
+    fn drop(&mut self) {
+        if !self.stopped {
+            // Whoever gives up half-way may be on a thread that must not wait.
+            self.pipeline.call_async(|pipeline| {
+                let _ = pipeline.set_state(gst::State::Null);
+            });
+        }
+    }
+}
+
+fn track_name(number: u64) -> String {
+    format!("track-{number}")
+}
+
+/// The track a message came from, by the part its sender is in.
+fn track_of(source: Option<&gst::Object>) -> Option<u64> {
+    let mut object = source.cloned();
+    while let Some(current) = object {
+        if let Some(number) = current
+            .name()
+            .strip_prefix("track-")
+            .and_then(|number| number.parse().ok())
+        {
+            return Some(number);
+        }
+        object = current.parent();
+    }
+    None
+}
+
+/// Sends on what matters as it happens; nothing piles up on the bus.
+fn report(pipeline: &gst::Pipeline, news: mpsc::UnboundedSender<GraphNews>) {
+    let Some(bus) = pipeline.bus() else { return };
+    bus.set_sync_handler(move |_, message| {
+        let item = match message.view() {
+            gst::MessageView::Error(error) => {
+                let from = message.src().map_or_else(String::new, |source| source.name().to_string());
+                tracing::debug!(debug = ?error.debug(), "{from}: {}", error.error());
+                let sentence = format!("{from}: {}", error.error());
+                Some(match track_of(message.src()) {
+                    Some(number) => GraphNews::TrackBroken(number, sentence),
+                    None => GraphNews::Broken(sentence),
+                })
+            }
+            gst::MessageView::Warning(warning) => {
+                tracing::debug!(debug = ?warning.debug(), "{:?}: {}", message.src().map(|s| s.name()), warning.error());
+                None
+            }
+            gst::MessageView::Latency(_) => Some(GraphNews::Latency),
+            _ => None,
+        };
+        if let Some(item) = item {
+            // The call may be gone already.
+            let _ = news.send(item);
+        }
+        gst::BusSyncReply::Drop
+    });
+}

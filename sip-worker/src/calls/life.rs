@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The life of one call, either way: into its room, answered, attended to, ended.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gstsipbridge::call::{Call as Leg, CallNotice, CallState, Subscription};
+use tokio::sync::mpsc;
+use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until, timeout};
+
+use super::ending::Ending;
+use super::limits::Place;
+use super::stay::{Change, Stay};
+use super::table::{Control, State};
+use super::watch::MediaWatch;
+use crate::run::Worker;
+use crate::sfu::{Joined, Participant, Sfu, SfuEvent};
+
+/// A room that takes longer to enter is not entered.
+const JOIN_WITHIN: Duration = Duration::from_secs(10);
+/// A phone that rings this long without being answered is sent away (RFC 3261's timer C).
+const RING_FOR: Duration = Duration::from_secs(180);
+/// A phone that sends no packet for this long, though it should, is gone.
+const SILENT_FOR: Duration = Duration::from_secs(30);
+/// Several latency messages come with each change; they are worked off together.
+const LATENCY_AFTER: Duration = Duration::from_millis(20);
+
+/// When to answer a phone that called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerWhen {
+    /// As soon as the room can hear it.
+    AtOnce,
+    /// As soon as the room can hear it and it can hear somebody.
+    OnParticipant,
+    /// It is the phone that answers.
+    Never,
+}
+
+/// What is to become of a call.
+pub(super) struct Plan {
+    pub(super) sfu: Arc<dyn Sfu>,
+    pub(super) room: String,
+    pub(super) who: Participant,
+    pub(super) answer: AnswerWhen,
+    pub(super) max_duration: Option<Duration>,
+    /// Digits to send once answered.
+    pub(super) dtmf: Option<String>,
+}
+
+/// How there comes to be a phone.
+pub(super) enum Phone {
+    /// It called and was told that it rings.
+    There(Arc<Leg>),
+    /// It is dialled once the room is entered.
+    Dial(Box<dyn FnOnce() -> Result<Arc<Leg>, Ending> + Send>),
+}
+
+/// One call's task.
+pub(super) struct Life {
+    worker: Arc<Worker>,
+    id: String,
+    asked: mpsc::UnboundedReceiver<Control>,
+    notices: mpsc::UnboundedReceiver<CallNotice>,
+    notify: mpsc::UnboundedSender<CallNotice>,
+    leg: Option<Arc<Leg>>,
+    _following: Option<Subscription>,
+    stay: Option<Stay>,
+    published: bool,
+    hearing: bool,
+    answering: bool,
+    answered: Option<Instant>,
+    /// False while the phone is not to send: we told it to hold, or it holds us without media.
+    phone_sends: bool,
+    watch: MediaWatch,
+    muted: bool,
+    /// Gives the trunk's place back when the call is over.
+    _place: Place,
+}
+
+impl Life {
+    pub(super) fn new(
+        worker: Arc<Worker>,
+        id: String,
+        asked: mpsc::UnboundedReceiver<Control>,
+        place: Place,
+    ) -> Life {
+        let (notify, notices) = mpsc::unbounded_channel();
+        Life {
+            worker,
+            id,
+            asked,
+            notices,
+            notify,
+            leg: None,
+            _following: None,
+            stay: None,
+            published: false,
+            hearing: false,
+            answering: false,
+            answered: None,
+            phone_sends: true,
+            watch: MediaWatch::new(SILENT_FOR, Instant::now()),
+            muted: false,
+            _place: place,
+        }
+    }
+
+    /// Runs in a task of its own, and ends its call even if that task breaks down.
+    pub(super) fn spawn(self, plan: Plan, phone: Phone) {
+        let (worker, id) = (self.worker.clone(), self.id.clone());
+        tokio::spawn(async move {
+            if let Err(error) = tokio::spawn(self.run(plan, phone)).await {
+                tracing::error!(call = id, %error, "a call's task broke down");
+                worker.calls.end(
+                    &id,
+                    Some(500),
+                    "an error inside the worker ended the call",
+                    Instant::now(),
+                );
+            }
+        });
+    }
+
+    async fn run(mut self, plan: Plan, phone: Phone) {
+        let ending = match self.live(plan, phone).await {
+            Ok(never) => match never {},
+            Err(ending) => ending,
+        };
+        if let Some(leg) = &self.leg {
+            // BYE, CANCEL or a refusal, whichever fits; nothing where the phone ended it.
+            leg.hangup(ending.code.or(Some(480)), Some(&ending.why));
+        }
+        if let Some(stay) = self.stay.take() {
+            stay.end().await;
+        }
+        tracing::info!(
+            call = self.id,
+            code = ending.code,
+            why = ending.why,
+            "call over"
+        );
+        self.worker
+            .calls
+            .end(&self.id, ending.code, &ending.why, Instant::now());
+    }
+
+    async fn live(&mut self, plan: Plan, phone: Phone) -> Result<std::convert::Infallible, Ending> {
+        let dial = match phone {
+            Phone::There(leg) => {
+                self.follow(leg);
+                None
+            }
+            Phone::Dial(dial) => Some(dial),
+        };
+        let joined = self.join(&plan).await?;
+        let (session, mut room) = (joined.session, joined.events);
+        let means = self.worker.means(&self.id);
+        let (stay, mut inside) = Stay::begin(session, means);
+        self.stay = Some(stay);
+        if let Some(dial) = dial {
+            self.follow(dial()?);
+            self.worker
+                .calls
+                .advance(&self.id, State::Dialling, Instant::now());
+        }
+
+        let mut tick = interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let unanswered_until = Instant::now() + RING_FOR;
+        let mut latency_at: Option<Deadline> = None;
+        loop {
+            let latency = sleep_until(latency_at.unwrap_or_else(Deadline::now));
+            let change = tokio::select! {
+                Some(notice) = self.notices.recv() => {
+                    self.on_notice(notice, &plan)?;
+                    Change::None
+                }
+                Some(control) = self.asked.recv() => {
+                    self.on_control(control)?;
+                    Change::None
+                }
+                event = room.recv() => {
+                    let event = event.unwrap_or_else(|| SfuEvent::Lost("its connection ended".to_owned()));
+                    self.stay.as_mut().map_or(Change::None, |stay| stay.on_room(event))
+                }
+                Some(event) = inside.recv() => {
+                    self.stay.as_mut().map_or(Change::None, |stay| stay.on_inside(event))
+                }
+                _ = tick.tick() => {
+                    self.on_tick(&plan, unanswered_until)?;
+                    Change::None
+                }
+                () = latency, if latency_at.is_some() => {
+                    latency_at = None;
+                    if let Some(stay) = &mut self.stay {
+                        stay.recalculate_latency();
+                    }
+                    Change::None
+                }
+            };
+            match change {
+                Change::None => {}
+                Change::Latency => {
+                    latency_at.get_or_insert_with(|| Deadline::now() + LATENCY_AFTER);
+                }
+                Change::Published => {
+                    self.published = true;
+                    if self.muted
+                        && let Some(stay) = &mut self.stay
+                    {
+                        stay.mute(true);
+                    }
+                }
+                Change::Hearing => self.hearing = true,
+                Change::Over(ending) => return Err(ending),
+            }
+            self.answer_if_due(plan.answer);
+        }
+    }
+
+    /// Enters the room, unless the phone or somebody else gives up first.
+    async fn join(&mut self, plan: &Plan) -> Result<Joined, Ending> {
+        let join = timeout(JOIN_WITHIN, plan.sfu.join(&plan.room, plan.who.clone()));
+        tokio::pin!(join);
+        loop {
+            tokio::select! {
+                joined = &mut join => {
+                    let late = || Ending::new(503, format!("the SFU {} let nobody in for 10 s", plan.sfu.name()));
+                    return Ok(joined.map_err(|_| late())??);
+                }
+                Some(notice) = self.notices.recv() => self.on_notice(notice, plan)?,
+                Some(control) = self.asked.recv() => self.on_control(control)?,
+            }
+        }
+    }
+
+    /// From now on this is the call's phone.
+    fn follow(&mut self, leg: Arc<Leg>) {
+        let notify = self.notify.clone();
+        let following = leg.subscribe(Box::new(move |notice| {
+            // The call may be over already.
+            let _ = notify.send(notice.clone());
+        }));
+        self._following = Some(following);
+        if let Some(end) = leg.end() {
+            // It was over before we listened.
+            let _ = self.notify.send(CallNotice::Ended(end));
+        }
+        self.worker
+            .calls
+            .update(&self.id, |info| info.sip_call_id = Some(leg.sip_call_id()));
+        self.leg = Some(leg);
+    }
+
+    fn on_notice(&mut self, notice: CallNotice, plan: &Plan) -> Result<(), Ending> {
+        let calls = &self.worker.calls;
+        match notice {
+            CallNotice::State {
+                state: CallState::Ringing | CallState::EarlyMedia,
+                ..
+            } => {
+                calls.advance(&self.id, State::Ringing, Instant::now());
+            }
+            CallNotice::State {
+                state: CallState::Answered,
+                ..
+            } => {
+                calls.advance(&self.id, State::Active, Instant::now());
+                if self.answered.is_none() {
+                    self.answered = Some(Instant::now());
+                    self.watch = MediaWatch::new(SILENT_FOR, Instant::now());
+                    if let (Some(leg), Some(digits)) = (&self.leg, &plan.dtmf) {
+                        send_digits(leg, digits, DIGIT_MS);
+                    }
+                }
+            }
+            CallNotice::Media {
+                codec, direction, ..
+            } => {
+                self.phone_sends = matches!(direction, "sendrecv" | "recvonly");
+                calls.update(&self.id, |info| info.codec = Some(codec.to_owned()));
+            }
+            CallNotice::Digit { digit, duration_ms } => calls.digit(&self.id, digit, duration_ms),
+            CallNotice::Ended(end) => {
+                return Err(Ending {
+                    code: end.code,
+                    why: end.reason,
+                });
+            }
+            CallNotice::State { .. } | CallNotice::FirstMedia => {}
+        }
+        Ok(())
+    }
+
+    fn on_control(&mut self, control: Control) -> Result<(), Ending> {
+        match control {
+            Control::HangUp(why) => return Err(Ending::asked(why)),
+            Control::Dtmf { digits, ms } => {
+                if let Some(leg) = &self.leg {
+                    send_digits(leg, &digits, ms);
+                }
+            }
+            Control::Mute(muted) => {
+                self.muted = muted;
+                if let Some(stay) = &mut self.stay {
+                    stay.mute(muted);
+                }
+                self.worker
+                    .calls
+                    .update(&self.id, |info| info.muted = muted);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_tick(&mut self, plan: &Plan, unanswered_until: Instant) -> Result<(), Ending> {
+        let now = Instant::now();
+        let Some(answered) = self.answered else {
+            if now >= unanswered_until {
+                return Err(Ending::new(480, "it rang for 180 s and nobody answered"));
+            }
+            return Ok(());
+        };
+        if plan
+            .max_duration
+            .is_some_and(|most| now.saturating_duration_since(answered) >= most)
+        {
+            return Err(Ending::asked("its trunk's max_duration is over"));
+        }
+        if let Some(leg) = &self.leg {
+            let packets = leg.stats().map_or(0, |stats| stats.packets_received);
+            if let Some(silent) = self.watch.check(packets, self.phone_sends, now) {
+                let why = format!("the phone sent no audio for {} s", silent.as_secs());
+                return Err(Ending::new(408, why));
+            }
+        }
+        Ok(())
+    }
+
+    fn answer_if_due(&mut self, when: AnswerWhen) {
+        let due = match when {
+            AnswerWhen::AtOnce => self.published,
+            AnswerWhen::OnParticipant => self.published && self.hearing,
+            AnswerWhen::Never => false,
+        };
+        if due
+            && !self.answering
+            && let Some(leg) = &self.leg
+        {
+            self.answering = true;
+            leg.answer();
+        }
+    }
+}
+
+/// Length of a digit where none is asked for.
+pub const DIGIT_MS: u32 = 160;
+
+fn send_digits(leg: &Leg, digits: &str, ms: u32) {
+    if let Err(error) = leg.send_dtmf(digits, ms) {
+        tracing::warn!(%error, "digits were not sent");
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Everything the demonstration plays on: a Janus, a worker and somebody in a room, all on loopback.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::janus::{Janus, Options};
+use crate::calls::State;
+use crate::config::Config;
+use crate::run::{Worker, init_media};
+use crate::sfu::Participant;
+use crate::webrtc::PeerConfig;
+use crate::webrtc::participant::{Options as Attendance, RoomParticipant};
+
+/// The room of the demonstration.
+pub(super) const ROOM: &str = "lobby";
+/// Where softphones look first.
+const SIP_PORT: u16 = 5060;
+
+/// The demonstration's world.
+pub(super) struct Stage {
+    /// Files of this run; gone with the stage.
+    pub(super) folder: PathBuf,
+    /// What to dial.
+    pub(super) dial: String,
+    pub(super) worker: Arc<Worker>,
+    /// Somebody in the room.
+    pub(super) ada: RoomParticipant,
+    _janus: Janus,
+}
+
+impl Stage {
+    /// Starts everything. `visited`: people will dial in, so the usual port is preferred.
+    pub(super) async fn build(visited: bool) -> anyhow::Result<Stage> {
+        init_media()?;
+        let janus = Janus::start(Options::default())
+            .await
+            .context("the SFU does not start")?;
+        let folder =
+            std::env::temp_dir().join(format!("sipbridge-demo-{:016x}", rand::random::<u64>()));
+        fs::create_dir(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, SIP_PORT));
+        let port = if visited && UdpSocket::bind(usual).is_ok() {
+            SIP_PORT
+        } else {
+            0
+        };
+        let path = folder.join("sip-worker.toml");
+        fs::write(&path, configuration(port, &janus.url()))
+            .context("cannot write the configuration")?;
+        let worker = Worker::start(Config::load(&path)?)
+            .await
+            .context("the worker does not start")?;
+        let sfu = worker
+            .sfu(None)
+            .context("invariant: the configuration names an SFU")?;
+        let peer = PeerConfig {
+            addresses: vec![Ipv4Addr::LOCALHOST.into()],
+            ..PeerConfig::default()
+        };
+        let ada = Participant {
+            id: "ada".to_owned(),
+            name: "Ada".to_owned(),
+            ..Participant::default()
+        };
+        let ada = RoomParticipant::join(
+            &*sfu,
+            ROOM,
+            ada,
+            Attendance {
+                peer,
+                ..Attendance::default()
+            },
+        )
+        .await
+        .context("nobody gets into the room")?;
+        let dial = format!("sip:{ROOM}@{}", worker.agent.local_addr());
+        Ok(Stage {
+            folder,
+            dial,
+            worker,
+            ada,
+            _janus: janus,
+        })
+    }
+
+    /// What the worker says of the last call, as an addition to a sentence.
+    pub(super) fn why(&self) -> String {
+        let last = self.worker.calls.list().into_iter().next();
+        match last {
+            Some(call) if call.state == State::Ended => {
+                call.why.map_or_else(String::new, |why| format!(" ({why})"))
+            }
+            Some(call) => format!(" (the worker says: {})", call.state.as_str()),
+            None => " (the worker knows of no call)".to_owned(),
+        }
+    }
+
+    /// Ends everything.
+    pub(super) async fn clear(&mut self) {
+        self.worker.stop("the demonstration is over").await;
+        // What is left in a temporary folder does no harm.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn configuration(port: u16, sfu: &str) -> String {
+    format!(
+        r#"[sip]
+listen = ["udp:127.0.0.1:{port}"]
+
+[media]
+ports = "20000-29999"
+
+[[sfu]]
+name = "main"
+kind = "janus"
+url = "{sfu}"
+room_create = true
+
+[ice]
+addresses = ["127.0.0.1"]
+
+[http]
+listen = "127.0.0.1:0"
+token_file = "token"
+
+[[trunk]]
+name = "loopback"
+allow = ["127.0.0.1/32"]
+
+[[route]]
+to = "*"
+room = "{{to}}"
+participant = "{{from}}"
+answer = "on-participant"
+"#
+    )
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MPL-2.0
+//! `sip-worker dial` and `sip-worker calls`: asking a running worker from the command line.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use secrecy::SecretString;
+
+use super::client::Client;
+use crate::calls::{CallInfo, DialRequest};
+use crate::config::Config;
+
+/// Where the worker is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Whom {
+    /// The worker's API, such as http://127.0.0.1:8080
+    #[arg(long)]
+    url: Option<String>,
+    /// The file with its token
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// The worker's configuration, for what is not given otherwise
+    #[arg(long, default_value = "sip-worker.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// What `sip-worker dial` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DialOptions {
+    /// A number, or a sip: URI at the trunk's host
+    to: String,
+    /// The room to put the phone in
+    #[arg(long)]
+    room: String,
+    /// The trunk; without it the first that may reach the number
+    #[arg(long)]
+    trunk: Option<String>,
+    /// The SFU; without it the first
+    #[arg(long)]
+    sfu: Option<String>,
+    /// The name the room sees
+    #[arg(long)]
+    name: Option<String>,
+    /// Digits to send once answered
+    #[arg(long)]
+    dtmf: Option<String>,
+    /// X- headers of the INVITE, as "Name: value"
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    #[command(flatten)]
+    whom: Whom,
+}
+
+/// What `sip-worker calls` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CallsOptions {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    whom: Whom,
+}
+
+/// `sip-worker dial`: prints the id of the call.
+pub async fn dial(options: DialOptions) -> anyhow::Result<()> {
+    let mut headers = BTreeMap::new();
+    for line in &options.header {
+        let (name, value) = line
+            .split_once(':')
+            .with_context(|| format!("--header {line:?} is not of the form NAME: VALUE"))?;
+        headers.insert(name.trim().to_owned(), value.trim().to_owned());
+    }
+    let wanted = DialRequest {
+        to: options.to,
+        room: options.room,
+        trunk: options.trunk,
+        sfu: options.sfu,
+        participant: None,
+        name: options.name,
+        headers,
+        dtmf: options.dtmf,
+    };
+    let answer = client(&options.whom)?
+        .ask("POST", "/v1/calls", Some(&serde_json::to_value(&wanted)?))
+        .await?;
+    let call: CallInfo = serde_json::from_value(answer)?;
+    println!("{}", call.id);
+    Ok(())
+}
+
+/// `sip-worker calls`: prints a line a call.
+pub async fn calls(options: CallsOptions) -> anyhow::Result<()> {
+    let answer = client(&options.whom)?.ask("GET", "/v1/calls", None).await?;
+    if options.json {
+        println!("{answer:#}");
+        return Ok(());
+    }
+    let list = answer
+        .get("calls")
+        .cloned()
+        .context("what answered is no sip-worker")?;
+    let calls: Vec<CallInfo> = serde_json::from_value(list)?;
+    if calls.is_empty() {
+        println!("no calls");
+    }
+    for call in calls {
+        println!("{}", line(&call));
+    }
+    Ok(())
+}
+
+fn line(call: &CallInfo) -> String {
+    let seconds = call
+        .seconds
+        .map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0} s"));
+    format!(
+        "{}  {:<9} {:>7}  {} -> {}  room {}{}",
+        call.id,
+        call.state.as_str(),
+        seconds,
+        call.from,
+        call.to,
+        call.room,
+        call.why
+            .as_ref()
+            .map_or_else(String::new, |why| format!("  ({why})")),
+    )
+}
+
+fn client(whom: &Whom) -> anyhow::Result<Client> {
+    let (mut url, mut file) = (whom.url.clone(), whom.token_file.clone());
+    if url.is_none() || file.is_none() {
+        let config =
+            Config::load(&whom.config).context("--url and --token-file are not both given")?;
+        let http = config
+            .http
+            .with_context(|| format!("{} has no [http]", whom.config.display()))?;
+        url.get_or_insert_with(|| format!("http://{}", http.listen));
+        file.get_or_insert(http.token_file);
+    }
+    let (url, file) = (url.unwrap_or_default(), file.unwrap_or_default());
+    Ok(Client::new(&url, token(&file)?))
+}
+
+fn token(file: &Path) -> anyhow::Result<SecretString> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("token file {}", file.display()))?;
+    Ok(SecretString::from(text.trim().to_owned()))
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MPL-2.0
+//! `GET /metrics`: Prometheus text. Labels are words of ours only; nothing a caller says becomes one.
+
+use std::fmt::{Display, Write};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+
+use crate::calls;
+use crate::run::Worker;
+
+/// `GET /metrics`
+pub async fn metrics(State(worker): State<Arc<Worker>>) -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        text(&worker),
+    )
+}
+
+/// Writes the exposition format.
+#[derive(Default)]
+pub struct Exposition(String);
+
+impl Exposition {
+    /// Begins a metric.
+    pub fn metric(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing into a String cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    /// One sample of it; `labels` are pairs of names and values.
+    pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let mut joined = String::new();
+        for (label, text) in labels {
+            let text = text
+                .replace('\\', r"\\")
+                .replace('"', r#"\""#)
+                .replace('\n', r"\n");
+            let comma = if joined.is_empty() { "" } else { "," };
+            let _ = write!(joined, "{comma}{label}=\"{text}\"");
+        }
+        let _ = match joined.is_empty() {
+            true => writeln!(self.0, "{name} {value}"),
+            false => writeln!(self.0, "{name}{{{joined}}} {value}"),
+        };
+    }
+
+    /// The whole text.
+    pub fn finish(self) -> String {
+        self.0
+    }
+}
+
+fn text(worker: &Worker) -> String {
+    let mut out = Exposition::default();
+    let calls = worker.calls.list();
+    out.metric(
+        "sipbridge_calls",
+        "gauge",
+        "Calls by state, without those that ended.",
+    );
+    for state in calls::State::ALL
+        .into_iter()
+        .filter(|state| *state != calls::State::Ended)
+    {
+        let count = calls.iter().filter(|call| call.state == state).count();
+        out.sample("sipbridge_calls", &[("state", state.as_str())], count);
+    }
+    let totals = worker.calls.totals();
+    out.metric(
+        "sipbridge_calls_begun_total",
+        "counter",
+        "Calls since the start, by direction.",
+    );
+    out.sample(
+        "sipbridge_calls_begun_total",
+        &[("direction", "in")],
+        totals.incoming,
+    );
+    out.sample(
+        "sipbridge_calls_begun_total",
+        &[("direction", "out")],
+        totals.outgoing,
+    );
+    out.metric(
+        "sipbridge_calls_answered_total",
+        "counter",
+        "Calls that were answered.",
+    );
+    out.sample("sipbridge_calls_answered_total", &[], totals.answered);
+    out.metric(
+        "sipbridge_calls_ended_total",
+        "counter",
+        "Calls that are over.",
+    );
+    out.sample("sipbridge_calls_ended_total", &[], totals.ended);
+    worker.expose(&mut out);
+    out.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_quoted_so_that_no_value_can_end_one() {
+        let mut out = Exposition::default();
+        out.metric("m", "gauge", "Help.");
+        out.sample("m", &[("a", "x\"y\\z\n"), ("b", "2")], 3);
+        out.sample("n", &[], 1.5);
+        assert_eq!(
+            out.finish(),
+            "# HELP m Help.\n# TYPE m gauge\nm{a=\"x\\\"y\\\\z\\n\",b=\"2\"} 3\nn 1.5\n"
+        );
+    }
+}

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: MPL-2.0
+//! All that a running worker holds, how it starts and how it stops.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use gstsipbridge::call::MediaParams;
+use gstsipbridge::context::{self, Context, ContextError, ContextStats, MAX_WAIT};
+use secrecy::SecretString;
+use sip_ua::agent::{Agent, AgentConfig, AgentError, IncomingCall};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use super::screen::Doorkeeper;
+use crate::calls::limits::Limits;
+use crate::calls::{self, CallTable, Control, Means};
+use crate::config::{Config, SfuConfig, Trunk};
+use crate::http;
+use crate::http::guard::{self, TokenError};
+use crate::http::metrics::Exposition;
+use crate::pipeline::{PipelineError, PipelineSet};
+use crate::sfu::Sfu;
+use crate::webrtc::PeerConfig;
+
+/// All calls are over and all rooms left within this time, or the worker stops without.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// The far ends may take this long to answer our last requests.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Why a worker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// GStreamer or a plugin of it.
+    #[error("GStreamer does not start: {0}")]
+    GStreamer(#[from] gst::glib::Error),
+    /// Ours.
+    #[error("the sipbridge elements do not register: {0}")]
+    Plugin(#[from] gst::glib::BoolError),
+    /// A media thread.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// SIP.
+    #[error(transparent)]
+    Sip(#[from] AgentError),
+    /// Media graphs.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// The API's token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The API's port.
+    #[error("[http] cannot listen on {address}: {source}")]
+    Http {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// A running worker.
+pub struct Worker {
+    /// As it was read; all but the media graphs stays for the worker's life.
+    pub config: Config,
+    /// All calls.
+    pub calls: CallTable,
+    /// What each trunk carries.
+    pub limits: Limits,
+    /// Who may call in.
+    pub doorkeeper: Arc<Doorkeeper>,
+    /// Our end of SIP.
+    pub agent: Agent,
+    sfus: Vec<Arc<dyn Sfu>>,
+    pipelines: RwLock<Arc<PipelineSet>>,
+    stop: watch::Sender<bool>,
+    /// Kept from the start, so that no call waits for a thread.
+    contexts: Vec<Context>,
+    http: Option<(SocketAddr, SecretString)>,
+}
+
+/// Initialises GStreamer with our elements in it. May be called again.
+pub fn init_media() -> Result<(), StartError> {
+    gst::init()?;
+    gstsipbridge::plugin_register_static()?;
+    Ok(())
+}
+
+impl Worker {
+    /// Starts to listen. Calls are taken from now on, in tasks of the current runtime.
+    pub async fn start(config: Config) -> Result<Arc<Worker>, StartError> {
+        init_media()?;
+        let contexts = contexts(config.media.contexts)?;
+        let pipelines = PipelineSet::load(&config)?;
+        let doorkeeper = Doorkeeper::new(config.trunks.clone(), Instant::now());
+        let (agent, incoming) = Agent::bind(AgentConfig {
+            listen: config.sip.listen.clone(),
+            advertise: config.sip.advertise.clone(),
+            screen: doorkeeper.screen(),
+            ..AgentConfig::default()
+        })
+        .await?;
+        let http = match &config.http {
+            Some(http) => {
+                let token = guard::token(&http.token_file)?;
+                let failed = |source| StartError::Http {
+                    address: http.listen,
+                    source,
+                };
+                let listener = TcpListener::bind(http.listen).await.map_err(failed)?;
+                let address = listener.local_addr().map_err(failed)?;
+                Some((listener, address, token))
+            }
+            None => None,
+        };
+        let (listener, http) = match http {
+            Some((listener, address, token)) => (Some(listener), Some((address, token))),
+            None => (None, None),
+        };
+        let worker = Arc::new(Worker {
+            sfus: config.sfus.iter().map(SfuConfig::connector).collect(),
+            config,
+            calls: CallTable::default(),
+            limits: Limits::default(),
+            doorkeeper,
+            agent,
+            pipelines: RwLock::new(Arc::new(pipelines)),
+            stop: watch::Sender::new(false),
+            contexts,
+            http,
+        });
+        if let (Some(listener), Some((_, token))) = (listener, &worker.http) {
+            let router = http::router(worker.clone(), token);
+            tokio::spawn(http::serve(listener, router, worker.clone()));
+        }
+        tokio::spawn(take_calls(worker.clone(), incoming));
+        Ok(worker)
+    }
+
+    /// Where the API listens, and what opens it.
+    pub fn http(&self) -> Option<&(SocketAddr, SecretString)> {
+        self.http.as_ref()
+    }
+
+    /// Turns true when the worker stops.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// True once no call may begin any more.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Ends all calls, leaves all rooms, gives the ports back; each within its time.
+    pub async fn stop(&self, why: &str) {
+        let mut events = self.calls.subscribe();
+        self.stop.send_replace(true);
+        let running = self.calls.ask_all(&Control::HangUp(why.to_owned()));
+        if running > 0 {
+            tracing::info!(running, why, "ending all calls");
+        }
+        let over = async {
+            while self.calls.running() > 0 {
+                // A lagging reader looks at the table again, which is all it needs.
+                let _ = events.recv().await;
+            }
+        };
+        if timeout(STOP_WITHIN, over).await.is_err() {
+            tracing::warn!(
+                left = self.calls.running(),
+                "some calls did not end in time"
+            );
+        }
+        self.agent.close(GOODBYE).await;
+    }
+
+    /// Reads the media graphs again. New calls use them, running calls keep theirs; with an error
+    /// in any of them all stay as they are.
+    pub fn reload_pipelines(&self) -> Result<(), PipelineError> {
+        let fresh = PipelineSet::load(&self.config)?;
+        *self
+            .pipelines
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        Ok(())
+    }
+
+    /// The SFU of this name, or the first.
+    pub fn sfu(&self, name: Option<&str>) -> Option<Arc<dyn Sfu>> {
+        let mut sfus = self.sfus.iter();
+        match name {
+            Some(name) => sfus.find(|sfu| sfu.name() == name).cloned(),
+            None => sfus.next().cloned(),
+        }
+    }
+
+    /// Would it take a call now?
+    pub async fn ready(&self) -> Result<(), String> {
+        if self.is_stopping() {
+            return Err("the worker is stopping".to_owned());
+        }
+        for sfu in &self.sfus {
+            sfu.check().await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// What a call of this trunk needs for its phone's media.
+    pub fn media(&self, trunk: &Trunk) -> MediaParams {
+        MediaParams {
+            ports: self.config.media.ports.clone(),
+            codecs: trunk.codecs.clone(),
+            advertise: self
+                .config
+                .sip
+                .advertise
+                .as_ref()
+                .and_then(|host| host.parse().ok()),
+            ..MediaParams::default()
+        }
+    }
+
+    /// What a call of this name needs for its room's media.
+    pub fn means(&self, call: &str) -> Means {
+        let pipelines = self
+            .pipelines
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        Means {
+            graph: pipelines.chosen(),
+            peer: PeerConfig {
+                addresses: self.config.ice.addresses.clone(),
+                ..PeerConfig::default()
+            },
+            call: call.to_owned(),
+        }
+    }
+
+    /// Adds what the layers below know of themselves to the metrics.
+    pub fn expose(&self, out: &mut Exposition) {
+        let sip = self.agent.stats();
+        let gauge = "gauge";
+        let of_sip = [
+            (
+                "sipbridge_sip_calls",
+                gauge,
+                "SIP calls coming up, up or going down.",
+                sip.calls as u64,
+            ),
+            (
+                "sipbridge_sip_dialogs",
+                gauge,
+                "SIP dialogs, early ones too.",
+                sip.dialogs as u64,
+            ),
+            (
+                "sipbridge_sip_client_transactions",
+                gauge,
+                "SIP transactions that we started.",
+                sip.client_transactions as u64,
+            ),
+            (
+                "sipbridge_sip_server_transactions",
+                gauge,
+                "SIP transactions that others started.",
+                sip.server_transactions as u64,
+            ),
+            (
+                "sipbridge_sip_garbage_total",
+                "counter",
+                "Datagrams that were no SIP.",
+                sip.garbage,
+            ),
+            (
+                "sipbridge_sip_silenced_total",
+                "counter",
+                "Requests met with silence.",
+                sip.silenced,
+            ),
+        ];
+        for (name, kind, help, value) in of_sip {
+            out.metric(name, kind, help);
+            out.sample(name, &[], value);
+        }
+        type Reading = fn(&ContextStats) -> f64;
+        let of_contexts: [(&str, &str, &str, Reading); 5] = [
+            (
+                "sipbridge_context_tasks",
+                gauge,
+                "Phone legs of each media thread.",
+                |s| f64::from(s.tasks),
+            ),
+            (
+                "sipbridge_context_load",
+                gauge,
+                "Share of a core in the last second.",
+                |s| f64::from(s.load_permille) / 1000.0,
+            ),
+            (
+                "sipbridge_context_late_max_seconds",
+                gauge,
+                "The latest any tick ever was.",
+                |s| s.late_max_us as f64 / 1e6,
+            ),
+            (
+                "sipbridge_context_overruns_total",
+                "counter",
+                "Ticks more than 20 ms late.",
+                |s| s.overruns as f64,
+            ),
+            (
+                "sipbridge_context_panics_total",
+                "counter",
+                "Phone legs that broke down.",
+                |s| s.panics as f64,
+            ),
+        ];
+        for (name, kind, help, reading) in of_contexts {
+            out.metric(name, kind, help);
+            for context in &self.contexts {
+                out.sample(
+                    name,
+                    &[("context", context.name())],
+                    reading(&context.stats()),
+                );
+            }
+        }
+    }
+}
+
+/// Starts the media threads; 0: one a core.
+fn contexts(count: usize) -> Result<Vec<Context>, ContextError> {
+    let count = match count {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    };
+    context::set_default_contexts(count);
+    (0..count)
+        .map(|index| Context::acquire(&format!("sipbridge-{index}"), MAX_WAIT))
+        .collect()
+}
+
+async fn take_calls(worker: Arc<Worker>, mut incoming: mpsc::Receiver<IncomingCall>) {
+    while let Some(call) = incoming.recv().await {
+        calls::take(&worker, call);
+    }
+}
