@@ -13,9 +13,16 @@ pub mod call;
 pub mod codec;
 pub mod context;
 pub mod leg;
+mod line;
 pub mod media;
+pub mod sipbin;
+pub mod sipsink;
+pub mod sipsrc;
 
-fn plugin_init(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+    sipsrc::register(plugin)?;
+    sipsink::register(plugin)?;
+    sipbin::register(plugin)?;
     Ok(())
 }
 
@@ -27,6 +34,6 @@ gst::plugin_define!(
     "MPL-2.0",
     env!("CARGO_PKG_NAME"),
     env!("CARGO_PKG_NAME"),
-    env!("CARGO_PKG_REPOSITORY"),
+    env!("CARGO_PKG_NAME"),
     env!("BUILD_REL_DATE")
 );

@@ -48,7 +48,7 @@ fn digit(text: &str) -> Option<char> {
 }
 
 /// Whether this is a key of a telephone.
-pub(crate) fn is_key(key: char) -> bool {
+pub(super) fn is_key(key: char) -> bool {
     matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')
 }
 

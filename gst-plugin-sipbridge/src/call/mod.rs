@@ -17,7 +17,7 @@ mod session;
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
@@ -29,8 +29,6 @@ pub use address::MediaAddressError;
 pub use notice::{CallEnd, CallNotice, CallState, EndedBy, Timeline};
 pub use params::{CallParams, DialParams, MediaParams, NextHop};
 pub use registry::{Waiter, find, unique_name, wait_for};
-
-pub(crate) use digits::is_key;
 
 use crate::agent::runtime;
 use crate::media::MediaHandle;
@@ -77,6 +75,7 @@ pub struct Call {
     name: String,
     me: Weak<Call>,
     inbound: bool,
+    owned_by_element: AtomicBool,
     inner: Mutex<Inner>,
     subscribers: Mutex<Vec<(u64, Subscriber)>>,
 }
@@ -108,6 +107,7 @@ impl Call {
             name,
             me: me.clone(),
             inbound,
+            owned_by_element: AtomicBool::new(false),
             inner: Mutex::new(Inner {
                 state,
                 handle: None,
@@ -187,6 +187,15 @@ impl Call {
     /// Whether the far end called us.
     pub fn is_inbound(&self) -> bool {
         self.inbound
+    }
+
+    /// An element made the call and reports on it.
+    pub(crate) fn set_owned_by_element(&self) {
+        self.owned_by_element.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_owned_by_element(&self) -> bool {
+        self.owned_by_element.load(Ordering::Acquire)
     }
 
     /// Where it stands.

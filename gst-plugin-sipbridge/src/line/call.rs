@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Coming by a call, hearing of it, and acting on it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+use sip_ua::agent::IncomingCall;
+use sip_ua::wire::Request;
+
+use super::target::Target;
+use super::{Line, LineError, messages, signals};
+use crate::agent::{Listener, SipAgent};
+use crate::call::{
+    self, Call, CallError, CallNotice, CallParams, CallState, DialParams, MediaParams,
+};
+
+/// A key that was pressed by an event is sent this long at least, and at most.
+const PRESS_MS: std::ops::RangeInclusive<u32> = 60..=6_000;
+
+impl Line {
+    fn media_params(&self, agent: &SipAgent) -> Result<MediaParams, LineError> {
+        let settings = self.settings().clone();
+        Ok(MediaParams {
+            context: settings.context.clone(),
+            context_wait: Duration::from_millis(settings.context_wait_ms.into()),
+            codecs: settings.codecs()?,
+            ptime_ms: u8::try_from(settings.ptime_ms).unwrap_or(20),
+            latency: Duration::from_millis(settings.latency_ms.into()),
+            ..agent.media_params()?
+        })
+    }
+
+    fn call_name(&self) -> String {
+        let named = self.settings().call.clone();
+        named.unwrap_or_else(|| match self.user.element() {
+            Some(element) => call::unique_name(&element.name()),
+            None => call::unique_name("call"),
+        })
+    }
+
+    pub(super) fn dial(&self, target: Target) -> Result<(), LineError> {
+        let (agent, sip) = {
+            let state = self.state();
+            let Some(binding) = &state.binding else {
+                return Err(LineError::NoRole);
+            };
+            (
+                state.agent.clone().unwrap_or_else(SipAgent::shared),
+                binding.agent().clone(),
+            )
+        };
+        let identity = agent.identity(&target.uri)?;
+        let media = self.media_params(&agent)?;
+        let (mut headers, ring_timeout) = {
+            let settings = self.settings();
+            (settings.headers()?, settings.ring_timeout())
+        };
+        headers.splice(0..0, target.headers);
+        let call = Call::dial(
+            &sip,
+            DialParams {
+                name: self.call_name(),
+                to: target.uri,
+                from: identity.from,
+                next_hop: identity.next_hop,
+                headers,
+                credentials: identity.credentials,
+                ring_timeout,
+                media,
+            },
+        )?;
+        self.attach(call, true);
+        Ok(())
+    }
+
+    /// Takes hold of a call, and hears first where it stands.
+    pub(super) fn attach(&self, call: Arc<Call>, owned: bool) {
+        let me = self.me.clone();
+        let weak = Arc::downgrade(&call);
+        let subscription = call.subscribe(Box::new(move |notice| {
+            if let (Some(line), Some(call)) = (me.upgrade(), weak.upgrade()) {
+                line.on_notice(&call, notice);
+            }
+        }));
+        let before = {
+            let mut state = self.state();
+            state.owns_call = owned;
+            (
+                state.call.replace(call.clone()),
+                state.subscription.replace(subscription),
+            )
+        };
+        drop(before);
+        if owned {
+            call.set_owned_by_element();
+        }
+        if let Some(end) = call.end() {
+            return self.on_notice(&call, &CallNotice::Ended(end));
+        }
+        let state = call.state();
+        self.on_notice(
+            &call,
+            &CallNotice::State {
+                state,
+                code: 0,
+                reason: String::new(),
+            },
+        );
+        if let Some(notice) = call.media_notice().filter(|_| call.has_media()) {
+            self.on_notice(&call, &notice);
+        }
+    }
+
+    fn on_notice(&self, call: &Arc<Call>, notice: &CallNotice) {
+        let owned = {
+            let state = self.state();
+            if !state
+                .call
+                .as_ref()
+                .is_some_and(|held| Arc::ptr_eq(held, call))
+            {
+                return;
+            }
+            state.owns_call
+        };
+        let reports = owned || (self.user.reports_foreign_calls() && !call.is_owned_by_element());
+        if reports
+            && let Some(element) = self.user.element()
+            && let Some(structure) = messages::structure(call, notice)
+        {
+            messages::post(&element, structure);
+        }
+        self.user.on_notice(call, notice);
+    }
+
+    /// Whether this element made the call: then its failure is this element's error.
+    pub(crate) fn owns_call(&self) -> bool {
+        self.state().owns_call
+    }
+
+    /// Whether the end of a call is the end of the stream.
+    pub(crate) fn ends_with_call(&self) -> bool {
+        let listens = self.state().listening.is_some();
+        !(listens && self.settings().keep_listening)
+    }
+
+    pub(crate) fn stats(&self) -> gst::Structure {
+        let mut stats = gst::Structure::builder("application/x-sip-stats");
+        let Some(call) = self.call() else {
+            return stats.build();
+        };
+        stats = stats
+            .field("call", call.name())
+            .field("state", call.state().as_str());
+        let Some(leg) = call.stats() else {
+            return stats.build();
+        };
+        let name = |codec: Option<sip_ua::sdp::Codec>| codec.map_or("", |codec| codec.name());
+        let round_trip_ms = leg
+            .round_trip
+            .map_or(0.0, |time| time.as_secs_f64() * 1_000.0);
+        stats
+            .field("codec", name(leg.send_codec))
+            .field("codec-received", name(leg.receive_codec))
+            .field(
+                "remote",
+                leg.remote
+                    .map(|remote| remote.to_string())
+                    .unwrap_or_default(),
+            )
+            .field("packets-sent", leg.packets_sent)
+            .field("packets-received", leg.packets_received)
+            .field("bytes-sent", leg.bytes_sent)
+            .field("bytes-received", leg.bytes_received)
+            .field("packets-lost", leg.lost)
+            .field("packets-late", leg.late)
+            .field("packets-foreign", leg.foreign)
+            .field("jitter", leg.jitter_ms)
+            .field("depth", leg.depth_ms)
+            .field("concealed", leg.concealed_ms)
+            .field("round-trip", round_trip_ms)
+            .build()
+    }
+
+    pub(crate) fn answer(&self) -> bool {
+        let call = self
+            .call()
+            .filter(|call| call.is_inbound() && !call.is_over());
+        if let Some(call) = &call {
+            call.answer();
+        }
+        call.is_some()
+    }
+
+    pub(crate) fn hangup(&self, code: u32, reason: Option<&str>) -> bool {
+        let call = self.call().filter(|call| !call.is_over());
+        if let Some(call) = &call {
+            let code = u16::try_from(code).ok().filter(|code| *code != 0);
+            call.hangup(code, reason.map(one_line).as_deref());
+        }
+        call.is_some()
+    }
+
+    pub(crate) fn hold(&self, hold: bool) -> bool {
+        let call = self
+            .call()
+            .filter(|call| call.state() == CallState::Answered);
+        if let Some(call) = &call {
+            call.hold(hold);
+        }
+        call.is_some()
+    }
+
+    pub(crate) fn send_dtmf(&self, digits: &str, duration_ms: u32) -> bool {
+        let duration_ms = if duration_ms == 0 { 160 } else { duration_ms };
+        self.call()
+            .is_some_and(|call| call.send_dtmf(digits, duration_ms).is_ok())
+    }
+
+    /// A `dtmf-event` as dtmfsrc takes it. The key is sent when it is let go, for as long as it was
+    /// down. `false`: the event is of another kind.
+    pub(crate) fn on_event(&self, event: &gst::EventRef) -> bool {
+        let Some((key, down)) = messages::read_dtmf_event(event) else {
+            return false;
+        };
+        if down {
+            self.state().pressed = Some((key, Instant::now()));
+            return true;
+        }
+        let Some((key, since)) = self.state().pressed.take() else {
+            return true;
+        };
+        let held = u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX);
+        self.send_dtmf(
+            &key.to_string(),
+            held.clamp(*PRESS_MS.start(), *PRESS_MS.end()),
+        );
+        true
+    }
+
+    fn is_free(&self) -> bool {
+        let state = self.state();
+        let over = state.call.as_ref().is_some_and(|call| call.is_over());
+        let again = self.settings().keep_listening;
+        state.listening.is_some() && (state.call.is_none() || (over && again))
+    }
+
+    fn take(&self, incoming: IncomingCall, name: String) -> Result<(), LineError> {
+        let agent = self.state().agent.clone().unwrap_or_else(SipAgent::shared);
+        let media = match self.media_params(&agent) {
+            Ok(media) => media,
+            Err(error) => {
+                incoming.call.handle.reject(500, None);
+                return Err(error);
+            }
+        };
+        let call = Call::incoming(incoming, CallParams { name, media })?;
+        if self.state().listening.is_none() {
+            call.hangup(Some(480), None);
+            return Ok(());
+        }
+        self.attach(call.clone(), true);
+        call.ring();
+        if self.settings().auto_answer {
+            call.answer();
+        }
+        Ok(())
+    }
+}
+
+impl Listener for Line {
+    fn offer(&self, incoming: IncomingCall) -> Option<IncomingCall> {
+        let Some(element) = self.user.element().filter(|_| self.is_free()) else {
+            return Some(incoming);
+        };
+        let name = self.call_name();
+        let facts = facts(&name, &incoming.request, incoming.source);
+        if !element.emit_by_name::<bool>(signals::INCOMING_CALL, &[&facts]) {
+            incoming.call.handle.reject(603, None);
+            return None;
+        }
+        match self.take(incoming, name) {
+            Ok(()) | Err(LineError::Call(CallError::Refused { .. })) => {}
+            Err(error) => gst::element_warning!(
+                element,
+                gst::ResourceError::Failed,
+                ("A call could not be taken: {error}")
+            ),
+        }
+        None
+    }
+
+    fn turned_away(&self, source: SocketAddr, accept_from: &str) {
+        let Some(element) = self.user.element() else {
+            return;
+        };
+        gst::element_warning!(
+            element,
+            gst::ResourceError::NotAuthorized,
+            ("A call from {} was ignored", source.ip()),
+            ["agent::accept-from lets in {accept_from} only"]
+        );
+    }
+}
+
+/// What an application learns of a call before it decides. Bytes that are no UTF-8 are replaced.
+fn facts(name: &str, request: &Request, source: SocketAddr) -> gst::Structure {
+    let header = |name: &str| {
+        let value = request.headers.get(name).unwrap_or_default();
+        String::from_utf8_lossy(value).replace('\0', "")
+    };
+    gst::Structure::builder("sip-incoming-call")
+        .field("call", name)
+        .field("from", header("From"))
+        .field("to", header("To"))
+        .field("sip-call-id", header("Call-ID"))
+        .field("source", source.to_string())
+        .build()
+}
+
+/// What an application passes as text becomes one line: it may stand in a header.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect()
+}

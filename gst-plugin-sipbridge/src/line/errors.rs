@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A call that did not come about, as a GStreamer error.
+
+use gst::glib;
+use gst::prelude::*;
+
+use crate::call::CallEnd;
+
+/// The GStreamer error that a SIP status stands for.
+fn resource(code: u16) -> gst::ResourceError {
+    match code {
+        404 => gst::ResourceError::NotFound,
+        401 | 403 | 407 => gst::ResourceError::NotAuthorized,
+        486 | 600 => gst::ResourceError::Busy,
+        _ => gst::ResourceError::Failed,
+    }
+}
+
+/// Posts the error, with the SIP status in its details (`sip-code`; 0 where there was none).
+pub(crate) fn post(element: &gst::Element, end: &CallEnd) {
+    let code = end.code.unwrap_or(0);
+    let text = match end.code {
+        Some(code) => format!("The call did not come about: {} ({code})", end.reason),
+        None => format!("The call did not come about: {}", end.reason),
+    };
+    let details = gst::Structure::builder("sip-call-error")
+        .field("sip-code", u32::from(code))
+        .field("reason", &end.reason)
+        .field("by", end.by.as_str())
+        .build();
+    let message = gst::message::Error::builder_from_error(glib::Error::new(resource(code), &text))
+        .details(details)
+        .src(element)
+        .build();
+    // A bus that is flushing has nobody to tell.
+    let _ = element.post_message(message);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_of_failure_has_its_error() {
+        for (code, error) in [
+            (404, gst::ResourceError::NotFound),
+            (401, gst::ResourceError::NotAuthorized),
+            (403, gst::ResourceError::NotAuthorized),
+            (407, gst::ResourceError::NotAuthorized),
+            (486, gst::ResourceError::Busy),
+            (600, gst::ResourceError::Busy),
+            (408, gst::ResourceError::Failed),
+            (500, gst::ResourceError::Failed),
+            (0, gst::ResourceError::Failed),
+        ] {
+            assert_eq!(resource(code), error, "{code}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MPL-2.0
+//! From the media thread to the pad: directly where that cannot block, else through a queue.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gst::glib;
+use gst::prelude::*;
+
+use super::queue::{Item, Queue};
+use crate::line::caps;
+use crate::media::{AudioOut, Format, OutFrame};
+
+/// Who pushes the buffers of a `sipsrc`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstSipSrcHandover")]
+pub enum Handover {
+    /// The media thread where a leaky queue follows, else a thread of the pad.
+    #[default]
+    #[enum_value(name = "Direct where a leaky queue follows, else queue", nick = "auto")]
+    Auto,
+    /// A thread of the pad, behind a leaky queue of its own.
+    #[enum_value(name = "A leaky queue and a thread of the pad", nick = "queue")]
+    Queue,
+    /// The media thread that all calls of the context share: nothing downstream may ever block.
+    #[enum_value(
+        name = "The media thread; nothing downstream may block",
+        nick = "direct"
+    )]
+    Direct,
+}
+
+/// The way out of a `sipsrc`.
+pub(super) struct Output {
+    pad: gst::Pad,
+    element: glib::WeakRef<gst::Element>,
+    queue: Queue,
+    playing: AtomicBool,
+    stream: Mutex<Stream>,
+}
+
+#[derive(Default)]
+struct Stream {
+    direct: bool,
+    /// What downstream takes, asked when playing began.
+    allowed: Option<gst::Caps>,
+    format: Option<Format>,
+    ended: bool,
+}
+
+impl Output {
+    pub(super) fn new(pad: &gst::Pad, element: &gst::Element) -> Arc<Output> {
+        Arc::new(Output {
+            pad: pad.clone(),
+            element: element.downgrade(),
+            queue: Queue::default(),
+            playing: AtomicBool::new(false),
+            stream: Mutex::default(),
+        })
+    }
+
+    fn stream(&self) -> MutexGuard<'_, Stream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pad is activated: a new stream.
+    pub(super) fn open(&self) {
+        *self.stream() = Stream::default();
+        self.queue.open();
+    }
+
+    /// The pad is deactivated. The task, if there is one, ends by itself.
+    pub(super) fn close(&self) {
+        self.playing.store(false, Ordering::Release);
+        self.queue.close();
+    }
+
+    /// Decides who pushes, and asks downstream what it takes. On the application's thread, since both
+    /// look at elements of others.
+    pub(super) fn play(self: &Arc<Self>, handover: Handover) -> Result<(), glib::BoolError> {
+        let first = self.stream().allowed.is_none();
+        if first {
+            let direct = match handover {
+                Handover::Direct => true,
+                Handover::Queue => false,
+                Handover::Auto => leaks(&self.pad),
+            };
+            let allowed = self.pad.peer_query_caps(None);
+            {
+                let mut stream = self.stream();
+                stream.direct = direct;
+                stream.allowed = Some(allowed);
+            }
+            if !direct {
+                self.start_task()?;
+            }
+        }
+        self.playing.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Data flows in PLAYING only.
+    pub(super) fn pause(&self) {
+        self.playing.store(false, Ordering::Release);
+        self.queue.forget_frames();
+    }
+
+    fn start_task(self: &Arc<Self>) -> Result<(), glib::BoolError> {
+        let output = Arc::downgrade(self);
+        self.pad.start_task(move || {
+            let Some(output) = output.upgrade() else {
+                return;
+            };
+            match output.queue.take() {
+                Some(item) => output.deliver(item),
+                None => {
+                    let _ = output.pad.pause_task();
+                }
+            }
+        })
+    }
+
+    /// Chooses a format for this call and begins the stream; `None` if downstream takes none of ours,
+    /// or playing has not begun.
+    pub(super) fn begin(&self, native_rate_hz: u32, codec: sip_ua::sdp::Codec) -> Begun {
+        let (format, is_new) = {
+            let mut stream = self.stream();
+            let Some(allowed) = &stream.allowed else {
+                return Begun::NotYet;
+            };
+            match stream.format {
+                Some(format) => (format, false),
+                None => match caps::choose(allowed, native_rate_hz, codec) {
+                    Some(format) => {
+                        stream.format = Some(format);
+                        (format, true)
+                    }
+                    None => return Begun::NoFormat(allowed.clone()),
+                },
+            }
+        };
+        if is_new {
+            self.prelude(format);
+        }
+        Begun::Format(format)
+    }
+
+    fn prelude(&self, format: Format) {
+        let id = match self.element.upgrade() {
+            Some(element) => self
+                .pad
+                .create_stream_id(&element, Some("audio"))
+                .to_string(),
+            None => "audio".to_owned(),
+        };
+        let group = gst::GroupId::next();
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        self.send(
+            gst::event::StreamStart::builder(&id)
+                .group_id(group)
+                .build(),
+        );
+        self.send(gst::event::Caps::new(&caps::caps_of(format)));
+        self.send(gst::event::Segment::new(&segment));
+    }
+
+    /// The end of the stream, once.
+    pub(super) fn end(&self) {
+        let (first, begun) = {
+            let mut stream = self.stream();
+            (
+                !std::mem::replace(&mut stream.ended, true),
+                stream.format.is_some(),
+            )
+        };
+        if !first {
+            return;
+        }
+        if !begun {
+            self.prelude(Format::Raw { rate_hz: 8_000 });
+        }
+        self.send(gst::event::Eos::new());
+    }
+
+    fn send(&self, event: gst::Event) {
+        self.hand_over(Item::Event(event));
+    }
+
+    fn hand_over(&self, item: Item) {
+        let direct = self.stream().direct;
+        if direct {
+            self.deliver(item);
+        } else {
+            self.queue.push(item);
+        }
+    }
+
+    fn deliver(&self, item: Item) {
+        match item {
+            Item::Event(event) => {
+                self.pad.push_event(event);
+            }
+            Item::Buffer(buffer) => self.push(buffer),
+        }
+    }
+
+    fn push(&self, buffer: gst::Buffer) {
+        match self.pad.push(buffer) {
+            // Not linked (yet), or going down: the call goes on, its sound goes nowhere.
+            Ok(_) | Err(gst::FlowError::NotLinked | gst::FlowError::Flushing) => {}
+            // Downstream has enough.
+            Err(gst::FlowError::Eos) => self.stream().ended = true,
+            Err(flow) => {
+                let first = !std::mem::replace(&mut self.stream().ended, true);
+                if let Some(element) = self.element.upgrade().filter(|_| first) {
+                    gst::element_error!(
+                        element,
+                        gst::StreamError::Failed,
+                        ("Internal data flow error"),
+                        ["what the far end says cannot be passed on: {flow:?}"]
+                    );
+                    self.deliver(Item::Event(gst::event::Eos::new()));
+                }
+            }
+        }
+    }
+}
+
+/// What came of beginning a stream.
+pub(super) enum Begun {
+    Format(Format),
+    NotYet,
+    NoFormat(gst::Caps),
+}
+
+/// The end that a call's media pushes into.
+pub(super) struct Tap(pub(super) Arc<Output>);
+
+impl AudioOut for Tap {
+    fn running_time(&self) -> Option<gst::ClockTime> {
+        if !self.0.playing.load(Ordering::Acquire) {
+            return None;
+        }
+        self.0.element.upgrade()?.current_running_time()
+    }
+
+    fn frame(&mut self, frame: OutFrame) {
+        if !self.0.playing.load(Ordering::Acquire) || self.0.stream().ended {
+            return;
+        }
+        self.0.hand_over(match frame {
+            OutFrame::Audio(buffer) => Item::Buffer(buffer),
+            OutFrame::Gap { pts, duration, .. } => {
+                Item::Event(gst::event::Gap::builder(pts).duration(duration).build())
+            }
+        });
+    }
+}
+
+/// Whether the pad leads straight into a queue that drops rather than waits.
+fn leaks(pad: &gst::Pad) -> bool {
+    let mut peer = pad.peer();
+    // Through the ghost pads of the bins around us and around it.
+    while let Some(proxy) = peer
+        .as_ref()
+        .and_then(|peer| peer.downcast_ref::<gst::ProxyPad>())
+    {
+        peer = proxy.internal().and_then(|inside| inside.peer());
+    }
+    let Some(element) = peer.and_then(|peer| peer.parent_element()) else {
+        return false;
+    };
+    let is_queue = element
+        .factory()
+        .is_some_and(|factory| factory.name() == "queue");
+    // 0 is "no" in queue's own enumeration.
+    is_queue
+        && glib::EnumValue::from_value(&element.property_value("leaky"))
+            .is_some_and(|(_, leaky)| leaky.value() != 0)
+}

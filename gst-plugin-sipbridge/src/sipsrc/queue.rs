@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The leaky queue between a media thread and the thread of a pad. Pushing never waits.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// What goes downstream, in order.
+#[derive(Debug)]
+pub(super) enum Item {
+    Buffer(gst::Buffer),
+    /// Serialised, and never dropped but by a flush.
+    Event(gst::Event),
+}
+
+/// Half a second of 20 ms frames: whoever is slower than that has lost touch with the call.
+const FRAMES_MAX: usize = 25;
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Item>,
+    frames: usize,
+    closed: bool,
+    /// Frames were dropped: the next one says so.
+    gap: bool,
+}
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+}
+
+impl Default for Queue {
+    /// Closed, until the pad is activated.
+    fn default() -> Queue {
+        let state = State {
+            closed: true,
+            ..State::default()
+        };
+        Queue {
+            state: Mutex::new(state),
+            filled: Condvar::new(),
+        }
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn open(&self) {
+        *self.lock() = State::default();
+    }
+
+    /// Empties it and wakes the taker for good.
+    pub(super) fn close(&self) {
+        *self.lock() = State {
+            closed: true,
+            ..State::default()
+        };
+        self.filled.notify_all();
+    }
+
+    /// Forgets frames, keeps events.
+    pub(super) fn forget_frames(&self) {
+        let mut state = self.lock();
+        let before = state.items.len();
+        state.items.retain(|item| matches!(item, Item::Event(_)));
+        state.gap |= state.items.len() != before;
+        state.frames = 0;
+    }
+
+    /// Adds an item; of too many frames the oldest goes.
+    pub(super) fn push(&self, item: Item) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        if matches!(item, Item::Buffer(_)) {
+            if state.frames == FRAMES_MAX {
+                let oldest = state
+                    .items
+                    .iter()
+                    .position(|item| matches!(item, Item::Buffer(_)));
+                if let Some(oldest) = oldest {
+                    state.items.remove(oldest);
+                    state.frames -= 1;
+                    state.gap = true;
+                }
+            }
+            state.frames += 1;
+        }
+        state.items.push_back(item);
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// The next item; waits for it. `None` when closed.
+    pub(super) fn take(&self) -> Option<Item> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(item) = state.items.pop_front() {
+                return Some(match item {
+                    Item::Buffer(mut buffer) => {
+                        state.frames -= 1;
+                        if std::mem::take(&mut state.gap) {
+                            buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
+                        }
+                        Item::Buffer(buffer)
+                    }
+                    event => event,
+                });
+            }
+            state = self
+                .filled
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(number: u64) -> Item {
+        let mut buffer = gst::Buffer::new();
+        buffer.make_mut().set_offset(number);
+        Item::Buffer(buffer)
+    }
+
+    fn queue() -> Queue {
+        gst::init().unwrap();
+        let queue = Queue::default();
+        queue.open();
+        queue
+    }
+
+    #[test]
+    fn the_oldest_frames_leak_and_the_next_says_so() {
+        let queue = queue();
+        for number in 0..30 {
+            queue.push(frame(number));
+        }
+        let Some(Item::Buffer(first)) = queue.take() else {
+            panic!("no frame")
+        };
+        assert_eq!(first.offset(), 5);
+        assert!(first.flags().contains(gst::BufferFlags::DISCONT));
+        let Some(Item::Buffer(second)) = queue.take() else {
+            panic!("no frame")
+        };
+        assert!(!second.flags().contains(gst::BufferFlags::DISCONT));
+    }
+
+    #[test]
+    fn events_survive_overflow_and_forgetting() {
+        let queue = queue();
+        queue.push(Item::Event(gst::event::StreamStart::new("a")));
+        for number in 0..30 {
+            queue.push(frame(number));
+        }
+        queue.push(Item::Event(gst::event::Eos::new()));
+        queue.forget_frames();
+        assert!(matches!(queue.take(), Some(Item::Event(_))));
+        let Some(Item::Event(last)) = queue.take() else {
+            panic!("no event")
+        };
+        assert_eq!(last.type_(), gst::EventType::Eos);
+    }
+
+    #[test]
+    fn closing_wakes_who_waits() {
+        let queue = std::sync::Arc::new(queue());
+        let waiting = queue.clone();
+        let taker = std::thread::spawn(move || waiting.take().is_none());
+        queue.close();
+        assert!(taker.join().unwrap());
+        queue.push(frame(0));
+        assert!(queue.take().is_none());
+    }
+}
