@@ -55,10 +55,7 @@ impl NameAddr {
                 None => return NameAddr::read_addr_spec(text),
             },
         };
-        let close = rest
-            .iter()
-            .position(|o| *o == b'>')
-            .ok_or("an angle bracket is left open")?;
+        let close = memchr::memchr(b'>', rest).ok_or("an angle bracket is left open")?;
         let uri = Uri::read(&rest[1..close])?;
         let params = read_params(&rest[close + 1..])?;
         Ok(NameAddr {
@@ -71,7 +68,7 @@ impl NameAddr {
     /// Without angle brackets every parameter belongs to the header, and a URI that holds a comma
     /// or a question mark may not be written so (RFC 3261 §20.10).
     fn read_addr_spec(text: &[u8]) -> Result<NameAddr, &'static str> {
-        let end = text.iter().position(|o| *o == b';').unwrap_or(text.len());
+        let end = memchr::memchr(b';', text).unwrap_or(text.len());
         let (uri, params) = text.split_at(end);
         if uri.iter().any(|o| matches!(o, b',' | b'?')) {
             return Err("a URI with a comma or a question mark must stand in angle brackets");

@@ -65,8 +65,8 @@ pub(super) fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
 /// `host[:port]`, blanks allowed round the colon as a Via may have them.
 pub(super) fn parse_host_port(text: &[u8]) -> Option<(Host, Option<u16>)> {
     let host_end = match text.first()? {
-        b'[' => text.iter().position(|o| *o == b']')? + 1,
-        _ => text.iter().position(|o| *o == b':').unwrap_or(text.len()),
+        b'[' => memchr::memchr(b']', text)? + 1,
+        _ => memchr::memchr(b':', text).unwrap_or(text.len()),
     };
     let (host, rest) = text.split_at(host_end);
     let host = Host::parse(super::scan::trim(host))?;

@@ -8,7 +8,9 @@ use super::scan;
 /// values keep their octets, quotes and escapes.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Params {
-    items: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// As they are written, without blanks: most are read and written again and never looked at,
+    /// so taking them apart waits until one is asked for.
+    text: Vec<u8>,
 }
 
 impl Params {
@@ -18,22 +20,21 @@ impl Params {
 
     /// Reads what follows the first `;`. `None` when a name is missing or a quote stays open.
     pub(super) fn parse(text: &[u8]) -> Option<Params> {
-        let mut items = Vec::new();
+        let mut params = Params {
+            text: Vec::with_capacity(text.len() + 1),
+        };
         let mut rest = text;
         loop {
             let end = value_end(rest)?;
-            let item = scan::trim(&rest[..end]);
-            let (name, value) = match scan::split_once(item, b'=') {
-                Some((name, value)) => (scan::trim(name), Some(scan::trim(value))),
-                None => (item, None),
-            };
+            let (name, value) = halves(&rest[..end]);
+            let (name, value) = (scan::trim(name), value.map(scan::trim));
             if !name_is_sane(name) || !value.is_none_or(value_is_sane) {
                 return None;
             }
-            items.push((name.to_vec(), value.map(<[u8]>::to_vec)));
+            params.append(name, value);
             match rest.get(end + 1..) {
                 Some(next) => rest = next,
-                None => return Some(Params { items }),
+                None => return Some(params),
             }
         }
     }
@@ -41,10 +42,9 @@ impl Params {
     /// The raw value of `name`; empty for a parameter without one.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         let (_, value) = self
-            .items
             .iter()
             .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))?;
-        Some(value.as_deref().unwrap_or_default())
+        Some(value.unwrap_or_default())
     }
 
     /// The value of `name` with the quotes and escapes of a quoted string removed.
@@ -59,15 +59,15 @@ impl Params {
 
     /// Sets `name`, in its place if it is there already. The value is raw: see
     /// [`Params::set_quoted`] for text that is not a token.
-    pub fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
-        self.put(name, Some(value.into()));
+    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        self.put(name, Some(value.as_ref()));
     }
 
     /// Sets `name` to a quoted string.
     pub fn set_quoted(&mut self, name: &str, text: &[u8]) {
         let mut value = Vec::with_capacity(text.len() + 2);
         scan::push_quoted(&mut value, text);
-        self.put(name, Some(value));
+        self.put(name, Some(&value));
     }
 
     /// Sets `name` without a value, as in `;lr`.
@@ -75,43 +75,66 @@ impl Params {
         self.put(name, None);
     }
 
-    fn put(&mut self, name: &str, value: Option<Vec<u8>>) {
-        match self
-            .items
-            .iter_mut()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
-        {
-            Some(item) => item.1 = value,
-            None => self.items.push((name.as_bytes().to_vec(), value)),
+    fn put(&mut self, name: &str, value: Option<&[u8]>) {
+        let name = name.as_bytes();
+        if !self.contains_octets(name) {
+            self.append(name, value);
+            return;
+        }
+        let old = std::mem::take(self);
+        for (n, v) in old.iter() {
+            if !n.eq_ignore_ascii_case(name) {
+                self.append(n, v);
+            } else if !self.contains_octets(name) {
+                self.append(n, value);
+            }
+        }
+    }
+
+    fn contains_octets(&self, name: &[u8]) -> bool {
+        self.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
+    }
+
+    fn append(&mut self, name: &[u8], value: Option<&[u8]>) {
+        self.text.push(b';');
+        self.text.extend_from_slice(name);
+        if let Some(value) = value {
+            self.text.push(b'=');
+            self.text.extend_from_slice(value);
         }
     }
 
     pub fn remove(&mut self, name: &str) {
-        self.items
-            .retain(|(n, _)| !n.eq_ignore_ascii_case(name.as_bytes()));
+        let old = std::mem::take(self);
+        for (n, v) in old
+            .iter()
+            .filter(|(n, _)| !n.eq_ignore_ascii_case(name.as_bytes()))
+        {
+            self.append(n, v);
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.items.iter().map(|(n, v)| (n.as_slice(), v.as_deref()))
+        let mut rest = self.text.strip_prefix(b";");
+        std::iter::from_fn(move || {
+            let text = rest?;
+            let end = value_end(text).unwrap_or(text.len());
+            rest = text.get(end + 1..);
+            Some(halves(&text[..end]))
+        })
     }
 
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.text.is_empty()
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        for (name, value) in &self.items {
-            out.push(b';');
-            out.extend_from_slice(name);
-            if let Some(value) = value {
-                out.push(b'=');
-                out.extend_from_slice(value);
-            }
-        }
+        out.extend_from_slice(&self.text);
     }
 }
 
-/// Where this parameter ends: at the next `;` outside quotes, or at the end.
+/// Where this parameter ends: at the next `;` outside quotes, or at the end. `None` when a quote
+/// stays open.
 fn value_end(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     while at < text.len() {
@@ -124,6 +147,13 @@ fn value_end(text: &[u8]) -> Option<usize> {
     Some(text.len())
 }
 
+fn halves(item: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match scan::split_once(item, b'=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (item, None),
+    }
+}
+
 fn name_is_sane(name: &[u8]) -> bool {
     // URI parameters may use `[]/:&+$` in a name as well as token characters (paramchar).
     !name.is_empty()
@@ -134,6 +164,7 @@ fn name_is_sane(name: &[u8]) -> bool {
 
 fn value_is_sane(value: &[u8]) -> bool {
     match value.first() {
+        // Not in the grammar, but `;rport=` and `;tag=` are seen.
         None => true,
         Some(b'"') => scan::quoted_end(value) == Some(value.len()),
         Some(_) => !value
@@ -144,8 +175,6 @@ fn value_is_sane(value: &[u8]) -> bool {
 
 impl fmt::Debug for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = Vec::new();
-        self.write(&mut out);
-        write!(f, "{:?}", String::from_utf8_lossy(&out))
+        write!(f, "{:?}", String::from_utf8_lossy(&self.text))
     }
 }

@@ -73,7 +73,7 @@ struct Head<'a> {
 /// line too: there are devices that send nothing else.
 fn line(text: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let rest = text.get(at..)?;
-    let end = rest.iter().position(|o| *o == b'\n')?;
+    let end = memchr::memchr(b'\n', rest)?;
     let line = &rest[..end];
     Some((line.strip_suffix(b"\r").unwrap_or(line), at + end + 1))
 }

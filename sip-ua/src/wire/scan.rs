@@ -2,9 +2,36 @@
 //! The lexical floor every header stands on: characters, white space, quotes and lists.
 //! Nothing here looks at UTF-8; octets from 0x80 on are ordinary text.
 
+/// Looked up rather than searched: every octet of every name passes here.
+const TOKEN_CHARS: [bool; 256] = {
+    let mut table = [false; 256];
+    let listed = b"-.!%*_+`'~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut at = 0;
+    while at < listed.len() {
+        table[listed[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 /// `token` of RFC 3261 §25.1.
 pub(super) fn is_token_char(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&octet)
+    TOKEN_CHARS[usize::from(octet)]
+}
+
+const URI_CHARS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet = 0x21;
+    while octet < 256 {
+        table[octet] = !matches!(octet as u8, b'<' | b'>' | b'"' | 0x7f);
+        octet += 1;
+    }
+    table
+};
+
+/// Whether a URI of any scheme may hold the octet: no blank, quote, bracket or control character.
+pub(super) fn may_stand_in_uri(octet: u8) -> bool {
+    URI_CHARS[usize::from(octet)]
 }
 
 pub(super) fn is_token(text: &[u8]) -> bool {
@@ -43,7 +70,7 @@ pub(super) fn has_blank(text: &[u8]) -> bool {
 
 /// Splits at the first `octet`, which belongs to neither half.
 pub(super) fn split_once(text: &[u8], octet: u8) -> Option<(&[u8], &[u8])> {
-    let at = text.iter().position(|o| *o == octet)?;
+    let at = memchr::memchr(octet, text)?;
     Some((&text[..at], &text[at + 1..]))
 }
 
@@ -68,7 +95,7 @@ pub(super) fn find_outside(text: &[u8], wanted: u8) -> Option<usize> {
         match text[at] {
             octet if octet == wanted => return Some(at),
             b'"' => at += quoted_end(&text[at..])?,
-            b'<' => at += 1 + text[at..].iter().position(|o| *o == b'>')?,
+            b'<' => at += 1 + memchr::memchr(b'>', &text[at..])?,
             _ => at += 1,
         }
     }

@@ -76,10 +76,7 @@ impl Uri {
     }
 
     pub(super) fn read(text: &[u8]) -> Result<Uri, &'static str> {
-        if text
-            .iter()
-            .any(|o| *o <= b' ' || matches!(o, 0x7f | b'<' | b'>' | b'"'))
-        {
+        if !text.iter().all(|o| scan::may_stand_in_uri(*o)) {
             return Err("a blank, a quote, an angle bracket or a control character stands in it");
         }
         let (scheme, rest) = scan::split_once(text, b':').ok_or("it has no scheme")?;
