@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The agent on real sockets: two of them call each other over loopback.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
