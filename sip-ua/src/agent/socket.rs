@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use socket2::{Domain, Protocol, SockAddr, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use tokio::net::UdpSocket;
 
 use super::AgentError;
@@ -46,6 +46,12 @@ impl Socket {
 
     pub(super) fn udp(&self) -> &UdpSocket {
         &self.udp
+    }
+
+    /// Sends at once or not at all. Past tokio's own bookkeeping, which calls a new socket blocked
+    /// until its reactor has seen it, and would lose the first INVITE.
+    pub(super) fn send(&self, datagram: &[u8], remote: SocketAddr) -> io::Result<usize> {
+        SockRef::from(&self.udp).send_to(datagram, &SockAddr::from(remote))
     }
 
     /// Whether packets of this path leave through this socket.

@@ -287,7 +287,7 @@ impl Task {
                     continue;
                 };
                 // A full send buffer is a lost datagram, which SIP survives.
-                if let Err(error) = socket.udp().try_send_to(&transmit.packet, transmit.remote) {
+                if let Err(error) = socket.send(&transmit.packet, transmit.remote) {
                     let remote = transmit.remote;
                     tracing::debug!(%remote, %error, "a datagram could not be sent");
                 }

@@ -9,7 +9,7 @@ use super::send::{ALLOW, ClientKind};
 use super::{CallEvent, End, EndCause, EndedBy, Endpoint, Event, Milestone, Outgoing};
 use crate::dialog::MAX_FORWARDS;
 use crate::transaction::Path;
-use crate::wire::{CSeq, HeaderName, Method, NameAddr, Request};
+use crate::wire::{CSeq, HeaderName, Method, NameAddr, Request, Scheme};
 
 /// The headers that are the user agent's own business.
 const RESERVED: [HeaderName; 17] = [
@@ -112,8 +112,15 @@ impl Endpoint {
     /// The INVITE but for its Via.
     fn invite(&mut self, path: Path, call: &Outgoing) -> Result<Request, String> {
         let unusable = |bytes: &[u8]| bytes.iter().any(|octet| octet.is_ascii_control());
-        if !call.to.is_sip() && call.to.opaque.is_none() {
+        if !call.to.is_sip() && call.to.scheme != Scheme::Tel {
             return Err("the URI to call is neither sip: nor tel:".to_owned());
+        }
+        if call.to.scheme == Scheme::Sips {
+            return Err("a sips: URI needs TLS, and this user agent speaks UDP only".to_owned());
+        }
+        let transport = call.to.params.get("transport");
+        if transport.is_some_and(|name| !name.eq_ignore_ascii_case(b"udp")) {
+            return Err(format!("{} asks for a transport other than UDP", call.to));
         }
         let mut from = call.from.clone();
         if unusable(&call.to.to_bytes()) {

@@ -44,6 +44,16 @@ fn a_call_out_with_such_a_value_is_never_made() {
     let mut call = outgoing();
     call.to.user = Some(b"bob\r\nX-Evil: 1".to_vec());
     refused(call);
+    // Nor one that would have to go another way than asked for.
+    for uri in [
+        "sips:bob@192.0.2.2",
+        "sip:bob@192.0.2.2;transport=tcp",
+        "mailto:bob@example.org",
+    ] {
+        let mut call = outgoing();
+        call.to = uri.parse().unwrap();
+        refused(call);
+    }
     let mut call = outgoing();
     call.from.display = Some(b"Al\r\nice".to_vec());
     refused(call);

@@ -32,9 +32,7 @@ fn not_one_byte_goes_back_whatever_a_stranger_sends() {
         let tagged = ["To: <sip:bob@192.0.2.2>;tag=guess", "Require: x"];
         pair.inject(Side::Bob, stranger(), &request(method, "t", &tagged, ""));
         let broken = String::from_utf8(request(method, "u", &[], "")).unwrap();
-        let broken = broken
-            .replace("Call-ID", "Call-IX")
-            .replace("SIP/2.0\r\n", "SIP/2.0\r\n");
+        let broken = broken.replace("Call-ID", "Call-IX");
         pair.inject(Side::Bob, stranger(), broken.as_bytes());
         let version = broken.replacen("SIP/2.0\r\n", "SIP/9.0\r\n", 1);
         pair.inject(Side::Bob, stranger(), version.as_bytes());
