@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gst_app::prelude::BaseSinkExt;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::running::Running;
 use super::{Peer, PeerConfig, PeerError, PeerEvent};
@@ -102,6 +102,7 @@ fn take(
 pub struct Recording {
     rate_hz: u32,
     tape: Mutex<Tape>,
+    begun: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -123,12 +124,21 @@ impl Recording {
         Recording {
             rate_hz,
             tape: Mutex::default(),
+            begun: Notify::new(),
         }
     }
 
     /// When the first sample sounded.
     pub fn from(&self) -> Option<Instant> {
         lock(&self.tape).from
+    }
+
+    /// Waits for the first sample.
+    pub async fn begun(&self) {
+        let begun = self.begun.notified();
+        if self.from().is_none() {
+            begun.await;
+        }
     }
 
     /// Everything heard so far, from [`Recording::from`] on.
@@ -186,7 +196,9 @@ impl Recording {
         tape.samples.extend(samples.iter().skip(overlap));
         let squares: f32 = samples.iter().map(|s| f32::from(*s).powi(2)).sum();
         tape.power = squares / samples.len().max(1) as f32;
-        tape.last = Some(Instant::now());
+        if tape.last.replace(Instant::now()).is_none() {
+            self.begun.notify_waiters();
+        }
     }
 }
 

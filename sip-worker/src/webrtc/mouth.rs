@@ -144,6 +144,10 @@ fn samples_between(a: Instant, b: Instant) -> i64 {
     (seconds * f64::from(RATE_HZ)).round() as i64
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,8 +165,4 @@ mod tests {
         assert!(heard.iter().copied().eq(0..3000));
         assert!(frames[first + 3000..].iter().all(|s| *s == 0));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

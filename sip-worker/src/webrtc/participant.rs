@@ -74,6 +74,8 @@ pub struct Heard {
     pub recording: Arc<Recording>,
     /// Connected, and the SFU proved who it is.
     pub connected: bool,
+    /// The first of it, be it silence, has been heard.
+    pub begun: bool,
     /// Nobody publishes it any more.
     pub removed: bool,
 }
@@ -206,10 +208,12 @@ impl RoomParticipant {
         })
     }
 
-    /// Waits until the track of somebody of that name is connected.
+    /// Waits until the track of somebody of that name is connected and the first of it heard.
     pub async fn hears(&self, name: &str, after: Duration) -> Result<Heard, ParticipantError> {
         self.until(&format!("hearing {name}"), after, |seen| {
-            seen.heard_of(name).filter(|h| h.connected).cloned()
+            seen.heard_of(name)
+                .filter(|h| h.connected && h.begun)
+                .cloned()
         })
         .await
     }
@@ -342,17 +346,30 @@ async fn listen(
     let index = push_heard(seen, &track, &ear);
     negotiate(&*session, &subscription, &ear.peer).await?;
     connected(&mut events, options.patience).await?;
-    seen.send_modify(|seen| {
-        if let Some(heard) = seen.heard.get_mut(index) {
-            heard.connected = true;
-        }
-    });
-    while let Some(event) = events.recv().await {
-        if let PeerEvent::Failed(reason) = event {
-            return Err(ParticipantError::NotConnected(reason));
+    let note = |change: fn(&mut Heard)| {
+        seen.send_modify(|seen| {
+            if let Some(heard) = seen.heard.get_mut(index) {
+                change(heard);
+            }
+        });
+    };
+    note(|heard| heard.connected = true);
+    let mut begun = false;
+    loop {
+        tokio::select! {
+            () = ear.recording.begun(), if !begun => {
+                begun = true;
+                note(|heard| heard.begun = true);
+            }
+            event = events.recv() => match event {
+                Some(PeerEvent::Failed(reason)) => {
+                    return Err(ParticipantError::NotConnected(reason));
+                }
+                Some(_) => {}
+                None => return Ok(()),
+            },
         }
     }
-    Ok(())
 }
 
 fn push_heard(seen: &watch::Sender<Seen>, track: &Track, ear: &Ear) -> usize {
@@ -364,6 +381,7 @@ fn push_heard(seen: &watch::Sender<Seen>, track: &Track, ear: &Ear) -> usize {
             participant: track.participant.clone(),
             recording: ear.recording.clone(),
             connected: false,
+            begun: false,
             removed: false,
         });
     });
