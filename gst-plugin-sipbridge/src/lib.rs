@@ -15,6 +15,8 @@ pub mod context;
 pub mod leg;
 mod line;
 pub mod media;
+pub mod opusdec;
+pub mod opusenc;
 pub mod sipbin;
 pub mod sipsink;
 pub mod sipsrc;
@@ -23,7 +25,8 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     sipsrc::register(plugin)?;
     sipsink::register(plugin)?;
     sipbin::register(plugin)?;
-    Ok(())
+    opusenc::register(plugin)?;
+    opusdec::register(plugin)
 }
 
 gst::plugin_define!(

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MPL-2.0
+//! `sipopusenc` and `sipopusdec`: every property both ways, a tone through both, gaps, and the
+//! stock elements on the other end.
+
+use gst::prelude::*;
+
+fn init() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        gst::init().unwrap();
+        gstsipbridge::plugin_register_static().unwrap();
+    });
+}
+
+#[test]
+fn every_property_is_got_as_it_was_set() {
+    init();
+    let element = gst::ElementFactory::make("sipopusenc").build().unwrap();
+    let values = [
+        ("complexity", "7"),
+        ("bitrate", "24000"),
+        ("inband-fec", "false"),
+        ("packet-loss-percentage", "33"),
+        ("dtx", "true"),
+        ("frame-size", "60"),
+    ];
+    for (name, text) in values {
+        let pspec = element.find_property(name).unwrap();
+        assert!(
+            pspec.blurb().is_some_and(|blurb| blurb.len() > 10),
+            "{name}"
+        );
+        let before = element.property_value(name);
+        assert_eq!(
+            format!("{before:?}"),
+            format!("{:?}", pspec.default_value())
+        );
+        element.set_property_from_str(name, text);
+        let after = element.property_value(name);
+        let shown = format!("{after:?}");
+        assert_ne!(format!("{before:?}"), shown, "{name}");
+        assert!(shown.to_lowercase().contains(text), "{name}: {shown}");
+        element.set_property_from_value(name, &before);
+        let again = element.property_value(name);
+        assert_eq!(format!("{before:?}"), format!("{again:?}"), "{name}");
+    }
+    let own: Vec<_> = element
+        .list_properties()
+        .iter()
+        .filter(|pspec| pspec.owner_type() == element.type_())
+        .map(|pspec| pspec.name().to_owned())
+        .collect();
+    assert_eq!(own.len(), values.len(), "{own:?}");
+}
+
+#[test]
+fn both_say_what_they_are() {
+    init();
+    for (name, klass) in [
+        ("sipopusenc", "Codec/Encoder/Audio"),
+        ("sipopusdec", "Codec/Decoder/Audio"),
+    ] {
+        let factory = gst::ElementFactory::find(name).unwrap();
+        assert_eq!(factory.metadata("klass"), Some(klass));
+        assert_eq!(factory.rank(), gst::Rank::NONE);
+    }
+}
+
+/// What comes out at the element `out` of a launch line, until its end.
+fn run(launch: &str, prepare: impl Fn(&gst::Pipeline)) -> (Vec<i16>, gst::Caps) {
+    init();
+    let pipeline = gst::parse::launch(launch).unwrap();
+    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    prepare(&pipeline);
+    let out = pipeline.by_name("out").unwrap();
+    let out = out.downcast::<gst_app::AppSink>().unwrap();
+    out.set_property("sync", false);
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let mut pcm = Vec::new();
+    let mut caps = gst::Caps::new_empty();
+    while let Ok(sample) = out.pull_sample() {
+        caps = sample.caps_owned().unwrap();
+        let map = sample.buffer().unwrap().map_readable().unwrap();
+        let (samples, _) = map.as_chunks::<2>();
+        pcm.extend(samples.iter().map(|pair| i16::from_le_bytes(*pair)));
+    }
+    let bus = pipeline.bus().unwrap();
+    let error = bus.pop_filtered(&[gst::MessageType::Error]);
+    assert!(error.is_none(), "{launch}: {error:?}");
+    pipeline.set_state(gst::State::Null).unwrap();
+    (pcm, caps)
+}
+
+fn assert_tone(pcm: &[i16], rate_hz: u32) {
+    let tail = &pcm[pcm.len() / 4..pcm.len() * 3 / 4];
+    let ups = tail.windows(2).filter(|w| w[0] < 0 && w[1] >= 0).count();
+    let found = ups as f64 * f64::from(rate_hz) / tail.len() as f64;
+    assert!((found - 440.0).abs() < 12.0, "{found}");
+}
+
+#[test]
+fn a_tone_goes_through_at_every_rate_and_frame_size() {
+    for rate_hz in [8_000, 16_000, 48_000] {
+        for frame_size in [10, 20, 40, 60] {
+            let (pcm, caps) = run(
+                &format!(
+                    "audiotestsrc num-buffers=50 samplesperbuffer={} \
+                     ! audio/x-raw,rate={rate_hz},channels=1 \
+                     ! sipopusenc frame-size={frame_size} ! sipopusdec \
+                     ! audio/x-raw,rate={rate_hz} ! appsink name=out",
+                    rate_hz / 50
+                ),
+                |_| (),
+            );
+            let rate = caps.structure(0).unwrap().get::<i32>("rate").unwrap();
+            assert_eq!(rate, rate_hz as i32);
+            let wanted = rate_hz as usize;
+            assert!(pcm.len() >= wanted * 95 / 100, "{} of {wanted}", pcm.len());
+            assert_tone(&pcm, rate_hz);
+        }
+    }
+}
+
+const SOURCE: &str =
+    "audiotestsrc num-buffers=50 samplesperbuffer=960 ! audio/x-raw,rate=48000,channels=1";
+
+#[test]
+fn the_stock_elements_understand_them() {
+    let (pcm, _) = run(
+        &format!(
+            "{SOURCE} ! sipopusenc ! rtpopuspay ! rtpopusdepay ! opusdec \
+             ! audio/x-raw,rate=48000,channels=1 ! appsink name=out"
+        ),
+        |_| (),
+    );
+    assert_tone(&pcm, 48_000);
+    let (pcm, _) = run(
+        &format!(
+            "{SOURCE} ! opusenc ! rtpopuspay ! rtpopusdepay ! sipopusdec \
+             ! audio/x-raw,rate=16000 ! appsink name=out"
+        ),
+        |_| (),
+    );
+    assert_tone(&pcm, 16_000);
+}
+
+#[test]
+fn gaps_are_concealed() {
+    let (pcm, _) = run(
+        &format!(
+            "{SOURCE} ! sipopusenc name=enc ! sipopusdec ! audio/x-raw,rate=8000 ! appsink name=out"
+        ),
+        |pipeline| {
+            // Every fifth packet is lost, and said to be.
+            let pad = pipeline.by_name("enc").unwrap().static_pad("src").unwrap();
+            let count = std::sync::atomic::AtomicU32::new(0);
+            pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+                let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let Some(gst::PadProbeData::Buffer(buffer)) = &info.data else {
+                    return gst::PadProbeReturn::Ok;
+                };
+                if number % 5 != 4 {
+                    return gst::PadProbeReturn::Ok;
+                }
+                let gap = gst::event::Gap::builder(buffer.pts().unwrap())
+                    .duration(buffer.duration().unwrap())
+                    .build();
+                info.data = None;
+                pad.peer().unwrap().send_event(gap);
+                gst::PadProbeReturn::Handled
+            });
+        },
+    );
+    assert!(pcm.len() >= 7_800, "{}", pcm.len());
+    let tail = &pcm[1_000..7_500];
+    let gap = tail.split(|s| s.abs() > 1_000).map(<[i16]>::len).max();
+    assert!(gap < Some(100), "{gap:?}");
+}
