@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! `sipopusenc` and `sipopusdec`: every property both ways, a tone through both, gaps, and the
 //! stock elements on the other end.
+#![allow(clippy::unwrap_used)]
 
 use gst::prelude::*;
 

@@ -1,1 +1,263 @@
 // SPDX-License-Identifier: MPL-2.0
+//! Contexts: threads, timers, panics, ends.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_millis(20);
+
+/// Ticks, and says so; panics when told to.
+struct Ticking {
+    said: Sender<(u32, Instant)>,
+    number: u32,
+    due: Option<Instant>,
+    doomed: bool,
+    dropped: Option<Sender<()>>,
+}
+
+impl Task for Ticking {
+    fn start(&mut self, cx: &mut Cx<'_>) {
+        let first = cx.now() + Duration::from_micros(u64::from(cx.phase_us()));
+        self.due = Some(first);
+        cx.set_timer(first);
+    }
+
+    fn timeout(&mut self, cx: &mut Cx<'_>) {
+        assert!(!self.doomed, "doomed to fail");
+        let due = self.due.unwrap();
+        let _ = self.said.send((self.number, due));
+        self.due = Some(due + TICK);
+        cx.set_timer(due + TICK);
+    }
+
+    fn notified(&mut self, _cx: &mut Cx<'_>) {
+        self.doomed = true;
+    }
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        if let Some(dropped) = self.dropped.take() {
+            let _ = dropped.send(());
+        }
+    }
+}
+
+fn ticking(number: u32, said: &Sender<(u32, Instant)>) -> Box<Ticking> {
+    Box::new(Ticking {
+        said: said.clone(),
+        number,
+        due: None,
+        doomed: false,
+        dropped: None,
+    })
+}
+
+/// Threads of this process with this name.
+fn threads_named(name: &str) -> usize {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path().join("comm")).ok())
+        .filter(|comm| comm.trim_end() == name)
+        .count()
+}
+
+/// Waits until nothing of the thread is left: it ends after its last handle, on its own time.
+fn await_no_thread(name: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while threads_named(name) > 0 {
+        assert!(Instant::now() < deadline, "{name} still runs");
+        std::thread::yield_now();
+    }
+}
+
+fn next_of(said: &Receiver<(u32, Instant)>, number: u32) {
+    while said.recv_timeout(PATIENCE).unwrap().0 != number {}
+}
+
+/// Returns when all that was asked of the context before is done.
+fn settled(context: &Context) {
+    context.add(Box::new(Remover(None, channel().0))).remove();
+}
+
+#[test]
+fn many_tasks_are_one_thread_and_it_ends_with_the_last_handle() {
+    let context = Context::acquire("ctx-many", MAX_WAIT).unwrap();
+    let same = Context::acquire("ctx-many", MAX_WAIT).unwrap();
+    let (say, said) = channel();
+    let handles: Vec<_> = (0..200)
+        .map(|number| same.add(ticking(number, &say)))
+        .collect();
+    for number in [0, 100, 199] {
+        next_of(&said, number);
+    }
+    assert_eq!(threads_named("ctx-many"), 1);
+    assert_eq!(context.stats().tasks, 200);
+    drop((context, same));
+    // Tasks keep their context.
+    next_of(&said, 7);
+    drop(handles);
+    await_no_thread("ctx-many");
+}
+
+#[test]
+fn ticks_are_spread_over_the_period() {
+    let clock = ManualClock::new();
+    let context = Context::with_clock("ctx-spread", MAX_WAIT, Arc::new(clock.clone())).unwrap();
+    let (say, said) = channel();
+    let begin = clock.now();
+    let _handles: Vec<_> = (0..40)
+        .map(|number| context.add(ticking(number, &say)))
+        .collect();
+    settled(&context);
+    clock.advance(TICK * 2);
+    let mut per_quarter = [0; 4];
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 40 {
+        let (number, due) = said.recv_timeout(PATIENCE).unwrap();
+        if number < 40 && seen.insert(number) {
+            let into = due.duration_since(begin).as_millis() as usize % 20;
+            per_quarter[into / 5] += 1;
+        }
+    }
+    assert_eq!(per_quarter, [10; 4]);
+}
+
+#[test]
+fn a_clock_that_stands_still_fires_nothing() {
+    let clock = ManualClock::new();
+    let context = Context::with_clock("ctx-still", MAX_WAIT, Arc::new(clock.clone())).unwrap();
+    let (say, said) = channel();
+    let _handle = context.add(ticking(1, &say));
+    settled(&context);
+    // The phase of the first task is 0: its first tick is at once.
+    clock.advance(Duration::from_millis(1));
+    let (_, first) = said.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(said.try_recv().ok(), None);
+    clock.advance(TICK);
+    let (_, second) = said.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(second, first + TICK);
+}
+
+#[test]
+fn a_task_that_panics_goes_alone_and_its_owner_is_told() {
+    let context = Context::acquire("ctx-panic", MAX_WAIT).unwrap();
+    let (say, said) = channel();
+    let (told, hears) = channel();
+    let innocent = context.add(ticking(1, &say));
+    let guilty = context.add_task(
+        |_| ticking(2, &say),
+        Some(Box::new(move |said: &str| {
+            let _ = told.send(said.to_owned());
+        })),
+    );
+    next_of(&said, 2);
+    guilty.notify();
+    assert_eq!(hears.recv_timeout(PATIENCE).unwrap(), "doomed to fail");
+    assert!(!guilty.is_running());
+    for _ in 0..10 {
+        next_of(&said, 1);
+    }
+    assert!(innocent.is_running());
+    let stats = context.stats();
+    assert_eq!((stats.panics, stats.tasks), (1, 1));
+    // Nothing is left to wait for.
+    guilty.remove();
+}
+
+#[test]
+fn removing_waits_until_the_task_is_dropped() {
+    let context = Context::acquire("ctx-remove", MAX_WAIT).unwrap();
+    let (say, _said) = channel();
+    for _ in 0..50 {
+        let (dropped, is_dropped) = channel();
+        let mut task = ticking(1, &say);
+        task.dropped = Some(dropped);
+        context.add(task).remove();
+        is_dropped.try_recv().unwrap();
+    }
+    assert_eq!(context.stats().tasks, 0);
+}
+
+/// Removes another task from within the context.
+struct Remover(Option<TaskHandle>, Sender<bool>);
+
+impl Task for Remover {
+    fn start(&mut self, _cx: &mut Cx<'_>) {
+        assert!(on_context_thread());
+        if let Some(handle) = self.0.take() {
+            assert!(handle.context().is_current_thread());
+            handle.remove();
+        }
+        let _ = self.1.send(true);
+    }
+}
+
+#[test]
+fn removing_from_within_does_not_wait_for_itself() {
+    let context = Context::acquire("ctx-within", MAX_WAIT).unwrap();
+    let (say, _said) = channel();
+    let (done, is_done) = channel();
+    let (dropped, is_dropped) = channel();
+    let mut task = ticking(1, &say);
+    task.dropped = Some(dropped);
+    let victim = context.add(task);
+    let _remover = context.add(Box::new(Remover(Some(victim), done)));
+    is_done.recv_timeout(PATIENCE).unwrap();
+    is_dropped.recv_timeout(PATIENCE).unwrap();
+    assert!(!on_context_thread());
+}
+
+/// Counts how often it was notified.
+struct Counting(Arc<AtomicU32>, Sender<()>);
+
+impl Task for Counting {
+    fn start(&mut self, _cx: &mut Cx<'_>) {}
+
+    fn notified(&mut self, _cx: &mut Cx<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let _ = self.1.send(());
+    }
+}
+
+#[test]
+fn notifications_from_many_threads_are_never_lost() {
+    let context = Context::acquire("ctx-notify", MAX_WAIT).unwrap();
+    let count = Arc::new(AtomicU32::new(0));
+    let (told, hears) = channel();
+    let handle = context.add(Box::new(Counting(count.clone(), told)));
+    for _ in 0..200 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let notifier = handle.notifier();
+                scope.spawn(move || notifier.notify());
+            }
+        });
+        hears.recv_timeout(PATIENCE).unwrap();
+        while hears.try_recv().is_ok() {}
+    }
+    assert!(count.load(Ordering::Relaxed) >= 200);
+    let notifier = handle.notifier();
+    handle.remove();
+    // Harmless after the end.
+    notifier.notify();
+}
+
+#[test]
+fn new_calls_go_to_the_context_with_fewest() {
+    set_default_contexts(2);
+    let first = Context::default_for_new_call().unwrap();
+    let (say, _said) = channel();
+    let _a = first.add(ticking(1, &say));
+    let second = Context::default_for_new_call().unwrap();
+    assert_ne!(first.name(), second.name());
+    let _b = second.add(ticking(2, &say));
+    let _c = second.add(ticking(3, &say));
+    let third = Context::default_for_new_call().unwrap();
+    assert_eq!(third.name(), first.name());
+    set_default_contexts(0);
+}
