@@ -277,54 +277,52 @@ impl Call {
     /// (default 603) and `reason`. Returns at once; the call is over for its users, while the agent
     /// sees the far end off.
     pub fn hangup(&self, code: Option<u16>, reason: Option<&str>) {
-        let (handle, was_answered) = {
+        let handle = {
             let inner = self.lock();
-            (inner.handle.clone(), inner.state == CallState::Answered)
+            if inner.state == CallState::Ended {
+                return;
+            }
+            inner.handle.clone()
         };
-        // First for our users, or the agent's report of the same end would overtake this one.
-        let ended_now = self.finish(CallEnd {
+        let was_answered = self.state() == CallState::Answered;
+        if let Some(handle) = handle {
+            let refusal = code.filter(|code| (300..700).contains(code)).unwrap_or(603);
+            if self.inbound && !was_answered {
+                handle.reject(refusal, reason);
+            } else {
+                handle.hangup(code.map(|code| Reason::sip(code, reason.unwrap_or_default())));
+            }
+        }
+        let reason = reason
+            .filter(|text| !text.is_empty())
+            .unwrap_or("hung up here");
+        self.finish(CallEnd {
             by: EndedBy::Local,
             code,
-            reason: reason
-                .filter(|text| !text.is_empty())
-                .unwrap_or("hung up here")
-                .to_owned(),
+            reason: reason.to_owned(),
             was_answered,
         });
-        let Some(handle) = handle.filter(|_| ended_now) else {
-            return;
-        };
-        if self.inbound && !was_answered {
-            let refusal = code.filter(|code| (300..700).contains(code)).unwrap_or(603);
-            handle.reject(refusal, reason);
-        } else {
-            handle.hangup(code.map(|code| Reason::sip(code, reason.unwrap_or_default())));
-        }
     }
 
     fn hangup_because(&self, by: EndedBy, code: u16, reason: &str) {
-        let handle = self.handle();
+        if let Some(handle) = self.handle() {
+            handle.hangup(Some(Reason::sip(code, reason)));
+        }
         let was_answered = self.state() == CallState::Answered;
-        let end = CallEnd {
+        self.finish(CallEnd {
             by,
             code: Some(code),
             reason: reason.to_owned(),
             was_answered,
-        };
-        if self.finish(end)
-            && let Some(handle) = handle
-        {
-            handle.hangup(Some(Reason::sip(code, reason)));
-        }
+        });
     }
 
     /// The one way into `Ended`: media goes, subscribers hear of it, once.
-    /// `false`: it was over already.
-    fn finish(&self, end: CallEnd) -> bool {
+    fn finish(&self, end: CallEnd) {
         let media = {
             let mut inner = self.lock();
             if inner.state == CallState::Ended {
-                return false;
+                return;
             }
             inner.state = CallState::Ended;
             inner.timeline.ended = Some(Instant::now());
@@ -333,7 +331,6 @@ impl Call {
         };
         drop(media);
         self.notify(&CallNotice::Ended(end));
-        true
     }
 
     /// Moves on, never back; tells subscribers. `false`: it was there or further already.

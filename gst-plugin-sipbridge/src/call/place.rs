@@ -23,14 +23,10 @@ pub(super) async fn run(call: Weak<Call>, agent: Agent, params: DialParams) {
     };
     let bind = match media_address(params.media.bind, next_hop) {
         Ok(address) => address,
-        Err(reason) => {
-            strong.finish(ended(503, reason));
-            return;
-        }
+        Err(reason) => return strong.finish(ended(503, reason)),
     };
     if let Err(error) = strong.open_media(&params.media, bind, next_hop.ip()) {
-        strong.finish(ended(500, error.to_string()));
-        return;
+        return strong.finish(ended(500, error.to_string()));
     }
     let sip = agent.dial(OutgoingCall {
         to: params.to,

@@ -55,7 +55,7 @@ pub enum GraphError {
     },
 }
 
-/// A running pipeline. Dropping it stops it on a thread of its own.
+/// A call's pipeline. Dropping it stops it on a thread of its own.
 pub struct CallGraph {
     pipeline: gst::Pipeline,
     graph: Arc<Graph>,
@@ -80,8 +80,9 @@ pub struct TrackGraph {
 }
 
 impl CallGraph {
-    /// Makes the `[call]` part for the call of this name and starts it.
-    pub fn start(
+    /// Makes the `[call]` part for the call of this name. It stands still until [`start`](Self::start),
+    /// so that its connection can be set up first.
+    pub fn new(
         graph: Arc<Graph>,
         call_name: &str,
         news: mpsc::UnboundedSender<GraphNews>,
@@ -118,22 +119,38 @@ impl CallGraph {
             .add(&call.bin)
             .map_err(|error| part(error.to_string()))?;
         report(&pipeline, news);
-        let this = CallGraph {
+        Ok(CallGraph {
             pipeline,
-            graph: graph.clone(),
+            graph,
             call,
             slots,
             tracks: 0,
             muted,
             stopped: false,
-        };
-        this.pipeline
+        })
+    }
+
+    /// Starts the `[call]` part.
+    pub fn start(&self) -> Result<(), GraphError> {
+        self.pipeline
             .set_state(gst::State::Playing)
-            .map_err(|error| GraphError::Start {
-                graph: graph.name.clone(),
-                reason: error.to_string(),
-            })?;
-        Ok(this)
+            .map(drop)
+            .map_err(|error| self.does_not_start(error.to_string()))
+    }
+
+    /// Starts a track's part.
+    pub fn start_track(&self, track: &TrackGraph) -> Result<(), GraphError> {
+        track
+            .bin
+            .sync_state_with_parent()
+            .map_err(|error| self.does_not_start(error.to_string()))
+    }
+
+    fn does_not_start(&self, reason: String) -> GraphError {
+        GraphError::Start {
+            graph: self.graph.name.clone(),
+            reason,
+        }
     }
 
     /// The webrtcbin through which the room hears the phone.
@@ -141,7 +158,8 @@ impl CallGraph {
         self.port(&self.call, "publish")
     }
 
-    /// Makes a `[track]` part and links it into a free slot of the mixer.
+    /// Makes a `[track]` part and links it into a free slot of the mixer. It stands still until
+    /// [`start_track`](Self::start_track).
     pub fn add_track(&mut self) -> Result<TrackGraph, GraphError> {
         let part = |reason: String| GraphError::Part {
             graph: self.graph.name.clone(),
@@ -179,10 +197,11 @@ impl CallGraph {
             .map_err(|error| part(error.to_string()))?;
         webrtcbin.connect_pad_added(move |_, pad| {
             // One track is one pad; a second m-line has no place here.
-            if pad.direction() == gst::PadDirection::Src && !entry_of.is_linked() {
-                if let Err(error) = pad.link(&entry_of) {
-                    tracing::warn!(%error, "a track's pad does not fit");
-                }
+            if pad.direction() == gst::PadDirection::Src
+                && !entry_of.is_linked()
+                && let Err(error) = pad.link(&entry_of)
+            {
+                tracing::warn!(%error, "a track's pad does not fit");
             }
         });
         let exit = gst::GhostPad::with_target(&out).map_err(|error| part(error.to_string()))?;
@@ -228,10 +247,8 @@ impl CallGraph {
         self.pipeline
             .add(&track.bin)
             .map_err(|error| error.to_string())?;
-        exit.link(&track.entry).map_err(|error| error.to_string())?;
-        track
-            .bin
-            .sync_state_with_parent()
+        exit.link(&track.entry)
+            .map(drop)
             .map_err(|error| error.to_string())
     }
 

@@ -405,15 +405,15 @@ impl Stay {
 /// Builds the call's graph and publishes what the phone says.
 async fn open(session: Arc<dyn Session>, means: Means, report: &Report) -> Result<Open, StayError> {
     let news = forward(report, Inside::Graph);
-    let graph = spawn_blocking(move || {
-        let graph = CallGraph::start(means.graph, &means.call, news)?;
-        let publisher = graph.publisher()?;
-        Ok::<_, GraphError>((graph, publisher))
+    let made = spawn_blocking(move || {
+        let graph = CallGraph::new(means.graph, &means.call, news)?;
+        let (peer, events) = Peer::new(&graph.publisher()?, means.peer)?;
+        graph.start()?;
+        Ok::<_, StayError>((graph, peer, events))
     });
-    let (graph, publisher) = graph.await??;
+    let (graph, peer, events) = made.await??;
     let (slots, muted) = (graph.slots(), graph.muted());
     let graph = Arc::new(Mutex::new(graph));
-    let (peer, events) = Peer::new(&publisher, means.peer)?;
     pass_on(events, report, Inside::Publisher);
     let offer = peer.create_offer().await?;
     let published = session.publish(MediaKind::Audio, &offer).await?;
@@ -439,30 +439,54 @@ async fn hear(
     let Negotiation::Offered(offer) = subscription.negotiation else {
         return Err(StayError::OfferWanted);
     };
-    let part = spawn_blocking({
+    let made = spawn_blocking({
         let graph = graph.clone();
-        move || lock(&graph).add_track()
+        move || begin_track(&mut lock(&graph), config)
     });
-    let part = part.await??;
-    let negotiated = async {
-        let (peer, events) = Peer::new(&part.webrtcbin, config)?;
+    let (part, peer, events) = made.await??;
+    pass_on(events, report, {
         let track = track.clone();
-        pass_on(events, report, move |event| {
-            Inside::Track(track.clone(), event)
-        });
+        move |event| Inside::Track(track.clone(), event)
+    });
+    let negotiated = async {
         let answer = peer.answer(&offer).await?;
         session.answer(&subscription.connection, &answer).await?;
-        Ok(peer)
+        Ok::<_, StayError>(())
     };
     match negotiated.await {
-        Ok(peer) => Ok(Heard {
+        Ok(()) => Ok(Heard {
             part,
             peer,
             connection: subscription.connection,
         }),
         Err(error) => {
             let _ = session.close(&subscription.connection).await;
-            spawn_blocking(move || lock(&graph).remove_track(part)).await?;
+            let removed = spawn_blocking(move || {
+                drop(peer);
+                lock(&graph).remove_track(part);
+            });
+            removed.await?;
+            Err(error)
+        }
+    }
+}
+
+/// Makes a track's part and its connection, and starts them.
+fn begin_track(
+    graph: &mut CallGraph,
+    config: PeerConfig,
+) -> Result<(TrackGraph, Peer, mpsc::UnboundedReceiver<PeerEvent>), StayError> {
+    let part = graph.add_track()?;
+    let begun = Peer::new(&part.webrtcbin, config)
+        .map_err(StayError::from)
+        .and_then(|made| {
+            graph.start_track(&part)?;
+            Ok(made)
+        });
+    match begun {
+        Ok((peer, events)) => Ok((part, peer, events)),
+        Err(error) => {
+            graph.remove_track(part);
             Err(error)
         }
     }

@@ -134,7 +134,7 @@ pub enum Event {
     /// Something in the call's description changed.
     Call {
         /// As it is now.
-        call: CallInfo,
+        call: Box<CallInfo>,
     },
     /// The phone pressed a key.
     Dtmf {
@@ -349,7 +349,9 @@ impl CallTable {
     }
 
     fn publish(&self, info: &CallInfo) {
-        self.send(Event::Call { call: info.clone() });
+        self.send(Event::Call {
+            call: Box::new(info.clone()),
+        });
     }
 
     fn send(&self, event: Event) {

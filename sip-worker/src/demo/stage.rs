@@ -51,8 +51,7 @@ impl Stage {
             0
         };
         let path = folder.join("sip-worker.toml");
-        fs::write(&path, configuration(port, &janus.url()))
-            .context("cannot write the configuration")?;
+        fs::write(&path, configuration(port, &janus)).context("cannot write the configuration")?;
         let worker = Worker::start(Config::load(&path)?)
             .await
             .context("the worker does not start")?;
@@ -60,7 +59,7 @@ impl Stage {
             .sfu(None)
             .context("invariant: the configuration names an SFU")?;
         let peer = PeerConfig {
-            addresses: vec![Ipv4Addr::LOCALHOST.into()],
+            addresses: vec![janus.media()],
             ..PeerConfig::default()
         };
         let ada = Participant {
@@ -109,7 +108,8 @@ impl Stage {
     }
 }
 
-fn configuration(port: u16, sfu: &str) -> String {
+fn configuration(port: u16, janus: &Janus) -> String {
+    let (sfu, media) = (janus.url(), janus.media());
     format!(
         r#"[sip]
 listen = ["udp:127.0.0.1:{port}"]
@@ -124,7 +124,7 @@ url = "{sfu}"
 room_create = true
 
 [ice]
-addresses = ["127.0.0.1"]
+addresses = ["{media}"]
 
 [http]
 listen = "127.0.0.1:0"

@@ -24,16 +24,16 @@ impl Meter {
     }
 
     /// The level in dBFS since the last reading, to a tenth; the floor where there was nothing.
-    pub fn read(&self) -> f32 {
+    pub fn read(&self) -> f64 {
         let (energy, count) = {
             let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *gathered)
         };
         if count == 0 || energy <= 0.0 {
-            return FLOOR_DBFS;
+            return f64::from(FLOOR_DBFS);
         }
         let level = (10.0 * (energy / count as f64).log10()).max(f64::from(FLOOR_DBFS));
-        ((level * 10.0).round() / 10.0) as f32
+        (level * 10.0).round() / 10.0
     }
 }
 
@@ -44,12 +44,12 @@ mod tests {
     #[test]
     fn a_square_wave_is_zero_and_each_reading_begins_anew() {
         let meter = Meter::default();
-        assert_eq!(meter.read(), FLOOR_DBFS);
+        assert_eq!(meter.read(), f64::from(FLOOR_DBFS));
         meter.take(&[i16::MIN; 100]);
         assert_eq!(meter.read(), 0.0);
         meter.take(&[16_384; 100]);
         assert_eq!(meter.read(), -6.0);
         meter.take(&[0; 100]);
-        assert_eq!(meter.read(), FLOOR_DBFS);
+        assert_eq!(meter.read(), f64::from(FLOOR_DBFS));
     }
 }

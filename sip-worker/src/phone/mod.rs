@@ -148,6 +148,8 @@ struct PhoneCall {
     graph: PhoneGraph,
     wave: Wave,
     speaker: Option<Speaker>,
+    /// The INVITE has been told of.
+    invited: bool,
     out: Arc<Meter>,
     lines: Lines,
 }
@@ -160,11 +162,13 @@ impl PhoneCall {
         lines: Lines,
     ) -> anyhow::Result<PhoneCall> {
         let graph = PhoneGraph::start(leg.name(), options.record.is_some())?;
+        let invited = leg.is_inbound();
         Ok(PhoneCall {
             leg,
             graph,
             wave,
             speaker: None,
+            invited,
             out: Arc::default(),
             lines,
         })
@@ -185,7 +189,6 @@ impl PhoneCall {
             match options.reject {
                 Some(status) => self.leg.hangup(Some(status), None),
                 None => {
-                    self.leg.ring();
                     answer_at =
                         Instant::now() + Duration::from_secs_f64(options.answer_after.max(0.0));
                 }
@@ -230,20 +233,18 @@ impl PhoneCall {
     /// Tells of it; true when it is the answer.
     fn on_notice(&mut self, notice: CallNotice, options: &PhoneOptions) -> bool {
         let times = self.leg.timeline();
+        if !self.invited && times.invite.is_some() {
+            self.invited = true;
+            let us = times
+                .invite
+                .map_or_else(monotonic_us, |at| self.lines.us(at));
+            let more = json!({ "call_id": self.leg.sip_call_id() });
+            self.lines.tell_at(us, "invite", more);
+        }
         let at = |instant: Option<std::time::Instant>| {
             instant.map_or_else(monotonic_us, |at| self.lines.us(at))
         };
         match notice {
-            CallNotice::State {
-                state: CallState::Calling | CallState::Incoming,
-                ..
-            } => {
-                self.lines.tell_at(
-                    at(times.invite),
-                    "invite",
-                    json!({ "call_id": self.leg.sip_call_id() }),
-                );
-            }
             CallNotice::State {
                 state: CallState::Ringing | CallState::EarlyMedia,
                 code,
@@ -357,14 +358,22 @@ fn dial(agent: &Agent, to: &str, options: &PhoneOptions) -> anyhow::Result<Arc<L
 }
 
 fn take(incoming: IncomingCall, options: &PhoneOptions, lines: Lines) -> anyhow::Result<Arc<Leg>> {
-    lines.tell("invite", json!({ "call_id": incoming.call.handle.sip_call_id(), "source": incoming.source.to_string() }));
-    Ok(Leg::incoming(
-        incoming,
-        CallParams {
-            name: "phone".to_owned(),
-            media: media(options)?,
-        },
-    )?)
+    let source = incoming.source;
+    let name = "phone".to_owned();
+    let media = media(options)?;
+    let leg = Leg::incoming(incoming, CallParams { name, media })?;
+    let us = leg
+        .timeline()
+        .invite
+        .map_or_else(monotonic_us, |at| lines.us(at));
+    let more = json!({ "call_id": leg.sip_call_id(), "source": source.to_string() });
+    lines.tell_at(us, "invite", more);
+    if options.reject.is_none() {
+        // Before anything that takes time.
+        leg.ring();
+        lines.tell("ringing", json!({ "status": 180 }));
+    }
+    Ok(leg)
 }
 
 fn media(options: &PhoneOptions) -> anyhow::Result<MediaParams> {

@@ -238,8 +238,9 @@ impl PartInstance {
     }
 }
 
-/// GStreamer with our elements in it, once a process.
-fn media_ready() -> Result<(), String> {
+/// GStreamer with our elements in it, once a process: to register them again would pull the ones that
+/// live from under their users.
+pub fn media_ready() -> Result<(), String> {
     static READY: OnceLock<Result<(), String>> = OnceLock::new();
     READY
         .get_or_init(|| {
