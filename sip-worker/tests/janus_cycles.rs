@@ -96,7 +96,9 @@ async fn nothing_piles_up() {
     }
     let before = before.unwrap();
     let after =
-        settled(|now| now.descriptors <= before.descriptors && now.threads <= before.threads).await;
+        settled(|now| now.descriptors <= before.descriptors && now.threads <= before.threads)
+            .await
+            .unwrap();
     println!("before {before:?}, after {CYCLES} cycles {after:?}, slowest leave {slowest_leave:?}");
     assert!(slowest_leave < Duration::from_secs(1), "{slowest_leave:?}");
     assert!(

@@ -5,7 +5,7 @@ use sip_worker::sfu::Participant;
 pub use sip_worker::sfu::janus::{Janus as Connector, JanusConfig};
 pub use sip_worker::webrtc::PeerConfig;
 pub use sip_worker::webrtc::participant::{
-    Heard, Options, ParticipantError, Presence, Recording, RoomParticipant, Seen,
+    Heard, MOUTH_HZ, Options, ParticipantError, Presence, Recording, RoomParticipant, Seen,
 };
 
 use crate::janus::Janus;

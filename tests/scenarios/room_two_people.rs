@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sip_worker::measure::{Marker, PHONE_SPEECH, ROOM_SPEECH, Wave, compare};
 use sipbridge_tests::janus::{Janus, Options};
-use sipbridge_tests::room::join;
+use sipbridge_tests::room::{MOUTH_HZ, join};
 
 const SOON: Duration = Duration::from_secs(10);
 const STRETCH: Duration = Duration::from_secs(6);
@@ -30,6 +30,8 @@ async fn two_people_hear_each_other() {
             .unwrap()
             .slice(Duration::ZERO, STRETCH),
     );
+    // Resampled before the clock runs: it takes its time.
+    let (by_ann, by_bob) = (by_ann.resampled(MOUTH_HZ), by_bob.resampled(MOUTH_HZ));
     let from = Instant::now() + Duration::from_millis(300);
     ann.say(&by_ann, from);
     bob.say(&by_bob, from);

@@ -12,25 +12,27 @@ const SPEAKER: &str = "audiotestsrc is-live=true ! opusenc ! rtpopuspay pt=111 \
     ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111 ! webrtcbin name=peer";
 const LISTENER: &str = "webrtcbin name=peer ! rtpopusdepay ! fakesink";
 
-fn peer(description: &str) -> (gst::Pipeline, Peer, mpsc::UnboundedReceiver<PeerEvent>) {
-    let pipeline = gst::parse::launch(description)
-        .unwrap()
+type Driven = (gst::Pipeline, Peer, mpsc::UnboundedReceiver<PeerEvent>);
+
+fn peer(description: &str) -> Result<Driven, Box<dyn std::error::Error>> {
+    let pipeline = gst::parse::launch(description)?;
+    let pipeline = pipeline
         .downcast::<gst::Pipeline>()
-        .unwrap();
+        .map_err(|_| "no pipeline")?;
     let config = PeerConfig {
         addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         ..PeerConfig::default()
     };
-    let (peer, events) = Peer::new(&pipeline.by_name("peer").unwrap(), config).unwrap();
-    pipeline.set_state(gst::State::Playing).unwrap();
-    (pipeline, peer, events)
+    let (peer, events) = Peer::new(&pipeline.by_name("peer").ok_or("no peer")?, config)?;
+    pipeline.set_state(gst::State::Playing)?;
+    Ok((pipeline, peer, events))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_offer_without_a_direction_is_answered_and_connects() {
     gst::init().unwrap();
-    let (speaking, speaker, mut speaker_events) = peer(SPEAKER);
-    let (listening, listener, mut listener_events) = peer(LISTENER);
+    let (speaking, speaker, mut speaker_events) = peer(SPEAKER).unwrap();
+    let (listening, listener, mut listener_events) = peer(LISTENER).unwrap();
 
     let offer = speaker.create_offer().await.unwrap();
     assert!(offer.contains("\r\na=sendonly\r\n"), "{offer}");

@@ -33,6 +33,16 @@ impl SipAgent {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The port calls come in on, if that is open, else the one calls go out from.
+    fn local_port(&self) -> u32 {
+        let bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        let living = |shared: &Weak<Shared>| Some(shared.upgrade()?.local_addr().port());
+        let open = bindings
+            .iter()
+            .filter_map(|(asked, shared)| Some((*asked, living(shared)?)));
+        open.max().map_or(0, |(_, port)| port.into())
+    }
+
     pub(super) fn bind(&self, role: Role) -> Result<Binding, BindError> {
         let settings = self.settings();
         let port = match (u16::try_from(settings.port), role) {
@@ -102,6 +112,12 @@ impl ObjectImpl for SipAgent {
                     "Name to authenticate with, where it is not the user name",
                     None,
                 ),
+                glib::ParamSpecUInt::builder("local-port")
+                    .nick("Local port")
+                    .blurb("The UDP port in use, which tells what port 0 became; 0 while there is none")
+                    .maximum(65_535)
+                    .read_only()
+                    .build(),
                 glib::ParamSpecString::builder("password")
                     .nick("Password")
                     .blurb("Password to authenticate with; can be set but not read")
@@ -194,6 +210,7 @@ impl ObjectImpl for SipAgent {
         match pspec.name() {
             "address" => settings.address.to_value(),
             "port" => settings.port.to_value(),
+            "local-port" => self.local_port().to_value(),
             "advertise" => settings.advertise.to_value(),
             "user-agent" => settings.user_agent.to_value(),
             "username" => settings.username.to_value(),

@@ -116,6 +116,8 @@ impl Call {
 
     fn on_ended(&self, end: agent::End) {
         let by = match end.by {
+            // Given up by a timer, not by a person.
+            agent::EndedBy::Local if end.cause == agent::EndCause::NoAnswer => EndedBy::Network,
             agent::EndedBy::Local => EndedBy::Local,
             agent::EndedBy::Remote => EndedBy::Remote,
             agent::EndedBy::Network => EndedBy::Network,

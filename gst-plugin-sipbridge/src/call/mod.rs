@@ -277,52 +277,54 @@ impl Call {
     /// (default 603) and `reason`. Returns at once; the call is over for its users, while the agent
     /// sees the far end off.
     pub fn hangup(&self, code: Option<u16>, reason: Option<&str>) {
-        let handle = {
+        let (handle, was_answered) = {
             let inner = self.lock();
-            if inner.state == CallState::Ended {
-                return;
-            }
-            inner.handle.clone()
+            (inner.handle.clone(), inner.state == CallState::Answered)
         };
-        let was_answered = self.state() == CallState::Answered;
-        if let Some(handle) = handle {
-            let refusal = code.filter(|code| (300..700).contains(code)).unwrap_or(603);
-            if self.inbound && !was_answered {
-                handle.reject(refusal, reason);
-            } else {
-                handle.hangup(code.map(|code| Reason::sip(code, reason.unwrap_or_default())));
-            }
-        }
-        let reason = reason
-            .filter(|text| !text.is_empty())
-            .unwrap_or("hung up here");
-        self.finish(CallEnd {
+        // First for our users, or the agent's report of the same end would overtake this one.
+        let ended_now = self.finish(CallEnd {
             by: EndedBy::Local,
             code,
-            reason: reason.to_owned(),
+            reason: reason
+                .filter(|text| !text.is_empty())
+                .unwrap_or("hung up here")
+                .to_owned(),
             was_answered,
         });
+        let Some(handle) = handle.filter(|_| ended_now) else {
+            return;
+        };
+        if self.inbound && !was_answered {
+            let refusal = code.filter(|code| (300..700).contains(code)).unwrap_or(603);
+            handle.reject(refusal, reason);
+        } else {
+            handle.hangup(code.map(|code| Reason::sip(code, reason.unwrap_or_default())));
+        }
     }
 
     fn hangup_because(&self, by: EndedBy, code: u16, reason: &str) {
-        if let Some(handle) = self.handle() {
-            handle.hangup(Some(Reason::sip(code, reason)));
-        }
+        let handle = self.handle();
         let was_answered = self.state() == CallState::Answered;
-        self.finish(CallEnd {
+        let end = CallEnd {
             by,
             code: Some(code),
             reason: reason.to_owned(),
             was_answered,
-        });
+        };
+        if self.finish(end)
+            && let Some(handle) = handle
+        {
+            handle.hangup(Some(Reason::sip(code, reason)));
+        }
     }
 
     /// The one way into `Ended`: media goes, subscribers hear of it, once.
-    fn finish(&self, end: CallEnd) {
+    /// `false`: it was over already.
+    fn finish(&self, end: CallEnd) -> bool {
         let media = {
             let mut inner = self.lock();
             if inner.state == CallState::Ended {
-                return;
+                return false;
             }
             inner.state = CallState::Ended;
             inner.timeline.ended = Some(Instant::now());
@@ -331,6 +333,7 @@ impl Call {
         };
         drop(media);
         self.notify(&CallNotice::Ended(end));
+        true
     }
 
     /// Moves on, never back; tells subscribers. `false`: it was there or further already.

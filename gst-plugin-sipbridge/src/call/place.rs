@@ -23,10 +23,14 @@ pub(super) async fn run(call: Weak<Call>, agent: Agent, params: DialParams) {
     };
     let bind = match media_address(params.media.bind, next_hop) {
         Ok(address) => address,
-        Err(reason) => return strong.finish(ended(503, reason)),
+        Err(reason) => {
+            strong.finish(ended(503, reason));
+            return;
+        }
     };
     if let Err(error) = strong.open_media(&params.media, bind, next_hop.ip()) {
-        return strong.finish(ended(500, error.to_string()));
+        strong.finish(ended(500, error.to_string()));
+        return;
     }
     let sip = agent.dial(OutgoingCall {
         to: params.to,

@@ -11,7 +11,8 @@ use super::running::Running;
 use super::{Peer, PeerConfig, PeerError, PeerEvent};
 use crate::measure::Wave;
 
-const RATE_HZ: u32 = 48_000;
+/// The rate at which a participant speaks; other rates are brought to it first.
+pub const RATE_HZ: u32 = 48_000;
 const FRAME: Duration = Duration::from_millis(20);
 const FRAME_SAMPLES: usize = 960;
 

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::ear::Ear;
 pub use super::ear::Recording;
 use super::mouth::Mouth;
+pub use super::mouth::RATE_HZ as MOUTH_HZ;
 use super::{Peer, PeerConfig, PeerError, PeerEvent};
 use crate::measure::Wave;
 use crate::sfu::{
@@ -164,7 +165,8 @@ impl RoomParticipant {
         self.session.me()
     }
 
-    /// Says `wave`, its first sample `from` this instant on.
+    /// Says `wave`, its first sample `from` this instant on. What is not at [`MOUTH_HZ`] is resampled
+    /// first, and what would have sounded meanwhile is not said: leave that time.
     pub fn say(&self, wave: &Wave, from: Instant) {
         if let Some(mouth) = &self.mouth {
             mouth.say(wave, from);

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Two pipelines call each other over loopback; each hears what the other says, and only that.
+
+mod kit;
+
+use kit::{Ear, Line, RATE_HZ, eventually, match_of, say, voice};
+
+const CALLED: &str = "sipbin name=s mode=listener auto-answer=true agent::address=127.0.0.1 agent::port=0 \
+    appsrc name=mouth format=time caps=audio/x-raw,format=S16LE,rate=8000,channels=1,layout=interleaved ! s. \
+    s. ! queue ! audio/x-raw,rate=8000 ! appsink name=ear sync=false";
+
+fn caller(uri: &str, codec: &str) -> String {
+    format!(
+        "sipbin name=c uri={uri} codecs=<{codec}> agent::username=alice \
+         appsrc name=mouth format=time caps=audio/x-raw,format=S16LE,rate=8000,channels=1,layout=interleaved ! c. \
+         c. ! queue ! audio/x-raw,rate=8000 ! appsink name=ear sync=false"
+    )
+}
+
+/// How well each piece of what was said is found in what was heard, the worst first.
+fn matches(said: &[i16], heard: &[i16]) -> Vec<f64> {
+    let mut found: Vec<f64> = (0..5)
+        .map(|piece| match_of(said, heard, piece * RATE_HZ / 2))
+        .collect();
+    found.sort_by(f64::total_cmp);
+    found
+}
+
+fn both_ways(codec: &str, at_least: f64) {
+    let (alices, bobs) = (voice(1, 3.0), voice(2, 3.0));
+    let (bob, uri) = Line::answering(CALLED);
+    let bob_hears = Ear::on(&bob, "ear");
+    let alice = Line::new(&caller(&uri, codec));
+    let alice_hears = Ear::on(&alice, "ear");
+    alice.play();
+    say(&alice, "mouth", &alices, false);
+    say(&bob, "mouth", &bobs, false);
+    assert_eq!(
+        alice
+            .wait("sip-media", |message| {
+                let structure = message.structure().filter(|s| s.name() == "sip-media")?;
+                structure.get::<String>("codec").ok()
+            })
+            .to_ascii_lowercase(),
+        codec
+    );
+    alice.wait_state("answered");
+    let enough = alices.len() + RATE_HZ;
+    eventually("four seconds heard on both sides", || {
+        alice_hears.samples().len() > enough && bob_hears.samples().len() > enough
+    });
+    let (at_alice, at_bob) = (alice_hears.samples(), bob_hears.samples());
+    let (forth, back) = (matches(&alices, &at_bob), matches(&bobs, &at_alice));
+    for (way, found) in [("alice to bob", forth), ("bob to alice", back)] {
+        // A busy machine may cost one piece its timing, not more.
+        assert!(found[1] >= at_least, "{way}: {found:.3?}");
+    }
+    // Nobody hears themselves, nor anything else that would match.
+    assert!(match_of(&alices, &at_alice, 0) < 0.5);
+    assert!(match_of(&bobs, &at_bob, 0) < 0.5);
+    for times in [alice_hears.times(), bob_hears.times()] {
+        let regular = times.windows(2).filter(|pair| {
+            let step = pair[1].nseconds().abs_diff(pair[0].nseconds());
+            (15_000_000..25_000_000).contains(&step)
+        });
+        let (regular, all) = (regular.count(), times.len() - 1);
+        assert!(
+            regular * 100 >= all * 97,
+            "only {regular} of {all} frames are 20 ms apart"
+        );
+    }
+    alice.no_errors();
+    bob.no_errors();
+}
+
+#[test]
+fn in_g711() {
+    both_ways("pcma", 0.9);
+}
+
+#[test]
+fn in_opus() {
+    both_ways("opus", 0.8);
+}

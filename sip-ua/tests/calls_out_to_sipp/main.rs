@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The agent calls sipp: another's idea of a callee, and of a password check.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
+
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip_ua::agent::{
+    Agent, AgentConfig, AgentStats, CallEvent, End, EndCause, EndedBy, OutgoingCall, Verdict,
+};
+use sip_ua::digest::Credentials;
+use tokio::time::timeout;
+
+const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+    m=audio 40000 RTP/AVP 0\r\n";
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A sipp that answers so many calls and then goes.
+struct Sipp {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Sipp {
+    fn start(scenario: &[&str], calls: usize) -> Sipp {
+        // sipp takes no port 0: it gets one that was free a moment ago.
+        let addr = UdpSocket::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let child = Command::new("sipp")
+            .args(scenario)
+            .args([
+                "-i",
+                "127.0.0.1",
+                "-mi",
+                "127.0.0.1",
+                "-p",
+                &addr.port().to_string(),
+            ])
+            .args([
+                "-m",
+                &calls.to_string(),
+                "-nostdin",
+                "-timeout",
+                "60",
+                "-timeout_error",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sipp runs: it is in Debian's package sip-tester");
+        Sipp { child, addr }
+    }
+
+    /// Whether sipp found every call as its scenario says.
+    fn is_content(mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn agent() -> Agent {
+    let config = AgentConfig {
+        screen: Arc::new(|_, _| Verdict::Allow),
+        ..AgentConfig::default()
+    };
+    Agent::bind(config).await.unwrap().0
+}
+
+fn to(addr: SocketAddr, password: Option<&str>) -> OutgoingCall {
+    OutgoingCall {
+        to: format!("sip:service@{addr}").parse().unwrap(),
+        from: "sip:alice@127.0.0.1".parse().unwrap(),
+        next_hop: None,
+        headers: Vec::new(),
+        offer: Some(OFFER.to_vec()),
+        credentials: password.map(|password| Credentials::new("alice", password)),
+        ring_timeout: LONG,
+    }
+}
+
+/// Makes a call, hangs up when it is answered, and says how it ended.
+async fn call(agent: Agent, target: OutgoingCall) -> (bool, End) {
+    let mut call = agent.dial(target);
+    let mut answered = false;
+    loop {
+        match timeout(LONG, call.events.recv())
+            .await
+            .expect("in time")
+            .expect("an end")
+        {
+            CallEvent::Answered { sdp } => {
+                assert!(sdp.is_some_and(|sdp| sdp.starts_with(b"v=0")));
+                answered = true;
+                call.handle.hangup(None);
+            }
+            CallEvent::Ended(end) => return (answered, end),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_hundred_calls_are_answered_and_hung_up() {
+    const CALLS: usize = 200;
+    let sipp = Sipp::start(&["-sn", "uas"], CALLS);
+    let agent = agent().await;
+    let calls: Vec<_> = (0..CALLS)
+        .map(|_| tokio::spawn(call(agent.clone(), to(sipp.addr, None))))
+        .collect();
+    for call in calls {
+        let (answered, end) = call.await.unwrap();
+        assert!(answered, "{end}");
+        assert_eq!((end.by, end.cause), (EndedBy::Local, EndCause::HungUp));
+    }
+    agent.close(LONG).await;
+    assert_eq!(agent.stats(), AgentStats::default());
+    assert!(sipp.is_content());
+}
+
+#[tokio::test]
+async fn the_right_password_gets_through() {
+    let scenario = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/calls_out_to_sipp/password.xml"
+    );
+    let sipp = Sipp::start(&["-sf", scenario], 1);
+    let agent = agent().await;
+    let (answered, end) = call(agent.clone(), to(sipp.addr, Some("secret"))).await;
+    assert!(answered, "{end}");
+    agent.close(LONG).await;
+    assert!(sipp.is_content());
+}
+
+#[tokio::test]
+async fn the_wrong_password_ends_with_a_sentence() {
+    let scenario = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/calls_out_to_sipp/password.xml"
+    );
+    let sipp = Sipp::start(&["-sf", scenario], 1);
+    let agent = agent().await;
+    let (answered, end) = call(agent.clone(), to(sipp.addr, Some("guess"))).await;
+    assert!(!answered);
+    assert_eq!(
+        (end.by, end.cause, end.status),
+        (EndedBy::Remote, EndCause::Unauthorized, Some(401))
+    );
+    assert!(end.reason.contains("sipp.example"), "{end}");
+    agent.close(LONG).await;
+}
