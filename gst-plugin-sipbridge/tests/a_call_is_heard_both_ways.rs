@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Two pipelines call each other over loopback; each hears what the other says, and only that.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod kit;
 
 use kit::{Ear, Line, RATE_HZ, eventually, match_of, say, voice};

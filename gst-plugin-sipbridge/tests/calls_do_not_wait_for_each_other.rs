@@ -2,6 +2,8 @@
 //! All calls share their media threads. One pipeline is paused, another blocks in its sink: the rest
 //! has no gap.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod kit;
 
 use std::sync::Arc;

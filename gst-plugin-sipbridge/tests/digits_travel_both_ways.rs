@@ -2,6 +2,8 @@
 //! Digits by action signal and by GStreamer's own event are told on the other side as GStreamer's own
 //! message.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod kit;
 
 use gst::prelude::*;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Live-source rules, and states that can be gone through again and again.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod kit;
 
 use gst::prelude::*;

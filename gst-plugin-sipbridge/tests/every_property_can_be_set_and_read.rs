@@ -2,6 +2,8 @@
 //! What is set is what is read, for every property of every element and of the agent; none lacks a
 //! description; the password has no way out.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod kit;
 
 use gst::glib;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The URI handler, alone and under uridecodebin.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod kit;
 
 use gst::glib;

@@ -2,6 +2,8 @@
 //! Twenty calls run on the media threads alone. A file, and so a process, of its own: it counts
 //! threads.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod kit;
 
 use gst::prelude::*;
@@ -9,13 +11,22 @@ use kit::{Line, count_threads, eventually};
 
 const CALLS: usize = 20;
 
-/// Threads that came with twenty calls that push into `downstream` in this way.
-fn added_by_calls(handover: &str, downstream: &str) -> usize {
+/// Threads that carry the name of this task.
+fn threads_named(task: &str) -> usize {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter(|name| name.trim() == task)
+        .count()
+}
+
+/// Threads that came with twenty calls, and threads of their own pads among them; the calls push into `downstream` in this way.
+fn added_by_calls(handover: &str, downstream: &str) -> (usize, usize) {
     let answering: Vec<(Line, String)> = (0..=CALLS)
         .map(|_| {
             Line::answering(
-                "sipbin name=s mode=listener auto-answer=true agent::address=127.0.0.1 agent::port=0 \
-                 audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! s.",
+                "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! \
+                 sipsink name=s mode=listener auto-answer=true agent::address=127.0.0.1 agent::port=0",
             )
         })
         .collect();
@@ -42,22 +53,23 @@ fn added_by_calls(handover: &str, downstream: &str) -> usize {
         .map(|(_, uri)| call(uri))
         .collect();
     let added = count_threads().saturating_sub(before);
+    let own = threads_named("s:src");
     drop(calls);
-    added
+    (added, own)
 }
 
 #[test]
 fn but_those_that_the_application_asks_for() {
-    assert_eq!(added_by_calls("handover=direct", "fakesink sync=false"), 0);
-    let queue = "queue leaky=downstream ! fakesink sync=false";
     assert_eq!(
-        added_by_calls("handover=auto", queue),
-        CALLS,
-        "the queues' own"
+        added_by_calls("handover=direct", "fakesink sync=false"),
+        (0, 0)
     );
+    // GLib keeps idle threads for the queues to use, so that the sum says nothing from here on.
+    let queue = "queue leaky=downstream ! fakesink sync=false";
+    assert_eq!(added_by_calls("handover=auto", queue).1, 0);
     // The control: where what follows may block, a thread of each pad stands between.
     assert_eq!(
-        added_by_calls("handover=auto", "fakesink sync=false"),
-        CALLS
+        added_by_calls("handover=auto", "fakesink sync=false").1,
+        CALLS + 1
     );
 }

@@ -173,6 +173,7 @@ impl ObjectSubclass for SipSrc {
     type ParentType = gst::Element;
     type Interfaces = (gst::URIHandler, gst::ChildProxy);
 
+    #[expect(clippy::expect_used, reason = "the template is registered below")]
     fn with_class(klass: &Self::Class) -> Self {
         let template = klass
             .pad_template("src")

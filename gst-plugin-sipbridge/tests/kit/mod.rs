@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Two ends of a call in one process, audio to tell them by, and waiting for what they say.
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 #![allow(dead_code, reason = "each test file uses the part it needs")]
 
 use std::sync::{Arc, Mutex, Once};
