@@ -435,6 +435,12 @@ impl Leg {
         self.sender.pass(samples);
     }
 
+    /// The source of what we send runs a little later or earlier than thought: what timestamps say
+    /// of now moves with it.
+    pub fn shift_clock(&mut self, later: Duration, earlier: Duration) {
+        self.sender.shift_clock(later, earlier);
+    }
+
     /// Forgets what waits to be played: nobody listened for a while.
     pub fn restart_playout(&mut self) {
         self.jitter.reset(self.jitter.clock_hz());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What goes out: the leg owns SSRC, sequence and timestamps of all it sends.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rtp_types::RtpPacketBuilder;
 
@@ -90,6 +90,13 @@ impl Sender {
         self.advance(samples);
         self.talkspurt = true;
         self.write(payload_type, payload, timestamp, marker)
+    }
+
+    /// Moves what timestamps say of now.
+    pub(super) fn shift_clock(&mut self, later: Duration, earlier: Duration) {
+        if let Some((at, _, _)) = &mut self.anchor {
+            *at = *at + later - earlier;
+        }
     }
 
     /// Time passes in silence that is not sent.

@@ -2,6 +2,7 @@
 //! From what was pushed in to packets in the call's codec.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use rtp_types::RtpPacket;
 use sip_ua::sdp::Codec;
@@ -43,6 +44,8 @@ pub(super) struct Feed {
     /// In the call's codec already.
     packets: VecDeque<(Vec<u8>, u32)>,
     quiet: bool,
+    /// How much raw audio came at once the last time, in microseconds.
+    lump_us: u64,
     failed: Option<CodecError>,
 }
 
@@ -61,6 +64,7 @@ impl Feed {
             scratch: Vec::new(),
             packets: VecDeque::new(),
             quiet: false,
+            lump_us: 0,
             failed: None,
         }
     }
@@ -121,6 +125,11 @@ impl Feed {
             })
             .sum();
         pcm + packets + self.queue.lock().waiting_ns() / 1000
+    }
+
+    /// How much raw audio comes at once.
+    pub(super) fn lump(&self) -> Duration {
+        Duration::from_micros(self.lump_us)
     }
 
     /// Whether the last packet was near silence.
@@ -198,6 +207,7 @@ impl Feed {
             Format::Raw { rate_hz } => {
                 self.scratch.clear();
                 append_samples(&map, &mut self.scratch);
+                self.lump_us = self.scratch.len() as u64 * 1_000_000 / u64::from(rate_hz.max(1));
                 self.absorb_samples(rate_hz);
             }
             Format::Encoded(codec) => self.absorb_packet(codec, &map),

@@ -110,7 +110,7 @@ impl Pace {
             }
             let ready = feed.is_ready(samples);
             if ready {
-                if self.fed && now + SLACK < due {
+                if self.fed && now + slack(feed, ptime) < due {
                     break;
                 }
                 if !self.fed {
@@ -119,9 +119,12 @@ impl Pace {
                 }
                 let length = self.send_input(codec, samples, leg, feed, wire);
                 let length = units(length, codec);
-                // Input that is always early pulls the pace towards it.
+                // The pace follows the input: slowly to earlier times, so that a live source is sent
+                // on arrival; fast to later ones, so that lumps are spread until the next comes.
                 let early = due.saturating_duration_since(now).min(length / 100);
-                due = due + length - early;
+                let late = now.saturating_duration_since(due) / 2;
+                leg.shift_clock(late, early);
+                due = due + length + late - early;
                 continue;
             }
             if self.fed {
@@ -146,7 +149,7 @@ impl Pace {
         Some(if leg.sending_digits() || !self.fed {
             due
         } else if feed.is_ready(samples) {
-            due - SLACK
+            due - slack(feed, ptime)
         } else {
             due + DRY
         })
@@ -201,6 +204,15 @@ impl Pace {
             self.packets = 0;
             self.least_backlog_us = u64::MAX;
         }
+    }
+}
+
+/// How much before its time a packet may be sent.
+fn slack(feed: &Feed, ptime: Duration) -> Duration {
+    if feed.lump() > ptime * 2 {
+        Duration::ZERO
+    } else {
+        SLACK
     }
 }
 

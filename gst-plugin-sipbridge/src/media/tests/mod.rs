@@ -4,8 +4,10 @@
 mod changes_codec_under_fixed_caps;
 mod closes_at_once;
 mod digits_cross;
+mod paces_what_comes_in_lumps;
 mod passes_encoded_through;
 mod speaks_both_ways;
+mod ticks_follow_the_clock;
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
