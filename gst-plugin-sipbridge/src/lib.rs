@@ -3,6 +3,8 @@
 //!
 //! A [`call::Call`] joins a SIP dialog of `sip-ua` and its media; the elements are thin around it.
 
+use std::sync::OnceLock;
+
 /**
  * plugin-sipbridge:
  *
@@ -20,6 +22,14 @@ pub mod opusenc;
 pub mod sipbin;
 pub mod sipsink;
 pub mod sipsrc;
+
+/// Registers the elements in this process, for programs that link the plugin. Does so once, however
+/// often it is called: `plugin_register_static` a second time replaces the factories and frees the
+/// first ones, which the element classes go on pointing to (GStreamer 1.22).
+pub fn register_once() -> Result<(), gst::glib::BoolError> {
+    static REGISTERED: OnceLock<Result<(), gst::glib::BoolError>> = OnceLock::new();
+    REGISTERED.get_or_init(plugin_register_static).clone()
+}
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     sipsrc::register(plugin)?;

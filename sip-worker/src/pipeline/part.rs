@@ -238,14 +238,13 @@ impl PartInstance {
     }
 }
 
-/// GStreamer with our elements in it, once a process: to register them again would pull the ones that
-/// live from under their users.
-pub fn media_ready() -> Result<(), String> {
+/// GStreamer with our elements in it, once a process.
+fn media_ready() -> Result<(), String> {
     static READY: OnceLock<Result<(), String>> = OnceLock::new();
     READY
         .get_or_init(|| {
             gst::init().map_err(|error| format!("GStreamer does not start: {error}"))?;
-            gstsipbridge::plugin_register_static()
+            gstsipbridge::register_once()
                 .map_err(|error| format!("the sipbridge elements cannot be registered: {error}"))
         })
         .clone()

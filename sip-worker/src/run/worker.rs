@@ -20,7 +20,7 @@ use crate::config::{Config, SfuConfig, Trunk};
 use crate::http;
 use crate::http::guard::{self, TokenError};
 use crate::http::metrics::Exposition;
-use crate::pipeline::{self, PipelineError, PipelineSet};
+use crate::pipeline::{PipelineError, PipelineSet};
 use crate::sfu::Sfu;
 use crate::webrtc::PeerConfig;
 
@@ -32,9 +32,12 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Why a worker does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// GStreamer, or our elements in it.
-    #[error("{0}")]
-    Media(String),
+    /// GStreamer or a plugin of it.
+    #[error("GStreamer does not start: {0}")]
+    GStreamer(#[from] gst::glib::Error),
+    /// Ours.
+    #[error("the sipbridge elements do not register: {0}")]
+    Plugin(#[from] gst::glib::BoolError),
     /// A media thread.
     #[error(transparent)]
     Context(#[from] ContextError),
@@ -79,7 +82,9 @@ pub struct Worker {
 
 /// Initialises GStreamer with our elements in it. May be called again.
 pub fn init_media() -> Result<(), StartError> {
-    pipeline::media_ready().map_err(StartError::Media)
+    gst::init()?;
+    gstsipbridge::register_once()?;
+    Ok(())
 }
 
 impl Worker {
