@@ -60,7 +60,7 @@ impl Endpoint {
             return;
         };
         let request = request.unwrap_or_else(|| remains(&reply));
-        if (self.config.screen)(&request, remote) == Verdict::Silent {
+        if (self.config.screen)(&request, remote) != Verdict::Allow {
             self.silenced += 1;
             return;
         }
@@ -131,6 +131,17 @@ impl Endpoint {
                     403
                 };
                 return self.answer_stateless(path, &request, status, |_| {});
+            }
+            // A CANCEL cannot be sent again with credentials (§22.1); an ACK never gets here.
+            Verdict::Challenge(_) if request.method == Method::Cancel => return,
+            Verdict::Challenge(challenges) => {
+                return self.answer_stateless(path, &request, 401, |response| {
+                    for challenge in challenges {
+                        response
+                            .headers
+                            .push(HeaderName::WwwAuthenticate, challenge);
+                    }
+                });
             }
         }
         match &request.method {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::wire::Request;
 
 /// What to do with a request that belongs to no call of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Go on.
     Allow,
@@ -15,11 +15,15 @@ pub enum Verdict {
     Silent,
     /// Answer with this final status (300–699).
     Refuse(u16),
+    /// Answer 401 with these values of WWW-Authenticate, such as
+    /// [`Verifier::challenges`](crate::digest::server::Verifier::challenges) makes.
+    Challenge(Vec<Vec<u8>>),
 }
 
 /// Judges every request outside a dialog before anything is answered or remembered.
 ///
-/// A request too broken to be read is judged by what could be read of it.
+/// A request too broken to be read is judged by what could be read of it, and answered only if
+/// allowed. The screen runs in the agent's task: it must not wait for anything.
 pub type Screen = Arc<dyn Fn(&Request, SocketAddr) -> Verdict + Send + Sync>;
 
 /// What bounds the memory of a user agent.

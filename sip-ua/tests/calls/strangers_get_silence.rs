@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: MPL-2.0
 //! To whom the screen does not know there is nobody here.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use sip_ua::endpoint::Verdict;
+use sip_ua::digest::Credentials;
+use sip_ua::digest::server::{Presented, Verifier};
+use sip_ua::endpoint::{EndCause, Verdict};
+use sip_ua::wire::{HeaderName, Request};
 
-use crate::pair::{Pair, Side, endpoint, everyone};
+use crate::pair::{MINUTE, Pair, Side, endpoint, everyone, ms, outgoing};
 use crate::peer::{read_response, request, stranger};
 
 fn screened(verdict: Verdict) -> Pair {
     let known = Side::Alice.addr().ip();
-    let screen = Arc::new(
-        move |_: &_, from: std::net::SocketAddr| match from.ip() == known {
-            true => Verdict::Allow,
-            false => verdict,
-        },
-    );
+    let screen = Arc::new(move |_: &_, from: SocketAddr| match from.ip() == known {
+        true => Verdict::Allow,
+        false => verdict.clone(),
+    });
     Pair::of(endpoint(1, everyone()), endpoint(2, screen))
 }
 
@@ -51,4 +54,39 @@ fn a_refusing_screen_chooses_the_status() {
     assert_eq!(read_response(&pair.strays[0].1).status, 403);
     assert!(pair.incoming.is_empty());
     pair.assert_empty();
+}
+
+#[test]
+fn a_challenging_screen_asks_for_a_password_and_lets_in_who_knows_it() {
+    let verifier = Mutex::new(Verifier::new("here", Instant::now(), MINUTE, 100));
+    let screen = Arc::new(move |request: &Request, source: SocketAddr| {
+        let mut verifier = verifier.lock().unwrap();
+        let presented = Presented {
+            source: source.ip(),
+            method: &request.method,
+            uri: &request.uri,
+            body: &request.body,
+        };
+        let now = Instant::now();
+        let given = request.headers.get_all(HeaderName::Authorization);
+        let password = |user: &str| (user == "alice").then(|| "secret".to_owned());
+        match verifier.verify(now, presented, given, password) {
+            Ok(_) => Verdict::Allow,
+            Err(denied) => {
+                Verdict::Challenge(verifier.challenges(now, source.ip(), denied.is_stale()))
+            }
+        }
+    });
+    let mut pair = Pair::of(endpoint(1, everyone()), endpoint(2, screen));
+    let mut call = outgoing();
+    call.credentials = Some(Credentials::new("alice", "secret"));
+    pair.dial_with(call.clone());
+    pair.run(ms(100));
+    assert_eq!(pair.count(Side::Bob, "SIP/2.0 401"), 1);
+    assert_eq!(pair.incoming.len(), 1);
+    call.credentials = Some(Credentials::new("alice", "guess"));
+    let a = pair.dial_with(call);
+    pair.run(ms(100));
+    assert_eq!(pair.incoming.len(), 1);
+    assert_eq!(pair.end(Side::Alice, a).cause, EndCause::Unauthorized);
 }
