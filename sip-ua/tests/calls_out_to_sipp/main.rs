@@ -59,7 +59,7 @@ impl Sipp {
     }
 
     /// Whether sipp found every call as its scenario says.
-    fn is_content(mut self) -> bool {
+    fn was_content(mut self) -> bool {
         self.child.wait().unwrap().success()
     }
 }
@@ -127,7 +127,7 @@ async fn two_hundred_calls_are_answered_and_hung_up() {
     }
     agent.close(LONG).await;
     assert_eq!(agent.stats(), AgentStats::default());
-    assert!(sipp.is_content());
+    assert!(sipp.was_content());
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn the_right_password_gets_through() {
     let (answered, end) = call(agent.clone(), to(sipp.addr, Some("secret"))).await;
     assert!(answered, "{end}");
     agent.close(LONG).await;
-    assert!(sipp.is_content());
+    assert!(sipp.was_content());
 }
 
 #[tokio::test]
