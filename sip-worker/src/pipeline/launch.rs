@@ -27,10 +27,12 @@ pub(super) fn parse(text: &str) -> Result<gst::Bin, LaunchError> {
     );
     parsed
         .map_err(|error| {
+            // After another error the parser calls elements missing that are there.
             let mut missing: Vec<String> = context
                 .missing_elements()
                 .iter()
                 .map(ToString::to_string)
+                .filter(|name| gst::ElementFactory::find(name).is_none())
                 .collect();
             missing.dedup();
             if missing.is_empty() {
