@@ -6,7 +6,7 @@ pub(super) fn nearest<'a>(
     misspelt: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let enough = (misspelt.chars().count() / 3).clamp(1, 3);
+    let enough = (misspelt.chars().count().div_ceil(3)).clamp(1, 3);
     known
         .into_iter()
         .map(|name| (distance(misspelt, name), name))

@@ -82,12 +82,13 @@ pub(super) fn read(document: &Document) -> Option<File> {
     root.not_built("room", "a [room] part");
 
     let mut ports = root.section("ports");
+    let stated = root.has("call");
     let call = part(&mut root, "call", ports.as_mut(), &CALL_PORTS);
     let track = part(&mut root, "track", ports.as_mut(), &TRACK_PORTS);
     if let Some(ports) = ports {
         ports.finish();
     }
-    if call.is_none() && !root.has("call") {
+    if !stated {
         document.find_in_file("there is no [call] with the `text` of a call's graph");
     }
     root.finish();

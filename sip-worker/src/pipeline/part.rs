@@ -95,12 +95,13 @@ impl Graph {
             }
             let texts = [(file.call, &CALL_PORTS), (file.track, &TRACK_PORTS)];
             let mut bound = vec![false; params.len()];
+            let readable = texts[0].0.is_some();
             let [call, track] = texts.map(|(text, kinds)| {
                 let text = text?;
                 Part::check(document, text, kinds, allow_elements, &params, &mut bound)
             });
             for (param, bound) in params.iter().zip(bound) {
-                if !bound {
+                if !bound && readable {
                     let sentence = format!("the parameter `{}` is bound to the element `{}`, which no launch text names", param.name, param.element);
                     document.find(param.at.clone(), sentence);
                 }

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What is wrong with a pipeline file, and the line it is on.
+
+use gst::prelude::*;
+
+use super::super::*;
+use crate::check::Document;
+
+const GOOD: &str = r#"schema = 1
+description = "test"
+requires = ["audioconvert"]
+[ports]
+call = { sip = "sip", publish = "publish", slots = ["slot_0"] }
+track = { subscribe = "subscribe", in = "depay", out = "out" }
+[params]
+loudness = { bind = "loud.volume", type = "float", min = 0, max = 4, default = 1 }
+[call]
+text = """
+sipbin name=sip
+sip. ! queue leaky=downstream ! audioconvert ! volume name=loud ! opusenc ! rtpopuspay pt=111 ! webrtcbin name=publish
+audiomixer name=mix ! audioconvert ! sip.
+funnel name=slot_0 ! mix.
+"""
+[track]
+text = """
+webrtcbin name=subscribe
+rtpopusdepay name=depay ! opusdec ! capsfilter name=out
+"""
+"#;
+
+fn findings(text: &str, allow: &[&str]) -> Vec<String> {
+    let allow: Vec<String> = allow.iter().map(ToString::to_string).collect();
+    match Graph::parse(&Document::new("g.toml", text), &allow) {
+        Ok(_) => Vec::new(),
+        Err(findings) => findings.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn a_good_file_makes_its_parts() {
+    let graph = Graph::parse(&Document::new("pipelines/g.toml", GOOD), &[]).unwrap();
+    assert_eq!(graph.name, "g");
+    let call = graph.call.instantiate().unwrap();
+    assert_eq!(call.slots().len(), 1);
+    assert_eq!(
+        call.element("sip").unwrap().factory().unwrap().name(),
+        "sipbin"
+    );
+    assert!(matches!(call.element("nothing"), Err(PartError::Port(_))));
+    let track = graph.track.unwrap().instantiate().unwrap();
+    assert!(track.pad("out").is_ok() && track.sink_pad("in").is_ok());
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_line() {
+    // what is changed into what; the finding.
+    let rows = [
+        (
+            "schema = 1",
+            "schema = 2",
+            "g.toml: schema = 2 is of a later version",
+        ),
+        ("schema = 1\n", "", "g.toml: schema = 1 is missing"),
+        (
+            "description",
+            "desciption",
+            "g.toml:2: unknown key `desciption` in this file; did you mean `description`?",
+        ),
+        (
+            "requires = [\"audioconvert\"]",
+            "requires = [\"nosuchthing\"]",
+            "g.toml:3: `requires`: there is no element `nosuchthing`",
+        ),
+        (
+            "publish = \"publish\", ",
+            "",
+            "g.toml:5: [ports] call: the port `publish` is missing",
+        ),
+        (
+            "publish = \"publish\"",
+            "publish = \"pub\"",
+            "g.toml:5: the port `publish` names `pub`, and [call] has no element",
+        ),
+        (
+            "publish = \"publish\"",
+            "publish = \"loud\"",
+            "which is a volume and not a webrtcbin",
+        ),
+        (
+            "slots = [\"slot_0\"]",
+            "slots = [\"loud\"]",
+            "gives no sink pads on request",
+        ),
+        (
+            "! volume name=loud",
+            "! volumen name=loud",
+            "g.toml:12: [call]: there is no element `volumen` on this machine",
+        ),
+        (
+            "! audioconvert ! sip.",
+            "! audioconvert ! filesink location=/tmp/x",
+            "g.toml:13: [call]: the element `filesink` is not on the list of media elements",
+        ),
+        (
+            "! audioconvert ! sip.",
+            "! audioconvert !! sip.",
+            "[call]: ",
+        ),
+        ("queue leaky=downstream", "queue leaky=sideways", "[call]: "),
+        (
+            "loud.volume",
+            "loud.colour",
+            "g.toml:8: the parameter `loudness` is bound to loud.colour, which does not exist",
+        ),
+        (
+            "loud.volume",
+            "lout.volume",
+            "g.toml:8: the parameter `loudness` is bound to the element `lout`",
+        ),
+        (
+            "default = 1 ",
+            "default = 9 ",
+            "`default` is not between `min` and `max`",
+        ),
+        ("type = \"float\"", "type = \"flot\"", "`type` is \"flot\""),
+        (
+            "[call]\ntext",
+            "[call]\ntekst",
+            "g.toml:10: unknown key `tekst` in [call]; did you mean `text`?",
+        ),
+        (
+            "[track]",
+            "[room]\n[track]",
+            "g.toml:16: a [room] part is not built yet",
+        ),
+        ("schema = 1", "schema = ", "g.toml:1: this is not TOML"),
+    ];
+    for (from, to, expected) in rows {
+        assert!(GOOD.contains(from), "{from}");
+        let found = findings(&GOOD.replace(from, to), &[]);
+        assert!(
+            found.iter().any(|finding| finding.contains(expected)),
+            "{to}: {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn an_operator_may_allow_more() {
+    let text = GOOD.replace(
+        "! audioconvert ! sip.",
+        "! audioconvert ! filesink location=/dev/null",
+    );
+    assert_eq!(findings(&text, &[]).len(), 1);
+    assert!(findings(&text, &["filesink"]).is_empty());
+}
+
+#[test]
+fn a_uri_in_the_text_is_an_element_too() {
+    let text = GOOD.replace(
+        "funnel name=slot_0 ! mix.",
+        "funnel name=slot_0 ! mix. file:///etc/hostname ! fakesink",
+    );
+    let found = findings(&text, &[]);
+    assert!(
+        found
+            .iter()
+            .any(|finding| finding.contains("`filesrc` is not on the list")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_file_that_anybody_may_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = std::env::temp_dir().join(format!("sipbridge-{}-open.toml", std::process::id()));
+    std::fs::write(&file, GOOD).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let found = crate::check::check(std::slice::from_ref(&file));
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].sentence.contains("chmod o-w"));
+}
+
+#[test]
+fn the_built_in_graphs_load_and_take_parameters() {
+    let load = |text: &str| {
+        let config = crate::config::Config::parse(&Document::new("c.toml", text)).unwrap();
+        PipelineSet::load(&config)
+    };
+    let set = load("").unwrap();
+    assert_eq!(set.chosen().name, DEFAULT);
+    assert_eq!(set.chosen().call.instantiate().unwrap().slots().len(), 16);
+    let encoder = |set: &PipelineSet| {
+        let call = set.chosen().call.instantiate().unwrap();
+        gst::prelude::GstBinExt::by_name(&call.bin, "enc").unwrap()
+    };
+    let complexity =
+        |set: &PipelineSet| gst::prelude::ObjectExt::property::<i32>(&encoder(set), "complexity");
+    assert_eq!(complexity(&set), 5);
+    assert_eq!(
+        complexity(&load("[media.params]\ncomplexity = 1").unwrap()),
+        1
+    );
+    for (text, expected) in [
+        ("[media.params]\ncomplexity = 11", "must be from 0 to 10"),
+        ("[media.params]\ncomplexity = true", "another type"),
+        (
+            "[media.params]\ncomplexion = 1",
+            "which this graph does not have",
+        ),
+        (
+            "[media]\npipeline = \"rooms\"",
+            "no pipeline \"rooms\"; known are room-stock",
+        ),
+    ] {
+        let error = load(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
