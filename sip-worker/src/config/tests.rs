@@ -1,1 +1,250 @@
 // SPDX-License-Identifier: MPL-2.0
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../sip-worker.example.toml");
+
+const GOOD: &str = r#"[sip]
+listen = ["udp:127.0.0.1:5070", "udp:[::1]:5070"]
+[media]
+ports = "20000-20010"
+[[sfu]]
+name = "main"
+kind = "janus"
+url = "ws://127.0.0.1:8188"
+[[trunk]]
+name = "pbx"
+allow = ["127.0.0.1", "2001:db8::/32"]
+max_duration = "30m"
+[[route]]
+header.X-Room-ID = "*"
+trunk = "pbx"
+room = "lobby"
+"#;
+
+fn findings(text: &str) -> Vec<String> {
+    match Config::parse(&Document::new("c.toml", text)) {
+        Ok(_) => Vec::new(),
+        Err(findings) => findings.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn the_example_loads() {
+    let config = Config::parse(&Document::new("sip-worker.example.toml", EXAMPLE)).unwrap();
+    assert_eq!(config.trunks[0].name, "carrier");
+    assert_eq!(
+        config.trunks[0].max_duration,
+        Some(Duration::from_secs(4 * 3600))
+    );
+    assert_eq!(config.routes.len(), 2);
+    assert_eq!(config.media.ports, 10_000..=20_000);
+}
+
+#[test]
+fn an_empty_file_lets_nobody_in() {
+    let config = Config::parse(&Document::new("c.toml", "")).unwrap();
+    assert!(config.trunks.is_empty() && config.routes.is_empty() && config.http.is_none());
+    assert_eq!(config.sip.listen[0].addr, "0.0.0.0:5060".parse().unwrap());
+    let trunk = "[[trunk]]\nname = \"t\"";
+    let config = Config::parse(&Document::new("c.toml", trunk)).unwrap();
+    assert!(config.trunks[0].allow.is_empty() && config.trunks[0].dial_allow.is_empty());
+}
+
+#[test]
+fn values_are_read() {
+    let config = Config::parse(&Document::new("c.toml", GOOD)).unwrap();
+    assert_eq!(config.sip.listen.len(), 2);
+    assert_eq!(config.media.ports, 20_000..=20_010);
+    let allow = &config.trunks[0].allow;
+    assert!(allow[0].contains(&"127.0.0.1".parse::<IpAddr>().unwrap()));
+    assert!(!allow[0].contains(&"127.0.0.2".parse::<IpAddr>().unwrap()));
+    assert_eq!(
+        config.routes[0].headers,
+        [("X-Room-ID".to_owned(), "*".to_owned())]
+    );
+    assert_eq!(config.sfus[0].name, "main");
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_line() {
+    // what is changed into what; the finding.
+    let rows = [
+        (
+            "listen =",
+            "lisen =",
+            "c.toml:2: unknown key `lisen` in [sip]; did you mean `listen`?",
+        ),
+        (
+            "[media]",
+            "[mdia]",
+            "c.toml:3: unknown key `mdia` in this file; did you mean `media`?",
+        ),
+        (
+            "\"20000-20010\"",
+            "\"20010-20000\"",
+            "c.toml:4: [media]: `ports`: \"20010-20000\" is empty",
+        ),
+        (
+            "\"20000-20010\"",
+            "\"20000-70000\"",
+            "c.toml:4: [media]: `ports`: 70000 is no port",
+        ),
+        ("\"20000-20010\"", "\"many\"", "is not a range of ports"),
+        (
+            "\"20000-20010\"",
+            "20000",
+            "c.toml:4: [media]: `ports` must be a text in quotes, not 20000",
+        ),
+        (
+            "udp:127.0.0.1:5070",
+            "tls:127.0.0.1:5070",
+            "c.toml:2: [sip]: `listen`: a tls: listener is not built yet",
+        ),
+        ("udp:127.0.0.1:5070", "udp:127.0.0.1", "is not ADDRESS:PORT"),
+        (
+            "\"janus\"",
+            "\"livekit\"",
+            "c.toml:7: [[sfu]] \"main\": `kind`: the kind \"livekit\" is not built yet",
+        ),
+        ("\"janus\"", "\"januss\"", "is no kind of SFU"),
+        ("ws://", "wss://", "wss: is not built yet"),
+        ("url = ", "uri = ", "did you mean `url`?"),
+        ("[[sfu]]", "[sfu]", "must be written [[sfu]]"),
+        (
+            "allow = [\"127.0.0.1\"",
+            "allow = [\"localhost\"",
+            "c.toml:11: [[trunk]] \"pbx\": `allow`: \"localhost\" is not a network",
+        ),
+        (
+            "allow =",
+            "register = true\nallow =",
+            "c.toml:11: [[trunk]] \"pbx\": registering with a trunk is not built yet",
+        ),
+        (
+            "allow =",
+            "srtp = \"required\"\nallow =",
+            "SRTP on the telephone side is not built yet",
+        ),
+        (
+            "allow =",
+            "codecs = [\"g722\"]\nallow =",
+            "G.722 is not built yet",
+        ),
+        ("allow =", "codecs = []\nallow =", "`codecs` is empty"),
+        (
+            "allow =",
+            "password = \"hunter2\"\nallow =",
+            "a secret does not stand in the configuration",
+        ),
+        (
+            "allow =",
+            "password_file = \"/nonexistent\"\nallow =",
+            "cannot read /nonexistent",
+        ),
+        (
+            "allow =",
+            "uri = \"sip:x@y;transport=tls\"\nallow =",
+            "transport=tls is not built yet",
+        ),
+        (
+            "allow =",
+            "dial_allow = [\"+1*\"]\nallow =",
+            "there is no `uri` to send them to",
+        ),
+        (
+            "allow =",
+            "max_calls = 0\nallow =",
+            "`max_calls` must be a whole number from 1",
+        ),
+        ("\"30m\"", "\"30 days\"", "is no duration"),
+        (
+            "trunk = \"pbx\"",
+            "trunk = \"pbc\"",
+            "c.toml:15: [[route]]: `trunk`: there is no [[trunk]] named \"pbc\"",
+        ),
+        (
+            "room = \"lobby\"",
+            "room = \"lobby\"\nsfu = \"other\"",
+            "there is no [[sfu]] named \"other\"",
+        ),
+        (
+            "room = \"lobby\"",
+            "room = \"{header}\"",
+            "c.toml:16: [[route]]: `room`: {header} is unknown",
+        ),
+        (
+            "room = \"lobby\"",
+            "room = \"a b\"",
+            "holds characters other than",
+        ),
+        ("room = \"lobby\"", "room = \"{to\"", "is not closed"),
+        (
+            "room = \"lobby\"",
+            "reject = 200",
+            "`reject` must be a whole number from 400 to 699",
+        ),
+        (
+            "room = \"lobby\"",
+            "webhook = \"https://x\"",
+            "deciding by webhook is not built yet",
+        ),
+        (
+            "room = \"lobby\"",
+            "room = \"lobby\"\npin_file = \"x\"",
+            "asking for a PIN is not built yet",
+        ),
+        ("room = \"lobby\"", "", "neither `room` nor `reject`"),
+        (
+            "[media]",
+            "[ng]\nlisten = \"127.0.0.1:1\"\n[media]",
+            "c.toml:3: rtpengine's NG protocol, [ng], is not built yet",
+        ),
+        (
+            "[media]",
+            "[http]\nlisten = \"127.0.0.1:1\"\n[media]",
+            "c.toml:3: [http]: `token_file` is missing",
+        ),
+        (
+            "[media]",
+            "[[user]]\nname = \"a\"\n[media]",
+            "the registrar for softphones, [[user]], is not built yet",
+        ),
+        ("[media]", "media", "c.toml:3: this is not TOML"),
+    ];
+    for (from, to, expected) in rows {
+        assert!(GOOD.contains(from), "{from}");
+        let found = findings(&GOOD.replacen(from, to, 1));
+        assert!(
+            found.iter().any(|finding| finding.contains(expected)),
+            "{to}: {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn secrets_come_from_files_and_are_never_shown() {
+    let folder = std::env::temp_dir().join(format!("sipbridge-secrets-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("password"), "canary-7f31\n").unwrap();
+    let text = "[[trunk]]\nname = \"t\"\nusername = \"u\"\npassword_file = \"password\"\nauth = { username = \"in\", password_file = \"password\" }\n";
+    let config = Config::parse(&Document::new(folder.join("c.toml"), text)).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let trunk = &config.trunks[0];
+    assert_eq!(
+        trunk.password.as_ref().unwrap().expose_secret(),
+        "canary-7f31"
+    );
+    assert_eq!(
+        trunk.auth.as_ref().unwrap().password.expose_secret(),
+        "canary-7f31"
+    );
+    assert!(!format!("{config:?}").contains("canary"));
+    let misplaced = findings(
+        "[[trunk]]\nname = \"t\"\npassword = \"canary-7f31\"\nmax_calls = \"canary-7f31\"\n",
+    );
+    assert_eq!(misplaced.len(), 2);
+    assert!(!misplaced.concat().contains("canary"));
+}

@@ -1,1 +1,130 @@
 // SPDX-License-Identifier: MPL-2.0
+
+use super::*;
+
+fn room(to: Option<&str>, room: &str) -> Route {
+    Route {
+        to: to.map(str::to_owned),
+        from: None,
+        trunk: None,
+        headers: Vec::new(),
+        target: Target::Room {
+            room: room.parse().unwrap(),
+            participant: "{from|call_id}".parse().unwrap(),
+            sfu: None,
+            answer: Answer::OnParticipant,
+        },
+    }
+}
+
+fn facts() -> Facts {
+    Facts {
+        to: "+15550100".to_owned(),
+        from: "+15550123".to_owned(),
+        trunk: "carrier".to_owned(),
+        call_id: "abc@192.0.2.1".to_owned(),
+        headers: vec![("X-Room-ID".to_owned(), "standup".to_owned())],
+    }
+}
+
+#[test]
+fn the_first_match_decides() {
+    let reject = Route {
+        target: Target::Reject(480),
+        ..room(Some("+15550199"), "x")
+    };
+    let routes = [reject, room(Some("+1555*"), "a"), room(None, "b")];
+    let of = |to: &str| {
+        decide(
+            &routes,
+            &Facts {
+                to: to.to_owned(),
+                ..facts()
+            },
+        )
+    };
+    assert_eq!(of("+15550199").unwrap_err().code, 480);
+    assert_eq!(of("+15550100").unwrap().room, "a");
+    assert_eq!(of("100").unwrap().room, "b");
+    assert_eq!(
+        decide(&routes[..2], &Facts::default()).unwrap_err().code,
+        404
+    );
+}
+
+#[test]
+fn trunk_caller_and_headers_are_matched() {
+    let route = Route {
+        from: Some("+1555*".to_owned()),
+        trunk: Some("carrier".to_owned()),
+        headers: vec![("x-room-id".to_owned(), "stand*".to_owned())],
+        ..room(None, "a")
+    };
+    let routes = [route];
+    assert!(decide(&routes, &facts()).is_ok());
+    for other in [
+        Facts {
+            from: "+44".to_owned(),
+            ..facts()
+        },
+        Facts {
+            trunk: "carrier2".to_owned(),
+            ..facts()
+        },
+        Facts {
+            headers: Vec::new(),
+            ..facts()
+        },
+    ] {
+        assert_eq!(decide(&routes, &other).unwrap_err().code, 404);
+    }
+}
+
+#[test]
+fn names_are_made_of_facts() {
+    for (template, expected) in [
+        ("lobby", "lobby"),
+        ("{to}", "15550100"),
+        ("room-{to}.{trunk}", "room-15550100.carrier"),
+        ("{header.X-Room-ID|call_id}", "standup"),
+        ("{header.x-room-id}", "standup"),
+        ("{header.X-Other|call_id}", "abc-192.0.2.1"),
+        ("{ header.X-Other | from }", "15550123"),
+    ] {
+        let name = decide(&[room(None, template)], &facts()).unwrap().room;
+        assert_eq!(name, expected, "{template}");
+    }
+    let decision = decide(&[room(None, "a")], &facts()).unwrap();
+    assert_eq!(decision.participant, "15550123");
+}
+
+#[test]
+fn a_header_that_is_no_name_refuses_the_call() {
+    let long = "a".repeat(65);
+    for value in ["../../etc", "a b", "a\r\nX: y", "\u{fc}ber", "a\0", &long] {
+        let facts = Facts {
+            headers: vec![("X-Room-ID".to_owned(), value.to_owned())],
+            ..facts()
+        };
+        let refusal = decide(&[room(None, "{header.X-Room-ID|call_id}")], &facts).unwrap_err();
+        assert_eq!(refusal.code, 403, "{value:?}");
+        assert!(!refusal.why.contains(['\r', '\n', '\0']));
+    }
+    let none = Facts {
+        headers: Vec::new(),
+        ..facts()
+    };
+    let refusal = decide(&[room(None, "{header.X-Room-ID}")], &none).unwrap_err();
+    assert!(refusal.why.contains("has none of header.X-Room-ID"));
+}
+
+#[test]
+fn a_long_call_id_is_shortened_and_stays_unique() {
+    let name = |call_id: String| {
+        let facts = Facts { call_id, ..facts() };
+        decide(&[room(None, "{call_id}")], &facts).unwrap().room
+    };
+    let (one, two) = (name("x".repeat(200)), name("x".repeat(201)));
+    assert_eq!(one.len(), 64);
+    assert_ne!(one, two);
+}
