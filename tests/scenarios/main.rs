@@ -4,6 +4,7 @@
 mod room_impostor;
 mod room_janus_killed;
 mod room_refusals;
+mod room_tidy;
 mod room_two_people;
 mod two_phones_hear_each_other;
 mod webrtc_missing_direction;

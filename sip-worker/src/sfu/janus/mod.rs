@@ -11,6 +11,8 @@ mod message;
 mod rooms;
 mod roster;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
