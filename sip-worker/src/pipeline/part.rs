@@ -240,7 +240,7 @@ impl PartInstance {
 }
 
 /// GStreamer with our elements in it, once a process.
-fn media_ready() -> Result<(), String> {
+pub fn media_ready() -> Result<(), String> {
     static READY: OnceLock<Result<(), String>> = OnceLock::new();
     READY
         .get_or_init(|| {
