@@ -6,6 +6,7 @@ pub mod janus;
 pub mod ports;
 pub mod process;
 pub mod room;
+pub mod resources;
 pub mod sipp;
 pub mod speech;
 pub mod worker;
