@@ -15,7 +15,7 @@ mod set;
 
 pub use file::looks_like_one;
 pub use params::ParamValue;
-pub use part::{Graph, Part, PartError, PartInstance, media_ready};
+pub use part::{Graph, Part, PartError, PartInstance};
 pub use set::{DEFAULT, PipelineError, PipelineSet};
 
 #[cfg(test)]
