@@ -125,7 +125,7 @@ fn facts(incoming: &IncomingCall, trunk: &Trunk) -> Facts {
 }
 
 /// A URI's user part as people know it, or its host where there is none.
-fn user_of(uri: &Uri) -> String {
+pub(super) fn user_of(uri: &Uri) -> String {
     let text = uri
         .user_decoded()
         .unwrap_or_else(|| uri.host.as_bytes().to_vec());

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sip_ua::digest::Credentials;
 use sip_ua::wire::{NameAddr, Uri};
 
+use super::dialin::user_of;
 use super::ending::Ending;
 use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
@@ -91,10 +92,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         .unwrap_or_else(|| as_name(&number));
     let attributes = BTreeMap::from([
         ("sip.phoneNumber".to_owned(), number.clone()),
-        (
-            "sip.trunkPhoneNumber".to_owned(),
-            trunk.from.clone().unwrap_or_default(),
-        ),
+        ("sip.trunkPhoneNumber".to_owned(), user_of(&from.uri)),
         ("sip.callStatus".to_owned(), "dialing".to_owned()),
     ]);
     let who = Participant {
@@ -106,7 +104,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         id: id.clone(),
         direction: Direction::Out,
         state: State::Joining,
-        from: trunk.from.clone().unwrap_or_default(),
+        from: user_of(&from.uri),
         to: number.clone(),
         trunk: trunk.name.clone(),
         sfu: sfu.name().to_owned(),
@@ -177,7 +175,7 @@ fn choose(trunks: &[Arc<Trunk>], wanted: &DialRequest) -> Result<Arc<Trunk>, Pro
     let not_allowed = |whose: &str| {
         Problem::new(
             StatusCode::FORBIDDEN,
-            format!("{whose} may not call {number}"),
+            format!("{whose} call {number}"),
             "add a pattern to the trunk's dial_allow",
         )
     };
@@ -194,7 +192,7 @@ fn choose(trunks: &[Arc<Trunk>], wanted: &DialRequest) -> Result<Arc<Trunk>, Pro
                     )
                 })?;
             if !reaches(named) {
-                return Err(not_allowed(&format!("trunk '{name}'")));
+                return Err(not_allowed(&format!("trunk '{name}' may not")));
             }
             Ok(named.clone())
         }
@@ -202,7 +200,7 @@ fn choose(trunks: &[Arc<Trunk>], wanted: &DialRequest) -> Result<Arc<Trunk>, Pro
             .iter()
             .find(|trunk| reaches(trunk))
             .cloned()
-            .ok_or_else(|| not_allowed("no trunk")),
+            .ok_or_else(|| not_allowed("no trunk may")),
     }
 }
 

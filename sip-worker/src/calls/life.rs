@@ -128,7 +128,8 @@ impl Life {
         };
         if let Some(leg) = &self.leg {
             // BYE, CANCEL or a refusal, whichever fits; nothing where the phone ended it.
-            leg.hangup(ending.code.or(Some(480)), Some(&ending.why));
+            let refusal = self.answered.is_none().then_some(480);
+            leg.hangup(ending.code.or(refusal), Some(ending.phrase()));
         }
         if let Some(stay) = self.stay.take() {
             stay.end().await;
@@ -242,10 +243,17 @@ impl Life {
             let _ = notify.send(notice.clone());
         }));
         self._following = Some(following);
-        if let Some(end) = leg.end() {
-            // It was over before we listened.
-            let _ = self.notify.send(CallNotice::Ended(end));
-        }
+        // What happened before we listened. The channel is ours and open.
+        let state = leg.state();
+        let before = match leg.end() {
+            Some(end) => CallNotice::Ended(end),
+            None => CallNotice::State {
+                state,
+                code: 0,
+                reason: String::new(),
+            },
+        };
+        let _ = self.notify.send(before);
         self.worker
             .calls
             .update(&self.id, |info| info.sip_call_id = Some(leg.sip_call_id()));

@@ -104,7 +104,7 @@ async fn call(stage: &Stage, options: &DemoOptions) -> anyhow::Result<Report> {
                 }
                 if talk.since.is_none() && begun.elapsed() > ANSWER_WITHIN {
                     live.done();
-                    bail!("the call was not answered within {} s{}", ANSWER_WITHIN.as_secs(), stage.why());
+                    bail!("the call was not answered within {} s{}", ANSWER_WITHIN.as_secs(), stage.why().await);
                 }
                 if talk.since.is_some_and(|since| since.elapsed() > length) {
                     break;
@@ -131,7 +131,7 @@ async fn call(stage: &Stage, options: &DemoOptions) -> anyhow::Result<Report> {
             Told::Level { in_dbfs } => phone_level = in_dbfs,
             Told::Ended { reason } => {
                 live.done();
-                bail!("the call ended early: {reason}{}", stage.why());
+                bail!("the call ended early: {reason}{}", stage.why().await);
             }
             Told::Recorded { .. } | Told::Other => {}
         }

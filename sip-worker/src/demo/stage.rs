@@ -5,11 +5,13 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use tokio::time::sleep;
 
 use super::janus::{Janus, Options};
-use crate::calls::State;
+use crate::calls::CallInfo;
 use crate::config::Config;
 use crate::run::{Worker, init_media};
 use crate::sfu::Participant;
@@ -89,15 +91,16 @@ impl Stage {
     }
 
     /// What the worker says of the last call, as an addition to a sentence.
-    pub(super) fn why(&self) -> String {
-        let last = self.worker.calls.list().into_iter().next();
-        match last {
-            Some(call) if call.state == State::Ended => {
-                call.why.map_or_else(String::new, |why| format!(" ({why})"))
+    pub(super) async fn why(&self) -> String {
+        // Ours may hear of the end before the worker has cleared up after it.
+        for _ in 0..20 {
+            match self.worker.calls.list().into_iter().next() {
+                Some(CallInfo { why: Some(why), .. }) => return format!(" ({why})"),
+                Some(_) => sleep(Duration::from_millis(100)).await,
+                None => break,
             }
-            Some(call) => format!(" (the worker says: {})", call.state.as_str()),
-            None => " (the worker knows of no call)".to_owned(),
         }
+        String::new()
     }
 
     /// Ends everything.

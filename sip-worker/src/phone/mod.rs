@@ -134,6 +134,7 @@ pub async fn run(options: PhoneOptions) -> anyhow::Result<()> {
         let _ = tell.send(notice.clone());
     }));
     let mut call = PhoneCall::new(leg, wave, &options, lines)?;
+    call.catch_up();
     let end = call.attend(&options, &mut notices).await;
     call.finish(&options)?;
     agent.close(GOODBYE).await;
@@ -148,8 +149,9 @@ struct PhoneCall {
     graph: PhoneGraph,
     wave: Wave,
     speaker: Option<Speaker>,
-    /// The INVITE has been told of.
+    /// The INVITE has been told of, and the ringing.
     invited: bool,
+    rung: bool,
     out: Arc<Meter>,
     lines: Lines,
 }
@@ -169,9 +171,30 @@ impl PhoneCall {
             wave,
             speaker: None,
             invited,
+            rung: invited,
             out: Arc::default(),
             lines,
         })
+    }
+
+    /// Tells what happened before anybody listened.
+    fn catch_up(&mut self) {
+        let times = self.leg.timeline();
+        self.tell_invite();
+        if let Some(ringing) = times.ringing.filter(|_| !self.rung) {
+            self.rung = true;
+            let us = self.lines.us(ringing);
+            self.lines.tell_at(us, "ringing", json!({ "status": 180 }));
+        }
+    }
+
+    fn tell_invite(&mut self) {
+        let Some(invite) = self.leg.timeline().invite.filter(|_| !self.invited) else {
+            return;
+        };
+        self.invited = true;
+        let more = json!({ "call_id": self.leg.sip_call_id() });
+        self.lines.tell_at(self.lines.us(invite), "invite", more);
     }
 
     /// Follows the call to its end, which it returns if it came by itself.
@@ -233,14 +256,7 @@ impl PhoneCall {
     /// Tells of it; true when it is the answer.
     fn on_notice(&mut self, notice: CallNotice, options: &PhoneOptions) -> bool {
         let times = self.leg.timeline();
-        if !self.invited && times.invite.is_some() {
-            self.invited = true;
-            let us = times
-                .invite
-                .map_or_else(monotonic_us, |at| self.lines.us(at));
-            let more = json!({ "call_id": self.leg.sip_call_id() });
-            self.lines.tell_at(us, "invite", more);
-        }
+        self.tell_invite();
         let at = |instant: Option<std::time::Instant>| {
             instant.map_or_else(monotonic_us, |at| self.lines.us(at))
         };
@@ -250,8 +266,11 @@ impl PhoneCall {
                 code,
                 ..
             } => {
-                self.lines
-                    .tell_at(at(times.ringing), "ringing", json!({ "status": code }));
+                if !self.rung {
+                    self.rung = true;
+                    let us = at(times.ringing);
+                    self.lines.tell_at(us, "ringing", json!({ "status": code }));
+                }
             }
             CallNotice::State {
                 state: CallState::Answered,
