@@ -66,7 +66,7 @@ impl Doorkeeper {
             Ok(_) => Verdict::Allow,
             Err(denied) => {
                 tracing::info!(%source, %denied, "a caller has no credentials that count");
-                Verdict::Refuse(403)
+                Verdict::Challenge(verifier.challenges(now, source.ip(), denied.is_stale()))
             }
         }
     }
