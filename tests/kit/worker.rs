@@ -6,7 +6,7 @@ use crate::{out_dir, ports};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -45,8 +45,9 @@ pub fn run_once(arguments: &[&str]) -> Result<Output> {
 }
 
 impl Worker {
-    /// Starts a worker on free ports. `tables` are the `[[sfu]]`, `[[trunk]]` and `[[route]]` of its configuration.
-    pub fn start(scenario: &str, tables: &str) -> Result<Worker> {
+    /// Starts a worker on free ports, WebRTC on the address `ice`. `tables` are the `[[sfu]]`,
+    /// `[[trunk]]` and `[[route]]` of its configuration.
+    pub fn start(scenario: &str, ice: IpAddr, tables: &str) -> Result<Worker> {
         let folder = out_dir(scenario);
         std::fs::create_dir_all(&folder)?;
         let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
@@ -67,7 +68,7 @@ listen = \"{http}\"
 token_file = \"{}\"
 
 [ice]
-addresses = [\"127.0.0.1\"]
+addresses = [\"{ice}\"]
 
 {tables}",
             rtp + 39,

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One scenario a module.
 
+mod caller_cancels_while_ringing;
+mod check_says_what_is_wrong;
+mod either_side_hangs_up;
+mod garbage_harms_no_running_call;
+mod muted_leg_is_not_heard;
+mod no_such_route;
+mod phone_and_room_hear_each_other;
 mod room_impostor;
 mod room_janus_killed;
 mod room_refusals;
 mod room_tidy;
 mod room_two_people;
+mod sfu_dies;
 mod sixty_calls_come_and_go;
+mod stranger_meets_silence;
 mod two_phones_hear_each_other;
 mod webrtc_missing_direction;
+mod worker_dials_a_phone;
+mod wrong_password;

@@ -34,7 +34,9 @@ async fn sixty_calls_come_and_go() -> Result<()> {
          [[route]]\nto = \"*\"\nroom = \"{ROOM}\"\nparticipant = \"{{from}}\"\nanswer = \"at-once\"\n",
         sfu_process.url()
     );
-    let worker = tokio::task::spawn_blocking(move || Worker::start(SCENARIO, &tables)).await??;
+    let media = sfu_process.media();
+    let start = move || Worker::start(SCENARIO, media, &tables);
+    let worker = tokio::task::spawn_blocking(start).await??;
 
     let sfu = janus::Janus::new(sfu_process.config("watch"));
     let listens_to_nobody = Options {

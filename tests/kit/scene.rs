@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MPL-2.0
+//! An SFU and a worker beside it, private to one scenario, and people in its rooms.
+
+use crate::worker::Worker;
+use anyhow::{Context as _, Result};
+use sip_worker::demo::janus::{Janus, Options};
+use sip_worker::sfu::Participant;
+use sip_worker::sfu::janus::Janus as Connector;
+use sip_worker::webrtc::PeerConfig;
+use sip_worker::webrtc::participant::{Options as Manner, RoomParticipant, Seen};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// The room that the scenarios meet in.
+pub const ROOM: &str = "lobby";
+/// The number whose route leads there.
+pub const NUMBER: &str = "1000";
+/// How soon a caller is gone from the room once the call is over, whoever ended it and however.
+pub const GONE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Callers from loopback are let in, and [`NUMBER`] leads them to [`ROOM`].
+pub fn open_house(answer: &str) -> String {
+    format!(
+        "[[trunk]]
+name = \"phones\"
+allow = [\"127.0.0.0/8\"]
+
+{}",
+        route(answer)
+    )
+}
+
+/// A trunk that reaches the phone at `uri`, and nobody else.
+pub fn trunk_to(uri: &str) -> String {
+    format!(
+        "[[trunk]]
+name = \"phones\"
+uri = \"{uri}\"
+from = \"+15550100\"
+allow = [\"127.0.0.0/8\"]
+dial_allow = [\"*\"]
+
+{}",
+        route("at-once")
+    )
+}
+
+/// From [`NUMBER`] to [`ROOM`].
+pub fn route(answer: &str) -> String {
+    format!(
+        "[[route]]
+to = \"{NUMBER}\"
+room = \"{ROOM}\"
+answer = \"{answer}\"
+"
+    )
+}
+
+pub struct Scene {
+    /// First to end, so that it can say goodbye to phones and SFU.
+    pub worker: Worker,
+    janus: Janus,
+    runtime: Runtime,
+}
+
+impl Scene {
+    /// Starts Janus, then a worker that joins its rooms; `tables` are its trunks and routes.
+    pub fn open(scenario: &str, tables: &str) -> Result<Scene> {
+        let runtime = Runtime::new()?;
+        let janus = runtime
+            .block_on(Janus::start(Options::default()))
+            .context("Janus did not start")?;
+        let sfu = format!(
+            "[[sfu]]
+name = \"main\"
+kind = \"janus\"
+url = \"{}\"
+room_create = true
+
+{tables}",
+            janus.url()
+        );
+        let worker = Worker::start(scenario, janus.media(), &sfu)?;
+        Ok(Scene {
+            worker,
+            janus,
+            runtime,
+        })
+    }
+
+    pub fn janus(&mut self) -> &mut Janus {
+        &mut self.janus
+    }
+
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Somebody who listens and speaks in [`ROOM`].
+    pub fn join(&self, name: &str) -> Result<Somebody<'_>> {
+        gst::init()?;
+        let connector = Connector::new(self.janus.config("test"));
+        let who = Participant {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            attributes: BTreeMap::new(),
+        };
+        let manner = Manner {
+            peer: PeerConfig {
+                addresses: vec![self.janus.media()],
+                ..PeerConfig::default()
+            },
+            ..Manner::default()
+        };
+        let participant = self.wait(RoomParticipant::join(&connector, ROOM, who, manner))?;
+        Ok(Somebody {
+            scene: self,
+            participant: Some(participant),
+        })
+    }
+}
+
+/// A participant of the scene's room; leaves when dropped.
+pub struct Somebody<'a> {
+    scene: &'a Scene,
+    participant: Option<RoomParticipant>,
+}
+
+impl std::ops::Deref for Somebody<'_> {
+    type Target = RoomParticipant;
+
+    fn deref(&self) -> &RoomParticipant {
+        self.participant
+            .as_ref()
+            .expect("invariant: present until dropped") // invariant
+    }
+}
+
+impl Somebody<'_> {
+    /// Waits until `name` is in the room.
+    pub fn sees(&self, name: &str, patience: Duration) -> Result<()> {
+        let what = format!("{name} in the room");
+        let here = |seen: &Seen| seen.is_here(name).then_some(());
+        Ok(self.scene.wait(self.until(&what, patience, here))?)
+    }
+
+    /// Waits until `name`, who was there, has left.
+    pub fn sees_gone(&self, name: &str, patience: Duration) -> Result<()> {
+        let what = format!("{name} gone from the room");
+        let gone = |seen: &Seen| (seen.person(name).is_some() && !seen.is_here(name)).then_some(());
+        Ok(self.scene.wait(self.until(&what, patience, gone))?)
+    }
+}
+
+impl Drop for Somebody<'_> {
+    fn drop(&mut self) {
+        if let Some(participant) = self.participant.take() {
+            self.scene.wait(participant.leave());
+        }
+    }
+}

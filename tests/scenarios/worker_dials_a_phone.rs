@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The worker is asked to call a phone; both sides hear each other; the worker hangs up when asked.
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use sipbridge_tests::baresip::{Baresip, Options};
+use sipbridge_tests::scene::{GONE_WITHIN, ROOM, Scene, trunk_to};
+use sipbridge_tests::speech::Speech;
+use std::time::{Duration, Instant};
+
+const SCENARIO: &str = "worker_dials_a_phone";
+
+#[test]
+fn worker_dials_a_phone() -> Result<()> {
+    let (phone_says, room_says) = (Speech::phone()?, Speech::room()?);
+    let plays = phone_says.between(Duration::from_secs(3), Duration::from_secs(30));
+    let mut phone = Baresip::start(
+        SCENARIO,
+        &Options {
+            name: "bob",
+            says: &plays,
+            codec: "PCMU",
+            auto_answer: true,
+            password: None,
+        },
+    )?;
+    let scene = Scene::open(SCENARIO, &trunk_to(&format!("sip:{}", phone.address())))?;
+    let host = scene.join("host")?;
+
+    let (status, refusal) = scene.worker.ask_without_token("POST", "/v1/calls")?;
+    assert_eq!(status, 401, "{refusal}");
+    let wanted = json!({ "to": "bob", "trunk": "phones", "room": ROOM, "name": "Bob" });
+    let (status, call) = scene.worker.ask("POST", "/v1/calls", Some(&wanted))?;
+    assert_eq!(status, 201, "{call}");
+    let id = call["id"].as_str().context("a call has an id")?;
+
+    phone.wait_established(Duration::from_secs(10))?;
+    let heard = scene.wait(host.hears("Bob", Duration::from_secs(5)))?;
+    let room_begins = Instant::now() + Duration::from_millis(1_500);
+    host.say(&room_says.wave, room_begins);
+    // The whole of both must have been said: this is how long speech takes, not a guess at a delay.
+    let spoken = room_says.wave.duration().max(phone_says.wave.duration()) + Duration::from_secs(4);
+    scene.wait(async { tokio::time::sleep_until((room_begins + spoken).into()).await });
+
+    let (status, answer) = scene
+        .worker
+        .ask("DELETE", &format!("/v1/calls/{id}"), None)?;
+    assert!((200..300).contains(&status), "{status} {answer}");
+    phone.wait_closed(Duration::from_secs(2))?;
+    host.sees_gone("Bob", GONE_WITHIN)?;
+    let ended = scene
+        .worker
+        .until_call("has ended", Duration::from_secs(2), |call| {
+            call["id"] == id && call["state"] == "ended"
+        })?;
+    assert!(
+        ended["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("hung up")),
+        "{ended}"
+    );
+
+    phone_says.assert_heard_in(&heard.recording.wave(), SCENARIO, "phone to room")?;
+    room_says.assert_heard_in(&phone.into_heard()?, SCENARIO, "room to phone")?;
+    Ok(())
+}
+
+#[test]
+fn numbers_beyond_the_allow_list_are_not_dialled() -> Result<()> {
+    let scenario = "dial_allow";
+    let tables =
+        trunk_to("sip:127.0.0.1:9").replace("dial_allow = [\"*\"]", "dial_allow = [\"+1*\"]");
+    let scene = Scene::open(scenario, &tables)?;
+    for to in [
+        "+4915550100",
+        "sip:+15550100@192.0.2.1",
+        "+1555\r\nX-Evil: 1",
+    ] {
+        let wanted = json!({ "to": to, "trunk": "phones", "room": ROOM });
+        let (status, answer) = scene.worker.ask("POST", "/v1/calls", Some(&wanted))?;
+        assert!((400..500).contains(&status), "{to:?}: {status} {answer}");
+    }
+    assert!(scene.worker.calls()?.is_empty());
+    Ok(())
+}
