@@ -57,7 +57,11 @@ async fn sixty_calls_come_and_go() -> Result<()> {
     .await?;
     let watcher = Arc::new(watcher);
     let (agent, _no_calls) = Agent::bind(AgentConfig::default()).await?;
-    let target: Uri = worker.uri("hall").parse().ok().context("the worker's URI")?;
+    let target: Uri = worker
+        .uri("hall")
+        .parse()
+        .ok()
+        .context("the worker's URI")?;
 
     come_and_go(&agent, &target, &watcher, 0, WARM_UP).await?;
     let before = Resources::settled(worker.pid(), None).await?;
@@ -102,12 +106,7 @@ async fn come_and_go(
     Ok(())
 }
 
-async fn one_call(
-    agent: &Agent,
-    to: Uri,
-    watcher: &RoomParticipant,
-    name: &str,
-) -> Result<()> {
+async fn one_call(agent: &Agent, to: Uri, watcher: &RoomParticipant, name: &str) -> Result<()> {
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let rtp = UdpSocket::bind((address, 0))?;
     let media = LocalMedia::new(address, rtp.local_addr()?.port(), vec![Codec::Pcmu]);
