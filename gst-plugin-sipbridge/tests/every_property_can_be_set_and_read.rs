@@ -142,3 +142,17 @@ fn of_the_agent_through_an_element() {
         );
     }
 }
+
+#[test]
+fn an_agent_goes_with_its_element() {
+    kit::init();
+    let element = gst::ElementFactory::make("sipsrc").build().unwrap();
+    let proxy = element.dynamic_cast_ref::<gst::ChildProxy>().unwrap();
+    proxy.set_child_property("agent::username", "alice");
+    let agent = element
+        .property::<gstsipbridge::agent::SipAgent>("agent")
+        .downgrade();
+    assert_eq!(agent.upgrade().unwrap().ref_count(), 2);
+    drop(element);
+    assert!(agent.upgrade().is_none());
+}

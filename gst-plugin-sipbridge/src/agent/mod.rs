@@ -20,6 +20,7 @@ mod settings;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use gst::glib;
+use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 pub use access::{AccessList, AccessListError};
@@ -48,7 +49,12 @@ impl SipAgent {
         SHARED
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_with(SipAgent::default)
+            .get_or_insert_with(|| {
+                let agent = SipAgent::default();
+                // It stays for the life of the process, which is no leak.
+                agent.set_object_flags(gst::ObjectFlags::MAY_BE_LEAKED);
+                agent
+            })
             .clone()
     }
 
