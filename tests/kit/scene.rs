@@ -131,10 +131,11 @@ pub struct Somebody<'a> {
 impl std::ops::Deref for Somebody<'_> {
     type Target = RoomParticipant;
 
+    #[expect(clippy::expect_used, reason = "taken by drop alone")]
     fn deref(&self) -> &RoomParticipant {
         self.participant
             .as_ref()
-            .expect("invariant: present until dropped") // invariant
+            .expect("invariant: present until dropped")
     }
 }
 

@@ -106,8 +106,8 @@ const BARK_HZ: [f32; 14] = [
 const SPECTRUM: usize = 512;
 
 /// How far the two sound from each other: the mean difference in dB between their critical
-/// bands over the active frames, once the levels are made equal. G.711 stays below 3, other
-/// speech is far above 8. `None` where nothing is active.
+/// bands over the active frames, once the levels are made equal. G.711 and Opus stay below 0.5, other
+/// speech is above 7. `None` where nothing is active.
 pub(crate) fn distortion_db(sent: &[f32], heard: &[f32], active: &[bool]) -> Option<f32> {
     let gain =
         10f32.powf((active_level_dbfs(sent, active) - active_level_dbfs(heard, active)) / 20.0);

@@ -23,7 +23,7 @@ pub struct Match {
     /// The level of what was heard over the same stretches.
     pub heard_dbfs: f32,
     pub gaps: Vec<Gap>,
-    /// The mean distance of the critical bands: about 1 for G.711, above 8 for other speech. `None` where nothing was sent.
+    /// The mean distance of the critical bands: below 0.5 for G.711 and Opus, above 7 for other speech. `None` where nothing was sent.
     pub distortion_db: Option<f32>,
 }
 

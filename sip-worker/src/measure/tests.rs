@@ -55,7 +55,7 @@ fn a_copy_is_perfect() {
 fn g711_passes_with_its_delay() {
     let matched = compare(&phone(), &through_g711(&after(87, &phone())));
     assert_good(&matched, 87.0);
-    assert!(matched.distortion_db.unwrap() < 3.0, "{matched:?}");
+    assert!(matched.distortion_db.unwrap() < 0.5, "{matched:?}");
 }
 
 #[test]
