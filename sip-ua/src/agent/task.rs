@@ -323,9 +323,9 @@ impl Task {
             } => {
                 self.offer_call(id, request, source, local);
             }
-            Event::Milestone { id, milestone } => {
+            Event::Milestone { id, milestone, at } => {
                 if let Some(listener) = self.calls.get(&id) {
-                    note(&listener.shared, milestone);
+                    note(&listener.shared, milestone, at);
                 }
             }
             Event::Call {
@@ -414,7 +414,7 @@ impl Task {
     }
 }
 
-fn note(shared: &Shared, milestone: Milestone) {
+fn note(shared: &Shared, milestone: Milestone, at: Instant) {
     let mut instants = shared
         .instants
         .lock()
@@ -425,5 +425,5 @@ fn note(shared: &Shared, milestone: Milestone) {
         Milestone::Answered => &mut instants.answered_at,
         Milestone::Confirmed => &mut instants.confirmed_at,
     };
-    slot.get_or_insert_with(Instant::now);
+    slot.get_or_insert(at);
 }

@@ -91,7 +91,7 @@ impl Endpoint {
             source,
             local: path.local,
         });
-        self.passed(id, Milestone::Invite);
+        self.passed(now, id, Milestone::Invite);
     }
 
     /// A response above 100 to an INVITE within this call, first or later.
@@ -147,7 +147,7 @@ impl Endpoint {
             incoming.provisional = Some((status, packet));
             incoming.repeat_at = Some(now + RING_AGAIN);
         }
-        self.passed(id, Milestone::Ringing);
+        self.passed(now, id, Milestone::Ringing);
         self.settle_call(now, id);
     }
 
@@ -175,7 +175,7 @@ impl Endpoint {
             if let Some(call) = self.calls.get_mut(&id) {
                 call.phase = Phase::Up;
             }
-            self.passed(id, Milestone::Answered);
+            self.passed(now, id, Milestone::Answered);
         } else {
             self.acknowledge_with(now, id, Some(sdp));
         }
@@ -326,7 +326,7 @@ impl Endpoint {
                 self.tell(id, CallEvent::ReofferAnswered { sdp });
             }
         } else {
-            self.passed(id, Milestone::Confirmed);
+            self.passed(now, id, Milestone::Confirmed);
             self.tell(id, CallEvent::Confirmed { sdp });
         }
         self.next_reoffer(now, id);

@@ -90,6 +90,7 @@ pub enum Event {
     Milestone {
         id: CallId,
         milestone: Milestone,
+        at: Instant,
     },
     Call {
         id: CallId,
@@ -225,8 +226,9 @@ impl Endpoint {
         }
     }
 
-    fn passed(&mut self, id: CallId, milestone: Milestone) {
-        self.events.push_back(Event::Milestone { id, milestone });
+    fn passed(&mut self, at: Instant, id: CallId, milestone: Milestone) {
+        self.events
+            .push_back(Event::Milestone { id, milestone, at });
     }
 
     /// Tells the end, once.

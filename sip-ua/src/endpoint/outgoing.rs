@@ -105,7 +105,7 @@ impl Endpoint {
                 ring_timeout: call.ring_timeout,
             }));
         }
-        self.passed(id, Milestone::Invite);
+        self.passed(now, id, Milestone::Invite);
         Ok(())
     }
 

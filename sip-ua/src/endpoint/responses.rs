@@ -144,7 +144,7 @@ impl Endpoint {
         if let Some(dialog_id) = fresh {
             self.index(id, dialog_id);
         }
-        self.passed(id, Milestone::Ringing);
+        self.passed(now, id, Milestone::Ringing);
         let sdp = description(&response.headers, &response.body);
         self.tell(
             id,
@@ -223,10 +223,10 @@ impl Endpoint {
         call.dialog = Some(dialog.clone());
         let path = Endpoint::path_to(call, &dialog);
         self.index(id, dialog.id().clone());
-        self.passed(id, Milestone::Answered);
+        self.passed(now, id, Milestone::Answered);
         if has_offer {
             self.send_ack(client, path, &dialog, seq, None);
-            self.passed(id, Milestone::Confirmed);
+            self.passed(now, id, Milestone::Confirmed);
         }
         self.tell(
             id,
