@@ -1,112 +1,84 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Sixty calls, four at a time, into a room in which somebody watches: each is seen to join, and is
-//! gone within a second of its hang-up. The worker ends with the descriptors and threads it began with.
+//! gone within a second of its hang-up. The worker ends with the descriptors and threads it began
+//! with, and says how much memory it kept.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use sip_ua::agent::{Agent, AgentConfig, CallEvent, OutgoingCall};
 use sip_ua::sdp::{self, Codec, LocalMedia};
 use sip_ua::wire::{NameAddr, Uri};
-use sip_worker::demo::janus::{Janus, Options as JanusOptions};
-use sip_worker::sfu::{Participant, janus};
-use sip_worker::webrtc::participant::{Options, RoomParticipant};
+use sip_worker::webrtc::participant::RoomParticipant;
 use sipbridge_tests::resources::Resources;
-use sipbridge_tests::worker::Worker;
+use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, Scene, open_house};
 
-const SCENARIO: &str = "sixty_calls_come_and_go";
-const ROOM: &str = "hall";
 const WARM_UP: usize = 8;
 const CALLS: usize = 60;
 const AT_ONCE: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
-const GONE_WITHIN: Duration = Duration::from_secs(1);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_calls_come_and_go() -> Result<()> {
-    gst::init()?;
-    let sfu_process = Janus::start(JanusOptions::default()).await?;
-    let tables = format!(
-        "[[sfu]]\nname = \"main\"\nkind = \"janus\"\nurl = \"{}\"\nroom_create = true\n\n\
-         [[trunk]]\nname = \"lab\"\nallow = [\"127.0.0.1/32\"]\n\n\
-         [[route]]\nto = \"*\"\nroom = \"{ROOM}\"\nparticipant = \"{{from}}\"\nanswer = \"at-once\"\n",
-        sfu_process.url()
-    );
-    let media = sfu_process.media();
-    let start = move || Worker::start(SCENARIO, media, &tables);
-    let worker = tokio::task::spawn_blocking(start).await??;
-
-    let sfu = janus::Janus::new(sfu_process.config("watch"));
-    let listens_to_nobody = Options {
-        speaks: false,
-        listens: false,
-        ..Options::default()
-    };
-    let watcher = RoomParticipant::join(
-        &sfu,
-        ROOM,
-        Participant {
-            id: "watcher".to_owned(),
-            name: "watcher".to_owned(),
-            ..Participant::default()
-        },
-        listens_to_nobody,
-    )
-    .await?;
-    let watcher = Arc::new(watcher);
-    let (agent, _no_calls) = Agent::bind(AgentConfig::default()).await?;
-    let target: Uri = worker
-        .uri("hall")
+#[test]
+fn sixty_calls_come_and_go() -> Result<()> {
+    let scene = Scene::open("sixty_calls_come_and_go", &open_house("at-once"))?;
+    let watcher = scene.join("watcher")?;
+    let target: Uri = scene
+        .worker
+        .uri(NUMBER)
         .parse()
         .ok()
         .context("the worker's URI")?;
+    scene.wait(async {
+        let (agent, _nobody_calls) = Agent::bind(AgentConfig::default()).await?;
+        let pid = scene.worker.pid();
 
-    come_and_go(&agent, &target, &watcher, 0, WARM_UP).await?;
-    let before = Resources::settled(worker.pid(), None).await?;
-    come_and_go(&agent, &target, &watcher, WARM_UP, CALLS).await?;
-    let after = Resources::settled(worker.pid(), Some(&before)).await?;
-    println!("after {WARM_UP} calls:  {before}\nafter {CALLS} more: {after}");
+        come_and_go(&agent, &target, &watcher, 0..WARM_UP).await?;
+        let before = Resources::settled(pid, None).await?;
+        come_and_go(&agent, &target, &watcher, WARM_UP..WARM_UP + CALLS).await?;
+        let after = Resources::settled(pid, Some(&before)).await?;
 
-    ensure!(
-        after.descriptors <= before.descriptors && after.threads <= before.threads,
-        "left behind: before {before}, after {after}"
-    );
-    agent.close(Duration::from_secs(2)).await;
-    Ok(())
+        println!("after {WARM_UP} calls:  {before}\nafter {CALLS} more: {after}");
+        ensure!(
+            after.descriptors <= before.descriptors && after.threads <= before.threads,
+            "left behind: {before} before, {after} after"
+        );
+        agent.close(Duration::from_secs(2)).await;
+        Ok(())
+    })
 }
 
-/// Calls `first..first + count`, [`AT_ONCE`] of them at any time.
+/// These calls, [`AT_ONCE`] of them at any time.
 async fn come_and_go(
     agent: &Agent,
     target: &Uri,
-    watcher: &Arc<RoomParticipant>,
-    first: usize,
-    count: usize,
+    watcher: &RoomParticipant,
+    numbers: std::ops::Range<usize>,
 ) -> Result<()> {
-    let mut callers = tokio::task::JoinSet::new();
-    for number in first..first + count {
-        if callers.len() == AT_ONCE
-            && let Some(ended) = callers.join_next().await
-        {
-            ended??;
+    let lane = |first: usize| {
+        let numbers = numbers.clone().skip(first).step_by(AT_ONCE);
+        async move {
+            for number in numbers {
+                let name = format!("caller-{number:02}");
+                one_call(agent, target, watcher, &name)
+                    .await
+                    .with_context(|| name)?;
+            }
+            anyhow::Ok(())
         }
-        let (agent, target, watcher) = (agent.clone(), target.clone(), watcher.clone());
-        callers.spawn(async move {
-            let name = format!("caller-{number:02}");
-            one_call(&agent, target, &watcher, &name)
-                .await
-                .with_context(|| name)
-        });
-    }
-    while let Some(ended) = callers.join_next().await {
-        ended??;
-    }
+    };
+    let lanes: [_; AT_ONCE] = [lane(0), lane(1), lane(2), lane(3)];
+    let [a, b, c, d] = lanes;
+    tokio::try_join!(a, b, c, d)?;
     Ok(())
 }
 
-async fn one_call(agent: &Agent, to: Uri, watcher: &RoomParticipant, name: &str) -> Result<()> {
+async fn one_call(
+    agent: &Agent,
+    target: &Uri,
+    watcher: &RoomParticipant,
+    name: &str,
+) -> Result<()> {
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let rtp = UdpSocket::bind((address, 0))?;
     let media = LocalMedia::new(address, rtp.local_addr()?.port(), vec![Codec::Pcmu]);
@@ -115,7 +87,7 @@ async fn one_call(agent: &Agent, to: Uri, watcher: &RoomParticipant, name: &str)
         .ok()
         .context("a From header")?;
     let mut call = agent.dial(OutgoingCall {
-        to,
+        to: target.clone(),
         from,
         next_hop: None,
         headers: Vec::new(),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A pipeline that stops when nobody wants it any more.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use gst::prelude::*;
 
 use super::PeerError;
@@ -9,6 +11,9 @@ use super::PeerError;
 /// streaming threads, which nothing asynchronous may do.
 pub(super) struct Running {
     pipeline: gst::Pipeline,
+    /// Held through each change of state: whoever waits for the start may be gone before the start
+    /// itself is, and it must not come after the stop.
+    stopped: Arc<Mutex<bool>>,
 }
 
 impl Running {
@@ -42,7 +47,10 @@ impl Running {
                 gst::BusSyncReply::Drop
             });
         }
-        Ok(Running { pipeline })
+        Ok(Running {
+            pipeline,
+            stopped: Arc::default(),
+        })
     }
 
     pub(super) fn element(&self, name: &str) -> Result<gst::Element, PeerError> {
@@ -54,9 +62,16 @@ impl Running {
 
     pub(super) async fn play(&self) -> Result<(), PeerError> {
         let pipeline = self.pipeline.clone();
-        let played = tokio::task::spawn_blocking(move || pipeline.set_state(gst::State::Playing));
+        let stopped = self.stopped.clone();
+        let played = tokio::task::spawn_blocking(move || {
+            let stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
+            if *stopped {
+                return Ok(());
+            }
+            pipeline.set_state(gst::State::Playing).map(drop)
+        });
         match played.await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(())) => Ok(()),
             Ok(Err(e)) => Err(e.to_string()),
             Err(e) => Err(e.to_string()),
         }
@@ -69,7 +84,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.pipeline.call_async(|pipeline| {
+        let stopped = self.stopped.clone();
+        self.pipeline.call_async(move |pipeline| {
+            let mut stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
+            *stopped = true;
             let _ = pipeline.set_state(gst::State::Null);
         });
     }
