@@ -14,6 +14,7 @@ pub mod run;
 // What decides: configuration, routes and media graphs.
 pub mod check;
 pub mod config;
+pub mod document;
 pub mod pipeline;
 pub mod route;
 

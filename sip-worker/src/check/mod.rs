@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! `sip-worker check`: what is wrong in configuration and pipeline files, a sentence each.
 
-mod document;
-mod nearest;
-mod section;
-
 use std::path::{Path, PathBuf};
 
-pub use document::{Document, Finding};
-pub use section::{Located, Section};
-
 use crate::config;
+use crate::document::{Document, Finding};
 use crate::pipeline;
 
 /// Checks each file as what it is: one with `schema` or a launch text is a pipeline file, any other

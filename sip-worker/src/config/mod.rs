@@ -24,8 +24,8 @@ use sip_ua::agent::Listen;
 use sip_ua::sdp::Codec;
 use sip_ua::wire::Uri;
 
-use crate::check::{Document, Finding, Section};
-use crate::pipeline::ParamValue;
+use crate::document::{Document, Finding, Scalar, Section};
+
 use crate::route::Route;
 
 pub use crate::route::Answer;
@@ -73,7 +73,7 @@ pub struct Media {
     /// Elements that pipeline files may use beyond the usual ones.
     pub allow_elements: Vec<String>,
     /// `[media.params]`: values for the parameters of that media graph.
-    pub params: BTreeMap<String, ParamValue>,
+    pub params: BTreeMap<String, Scalar>,
 }
 
 /// `[http]`

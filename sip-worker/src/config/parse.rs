@@ -8,8 +8,8 @@ use std::ops::RangeInclusive;
 use sip_ua::agent::{Listen, Transport};
 
 use super::{Config, Http, Ice, Media, Sip, path_in, sfu, trunk};
-use crate::check::Section;
-use crate::pipeline::ParamValue;
+use crate::document::{Scalar, Section};
+
 use crate::route::Route;
 
 const DEFAULT_PORTS: RangeInclusive<u16> = 10_000..=20_000;
@@ -149,7 +149,7 @@ fn media(section: Option<Section<'_>>) -> Media {
     media
 }
 
-fn params_of(mut section: Section<'_>) -> BTreeMap<String, ParamValue> {
+fn params_of(mut section: Section<'_>) -> BTreeMap<String, Scalar> {
     let mut params = BTreeMap::new();
     for name in section.keys() {
         if let Some(value) = section.scalar(&name) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use super::path_in;
-use crate::check::Section;
+use crate::document::Section;
 
 /// Reads `NAME_file` or `NAME_env`. The secret itself in the configuration is refused: that file is
 /// copied, shown and kept in version control.

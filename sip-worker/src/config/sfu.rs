@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::secret::secret;
-use crate::check::Section;
+use crate::document::Section;
 use crate::sfu::Sfu;
 use crate::sfu::janus::{Janus, JanusConfig};
 

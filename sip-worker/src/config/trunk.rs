@@ -12,7 +12,7 @@ use sip_ua::wire::Uri;
 use super::parse::is_host;
 use super::secret::secret;
 use super::{Trunk, TrunkAuth};
-use crate::check::Section;
+use crate::document::Section;
 
 const DEFAULT_CODECS: [Codec; 3] = [Codec::Opus, Codec::Pcma, Codec::Pcmu];
 

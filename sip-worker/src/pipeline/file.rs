@@ -2,7 +2,7 @@
 //! The file's own form: keys and types, before GStreamer is asked about any of it.
 
 use super::params::Param;
-use crate::check::{Document, Located, Section};
+use crate::document::{Document, Located, Section};
 
 /// The version of the form.
 const SCHEMA: i64 = 1;

@@ -5,7 +5,7 @@ use gst::prelude::*;
 
 use super::allow;
 use super::file::PartText;
-use crate::check::Document;
+use crate::document::Document;
 
 /// Why a text makes no elements.
 #[derive(Debug)]

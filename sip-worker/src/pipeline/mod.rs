@@ -14,7 +14,6 @@ mod part;
 mod set;
 
 pub use file::looks_like_one;
-pub use params::ParamValue;
 pub use part::{Graph, Part, PartError, PartInstance};
 pub use set::{DEFAULT, PipelineError, PipelineSet};
 

@@ -4,20 +4,7 @@
 use gst::glib;
 use gst::prelude::*;
 
-use crate::check::{Located, Section};
-
-/// A value of a parameter.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ParamValue {
-    /// `type = "int"`
-    Int(i64),
-    /// `type = "float"`
-    Float(f64),
-    /// `type = "bool"`
-    Bool(bool),
-    /// `type = "enum"`: one of the property's names.
-    Text(String),
-}
+use crate::document::{Located, Scalar, Section};
 
 /// One of `[params]`.
 #[derive(Debug, Clone)]
@@ -28,7 +15,7 @@ pub(super) struct Param {
     pub(super) property: String,
     pub(super) at: std::ops::Range<usize>,
     bounds: Bounds,
-    pub(super) value: ParamValue,
+    pub(super) value: Scalar,
 }
 
 #[derive(Debug, Clone)]
@@ -76,7 +63,7 @@ impl Param {
                 );
                 let (min, max) = (min.unwrap_or(i64::MIN), max.unwrap_or(i64::MAX));
                 let default = section.integer("default", min..=max);
-                default.map(|value| (Bounds::Int(min, max), ParamValue::Int(value)))
+                default.map(|value| (Bounds::Int(min, max), Scalar::Int(value)))
             }
             "float" => {
                 let min = section.number("min").unwrap_or(f64::MIN);
@@ -85,14 +72,14 @@ impl Param {
                 if default.is_some_and(|value| !(min..=max).contains(&value)) {
                     section.find("`default` is not between `min` and `max`");
                 }
-                default.map(|value| (Bounds::Float(min, max), ParamValue::Float(value)))
+                default.map(|value| (Bounds::Float(min, max), Scalar::Float(value)))
             }
             "bool" => section
                 .boolean("default")
-                .map(|value| (Bounds::None, ParamValue::Bool(value))),
+                .map(|value| (Bounds::None, Scalar::Bool(value))),
             "enum" => section
                 .string("default")
-                .map(|value| (Bounds::None, ParamValue::Text(value.value))),
+                .map(|value| (Bounds::None, Scalar::Text(value.value))),
             other => {
                 section.find(format!(
                     "`type` is \"{other}\", none of \"int\", \"float\", \"bool\", \"enum\""
@@ -113,30 +100,30 @@ impl Param {
     }
 
     /// Takes an operator's value in place of the default.
-    pub(super) fn set(&mut self, value: &ParamValue) -> Result<(), String> {
+    pub(super) fn set(&mut self, value: &Scalar) -> Result<(), String> {
         let name = &self.name;
         let value = match (value, &self.bounds, &self.value) {
-            (ParamValue::Int(value), Bounds::Int(min, max), _) => {
+            (Scalar::Int(value), Bounds::Int(min, max), _) => {
                 if !(min..=max).contains(&value) {
                     return Err(format!(
                         "the parameter `{name}` must be from {min} to {max}, not {value}"
                     ));
                 }
-                ParamValue::Int(*value)
+                Scalar::Int(*value)
             }
-            (ParamValue::Int(value), Bounds::Float(..), _) => {
-                return self.set(&ParamValue::Float(*value as f64));
+            (Scalar::Int(value), Bounds::Float(..), _) => {
+                return self.set(&Scalar::Float(*value as f64));
             }
-            (ParamValue::Float(value), Bounds::Float(min, max), _) => {
+            (Scalar::Float(value), Bounds::Float(min, max), _) => {
                 if !(min..=max).contains(&value) {
                     return Err(format!(
                         "the parameter `{name}` must be from {min} to {max}, not {value}"
                     ));
                 }
-                ParamValue::Float(*value)
+                Scalar::Float(*value)
             }
-            (ParamValue::Bool(value), _, ParamValue::Bool(_)) => ParamValue::Bool(*value),
-            (ParamValue::Text(value), _, ParamValue::Text(_)) => ParamValue::Text(value.clone()),
+            (Scalar::Bool(value), _, Scalar::Bool(_)) => Scalar::Bool(*value),
+            (Scalar::Text(value), _, Scalar::Text(_)) => Scalar::Text(value.clone()),
             _ => return Err(format!("the parameter `{name}` is of another type")),
         };
         self.value = value;
@@ -177,20 +164,20 @@ impl Param {
 
     fn value_for(&self, kind: glib::Type) -> Option<glib::Value> {
         match &self.value {
-            ParamValue::Int(value) => match kind {
+            Scalar::Int(value) => match kind {
                 glib::Type::I32 => i32::try_from(*value).ok().map(|value| value.to_value()),
                 glib::Type::U32 => u32::try_from(*value).ok().map(|value| value.to_value()),
                 glib::Type::I64 => Some(value.to_value()),
                 glib::Type::U64 => u64::try_from(*value).ok().map(|value| value.to_value()),
                 _ => None,
             },
-            ParamValue::Float(value) => match kind {
+            Scalar::Float(value) => match kind {
                 glib::Type::F64 => Some(value.to_value()),
                 glib::Type::F32 => Some((*value as f32).to_value()),
                 _ => None,
             },
-            ParamValue::Bool(value) => (kind == glib::Type::BOOL).then(|| value.to_value()),
-            ParamValue::Text(value) => {
+            Scalar::Bool(value) => (kind == glib::Type::BOOL).then(|| value.to_value()),
+            Scalar::Text(value) => {
                 let class = glib::EnumClass::with_type(kind)?;
                 class.to_value_by_nick(value)
             }
@@ -198,12 +185,12 @@ impl Param {
     }
 }
 
-fn shown(value: &ParamValue) -> String {
+fn shown(value: &Scalar) -> String {
     match value {
-        ParamValue::Int(value) => value.to_string(),
-        ParamValue::Float(value) => value.to_string(),
-        ParamValue::Bool(value) => value.to_string(),
-        ParamValue::Text(value) => format!("\"{value}\""),
+        Scalar::Int(value) => value.to_string(),
+        Scalar::Float(value) => value.to_string(),
+        Scalar::Bool(value) => value.to_string(),
+        Scalar::Text(value) => format!("\"{value}\""),
     }
 }
 

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::file::{self, CALL_PORTS, PartText, PortKind, TRACK_PORTS};
 use super::launch;
-use super::params::{Param, ParamValue};
-use crate::check::{Document, Finding};
+use super::params::Param;
+use crate::document::{Document, Finding, Scalar};
 
 /// A media graph: every call has a `[call]` part, and a `[track]` part for each track it hears.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Graph {
     pub(super) fn parse_with(
         document: &Document,
         allow_elements: &[String],
-        values: &BTreeMap<String, ParamValue>,
+        values: &BTreeMap<String, Scalar>,
     ) -> Result<Graph, Vec<Finding>> {
         if let Err(error) = media_ready() {
             return Err(vec![Finding::of_file(document.file(), error)]);

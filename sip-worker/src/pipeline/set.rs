@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Graph;
-use crate::check::{Document, Finding};
 use crate::config::Config;
+use crate::document::{Document, Finding};
 
 /// The graph used where the configuration names none.
 pub const DEFAULT: &str = "room-stock";

@@ -2,7 +2,7 @@
 //! Reading `[[route]]`.
 
 use super::{Answer, Route, Target, Template};
-use crate::check::Section;
+use crate::document::Section;
 
 impl Route {
     /// Reads one route; trunks and SFUs it names must be known.

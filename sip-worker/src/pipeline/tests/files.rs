@@ -4,7 +4,7 @@
 use gst::prelude::*;
 
 use super::super::*;
-use crate::check::Document;
+use crate::document::Document;
 
 const GOOD: &str = r#"schema = 1
 description = "test"

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-//! A TOML file, and a sentence about a line of it.
+//! A TOML file, what stands where in it, and a sentence about a line of it.
+
+mod nearest;
+mod section;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -9,7 +12,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::Section;
+pub use section::{Located, Scalar, Section};
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

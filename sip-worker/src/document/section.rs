@@ -10,7 +10,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::Document;
 use super::nearest::nearest;
-use crate::pipeline::ParamValue;
+
+/// A value that is no table and no array.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Text(String),
+}
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,12 +200,12 @@ impl<'d> Section<'d> {
     }
 
     /// A number, a truth or a text, whichever it is.
-    pub fn scalar(&mut self, key: &str) -> Option<ParamValue> {
+    pub fn scalar(&mut self, key: &str) -> Option<Scalar> {
         match self.entries.get(key)?.1.get_ref() {
-            DeValue::Integer(_) => self.integer(key, i64::MIN..=i64::MAX).map(ParamValue::Int),
-            DeValue::Float(_) => self.number(key).map(ParamValue::Float),
-            DeValue::Boolean(_) => self.boolean(key).map(ParamValue::Bool),
-            _ => self.string(key).map(|text| ParamValue::Text(text.value)),
+            DeValue::Integer(_) => self.integer(key, i64::MIN..=i64::MAX).map(Scalar::Int),
+            DeValue::Float(_) => self.number(key).map(Scalar::Float),
+            DeValue::Boolean(_) => self.boolean(key).map(Scalar::Bool),
+            _ => self.string(key).map(|text| Scalar::Text(text.value)),
         }
     }
 
