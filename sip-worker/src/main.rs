@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sip_worker::{check, demo, http, phone, run};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Puts telephone calls in any WebRTC room.
 #[derive(Parser)]
@@ -43,12 +46,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // Quiet where standard error shows a live line, and where a person reads the output.
     let quiet = !matches!(cli.command, Command::Run { .. });
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(if quiet { "error" } else { "info" }));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    log_to_stderr(if quiet { "error" } else { "info" });
 
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -71,6 +69,19 @@ fn main() -> ExitCode {
     // A thread that still waits for a pipeline must not keep the process.
     runtime.shutdown_background();
     done.unwrap_or_else(|error| failed(&error))
+}
+
+/// As `RUST_LOG` asks, else from `level` on.
+fn log_to_stderr(level: &str) {
+    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // The WebSocket library logs whole frames, and those to an SFU carry its secrets: whatever was
+    // asked for, it stays silent.
+    let no_frames = filter_fn(|event| !event.target().starts_with("tungstenite"));
+    tracing_subscriber::registry()
+        .with(asked)
+        .with(no_frames)
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+        .init();
 }
 
 /// A sentence for each thing that is wrong.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 //! An SFU and a worker beside it, private to one scenario, and people in its rooms.
 
-use crate::worker::Worker;
+use crate::worker::{Settings, Worker};
 use anyhow::{Context as _, Result};
 use sip_worker::demo::janus::{Janus, Options};
 use sip_worker::sfu::Participant;
-use sip_worker::sfu::janus::Janus as Connector;
+use sip_worker::sfu::janus::{Janus as Connector, JanusConfig};
 use sip_worker::webrtc::PeerConfig;
 use sip_worker::webrtc::participant::{Options as Manner, RoomParticipant, Seen};
 use std::collections::BTreeMap;
@@ -58,34 +58,61 @@ answer = \"{answer}\"
     )
 }
 
+/// What a scene has beyond its trunks and routes.
+#[derive(Default)]
+pub struct Setup {
+    /// More lines of the worker's `[media]`.
+    pub media: String,
+    /// More lines of its `[[sfu]]`.
+    pub sfu: String,
+    /// What the worker finds in its environment.
+    pub environment: Vec<(&'static str, String)>,
+    pub janus: Options,
+}
+
 pub struct Scene {
     /// First to end, so that it can say goodbye to phones and SFU.
     pub worker: Worker,
     janus: Janus,
+    api_secret: Option<String>,
     runtime: Runtime,
 }
 
 impl Scene {
     /// Starts Janus, then a worker that joins its rooms; `tables` are its trunks and routes.
     pub fn open(scenario: &str, tables: &str) -> Result<Scene> {
+        Scene::open_with(scenario, tables, Setup::default())
+    }
+
+    /// As [`Scene::open`], with more to say.
+    pub fn open_with(scenario: &str, tables: &str, setup: Setup) -> Result<Scene> {
         let runtime = Runtime::new()?;
+        let api_secret = setup.janus.api_secret.clone();
         let janus = runtime
-            .block_on(Janus::start(Options::default()))
+            .block_on(Janus::start(setup.janus))
             .context("Janus did not start")?;
-        let sfu = format!(
+        let tables = format!(
             "[[sfu]]
 name = \"main\"
 kind = \"janus\"
 url = \"{}\"
 room_create = true
+{}
 
 {tables}",
-            janus.url()
+            janus.url(),
+            setup.sfu
         );
-        let worker = Worker::start(scenario, janus.media(), &sfu)?;
+        let settings = Settings {
+            media: setup.media,
+            tables,
+            environment: setup.environment,
+        };
+        let worker = Worker::start_with(scenario, janus.media(), &settings)?;
         Ok(Scene {
             worker,
             janus,
+            api_secret,
             runtime,
         })
     }
@@ -101,7 +128,10 @@ room_create = true
     /// Somebody who listens and speaks in [`ROOM`].
     pub fn join(&self, name: &str) -> Result<Somebody<'_>> {
         gst::init()?;
-        let connector = Connector::new(self.janus.config("test"));
+        let connector = Connector::new(JanusConfig {
+            api_secret: self.api_secret.clone().map(Into::into),
+            ..self.janus.config("test")
+        });
         let who = Participant {
             id: name.to_owned(),
             name: name.to_owned(),

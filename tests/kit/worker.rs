@@ -15,10 +15,22 @@ const START: Duration = Duration::from_secs(20);
 /// The API has no event to wait for over a blocking connection; this is how often a changed fact is asked for.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
+/// What is said of a worker beyond its ports.
+#[derive(Default)]
+pub struct Settings {
+    /// More lines of `[media]`.
+    pub media: String,
+    /// The `[[sfu]]`, `[[trunk]]` and `[[route]]`.
+    pub tables: String,
+    /// What it finds in its environment.
+    pub environment: Vec<(&'static str, String)>,
+}
+
 pub struct Worker {
     sip: SocketAddr,
     http: SocketAddr,
     token: String,
+    token_file: PathBuf,
     process: Process,
 }
 
@@ -48,6 +60,15 @@ impl Worker {
     /// Starts a worker on free ports, WebRTC on the address `ice`. `tables` are the `[[sfu]]`,
     /// `[[trunk]]` and `[[route]]` of its configuration.
     pub fn start(scenario: &str, ice: IpAddr, tables: &str) -> Result<Worker> {
+        let settings = Settings {
+            tables: tables.to_owned(),
+            ..Settings::default()
+        };
+        Worker::start_with(scenario, ice, &settings)
+    }
+
+    /// As [`Worker::start`], with more to say.
+    pub fn start_with(scenario: &str, ice: IpAddr, settings: &Settings) -> Result<Worker> {
         let folder = out_dir(scenario);
         std::fs::create_dir_all(&folder)?;
         let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
@@ -62,6 +83,7 @@ listen = [\"udp:{sip}\"]
 
 [media]
 ports = \"{rtp}-{}\"
+{}
 
 [http]
 listen = \"{http}\"
@@ -70,13 +92,18 @@ token_file = \"{}\"
 [ice]
 addresses = [\"{ice}\"]
 
-{tables}",
+{}",
             rtp + 39,
-            token_file.display()
+            settings.media,
+            token_file.display(),
+            settings.tables
         );
         std::fs::write(&config, text)?;
         let mut command = Command::new(program()?);
         command.arg("run").arg("--config").arg(&config);
+        for (name, value) in &settings.environment {
+            command.env(name, value);
+        }
         let mut process = Process::start("sip-worker", command, &folder.join("sip-worker.log"))?;
         let deadline = Instant::now() + START;
         while !matches!(exchange(http, None, "GET", "/readyz", None), Ok((200, _))) {
@@ -93,6 +120,7 @@ addresses = [\"{ice}\"]
             sip,
             http,
             token,
+            token_file,
             process,
         })
     }
@@ -106,12 +134,37 @@ addresses = [\"{ice}\"]
         self.sip
     }
 
+    /// Where its API is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    /// What opens it.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The file that holds the token.
+    pub fn token_file(&self) -> &Path {
+        &self.token_file
+    }
+
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// SIGHUP: it shall read the media graphs again.
+    pub fn reload(&self) {
+        self.process.signal(libc::SIGHUP);
+    }
+
+    /// The first line of its log that contains `text`; waits for it.
+    pub fn wait_for_line(&self, text: &str, patience: Duration) -> Result<String> {
+        self.process.wait_for_line(text, patience)
     }
 
     /// Asks the API: the status and the JSON of its answer.
@@ -122,6 +175,11 @@ addresses = [\"{ice}\"]
     /// As [`Worker::ask`], without the token.
     pub fn ask_without_token(&self, method: &str, path: &str) -> Result<(u16, Value)> {
         exchange(self.http, None, method, path, None)
+    }
+
+    /// Sends a GET with any token or none; what comes back, its head included, is left to be read.
+    pub fn get(&self, token: Option<&str>, path: &str) -> Result<TcpStream> {
+        request(self.http, token, "GET", path, None)
     }
 
     /// All calls, also those that ended lately.
@@ -154,13 +212,13 @@ addresses = [\"{ice}\"]
     }
 }
 
-fn exchange(
+fn request(
     to: SocketAddr,
     token: Option<&str>,
     method: &str,
     path: &str,
     body: Option<&Value>,
-) -> Result<(u16, Value)> {
+) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(to)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let body = body.map(Value::to_string).unwrap_or_default();
@@ -173,6 +231,17 @@ fn exchange(
          Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )?;
+    Ok(stream)
+}
+
+fn exchange(
+    to: SocketAddr,
+    token: Option<&str>,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<(u16, Value)> {
+    let mut stream = request(to, token, method, path, body)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;

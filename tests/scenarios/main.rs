@@ -13,6 +13,7 @@ mod room_janus_killed;
 mod room_refusals;
 mod room_tidy;
 mod room_two_people;
+mod secrets_stay_secret;
 mod sfu_dies;
 mod sixty_calls_come_and_go;
 mod stranger_meets_silence;

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Canaries stand for every secret the worker holds. It is made to talk as much as it can, and no log, event, metric,
+//! page or error shows one of them, however it is written.
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use sip_ua::agent::{Agent, AgentConfig, IncomingCall, Verdict};
+use sip_ua::digest::server::{Presented, Verifier};
+use sip_ua::sdp::{Codec, LocalMedia, answer};
+use sip_ua::wire::{HeaderName, Method};
+use sipbridge_tests::janus::Options;
+use sipbridge_tests::scene::{NUMBER, ROOM, Scene, Setup, route};
+use sipbridge_tests::worker::run_once;
+use sipbridge_tests::{out_dir, ports};
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+const SCENARIO: &str = "secrets_stay_secret";
+const SOON: Duration = Duration::from_secs(5);
+/// Whom the carrier believes no password.
+const REFUSED: &str = "refused";
+/// Who does not want to talk.
+const BUSY: &str = "busy";
+
+#[test]
+fn secrets_stay_secret() -> Result<()> {
+    let folder = out_dir(SCENARIO);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("dots"))?;
+    let secret = |name: &str| -> Result<(String, PathBuf)> {
+        let (canary, file) = (canary(), folder.join(name));
+        std::fs::write(&file, format!("{canary}\n"))?;
+        Ok((canary, file))
+    };
+    let (outgoing, outgoing_file) = secret("outgoing-password")?;
+    let (incoming, incoming_file) = secret("incoming-password")?;
+    let (api_secret, api_secret_file) = secret("api-secret")?;
+
+    let runtime = tokio::runtime::Runtime::new()?;
+    let carrier = runtime.block_on(carrier(outgoing.clone()))?;
+    let tables = format!(
+        "[[trunk]]
+name = \"carrier\"
+uri = \"sip:{carrier}\"
+username = \"worker\"
+password_file = \"{}\"
+dial_allow = [\"*\"]
+
+[[trunk]]
+name = \"phones\"
+auth = {{ username = \"alice\", password_file = \"{}\" }}
+
+{}",
+        outgoing_file.display(),
+        incoming_file.display(),
+        route("at-once")
+    );
+    let mut scene = Scene::open_with(
+        SCENARIO,
+        &tables,
+        Setup {
+            sfu: format!("api_secret_file = \"{}\"", api_secret_file.display()),
+            environment: vec![
+                ("RUST_LOG", "trace".to_owned()),
+                ("RUST_BACKTRACE", "1".to_owned()),
+                ("GST_DEBUG", "*:4,sip*:7".to_owned()),
+                ("GST_DEBUG_NO_COLOR", "1".to_owned()),
+                (
+                    "GST_DEBUG_DUMP_DOT_DIR",
+                    folder.join("dots").display().to_string(),
+                ),
+            ],
+            janus: Options {
+                api_secret: Some(api_secret.clone()),
+                ..Options::default()
+            },
+            ..Setup::default()
+        },
+    )?;
+    let token = scene.worker.token().to_owned();
+    let mut events = scene.worker.get(Some(&token), "/v1/events")?;
+    let events = std::thread::spawn(move || {
+        let mut told = String::new();
+        events.read_to_string(&mut told).map(|_| told)
+    });
+    let mut said = Vec::new();
+
+    // Calls out: one that is taken, one refused for its password, one for another reason.
+    for (to, ends) in [("bob", "active"), (REFUSED, "ended"), (BUSY, "ended")] {
+        let wanted = json!({ "to": to, "trunk": "carrier", "room": ROOM });
+        let (status, call) = scene.worker.ask("POST", "/v1/calls", Some(&wanted))?;
+        assert_eq!(status, 201, "{call}");
+        let id = call["id"].as_str().context("a call has an id")?;
+        let call = scene
+            .worker
+            .until_call(ends, SOON, |call| call["id"] == id && call["state"] == ends)?;
+        said.push(call.to_string());
+    }
+    // Calls in: a good one, and one with another secret of ours for a password.
+    for (password, good) in [(&incoming_file, true), (&outgoing_file, false)] {
+        let output = run_once(&[
+            "phone",
+            &scene.worker.uri(NUMBER),
+            "--user",
+            "alice",
+            "--password-file",
+            &password.to_string_lossy(),
+            "--seconds",
+            "0.5",
+        ])?;
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.success(), good, "{printed}");
+        said.push(printed + &String::from_utf8_lossy(&output.stdout));
+    }
+    // What is asked, with the token and with a wrong one that is a secret too.
+    for token in [Some(token.as_str()), Some(&api_secret), None] {
+        for path in [
+            "/",
+            "/v1/calls",
+            "/v1/calls/none",
+            "/v1/rooms",
+            "/metrics",
+            "/readyz",
+            "/nowhere",
+        ] {
+            let mut answer = String::new();
+            scene.worker.get(token, path)?.read_to_string(&mut answer)?;
+            said.push(answer);
+        }
+    }
+    scene.worker.process().terminate()?;
+    let told = events.join().ok().context("the reader of events")??;
+    assert!(told.contains("\"ended\""), "events came: {told}");
+    said.push(told);
+    let log = scene.worker.process().printed();
+    for source in ["sip_worker", "TRACE", "GST_STATES"] {
+        assert!(log.contains(source), "{source} talks in the log");
+    }
+    std::fs::write(folder.join("said.txt"), said.join("\n"))?;
+
+    let token_file = scene.worker.token_file().to_owned();
+    for (what, canary, file) in [
+        ("the API's token", token, token_file),
+        ("the password of calls out", outgoing, outgoing_file),
+        ("the password of calls in", incoming, incoming_file),
+        ("Janus' secret", api_secret, api_secret_file),
+    ] {
+        // That it is found where it belongs shows that it would be found elsewhere.
+        assert_eq!(holding(&canary, &folder)?, [file], "{what}");
+    }
+    Ok(())
+}
+
+fn canary() -> String {
+    format!("canary{:032x}", rand::random::<u128>())
+}
+
+/// A carrier that asks callers for `password`.
+async fn carrier(password: String) -> Result<SocketAddr> {
+    let lifetime = Duration::from_secs(60);
+    let verifier = Mutex::new(Verifier::new("carrier", Instant::now(), lifetime, 100));
+    let (agent, incoming) = Agent::bind(AgentConfig {
+        screen: Arc::new(move |request, source| {
+            if request.method != Method::Invite {
+                return Verdict::Allow;
+            }
+            let now = Instant::now();
+            let presented = Presented {
+                source: source.ip(),
+                method: &request.method,
+                uri: &request.uri,
+                body: &request.body,
+            };
+            let known = request.uri.user.as_deref() != Some(REFUSED.as_bytes());
+            let mut verifier = verifier.lock().unwrap_or_else(PoisonError::into_inner);
+            let given = request.headers.get_all(HeaderName::Authorization);
+            match verifier.verify(now, presented, given, |_| known.then(|| password.clone())) {
+                Ok(_) => Verdict::Allow,
+                Err(denied) => {
+                    Verdict::Challenge(verifier.challenges(now, source.ip(), denied.is_stale()))
+                }
+            }
+        }),
+        ..AgentConfig::default()
+    })
+    .await?;
+    let address = agent.local_addr();
+    tokio::spawn(take(agent, incoming));
+    Ok(address)
+}
+
+/// Takes every call but those to [`BUSY`], and says nothing in them.
+async fn take(_agent: Agent, mut incoming: mpsc::Receiver<IncomingCall>) {
+    let mut taken = Vec::new();
+    while let Some(IncomingCall { request, call, .. }) = incoming.recv().await {
+        let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let local = LocalMedia::new(here, ports::free(), vec![Codec::Pcmu]);
+        match answer(&local, &request.body) {
+            Ok((sdp, _)) if request.uri.user.as_deref() != Some(BUSY.as_bytes()) => {
+                call.handle.accept(sdp);
+            }
+            _ => call.handle.reject(486, None),
+        }
+        taken.push(call);
+    }
+}
+
+/// The files under `folder` that hold `secret`.
+fn holding(secret: &str, folder: &Path) -> Result<Vec<PathBuf>> {
+    let forms = written(secret);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(holding(secret, &path)?);
+            continue;
+        }
+        let text = String::from_utf8_lossy(&std::fs::read(&path)?).to_lowercase();
+        if forms.iter().any(|form| text.contains(form)) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// How a text may end in a log, in lower case: as it is, as hexadecimal, as a list of numbers, as Base64.
+fn written(secret: &str) -> Vec<String> {
+    let mut hexadecimal = String::new();
+    let mut numbers = Vec::new();
+    for byte in secret.bytes() {
+        // Writing into a String cannot fail.
+        let _ = write!(hexadecimal, "{byte:02x}");
+        numbers.push(byte.to_string());
+    }
+    let mut forms = vec![secret.to_owned(), hexadecimal, numbers.join(", ")];
+    // Base64 of the secret somewhere in a longer text: from any of the three places in a group of bytes.
+    for skipped in 0..3 {
+        let whole = (secret.len() - skipped) / 3 * 3;
+        forms.push(
+            gst::glib::base64_encode(&secret.as_bytes()[skipped..skipped + whole]).to_lowercase(),
+        );
+    }
+    forms
+}
