@@ -24,7 +24,7 @@ pub struct Options<'a> {
     pub name: &'a str,
     /// What it says once a call is up, silence at the end included.
     pub says: &'a Wave,
-    /// `PCMU` or `PCMA`.
+    /// `PCMU`, `PCMA` or `opus`.
     pub codec: &'a str,
     /// Answer calls by itself.
     pub auto_answer: bool,
@@ -51,13 +51,17 @@ impl Baresip {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
         let control = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
         let says = folder.join("says.wav");
-        options.says.resampled(8_000).write(&says)?;
+        let (rate_hz, channels) = match options.codec {
+            "opus" => (48_000, 2),
+            _ => (8_000, 1),
+        };
+        options.says.resampled(rate_hz).write(&says)?;
         std::fs::write(
             folder.join("config"),
-            config(&folder, &says, address, control),
+            config(&folder, &says, rate_hz, address, control),
         )?;
         let mut account = format!(
-            "<sip:{name}@{address}>;regint=0;answermode={};audio_codecs={}/8000/1",
+            "<sip:{name}@{address}>;regint=0;answermode={};audio_codecs={}/{rate_hz}/{channels}",
             if options.auto_answer {
                 "auto"
             } else {
@@ -237,7 +241,13 @@ fn recording(folder: &Path, ending: &str) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-fn config(folder: &Path, says: &Path, address: SocketAddr, control: SocketAddr) -> String {
+fn config(
+    folder: &Path,
+    says: &Path,
+    rate_hz: u32,
+    address: SocketAddr,
+    control: SocketAddr,
+) -> String {
     let rtp = ports::free_run(8);
     format!(
         "poll_method epoll
@@ -245,14 +255,15 @@ sip_listen {address}
 net_interface 127.0.0.1
 rtp_ports {rtp}-{}
 audio_source aufile,{}
-ausrc_srate 8000
-auplay_srate 8000
+ausrc_srate {rate_hz}
+auplay_srate {rate_hz}
 ausrc_channels 1
 auplay_channels 1
 snd_path {}
 call_max_calls 1
 module_path /usr/lib/baresip/modules
 module g711.so
+module opus.so
 module sndfile.so
 module aufile.so
 module_app account.so

@@ -18,6 +18,11 @@ fn with_a_law() -> Result<()> {
     call("phone_and_room_with_a_law", "PCMA")
 }
 
+#[test]
+fn with_opus() -> Result<()> {
+    call("phone_and_room_with_opus", "opus")
+}
+
 fn call(scenario: &str, codec: &str) -> Result<()> {
     let scene = Scene::open(scenario, &open_house("at-once"))?;
     let host = scene.join("host")?;
