@@ -15,6 +15,7 @@ mod room_tidy;
 mod room_two_people;
 mod secrets_stay_secret;
 mod sfu_dies;
+mod sip_worker_dial;
 mod sixty_calls_come_and_go;
 mod stranger_meets_silence;
 mod two_phones_hear_each_other;
