@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One scenario a module.
 
+mod a_new_graph_on_sighup;
 mod caller_cancels_while_ringing;
 mod check_says_what_is_wrong;
 mod either_side_hangs_up;
