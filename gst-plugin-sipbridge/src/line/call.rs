@@ -142,8 +142,11 @@ impl Line {
 
     /// Whether the end of a call is the end of the stream.
     pub(crate) fn ends_with_call(&self) -> bool {
-        let listens = self.state().listening.is_some();
-        !(listens && self.settings().keep_listening)
+        let another_may_follow = {
+            let state = self.state();
+            state.listening.is_some() || state.waiter.is_some()
+        };
+        !(another_may_follow && self.settings().keep_listening)
     }
 
     pub(crate) fn stats(&self) -> gst::Structure {

@@ -65,13 +65,16 @@ impl SipBin {
     /// Both children share one call: the one the application named, else one of this bin alone.
     fn pair(&self) {
         let (src, sink) = self.children();
-        let (named, joins) = {
+        let (named, joins, keep_listening) = {
             let settings = src.imp().line().settings();
             (
                 settings.call.clone(),
                 settings.uri.is_none() && settings.mode == Mode::Caller,
+                settings.keep_listening,
             )
         };
+        // The source listens; its calls follow each other in the sink too.
+        sink.imp().line().settings().keep_listening = keep_listening;
         let name = match named {
             Some(name) => name,
             // The source's own error says what is missing.

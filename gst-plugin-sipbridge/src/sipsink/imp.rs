@@ -157,14 +157,17 @@ impl SipSink {
             return Ok(gst::FlowSuccess::Ok);
         }
         let live = self.upstream_is_live();
-        self.pacer.ready(!live).map_err(flow)?;
+        if !goes_on(self.pacer.ready(live))? {
+            return Ok(gst::FlowSuccess::Ok);
+        }
         let length = input::duration(format, &buffer);
         let start = self.state().timing.running_time(&buffer, length);
         for (later, piece) in input::pieces(format, buffer) {
             let target = self.due(start + later, live);
-            self.pacer
-                .wait_until(self.obj().upcast_ref(), target)
-                .map_err(flow)?;
+            let waited = self.pacer.wait_until(self.obj().upcast_ref(), target, live);
+            if !goes_on(waited)? {
+                break;
+            }
             self.push(format, piece)?;
         }
         Ok(gst::FlowSuccess::Ok)
@@ -262,9 +265,12 @@ impl SipSink {
         self.state().eos_seqnum = Some(seqnum);
         if !on_context_thread() {
             let end = self.state().timing.end();
+            let live = self.upstream_is_live();
             let drained = match end {
-                Some(end) => self.pacer.wait_until(self.obj().upcast_ref(), end + DRAIN),
-                None => self.pacer.ready(false),
+                Some(end) => self
+                    .pacer
+                    .wait_until(self.obj().upcast_ref(), end + DRAIN, live),
+                None => self.pacer.ready(live),
             };
             if drained == Err(Interrupt::Flushing) {
                 return;
@@ -296,10 +302,13 @@ impl SipSink {
     }
 }
 
-fn flow(interrupt: Interrupt) -> gst::FlowError {
-    match interrupt {
-        Interrupt::Flushing => gst::FlowError::Flushing,
-        Interrupt::Over => gst::FlowError::Eos,
+/// Whether a buffer is still wanted after its wait.
+fn goes_on(waited: Result<(), Interrupt>) -> Result<bool, gst::FlowError> {
+    match waited {
+        Ok(()) => Ok(true),
+        Err(Interrupt::Paused) => Ok(false),
+        Err(Interrupt::Flushing) => Err(gst::FlowError::Flushing),
+        Err(Interrupt::Over) => Err(gst::FlowError::Eos),
     }
 }
 

@@ -12,6 +12,10 @@ pub(super) enum Interrupt {
     Flushing,
     /// The call is over.
     Over,
+    /// Live audio came while not PLAYING. It is dropped rather than kept waiting: in a pipeline that
+    /// leads back to its own source, the elements before this one stop first, and wait for their
+    /// threads.
+    Paused,
 }
 
 #[derive(Default)]
@@ -82,8 +86,8 @@ impl Pacer {
         self.lock().playing
     }
 
-    /// Waits for PLAYING, and for the call if `for_call`.
-    pub(super) fn ready(&self, for_call: bool) -> Result<(), Interrupt> {
+    /// Waits for PLAYING and for the call; `live` audio waits for neither.
+    pub(super) fn ready(&self, live: bool) -> Result<(), Interrupt> {
         let mut state = self.lock();
         loop {
             if state.flushing {
@@ -92,8 +96,11 @@ impl Pacer {
             if state.over {
                 return Err(Interrupt::Over);
             }
-            if state.playing && (state.connected || !for_call) {
+            if state.playing && (state.connected || live) {
                 return Ok(());
+            }
+            if live {
+                return Err(Interrupt::Paused);
             }
             state = self
                 .changed
@@ -107,9 +114,10 @@ impl Pacer {
         &self,
         element: &gst::Element,
         target: gst::ClockTime,
+        live: bool,
     ) -> Result<(), Interrupt> {
         loop {
-            self.ready(false)?;
+            self.ready(live)?;
             // Without a clock nobody counts the time: as with sync=false.
             let (Some(clock), Some(base)) = (element.clock(), element.base_time()) else {
                 return Ok(());
@@ -147,9 +155,18 @@ mod tests {
             pacer.set_flushing(false);
             pacer.set_playing(true);
             let waiting = pacer.clone();
-            let thread = std::thread::spawn(move || waiting.ready(true));
+            let thread = std::thread::spawn(move || waiting.ready(false));
             act(&pacer);
             assert_eq!(thread.join().unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn live_audio_never_waits_for_the_state() {
+        let pacer = Pacer::default();
+        pacer.set_flushing(false);
+        assert_eq!(pacer.ready(true), Err(Interrupt::Paused));
+        pacer.set_playing(true);
+        assert_eq!(pacer.ready(true), Ok(()));
     }
 }
