@@ -24,6 +24,11 @@ impl Speech {
         Ok(Speech::of(&Wave::from_wav(ROOM_SPEECH)?))
     }
 
+    /// A stretch of one of the two voices, for a scenario in which several speak in turn.
+    pub fn stretch(of: &[u8], from: Duration, length: Duration) -> Result<Speech> {
+        Ok(Speech::of(&Wave::from_wav(of)?.slice(from, from + length)))
+    }
+
     fn of(speech: &Wave) -> Speech {
         let marker = Marker::random();
         let wave = marker.before(speech);

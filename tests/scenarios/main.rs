@@ -19,6 +19,7 @@ mod sfu_dies;
 mod sip_worker_dial;
 mod sixty_calls_come_and_go;
 mod stranger_meets_silence;
+mod three_phones_in_a_room;
 mod two_phones_hear_each_other;
 mod webrtc_missing_direction;
 mod worker_dials_a_phone;

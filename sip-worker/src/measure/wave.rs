@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Mono 16-bit audio in memory, and its WAV file.
 
+use super::level::{dbfs, power};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -123,6 +124,16 @@ impl Wave {
         }
         let samples = super::band::resample(&self.samples, self.rate_hz, rate_hz);
         Wave { rate_hz, samples }
+    }
+
+    /// The root mean square of all of it, in dBFS; [`FLOOR_DBFS`](super::FLOOR_DBFS) where there is no signal.
+    pub fn level_dbfs(&self) -> f32 {
+        let samples: Vec<f32> = self
+            .samples
+            .iter()
+            .map(|s| f32::from(*s) / 32_768.0)
+            .collect();
+        dbfs(power(&samples))
     }
 
     /// `db` louder; what exceeds full scale is clipped.
