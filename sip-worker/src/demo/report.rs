@@ -120,11 +120,12 @@ pub(super) fn report(
             ms(times.after_invite(times.two_way()))
         ),
     ];
-    lines.extend(ways.iter().map(Judged::line));
     let directions: Vec<_> = ways.iter().map(Judged::drawn).collect();
     let drawing = folder.join("picture.svg");
+    // Each direction's figures stand beside its drawing.
     fs::write(&drawing, picture("A first call", &lines, &directions))
         .with_context(|| format!("cannot write {}", drawing.display()))?;
+    lines.extend(ways.iter().map(Judged::line));
     lines.push(format!(
         "{}: left is what the phone heard, right what the room heard",
         recording.display()
