@@ -33,14 +33,11 @@ async fn agent(addr: &str) -> (Agent, mpsc::Receiver<IncomingCall>) {
 }
 
 fn to(addr: SocketAddr) -> OutgoingCall {
+    let to = format!("sip:bob@{addr}").parse().unwrap();
     OutgoingCall {
-        to: format!("sip:bob@{addr}").parse().unwrap(),
-        from: "sip:alice@example.org".parse().unwrap(),
-        next_hop: None,
         headers: vec![("X-Room-ID".to_owned(), b"blue".to_vec())],
         offer: Some(b"v=0 offer".to_vec()),
-        credentials: None,
-        ring_timeout: Duration::from_secs(30),
+        ..OutgoingCall::new(to, "sip:alice@example.org".parse().unwrap())
     }
 }
 

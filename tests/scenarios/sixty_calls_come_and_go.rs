@@ -87,13 +87,9 @@ async fn one_call(
         .ok()
         .context("a From header")?;
     let mut call = agent.dial(OutgoingCall {
-        to: target.clone(),
-        from,
-        next_hop: None,
-        headers: Vec::new(),
         offer: Some(sdp::offer(&media)),
-        credentials: None,
         ring_timeout: PATIENCE,
+        ..OutgoingCall::new(target.clone(), from)
     });
     loop {
         match tokio::time::timeout(PATIENCE, call.events.recv()).await? {

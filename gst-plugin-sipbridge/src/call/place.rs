@@ -33,13 +33,12 @@ pub(super) async fn run(call: Weak<Call>, agent: Agent, params: DialParams) {
         return;
     }
     let sip = agent.dial(OutgoingCall {
-        to: params.to,
-        from: params.from,
         next_hop: Some(next_hop),
         headers: params.headers,
         offer: strong.first_offer(),
         credentials: params.credentials,
         ring_timeout: params.ring_timeout,
+        ..OutgoingCall::new(params.to, params.from)
     });
     let sip_events = sip.events;
     if !strong.set_handle(sip.handle) {

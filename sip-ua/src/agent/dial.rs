@@ -20,19 +20,27 @@ pub(super) fn dial(commands: &Commands, call: OutgoingCall) -> Call {
         to,
         from,
         next_hop,
+        route,
         headers,
         offer,
         credentials,
         ring_timeout,
+        session_timer,
     } = call;
-    let known = next_hop.or_else(|| Some(SocketAddr::new(to.host.ip()?, to.port.unwrap_or(5060))));
+    let towards = route.first().map_or(&to, |proxy| &proxy.uri).clone();
+    let known = next_hop.or_else(|| {
+        let port = towards.port.unwrap_or(5060);
+        Some(SocketAddr::new(towards.host.ip()?, port))
+    });
     let outgoing = Outgoing {
         to,
         from,
+        route,
         headers,
         offer,
         credentials,
         ring_timeout,
+        session_timer,
         sip_call_id,
     };
     let task = shared.clone();
@@ -50,7 +58,7 @@ pub(super) fn dial(commands: &Commands, call: OutgoingCall) -> Call {
         Some(addr) => hand_over(outgoing, Ok(addr)),
         None => {
             tokio::spawn(async move {
-                let destination = look_up(&outgoing.to).await;
+                let destination = look_up(&towards).await;
                 hand_over(outgoing, destination);
             });
         }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use crate::dialog::{Refresher, SessionTimer};
 pub use crate::endpoint::{CallEvent, End, EndCause, EndedBy, Limits, Reason, Screen, Verdict};
 pub use call::{Call, CallEvents, CallHandle, IncomingCall, Instants};
 
@@ -52,6 +53,8 @@ pub struct AgentConfig {
     pub user_agent: String,
     pub screen: Screen,
     pub limits: Limits,
+    /// Of calls in, and of calls out that say nothing else.
+    pub session_timer: SessionTimer,
 }
 
 impl Default for AgentConfig {
@@ -66,6 +69,7 @@ impl Default for AgentConfig {
             user_agent: concat!("sipbridge/", env!("CARGO_PKG_VERSION")).to_owned(),
             screen: Arc::new(|_, _| Verdict::Silent),
             limits: Limits::default(),
+            session_timer: SessionTimer::default(),
         }
     }
 }
@@ -79,6 +83,9 @@ pub struct OutgoingCall {
     pub from: NameAddr,
     /// Where to send the INVITE, if not to the host of `to`.
     pub next_hop: Option<SocketAddr>,
+    /// The proxies that the INVITE must pass, nearest first: a pre-loaded route (RFC 3261 §8.1.2).
+    /// Without `next_hop` it goes to the first.
+    pub route: Vec<NameAddr>,
     /// More headers. The ones that the user agent writes itself are refused.
     pub headers: Vec<(String, Vec<u8>)>,
     /// Our SDP; without it the far end is asked for its own.
@@ -87,6 +94,25 @@ pub struct OutgoingCall {
     pub credentials: Option<Credentials>,
     /// How long it may ring before the call is cancelled.
     pub ring_timeout: Duration,
+    /// Session timers (RFC 4028); without it the agent's.
+    pub session_timer: Option<SessionTimer>,
+}
+
+impl OutgoingCall {
+    /// A call without an offer, headers or credentials, which may ring for a minute.
+    pub fn new(to: Uri, from: NameAddr) -> OutgoingCall {
+        OutgoingCall {
+            to,
+            from,
+            next_hop: None,
+            route: Vec::new(),
+            headers: Vec::new(),
+            offer: None,
+            credentials: None,
+            ring_timeout: Duration::from_secs(60),
+            session_timer: None,
+        }
+    }
 }
 
 /// Why an agent could not be made.
@@ -172,6 +198,7 @@ impl Agent {
             screen: config.screen,
             limits: config.limits,
             timers: Timers::default(),
+            session_timer: config.session_timer,
             seed: None,
         });
         let (commands, inbox) = Commands::new();

@@ -2,10 +2,12 @@
 //! What two user agents agreed on: RFC 3261 §12.
 
 mod route;
+mod session_timer;
 
 use crate::wire::{CSeq, Core, HeaderName, Method, NameAddr, Request, Response, Uri};
 
 pub use route::RouteSet;
+pub use session_timer::{Refresher, SessionTimer};
 
 /// Finds the dialog of a message: Call-ID, our tag, their tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

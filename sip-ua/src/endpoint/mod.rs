@@ -34,7 +34,7 @@ pub use call::CallId;
 pub use event::{CallEvent, End, EndCause, EndedBy, Reason};
 pub use screen::{Limits, Screen, Verdict};
 
-use crate::dialog::DialogId;
+use crate::dialog::{DialogId, SessionTimer};
 use crate::digest::Credentials;
 use crate::transaction::{Packet, Table, Timers};
 use crate::wire::{Host, NameAddr, Request, Uri};
@@ -51,6 +51,8 @@ pub struct EndpointConfig {
     pub screen: Screen,
     pub limits: Limits,
     pub timers: Timers,
+    /// Of calls in, and of calls out that say nothing else.
+    pub session_timer: SessionTimer,
     /// Makes tags, branches and Call-IDs repeatable. Only for tests: they must not be guessable.
     pub seed: Option<u64>,
 }
@@ -60,10 +62,14 @@ pub struct EndpointConfig {
 pub struct Outgoing {
     pub to: Uri,
     pub from: NameAddr,
+    /// The proxies that the INVITE must pass, nearest first.
+    pub route: Vec<NameAddr>,
     pub headers: Vec<(String, Vec<u8>)>,
     pub offer: Option<Vec<u8>>,
     pub credentials: Option<Credentials>,
     pub ring_timeout: Duration,
+    /// Without it the endpoint's.
+    pub session_timer: Option<SessionTimer>,
     /// The Call-ID; [`Endpoint::new_sip_call_id`] makes one.
     pub sip_call_id: String,
 }

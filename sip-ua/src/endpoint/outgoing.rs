@@ -7,12 +7,12 @@ use super::auth::Auth;
 use super::call::{Call, CallId, Cancel, InfoAllowance, Outgoing as Ringing, Phase};
 use super::send::{ALLOW, ClientKind};
 use super::{CallEvent, End, EndCause, EndedBy, Endpoint, Event, Milestone, Outgoing};
-use crate::dialog::MAX_FORWARDS;
+use crate::dialog::{MAX_FORWARDS, RouteSet};
 use crate::transaction::Path;
 use crate::wire::{CSeq, HeaderName, Method, NameAddr, Request, Scheme};
 
 /// The headers that are the user agent's own business.
-const RESERVED: [HeaderName; 17] = [
+const RESERVED: [HeaderName; 20] = [
     HeaderName::Via,
     HeaderName::From,
     HeaderName::To,
@@ -30,6 +30,9 @@ const RESERVED: [HeaderName; 17] = [
     HeaderName::Authorization,
     HeaderName::ProxyAuthorization,
     HeaderName::RSeq,
+    HeaderName::Route,
+    HeaderName::SessionExpires,
+    HeaderName::MinSe,
 ];
 
 impl Endpoint {
@@ -138,9 +141,18 @@ impl Endpoint {
         // Neither may stand in a Request-URI (§19.1.1).
         uri.headers = None;
         uri.params.remove("method");
+        let proxies: Vec<Vec<u8>> = call.route.iter().map(NameAddr::to_bytes).collect();
+        if proxies.iter().any(|proxy| unusable(proxy)) {
+            return Err("the route holds a control character".to_owned());
+        }
+        let proxies = proxies.iter().map(Vec::as_slice);
+        let (uri, routes) = RouteSet::new(proxies).apply(&uri);
         let number = 1 + (self.random_u32() >> 8);
         let mut request = Request::new(Method::Invite, uri);
         let headers = &mut request.headers;
+        for route in routes {
+            headers.push(HeaderName::Route, route);
+        }
         headers.push(HeaderName::MaxForwards, u32::from(MAX_FORWARDS));
         headers.push(HeaderName::From, &from);
         headers.push(HeaderName::To, &to);

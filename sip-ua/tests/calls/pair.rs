@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sip_ua::dialog::SessionTimer;
 use sip_ua::digest::Credentials;
 use sip_ua::endpoint::{
     CallEvent, CallId, Endpoint, EndpointConfig, Event, Limits, Outgoing, Screen, Verdict,
@@ -102,6 +103,7 @@ pub fn endpoint_with(seed: u64, screen: Screen, limits: Limits) -> Endpoint {
         screen,
         limits,
         timers: Timers::default(),
+        session_timer: SessionTimer::default(),
         seed: Some(seed),
     })
 }
@@ -352,10 +354,12 @@ pub fn outgoing() -> Outgoing {
     Outgoing {
         to: "sip:bob@192.0.2.2:5070".parse().unwrap(),
         from: "\"Alice\" <sip:alice@example.org>".parse().unwrap(),
+        route: Vec::new(),
         headers: Vec::new(),
         offer: Some(OFFER.to_vec()),
         credentials: None::<Credentials>,
         ring_timeout: Duration::from_secs(60),
+        session_timer: None,
         sip_call_id: String::new(),
     }
 }

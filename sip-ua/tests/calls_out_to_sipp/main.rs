@@ -80,14 +80,12 @@ async fn agent() -> Agent {
 }
 
 fn to(addr: SocketAddr, password: Option<&str>) -> OutgoingCall {
+    let to = format!("sip:service@{addr}").parse().unwrap();
     OutgoingCall {
-        to: format!("sip:service@{addr}").parse().unwrap(),
-        from: "sip:alice@127.0.0.1".parse().unwrap(),
-        next_hop: None,
-        headers: Vec::new(),
         offer: Some(OFFER.to_vec()),
         credentials: password.map(|password| Credentials::new("alice", password)),
         ring_timeout: LONG,
+        ..OutgoingCall::new(to, "sip:alice@127.0.0.1".parse().unwrap())
     }
 }
 
