@@ -5,6 +5,8 @@
 
 use std::sync::OnceLock;
 
+use gst::glib::prelude::StaticTypeExt;
+
 /**
  * plugin-sipbridge:
  *
@@ -32,6 +34,8 @@ pub fn register_once() -> Result<(), gst::glib::BoolError> {
 }
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+    // No element is made of it; an application finds it by its name all the same.
+    agent::SipAgent::ensure_type();
     sipsrc::register(plugin)?;
     sipsink::register(plugin)?;
     sipbin::register(plugin)?;

@@ -154,6 +154,11 @@ impl ObjectImpl for SipAgent {
                     "Range of local UDP ports for media",
                     Some(settings::DEFAULT_MEDIA_PORTS),
                 ),
+                glib::ParamSpecBoxed::builder::<gst::Context>("context")
+                    .nick("Context")
+                    .blurb("A context for gst_element_set_context, which offers this agent to a whole pipeline")
+                    .read_only()
+                    .build(),
             ]
         });
         &PROPERTIES
@@ -221,6 +226,7 @@ impl ObjectImpl for SipAgent {
             "outbound-proxy" => settings.outbound_proxy.to_value(),
             "accept-from" => settings.accept_from.to_value(),
             "media-ports" => settings.media_ports.to_value(),
+            "context" => self.obj().to_context().to_value(),
             _ => pspec.default_value().clone(),
         }
     }

@@ -9,6 +9,11 @@
  * `gst.sipbridge.agent` (field `agent`), else one that all elements of the process share. Setting a
  * child property (`agent::username=alice`) gives the element an agent of its own.
  *
+ * An application makes an agent, sets its properties and offers it to as many pipelines as it likes,
+ * before they leave NULL: `gst_element_set_context (pipeline, context)` with the agent's property
+ * `context`. Or it waits until an element asks (message `need-context`). An element that takes the
+ * shared agent says so (message `have-context`).
+ *
  * All agents of a process run on one thread.
  */
 mod access;
@@ -58,8 +63,45 @@ impl SipAgent {
             .clone()
     }
 
+    /// A context that offers this agent to every element of a pipeline: `pipeline.set_context(…)`. It
+    /// stays when the pipeline goes to NULL. The property `context` gives the same to other languages.
+    pub fn to_context(&self) -> gst::Context {
+        self.context_that(true)
+    }
+
+    fn context_that(&self, persists: bool) -> gst::Context {
+        let mut context = gst::Context::new(CONTEXT_TYPE, persists);
+        if let Some(context) = context.get_mut() {
+            context.structure_mut().set("agent", self);
+        }
+        context
+    }
+
+    /// The agent that `element` was offered, else the shared one, which is then made known: as
+    /// GStreamer's design of contexts has it, first asked for, then told.
+    pub(crate) fn of_element(element: &gst::Element) -> SipAgent {
+        let offered = || Self::of_context(element.context(CONTEXT_TYPE)?.as_ref());
+        if let Some(agent) = offered() {
+            return agent;
+        }
+        // The answer, if there is one, arrives by set_context before post_message returns; without a
+        // bus there is nobody to ask.
+        let need = gst::message::NeedContext::builder(CONTEXT_TYPE);
+        let _ = element.post_message(need.src(element).build());
+        if let Some(agent) = offered() {
+            return agent;
+        }
+        let agent = SipAgent::shared();
+        // Whatever the application offers later wins over one that does not persist.
+        let context = agent.context_that(false);
+        element.set_context(&context);
+        let have = gst::message::HaveContext::builder(context);
+        let _ = element.post_message(have.src(element).build());
+        agent
+    }
+
     /// The agent in a context of the pipeline.
-    pub(crate) fn of_context(context: &gst::ContextRef) -> Option<SipAgent> {
+    pub fn of_context(context: &gst::ContextRef) -> Option<SipAgent> {
         if context.context_type() != CONTEXT_TYPE {
             return None;
         }

@@ -101,7 +101,6 @@ pub(crate) struct Line {
     user: Box<dyn LineUser>,
     settings: Mutex<LineSettings>,
     state: Mutex<LineState>,
-    context_agent: Mutex<Option<SipAgent>>,
 }
 
 impl Line {
@@ -111,7 +110,6 @@ impl Line {
             user: Box::new(user),
             settings: Mutex::default(),
             state: Mutex::default(),
-            context_agent: Mutex::default(),
         })
     }
 
@@ -167,35 +165,14 @@ impl Line {
             .clone()
     }
 
-    /// The application offers an agent to the whole pipeline.
-    pub(crate) fn set_context(&self, context: &gst::ContextRef) {
-        if let Some(agent) = SipAgent::of_context(context) {
-            *self
-                .context_agent
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(agent);
-        }
-    }
-
     fn find_agent(&self) -> SipAgent {
         if let Some(agent) = self.settings().agent.clone() {
             return agent;
         }
-        let given = || {
-            self.context_agent
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        };
-        if let Some(agent) = given() {
-            return agent;
+        match self.user.element() {
+            Some(element) => SipAgent::of_element(&element),
+            None => SipAgent::shared(),
         }
-        // The answer, if there is one, arrives by set_context before post_message returns.
-        if let Some(element) = self.user.element() {
-            let need = gst::message::NeedContext::builder(crate::agent::CONTEXT_TYPE);
-            let _ = element.post_message(need.src(&element).build());
-        }
-        given().unwrap_or_else(SipAgent::shared)
     }
 
     fn way(&self) -> Result<Way, LineError> {

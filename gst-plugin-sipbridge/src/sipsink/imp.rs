@@ -496,11 +496,6 @@ impl ElementImpl for SipSink {
         }
         self.parent_query(query)
     }
-
-    fn set_context(&self, context: &gst::Context) {
-        self.line().set_context(context);
-        self.parent_set_context(context);
-    }
 }
 
 impl ChildProxyImpl for SipSink {

@@ -320,11 +320,6 @@ impl ElementImpl for SipSrc {
         }
         self.parent_send_event(event)
     }
-
-    fn set_context(&self, context: &gst::Context) {
-        self.line().set_context(context);
-        self.parent_set_context(context);
-    }
 }
 
 impl ChildProxyImpl for SipSrc {
