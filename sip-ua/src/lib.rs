@@ -12,4 +12,5 @@ pub mod digest;
 pub mod endpoint;
 pub mod sdp;
 pub mod transaction;
+pub mod transport;
 pub mod wire;

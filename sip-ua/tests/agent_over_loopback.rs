@@ -187,7 +187,8 @@ async fn a_host_without_an_address_ends_the_call_with_a_sentence() {
     };
     assert_eq!(end.cause, EndCause::Unreachable);
     assert!(
-        end.reason.contains("no-such-host.invalid has no address"),
+        end.reason
+            .contains("the host no-such-host.invalid was not found"),
         "{}",
         end.reason
     );

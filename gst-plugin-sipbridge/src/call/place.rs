@@ -33,7 +33,7 @@ pub(super) async fn run(call: Weak<Call>, agent: Agent, params: DialParams) {
         return;
     }
     let sip = agent.dial(OutgoingCall {
-        next_hop: Some(next_hop),
+        next_hop: Some(next_hop.into()),
         headers: params.headers,
         offer: strong.first_offer(),
         credentials: params.credentials,

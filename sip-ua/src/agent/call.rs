@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::command::{Command, Commands};
 use crate::endpoint::{CallEvent, CallId, Reason};
+use crate::transport::Transport;
 use crate::wire::Request;
 
 /// A call in or out: a handle to act on it, and what happens to it.
@@ -31,6 +32,7 @@ pub struct IncomingCall {
     pub source: SocketAddr,
     /// The address of ours that the caller reached.
     pub local: SocketAddr,
+    pub transport: Transport,
     pub call: Call,
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What handles ask of the agent's task.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::call::Shared;
 use crate::endpoint::{CallEvent, CallId, Outgoing, Reason};
+use crate::transport::Hop;
 
 /// One request to the task that owns the sockets.
 pub(super) enum Command {
@@ -55,7 +55,7 @@ pub(super) enum Command {
 pub(super) struct Dial {
     pub(super) outgoing: Outgoing,
     /// The address to send to, or why none was found.
-    pub(super) destination: Result<SocketAddr, String>,
+    pub(super) destination: Result<Hop, String>,
     pub(super) shared: Arc<Shared>,
     pub(super) events: mpsc::Sender<CallEvent>,
 }

@@ -9,7 +9,8 @@ use super::call::{Call, CallEvents, CallHandle, Shared};
 use super::command::{Command, Commands, Dial};
 use super::{EVENTS_WAITING, OutgoingCall};
 use crate::endpoint::{CallId, Outgoing};
-use crate::wire::Uri;
+use crate::transport::{Hop, Transport};
+use crate::wire::{Scheme, Uri};
 
 /// Hands the call to the agent's task as soon as its address is known.
 pub(super) fn dial(commands: &Commands, call: OutgoingCall) -> Call {
@@ -28,10 +29,7 @@ pub(super) fn dial(commands: &Commands, call: OutgoingCall) -> Call {
         session_timer,
     } = call;
     let towards = route.first().map_or(&to, |proxy| &proxy.uri).clone();
-    let known = next_hop.or_else(|| {
-        let port = towards.port.unwrap_or(5060);
-        Some(SocketAddr::new(towards.host.ip()?, port))
-    });
+    let known = next_hop.map(Ok).or_else(|| known(&towards));
     let outgoing = Outgoing {
         to,
         from,
@@ -55,10 +53,10 @@ pub(super) fn dial(commands: &Commands, call: OutgoingCall) -> Call {
         commands.send(Command::Dial(Box::new(dial)));
     };
     match known {
-        Some(addr) => hand_over(outgoing, Ok(addr)),
+        Some(hop) => hand_over(outgoing, hop),
         None => {
             tokio::spawn(async move {
-                let destination = look_up(&towards).await;
+                let destination = resolve(&towards).await;
                 hand_over(outgoing, destination);
             });
         }
@@ -69,17 +67,46 @@ pub(super) fn dial(commands: &Commands, call: OutgoingCall) -> Call {
     }
 }
 
-/// The address of the URI's host.
-async fn look_up(uri: &Uri) -> Result<SocketAddr, String> {
+/// Where a `sip:` URI leads: its transport, and its host looked up. `tel:` and what asks for a
+/// transport that is not spoken here lead nowhere.
+pub async fn resolve(uri: &Uri) -> Result<Hop, String> {
+    if let Some(known) = known(uri) {
+        return known;
+    }
+    let transport = transport_of(uri)?;
+    let host = uri.host.to_string();
+    let port = uri.port.unwrap_or(DEFAULT_PORT);
+    match tokio::net::lookup_host((host.as_str(), port)).await {
+        Ok(mut found) => found
+            .next()
+            .map(|addr| Hop { transport, addr })
+            .ok_or_else(|| format!("the host {host} has no address")),
+        Err(error) => Err(format!("the host {host} was not found: {error}")),
+    }
+}
+
+/// Where a URI leads, if nothing has to be looked up to say so.
+fn known(uri: &Uri) -> Option<Result<Hop, String>> {
+    let transport = match transport_of(uri) {
+        Ok(transport) => transport,
+        Err(reason) => return Some(Err(reason)),
+    };
+    let addr = SocketAddr::new(uri.host.ip()?, uri.port.unwrap_or(DEFAULT_PORT));
+    Some(Ok(Hop { transport, addr }))
+}
+
+fn transport_of(uri: &Uri) -> Result<Transport, String> {
     if !uri.is_sip() {
         return Err(format!(
             "{uri} names no host: a next hop is needed to call it"
         ));
     }
-    let host = uri.host.to_string();
-    let port = uri.port.unwrap_or(5060);
-    match tokio::net::lookup_host((host.as_str(), port)).await {
-        Ok(mut found) => found.next().ok_or_else(|| format!("{host} has no address")),
-        Err(error) => Err(format!("{host} has no address: {error}")),
+    if uri.scheme == Scheme::Sips {
+        return Err(format!("{uri} needs TLS, which is not spoken here"));
     }
+    Transport::of_uri(uri).ok_or_else(|| {
+        format!("{uri} asks for a transport that is not spoken here: udp and tcp are")
+    })
 }
+
+const DEFAULT_PORT: u16 = 5060;

@@ -8,6 +8,7 @@ mod routes;
 mod socket;
 mod task;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use crate::dialog::{Refresher, SessionTimer};
 pub use crate::endpoint::{CallEvent, End, EndCause, EndedBy, Limits, Reason, Screen, Verdict};
+pub use crate::transport::{Hop, Transport};
 pub use call::{Call, CallEvents, CallHandle, IncomingCall, Instants};
+pub use dial::resolve;
 
 use crate::digest::Credentials;
 use crate::endpoint::{Endpoint, EndpointConfig};
@@ -27,18 +30,18 @@ use routes::Routes;
 use socket::Socket;
 use task::Task;
 
-/// A transport that a listener can speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Transport {
-    Udp,
-}
-
 /// One address to listen on. Port 0 takes a free one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Listen {
     pub transport: Transport,
     pub addr: SocketAddr,
+}
+
+/// `udp:0.0.0.0:5060`.
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.transport, self.addr)
+    }
 }
 
 /// What an agent is made of.
@@ -82,7 +85,7 @@ pub struct OutgoingCall {
     /// The From header; a tag is added.
     pub from: NameAddr,
     /// Where to send the INVITE, if not to the host of `to`.
-    pub next_hop: Option<SocketAddr>,
+    pub next_hop: Option<Hop>,
     /// The proxies that the INVITE must pass, nearest first: a pre-loaded route (RFC 3261 §8.1.2).
     /// Without `next_hop` it goes to the first.
     pub route: Vec<NameAddr>,
@@ -121,9 +124,9 @@ impl OutgoingCall {
 pub enum AgentError {
     #[error("no address to listen on")]
     NoListener,
-    #[error("cannot listen on udp:{addr}: {source}")]
+    #[error("cannot listen on {listen}: {source}")]
     Bind {
-        addr: SocketAddr,
+        listen: Listen,
         source: std::io::Error,
     },
     #[error("`advertise` is neither an IP address nor a host name: {0:?}")]
@@ -189,7 +192,7 @@ impl Agent {
         }
         let mut sockets = Vec::with_capacity(config.listen.len());
         for listen in &config.listen {
-            sockets.push(Socket::bind(listen.addr)?);
+            sockets.push(Socket::bind(*listen)?);
         }
         let local_addr = sockets.first().ok_or(AgentError::NoListener)?.local_addr();
         let endpoint = Endpoint::new(EndpointConfig {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use tokio::net::UdpSocket;
 
-use super::AgentError;
+use super::{AgentError, Listen, Transport};
 
 /// A burst of INVITEs must survive a busy moment of the task.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -18,8 +18,12 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn bind(addr: SocketAddr) -> Result<Socket, AgentError> {
-        Socket::open(addr).map_err(|source| AgentError::Bind { addr, source })
+    pub(super) fn bind(listen: Listen) -> Result<Socket, AgentError> {
+        let opened = match listen.transport {
+            Transport::Udp => Socket::open(listen.addr),
+            Transport::Tcp => Err(io::ErrorKind::Unsupported.into()),
+        };
+        opened.map_err(|source| AgentError::Bind { listen, source })
     }
 
     fn open(addr: SocketAddr) -> io::Result<Socket> {
@@ -38,6 +42,10 @@ impl Socket {
         let udp = UdpSocket::from_std(socket.into())?;
         let local_addr = udp.local_addr()?;
         Ok(Socket { udp, local_addr })
+    }
+
+    pub(super) fn transport(&self) -> Transport {
+        Transport::Udp
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {

@@ -19,6 +19,7 @@ use super::socket::Socket;
 use super::{AgentStats, EVENTS_WAITING};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::transaction::Path;
+use crate::transport::{Arrival, Hop};
 use crate::wire::{HeaderName, Request};
 
 /// Datagrams and commands taken in one turn, so that neither starves the other or the timers.
@@ -242,7 +243,7 @@ impl Task {
             let reason = "this side hung up before the call was made".to_owned();
             return refuse(last_word, EndedBy::Local, EndCause::Cancelled, reason);
         }
-        let path = destination.and_then(|remote| self.path_to(remote));
+        let path = destination.and_then(|hop| self.path_to(hop));
         match path {
             Ok(path) => {
                 self.calls.insert(
@@ -260,11 +261,19 @@ impl Task {
     }
 
     /// From the first listener that can reach it.
-    fn path_to(&self, remote: SocketAddr) -> Result<Path, String> {
-        let mut listeners = self.sockets.iter().map(Socket::local_addr);
+    fn path_to(&self, hop: Hop) -> Result<Path, String> {
+        let Hop {
+            transport,
+            addr: remote,
+        } = hop;
+        let mut listeners = self
+            .sockets
+            .iter()
+            .filter(|socket| socket.transport() == transport)
+            .map(Socket::local_addr);
         let bound = listeners
             .find(|local| local.is_ipv4() == remote.is_ipv4())
-            .ok_or_else(|| format!("no listener of ours can reach {remote}"))?;
+            .ok_or_else(|| format!("no listener of ours can reach {hop}"))?;
         let ip: IpAddr = match bound.ip().is_unspecified() {
             true => self
                 .routes
@@ -273,8 +282,10 @@ impl Task {
             false => bound.ip(),
         };
         Ok(Path {
+            transport,
             local: SocketAddr::new(ip, bound.port()),
             remote,
+            flow: None,
         })
     }
 
@@ -318,10 +329,9 @@ impl Task {
             Event::Incoming {
                 id,
                 request,
-                source,
-                local,
+                arrival,
             } => {
-                self.offer_call(id, request, source, local);
+                self.offer_call(id, request, arrival);
             }
             Event::Milestone { id, milestone, at } => {
                 if let Some(listener) = self.calls.get(&id) {
@@ -351,13 +361,7 @@ impl Task {
         }
     }
 
-    fn offer_call(
-        &mut self,
-        id: CallId,
-        request: Arc<Request>,
-        source: SocketAddr,
-        local: SocketAddr,
-    ) {
+    fn offer_call(&mut self, id: CallId, request: Arc<Request>, arrival: Arrival) {
         let now = Instant::now();
         if self.closing.is_some() || self.retired {
             return self.endpoint.reject(now, id, 503, None);
@@ -370,6 +374,7 @@ impl Task {
             return;
         };
         let Ok(place) = self.incoming.try_reserve() else {
+            let source = arrival.source;
             tracing::warn!(%source, "calls are not taken fast enough: one more was refused");
             return self.endpoint.reject(now, id, 503, None);
         };
@@ -380,8 +385,9 @@ impl Task {
         };
         place.send(IncomingCall {
             request,
-            source,
-            local,
+            source: arrival.source,
+            local: arrival.local,
+            transport: arrival.transport,
             call,
         });
         self.calls.insert(

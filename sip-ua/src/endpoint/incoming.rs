@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Calls in, from the INVITE to the ACK (RFC 3261 §13.3).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use super::send::{ALLOW, ServerUse};
 use super::{CallEvent, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::{MergeKey, Packet, Path, ServerId, ServerKey, ServerStart};
+use crate::transport::Arrival;
 use crate::wire::{Core, HeaderName, Request, Response, reason_phrase};
 
 /// A ringing call says so again this often, or proxies take it for dead (§13.3.1.1).
@@ -24,7 +24,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         path: Path,
-        source: SocketAddr,
+        arrival: Arrival,
         request: Request,
         core: Core,
     ) {
@@ -88,8 +88,7 @@ impl Endpoint {
         self.events.push_back(Event::Incoming {
             id,
             request,
-            source,
-            local: path.local,
+            arrival,
         });
         self.passed(now, id, Milestone::Invite);
     }

@@ -37,6 +37,7 @@ pub use screen::{Limits, Screen, Verdict};
 use crate::dialog::{DialogId, SessionTimer};
 use crate::digest::Credentials;
 use crate::transaction::{Packet, Table, Timers};
+use crate::transport::{Arrival, FlowId, Transport};
 use crate::wire::{Host, NameAddr, Request, Uri};
 use call::Call;
 use send::{ClientUse, ServerUse};
@@ -74,11 +75,14 @@ pub struct Outgoing {
     pub sip_call_id: String,
 }
 
-/// A datagram to send.
+/// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transmit {
+    pub transport: Transport,
     pub local: SocketAddr,
     pub remote: SocketAddr,
+    /// The open connection to take first.
+    pub flow: Option<FlowId>,
     pub packet: Packet,
 }
 
@@ -89,8 +93,7 @@ pub enum Event {
     Incoming {
         id: CallId,
         request: Arc<Request>,
-        source: SocketAddr,
-        local: SocketAddr,
+        arrival: Arrival,
     },
     /// A milestone that a call passed, for its timeline.
     Milestone {

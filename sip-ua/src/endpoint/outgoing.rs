@@ -9,6 +9,7 @@ use super::send::{ALLOW, ClientKind};
 use super::{CallEvent, End, EndCause, EndedBy, Endpoint, Event, Milestone, Outgoing};
 use crate::dialog::{MAX_FORWARDS, RouteSet};
 use crate::transaction::Path;
+use crate::transport::Transport;
 use crate::wire::{CSeq, HeaderName, Method, NameAddr, Request, Scheme};
 
 /// The headers that are the user agent's own business.
@@ -119,11 +120,13 @@ impl Endpoint {
             return Err("the URI to call is neither sip: nor tel:".to_owned());
         }
         if call.to.scheme == Scheme::Sips {
-            return Err("a sips: URI needs TLS, and this user agent speaks UDP only".to_owned());
+            return Err("a sips: URI needs TLS, which is not spoken here".to_owned());
         }
-        let transport = call.to.params.get("transport");
-        if transport.is_some_and(|name| !name.eq_ignore_ascii_case(b"udp")) {
-            return Err(format!("{} asks for a transport other than UDP", call.to));
+        if Transport::of_uri(&call.to).is_none() {
+            return Err(format!(
+                "{} asks for a transport that is not spoken here: udp and tcp are",
+                call.to
+            ));
         }
         let mut from = call.from.clone();
         if unusable(&call.to.to_bytes()) {

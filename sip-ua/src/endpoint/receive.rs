@@ -11,6 +11,7 @@ use super::send::ack_of_refusal;
 use crate::dialog::DialogId;
 use crate::sdp;
 use crate::transaction::{ClientKey, MergeKey, Path, ServerKey};
+use crate::transport::Arrival;
 use crate::wire::{
     CSeq, Core, HeaderName, Headers, Host, Message, Method, NameAddr, Params, ReadError, Request,
     Response, Scheme, Uri, read_datagram, validate,
@@ -25,37 +26,33 @@ impl Endpoint {
         remote: SocketAddr,
         datagram: &[u8],
     ) {
+        let arrival = Arrival::datagram(local, remote);
         let message = match read_datagram(datagram) {
             Ok(message) => message,
-            Err(error) => return self.handle_unreadable(local, remote, None, error),
+            Err(error) => return self.handle_unreadable(arrival, None, error),
         };
         match (validate(&message), message) {
             (Err(error), Message::Request(request)) => {
-                self.handle_unreadable(local, remote, Some(request), error);
+                self.handle_unreadable(arrival, Some(request), error);
             }
             (Err(error), Message::Response(_)) => {
                 self.garbage += 1;
                 tracing::debug!(%remote, %error, "a response was dropped");
             }
             (Ok(core), Message::Request(request)) => {
-                self.handle_request(now, local, remote, request, core);
+                self.handle_request(now, arrival, request, core);
             }
             (Ok(core), Message::Response(response)) => {
-                self.handle_response(now, local, response, core);
+                self.handle_response(now, arrival, response, core);
             }
         }
         self.settle(now);
     }
 
-    fn handle_unreadable(
-        &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        request: Option<Request>,
-        error: ReadError,
-    ) {
+    fn handle_unreadable(&mut self, arrival: Arrival, request: Option<Request>, error: ReadError) {
         self.garbage += 1;
-        tracing::debug!(%remote, %error, "a datagram was dropped");
+        let remote = arrival.source;
+        tracing::debug!(%remote, %error, "a message was dropped");
         let Some(reply) = error.reply else {
             return;
         };
@@ -64,14 +61,13 @@ impl Endpoint {
             self.silenced += 1;
             return;
         }
-        self.answer_unreadable(local, remote, *reply);
+        self.answer_unreadable(arrival, *reply);
     }
 
     fn handle_request(
         &mut self,
         now: Instant,
-        local: SocketAddr,
-        source: SocketAddr,
+        arrival: Arrival,
         mut request: Request,
         mut core: Core,
     ) {
@@ -91,10 +87,7 @@ impl Endpoint {
         let Some(via) = core.via.first_mut() else {
             return;
         };
-        let path = Path {
-            local,
-            remote: mark_source(via, source),
-        };
+        let path = mark_source(via, arrival);
         request.headers.set_top_via(via);
         if request.method == Method::Cancel {
             let invite = ServerKey::of_cancelled(&request, &core);
@@ -105,7 +98,7 @@ impl Endpoint {
         let call = DialogId::of_request(&core).and_then(|id| self.dialogs.get(&id).copied());
         match call {
             Some(id) => self.handle_within(now, id, path, request, core),
-            None => self.handle_outside(now, path, source, request, core),
+            None => self.handle_outside(now, path, arrival, request, core),
         }
     }
 
@@ -114,11 +107,11 @@ impl Endpoint {
         &mut self,
         now: Instant,
         path: Path,
-        source: SocketAddr,
+        arrival: Arrival,
         request: Request,
         core: Core,
     ) {
-        match (self.config.screen)(&request, source) {
+        match (self.config.screen)(&request, arrival.source) {
             Verdict::Allow => {}
             Verdict::Silent => {
                 self.silenced += 1;
@@ -183,13 +176,14 @@ impl Endpoint {
         if let Some(refuse) = unusable_body(&request) {
             return self.answer_stateless(path, &request, 415, refuse);
         }
-        self.handle_invite(now, path, source, request, core);
+        self.handle_invite(now, path, arrival, request, core);
     }
 
-    fn handle_response(&mut self, now: Instant, local: SocketAddr, response: Response, core: Core) {
+    fn handle_response(&mut self, now: Instant, arrival: Arrival, response: Response, core: Core) {
         let key = ClientKey::of_response(&core);
         let Some(client) = key.and_then(|key| self.table.find_client(&key)) else {
-            tracing::debug!(%local, status = response.status, "a response to nothing was dropped");
+            let remote = arrival.source;
+            tracing::debug!(%remote, status = response.status, "a response to nothing was dropped");
             return;
         };
         let invite = core.cseq.method == Method::Invite;

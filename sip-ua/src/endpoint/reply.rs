@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::Endpoint;
 use super::send::{ALLOW, ServerUse};
 use crate::transaction::{Path, ServerId, ServerKey, ServerStart};
+use crate::transport::Arrival;
 use crate::wire::{Core, HeaderName, Method, NameAddr, Request, Response, Via};
 
 impl Endpoint {
@@ -55,12 +56,7 @@ impl Endpoint {
     }
 
     /// The answer to what could not be read, as far as the reader could make it.
-    pub(super) fn answer_unreadable(
-        &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        mut response: Response,
-    ) {
+    pub(super) fn answer_unreadable(&mut self, arrival: Arrival, mut response: Response) {
         let top = response
             .headers
             .list(HeaderName::Via)
@@ -69,10 +65,7 @@ impl Endpoint {
         let Some(mut via) = top else {
             return;
         };
-        let path = Path {
-            local,
-            remote: mark_source(&mut via, remote),
-        };
+        let path = mark_source(&mut via, arrival);
         response.headers.set_top_via(&via);
         let tag = self.stateless_tag(&response.headers);
         add_to_tag(&mut response, &tag);
@@ -120,7 +113,8 @@ impl Endpoint {
 /// Writes into a request's top Via where it really came from, and says where the answer goes
 /// (RFC 3261 §18.2.1–18.2.2, RFC 3581 §4). `maddr` is not followed: it would let a stranger aim our
 /// answers at others.
-pub(super) fn mark_source(via: &mut Via, source: SocketAddr) -> SocketAddr {
+pub(super) fn mark_source(via: &mut Via, arrival: Arrival) -> Path {
+    let source = arrival.source;
     let rport = via.wants_rport();
     if rport {
         via.params.set("rport", source.port().to_string());
@@ -128,13 +122,20 @@ pub(super) fn mark_source(via: &mut Via, source: SocketAddr) -> SocketAddr {
     if rport || via.host.ip() != Some(source.ip()) {
         via.params.set("received", source.ip().to_string());
     }
-    if rport {
+    // A connection's far port is nothing to connect to, should it close before the answer is there.
+    let remote = if rport && arrival.flow.is_none() {
         source
     } else {
         SocketAddr::new(
             source.ip(),
             via.port.filter(|port| *port != 0).unwrap_or(5060),
         )
+    };
+    Path {
+        transport: arrival.transport,
+        local: arrival.local,
+        remote,
+        flow: arrival.flow,
     }
 }
 

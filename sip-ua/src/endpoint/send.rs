@@ -10,9 +10,8 @@ use super::event::Reason;
 use super::{Endpoint, Transmit};
 use crate::dialog::Dialog;
 use crate::transaction::{ClientId, ClientKey, Packet, Path};
-use crate::wire::{
-    CSeq, Core, HeaderName, Host, Method, NameAddr, Params, Request, Transport, Uri, Via,
-};
+use crate::transport::Transport;
+use crate::wire::{CSeq, Core, HeaderName, Host, Method, NameAddr, Params, Request, Uri, Via};
 
 /// The methods that a call knows.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
@@ -66,7 +65,11 @@ impl Endpoint {
     /// Our Contact, with the user part that the far end knows us by.
     pub(super) fn contact(&self, user: Option<&[u8]>, path: Path) -> NameAddr {
         let (host, port) = self.own_address(path);
-        NameAddr::from(Uri::sip(user, host, Some(port)))
+        let mut uri = Uri::sip(user, host, Some(port));
+        if path.transport != Transport::Udp {
+            uri.params.set("transport", path.transport.name());
+        }
+        NameAddr::from(uri)
     }
 
     fn via(&mut self, path: Path) -> (Via, String) {
@@ -77,7 +80,7 @@ impl Endpoint {
         // RFC 3581: answer to where this came from.
         params.set_flag("rport");
         let via = Via {
-            transport: Transport::Udp,
+            transport: path.transport.in_via(),
             host,
             port: Some(port),
             params,
@@ -103,8 +106,8 @@ impl Endpoint {
             addr.is_ipv4() == local.is_ipv4() && !addr.ip().is_unspecified() && addr.port() != 0
         };
         Path {
-            local,
             remote: remote.filter(usable).unwrap_or(path.remote),
+            ..path
         }
     }
 
@@ -246,8 +249,10 @@ impl Endpoint {
 
     pub(super) fn transmit(&mut self, path: Path, packet: Packet) {
         self.transmits.push_back(Transmit {
+            transport: path.transport,
             local: path.local,
             remote: path.remote,
+            flow: path.flow,
             packet,
         });
     }

@@ -22,6 +22,8 @@ pub use server_invite::ServerInvite;
 pub use server_non_invite::ServerNonInvite;
 pub use table::{ClientId, Effect, Path, ServerId, ServerStart, Table};
 
+use crate::transport::Transport;
+
 /// A message as it goes over the wire, shared between the machine and the socket.
 pub type Packet = Arc<[u8]>;
 
@@ -39,6 +41,14 @@ pub struct Timers {
 }
 
 impl Timers {
+    /// The same over this transport.
+    pub fn over(self, transport: Transport) -> Timers {
+        Timers {
+            reliable: self.reliable || transport.is_reliable(),
+            ..self
+        }
+    }
+
     /// 64·T1: how long a transaction waits before it gives up (Timers B, F, H, J, L and M).
     pub fn give_up(&self) -> Duration {
         self.t1 * 64

@@ -10,6 +10,7 @@ use super::{
     ClientInvite, ClientKey, ClientNonInvite, MergeKey, Output, Outputs, Packet, ServerInvite,
     ServerKey, ServerNonInvite, Timers,
 };
+use crate::transport::{FlowId, Hop, Transport};
 
 /// A client transaction of one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,11 +27,35 @@ enum Timer {
     Server(ServerId),
 }
 
-/// Where the messages of a transaction go: from this socket of ours to this peer.
+/// Where the messages of a transaction go: from this address of ours to this peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Path {
+    pub transport: Transport,
     pub local: SocketAddr,
+    /// Over a connection: what to connect to if there is none.
     pub remote: SocketAddr,
+    /// The open connection to take first.
+    pub flow: Option<FlowId>,
+}
+
+impl Path {
+    /// Datagrams from `local` to `remote`.
+    pub fn udp(local: SocketAddr, remote: SocketAddr) -> Path {
+        Path {
+            transport: Transport::Udp,
+            local,
+            remote,
+            flow: None,
+        }
+    }
+
+    /// Whom it leads to.
+    pub fn hop(&self) -> Hop {
+        Hop {
+            transport: self.transport,
+            addr: self.remote,
+        }
+    }
 }
 
 /// What the table wants done, or tells.
@@ -148,7 +173,7 @@ impl<C, S> Table<C, S> {
         request: Packet,
         user: C,
     ) -> ClientId {
-        let (machine, outputs) = ClientInvite::new(now, self.timers, request);
+        let (machine, outputs) = ClientInvite::new(now, self.timers.over(path.transport), request);
         self.insert_client(ClientMachine::Invite(machine), key, path, user, outputs)
     }
 
@@ -161,7 +186,8 @@ impl<C, S> Table<C, S> {
         request: Packet,
         user: C,
     ) -> ClientId {
-        let (machine, outputs) = ClientNonInvite::new(now, self.timers, request);
+        let (machine, outputs) =
+            ClientNonInvite::new(now, self.timers.over(path.transport), request);
         self.insert_client(ClientMachine::NonInvite(machine), key, path, user, outputs)
     }
 
@@ -250,13 +276,14 @@ impl<C, S> Table<C, S> {
         start: ServerStart<S>,
         trying: Packet,
     ) -> ServerId {
-        let machine = ServerInvite::new(now, self.timers, trying);
+        let timers = self.timers.over(start.path.transport);
+        let machine = ServerInvite::new(now, timers, trying);
         self.insert_server(ServerMachine::Invite(machine), start)
     }
 
     /// Takes up any other request but ACK.
     pub fn start_server(&mut self, start: ServerStart<S>) -> ServerId {
-        let machine = ServerNonInvite::new(self.timers);
+        let machine = ServerNonInvite::new(self.timers.over(start.path.transport));
         self.insert_server(ServerMachine::NonInvite(machine), start)
     }
 

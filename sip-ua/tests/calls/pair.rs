@@ -148,10 +148,7 @@ impl Pair {
     pub fn dial_with(&mut self, mut call: Outgoing) -> CallId {
         let id = CallId::unique();
         call.sip_call_id = self.alice.new_sip_call_id();
-        let path = Path {
-            local: Side::Alice.addr(),
-            remote: Side::Bob.addr(),
-        };
+        let path = Path::udp(Side::Alice.addr(), Side::Bob.addr());
         self.alice.dial(self.now, id, path, call);
         self.drain();
         id
