@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::command::{Command, Commands};
 use crate::endpoint::{CallEvent, CallId, Reason};
+use crate::ladder::{LadderStep, Trace};
 use crate::transport::Transport;
 use crate::wire::Request;
 
@@ -53,6 +54,8 @@ pub(super) struct Shared {
     pub(super) id: CallId,
     pub(super) sip_call_id: String,
     pub(super) instants: Mutex<Instants>,
+    /// Set when the endpoint takes the call up.
+    pub(super) trace: OnceLock<Arc<Trace>>,
     /// `hangup` was called, perhaps before the host of a call out was looked up.
     pub(super) hung_up: AtomicBool,
     pub(super) commands: Commands,
@@ -64,6 +67,7 @@ impl Shared {
             id,
             sip_call_id,
             instants: Mutex::default(),
+            trace: OnceLock::new(),
             hung_up: AtomicBool::new(false),
             commands,
         })
@@ -161,6 +165,16 @@ impl CallHandle {
             .instants
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The messages of this call so far, secrets masked. It goes on after the end, and with it what
+    /// is still sent or comes in.
+    pub fn ladder(&self) -> Vec<LadderStep> {
+        self.shared
+            .trace
+            .get()
+            .map(|trace| trace.steps())
+            .unwrap_or_default()
     }
 }
 

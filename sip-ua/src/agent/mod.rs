@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use crate::dialog::{Refresher, SessionTimer};
 pub use crate::endpoint::{CallEvent, End, EndCause, EndedBy, Limits, Reason, Screen, Verdict};
+pub use crate::ladder::LadderStep;
 pub use crate::transport::{Hop, Transport};
 pub use call::{Call, CallEvents, CallHandle, IncomingCall, Instants};
 pub use dial::resolve;

@@ -251,10 +251,11 @@ impl Task {
                     Listener {
                         events,
                         last_word,
-                        shared,
+                        shared: shared.clone(),
                     },
                 );
                 self.endpoint.dial(now, id, path, outgoing);
+                follow(&shared, &self.endpoint);
             }
             Err(reason) => refuse(last_word, EndedBy::Network, EndCause::Unreachable, reason),
         }
@@ -369,6 +370,7 @@ impl Task {
         let call_id = request.headers.get(HeaderName::CallId).unwrap_or_default();
         let sip_call_id = String::from_utf8_lossy(call_id).into_owned();
         let shared = Shared::new(id, sip_call_id, self.commands.clone());
+        follow(&shared, &self.endpoint);
         let (events, receiver) = mpsc::channel(EVENTS_WAITING);
         let Ok(last_word) = events.clone().try_reserve_owned() else {
             return;
@@ -417,6 +419,13 @@ impl Task {
             // Whoever asked may have stopped waiting.
             let _ = done.send(());
         }
+    }
+}
+
+/// The call's messages, for whoever asks for its ladder. One that was never placed has none.
+fn follow(shared: &Shared, endpoint: &Endpoint) {
+    if let Some(trace) = endpoint.trace(shared.id) {
+        let _ = shared.trace.set(trace);
     }
 }
 

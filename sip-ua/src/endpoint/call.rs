@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::auth::Auth;
 use crate::dialog::{Dialog, DialogId};
+use crate::ladder::Trace;
 use crate::transaction::{ClientId, Packet, Path, ServerId};
 use crate::wire::{NameAddr, Request};
 
@@ -44,6 +45,7 @@ pub(super) struct Call {
     /// The offer to send when that is over.
     pub(super) next_reoffer: Option<Vec<u8>>,
     pub(super) infos: InfoAllowance,
+    pub(super) trace: Arc<Trace>,
     /// `Ended` was told: what is left happens between the endpoints only.
     pub(super) ended: bool,
     /// The deadline that is in the queue.

@@ -80,6 +80,7 @@ impl Endpoint {
             our_reoffer: None,
             next_reoffer: None,
             infos: InfoAllowance::new(now),
+            trace: self.traces.open(&core.call_id),
             ended: false,
             armed: None,
         };

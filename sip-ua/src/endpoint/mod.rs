@@ -36,6 +36,7 @@ pub use screen::{Limits, Screen, Verdict};
 
 use crate::dialog::{DialogId, SessionTimer};
 use crate::digest::Credentials;
+use crate::ladder::{Trace, Traces};
 use crate::transaction::{Packet, Table, Timers};
 use crate::transport::{Arrival, FlowId, Transport};
 use crate::wire::{Host, NameAddr, Request, Uri};
@@ -141,6 +142,9 @@ pub struct Endpoint {
     /// Calls whose deadline may have changed.
     touched: Vec<CallId>,
     transmits: VecDeque<Transmit>,
+    /// How many of them, the last ones, no trace knows yet.
+    untraced: usize,
+    traces: Traces,
     events: VecDeque<Event>,
     garbage: u64,
     silenced: u64,
@@ -164,6 +168,8 @@ impl Endpoint {
             deadlines: BinaryHeap::new(),
             touched: Vec::new(),
             transmits: VecDeque::new(),
+            untraced: 0,
+            traces: Traces::default(),
             events: VecDeque::new(),
             garbage: 0,
             silenced: 0,
@@ -183,7 +189,9 @@ impl Endpoint {
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        let transmit = self.transmits.pop_front();
+        self.untraced = self.untraced.min(self.transmits.len());
+        transmit
     }
 
     /// The next thing to tell.
@@ -203,6 +211,11 @@ impl Endpoint {
             .filter(|(_, call)| !call.ended)
             .map(|(id, _)| *id)
             .collect()
+    }
+
+    /// The messages of a call, also those that pass after its end.
+    pub fn trace(&self, id: CallId) -> Option<Arc<Trace>> {
+        self.calls.get(&id).map(|call| call.trace.clone())
     }
 
     /// A Call-ID that nobody can guess.

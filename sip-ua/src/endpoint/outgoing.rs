@@ -74,6 +74,7 @@ impl Endpoint {
         let request = self.invite(path, &call)?;
         let contact = self.contact(call.from.uri.user_decoded().as_deref(), path);
         let has_offer = call.offer.is_some();
+        let trace = self.traces.open(call.sip_call_id.as_bytes());
         self.calls.insert(
             id,
             Call {
@@ -90,6 +91,7 @@ impl Endpoint {
                 our_reoffer: None,
                 next_reoffer: None,
                 infos: InfoAllowance::new(now),
+                trace,
                 ended: false,
                 armed: None,
             },

@@ -31,6 +31,7 @@ impl Endpoint {
             Ok(message) => message,
             Err(error) => return self.handle_unreadable(arrival, None, error),
         };
+        self.traces.arrive(now, local, remote, datagram);
         match (validate(&message), message) {
             (Err(error), Message::Request(request)) => {
                 self.handle_unreadable(arrival, Some(request), error);
@@ -40,12 +41,15 @@ impl Endpoint {
                 tracing::debug!(%remote, %error, "a response was dropped");
             }
             (Ok(core), Message::Request(request)) => {
+                self.traces.received(&core.call_id);
                 self.handle_request(now, arrival, request, core);
             }
             (Ok(core), Message::Response(response)) => {
+                self.traces.received(&core.call_id);
                 self.handle_response(now, arrival, response, core);
             }
         }
+        self.traces.arrived();
         self.settle(now);
     }
 
@@ -128,6 +132,9 @@ impl Endpoint {
             // A CANCEL cannot be sent again with credentials (§22.1); an ACK never gets here.
             Verdict::Challenge(_) if request.method == Method::Cancel => return,
             Verdict::Challenge(challenges) => {
+                if request.method == Method::Invite {
+                    self.traces.challenge(&core.call_id);
+                }
                 return self.answer_stateless(path, &request, 401, |response| {
                     for challenge in challenges {
                         response

@@ -255,6 +255,7 @@ impl Endpoint {
             flow: path.flow,
             packet,
         });
+        self.untraced += 1;
     }
 }
 

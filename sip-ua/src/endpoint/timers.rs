@@ -107,6 +107,12 @@ impl Endpoint {
         while let Some(id) = self.touched.pop() {
             self.arm(id);
         }
+        let known = self.transmits.len() - self.untraced;
+        for transmit in self.transmits.range(known..) {
+            let (local, remote) = (transmit.local, transmit.remote);
+            self.traces.sent(now, local, remote, &transmit.packet);
+        }
+        self.untraced = 0;
     }
 
     /// [`settle`](Self::settle) after something happened to this call.

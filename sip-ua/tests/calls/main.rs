@@ -17,6 +17,7 @@ mod forked_answers;
 mod garbage_during_a_call;
 mod info_both_ways;
 mod injection;
+mod ladder_of_a_call;
 mod lossy_wire;
 mod merged_request;
 mod no_answer_at_all;

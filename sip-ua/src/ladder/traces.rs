@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Which trace a message belongs to: found by Call-ID, for as long as somebody holds the trace.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use memchr::memmem;
+
+use super::{Entry, Trace};
+use crate::transaction::Packet;
+
+/// Callers who were asked for a password and may come back with it. Nothing else of strangers is
+/// kept.
+const CHALLENGED_KEPT: usize = 64;
+
+/// The traces of an endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Traces {
+    known: HashMap<Box<[u8]>, Weak<Trace>>,
+    /// Traces that nobody holds any more are looked for when there are so many.
+    purge_at: usize,
+    challenged: VecDeque<Arc<Trace>>,
+    arriving: Option<Arriving>,
+    /// The message that is arriving.
+    message: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Arriving {
+    at: Instant,
+    local: SocketAddr,
+    remote: SocketAddr,
+}
+
+impl Traces {
+    /// A message came in; whose it is shows later, if at all.
+    pub(crate) fn arrive(
+        &mut self,
+        at: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        message: &[u8],
+    ) {
+        self.message.clear();
+        self.message.extend_from_slice(message);
+        self.arriving = Some(Arriving { at, local, remote });
+    }
+
+    /// The message that came in has this Call-ID.
+    pub(crate) fn received(&mut self, call_id: &[u8]) {
+        if let Some(trace) = self.find(call_id) {
+            self.take_arriving(&trace);
+        }
+    }
+
+    /// The message that came in was dealt with.
+    pub(crate) fn arrived(&mut self) {
+        self.arriving = None;
+    }
+
+    fn take_arriving(&mut self, trace: &Trace) {
+        let Some(Arriving { at, local, remote }) = self.arriving.take() else {
+            return;
+        };
+        trace.push(Entry {
+            at,
+            sent: false,
+            local,
+            remote,
+            packet: self.message.as_slice().into(),
+            length: self.message.len(),
+        });
+    }
+
+    /// The trace of a call that begins, with the message that began it.
+    pub(crate) fn open(&mut self, call_id: &[u8]) -> Arc<Trace> {
+        let trace = self.find(call_id).unwrap_or_else(|| self.insert(call_id));
+        self.take_arriving(&trace);
+        trace
+    }
+
+    /// The message that came in is answered with a challenge: what follows may become a call.
+    pub(crate) fn challenge(&mut self, call_id: &[u8]) {
+        if self.find(call_id).is_some() {
+            return;
+        }
+        let trace = self.insert(call_id);
+        self.take_arriving(&trace);
+        if self.challenged.len() >= CHALLENGED_KEPT {
+            self.challenged.pop_front();
+        }
+        self.challenged.push_back(trace);
+    }
+
+    /// A message goes out.
+    pub(crate) fn sent(
+        &mut self,
+        at: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        packet: &Packet,
+    ) {
+        let Some(trace) = call_id_of(packet).and_then(|call_id| self.find(call_id)) else {
+            return;
+        };
+        trace.push(Entry {
+            at,
+            sent: true,
+            local,
+            remote,
+            packet: packet.clone(),
+            length: packet.len(),
+        });
+    }
+
+    fn find(&self, call_id: &[u8]) -> Option<Arc<Trace>> {
+        self.known.get(call_id).and_then(Weak::upgrade)
+    }
+
+    fn insert(&mut self, call_id: &[u8]) -> Arc<Trace> {
+        if self.known.len() >= self.purge_at {
+            self.known.retain(|_, trace| trace.strong_count() > 0);
+            self.purge_at = 64.max(self.known.len() * 2);
+        }
+        let trace = Arc::new(Trace::default());
+        self.known.insert(call_id.into(), Arc::downgrade(&trace));
+        trace
+    }
+}
+
+/// The Call-ID of a message that we wrote: the name is in its long form, and no value holds a line
+/// break.
+fn call_id_of(packet: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"\r\nCall-ID: ";
+    let value = packet.get(memmem::find(packet, NAME)? + NAME.len()..)?;
+    value.get(..memchr::memchr(b'\r', value)?)
+}
