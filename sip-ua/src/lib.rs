@@ -4,14 +4,17 @@
 //! From the wire up: [`wire`] reads and writes messages, [`digest`] authenticates, [`transaction`]
 //! makes requests reliable, [`dialog`] remembers who talks to whom, [`endpoint`] puts calls together
 //! out of them without touching a socket or a clock, and [`agent`] runs an endpoint on tokio.
-//! [`sdp`] negotiates media and knows none of the others. [`ladder`] keeps the messages of a call for
-//! people to look at.
+//! [`registration`] stays registered somewhere, [`registrar`] is where others register. [`sdp`]
+//! negotiates media and knows none of the others. [`ladder`] keeps the messages of a call for people
+//! to look at.
 
 pub mod agent;
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;
 pub mod ladder;
+pub mod registrar;
+pub mod registration;
 pub mod sdp;
 pub mod transaction;
 pub mod transport;

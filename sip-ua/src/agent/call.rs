@@ -34,6 +34,8 @@ pub struct IncomingCall {
     /// The address of ours that the caller reached.
     pub local: SocketAddr,
     pub transport: Transport,
+    /// Whom the screen found it to be of: see [`Verdict::AllowUser`](super::Verdict::AllowUser).
+    pub user: Option<String>,
     pub call: Call,
 }
 

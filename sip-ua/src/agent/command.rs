@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::call::Shared;
+use super::registration::Remote;
 use crate::endpoint::{CallEvent, CallId, Outgoing, Reason};
+use crate::registration::{Account, RegistrationId, RegistrationState};
 use crate::transport::Hop;
+use crate::wire::Uri;
 
 /// One request to the task that owns the sockets.
 pub(super) enum Command {
@@ -43,6 +46,14 @@ pub(super) enum Command {
         content_type: String,
         body: Vec<u8>,
     },
+    Register(Box<Register>),
+    Located {
+        id: RegistrationId,
+        found: Result<Hop, String>,
+    },
+    Unregister {
+        id: RegistrationId,
+    },
     /// The last clone of the agent is gone.
     Retire,
     Close {
@@ -58,6 +69,17 @@ pub(super) struct Dial {
     pub(super) destination: Result<Hop, String>,
     pub(super) shared: Arc<Shared>,
     pub(super) events: mpsc::Sender<CallEvent>,
+}
+
+/// A registration to begin, with where its news go.
+pub(super) struct Register {
+    pub(super) id: RegistrationId,
+    pub(super) account: Account,
+    /// Whose host is looked up where there is no `next_hop`.
+    pub(super) towards: Uri,
+    pub(super) next_hop: Option<Hop>,
+    pub(super) state: watch::Sender<RegistrationState>,
+    pub(super) remote: Remote,
 }
 
 /// The way to the task. Unbounded, since only this program's own code can fill it, and it must never

@@ -86,7 +86,7 @@ pub async fn resolve(uri: &Uri) -> Result<Hop, String> {
 }
 
 /// Where a URI leads, if nothing has to be looked up to say so.
-fn known(uri: &Uri) -> Option<Result<Hop, String>> {
+pub(super) fn known(uri: &Uri) -> Option<Result<Hop, String>> {
     let transport = match transport_of(uri) {
         Ok(transport) => transport,
         Err(reason) => return Some(Err(reason)),

@@ -4,10 +4,13 @@
 mod call;
 mod command;
 mod dial;
+mod registering;
+mod registration;
 mod routes;
 mod socket;
 mod task;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,9 +24,14 @@ pub use crate::ladder::LadderStep;
 pub use crate::transport::{Hop, Transport};
 pub use call::{Call, CallEvents, CallHandle, IncomingCall, Instants};
 pub use dial::resolve;
+pub use registration::{Registration, RegistrationConfig};
+
+pub use crate::registrar::Binding;
+pub use crate::registration::RegistrationState;
 
 use crate::digest::Credentials;
 use crate::endpoint::{Endpoint, EndpointConfig};
+use crate::registrar;
 use crate::transaction::Timers;
 use crate::wire::{Host, NameAddr, Uri};
 use command::{Command, Commands};
@@ -59,6 +67,8 @@ pub struct AgentConfig {
     pub limits: Limits,
     /// Of calls in, and of calls out that say nothing else.
     pub session_timer: SessionTimer,
+    /// Where users may register whom the screen lets in; REGISTER is refused without.
+    pub registrar: Option<registrar::Config>,
 }
 
 impl Default for AgentConfig {
@@ -74,6 +84,7 @@ impl Default for AgentConfig {
             screen: Arc::new(|_, _| Verdict::Silent),
             limits: Limits::default(),
             session_timer: SessionTimer::default(),
+            registrar: None,
         }
     }
 }
@@ -159,7 +170,7 @@ pub struct AgentStats {
 }
 
 /// A user agent on its sockets. Clones share it; it closes with [`close`](Agent::close), or when the
-/// last clone and the last call are dropped.
+/// last clone, the last call and the last registration are dropped.
 #[derive(Clone)]
 pub struct Agent {
     inner: Arc<Inner>,
@@ -170,7 +181,11 @@ struct Inner {
     commands: Commands,
     routes: Routes,
     stats: watch::Receiver<AgentStats>,
+    bindings: watch::Receiver<Bindings>,
 }
+
+/// The bindings of all users at one moment, those of each user with the newest first.
+pub type Bindings = Arc<BTreeMap<String, Vec<Binding>>>;
 
 impl Drop for Inner {
     fn drop(&mut self) {
@@ -201,6 +216,7 @@ impl Agent {
             user_agent: config.user_agent,
             screen: config.screen,
             limits: config.limits,
+            registrar: config.registrar,
             timers: Timers::default(),
             session_timer: config.session_timer,
             seed: None,
@@ -208,6 +224,7 @@ impl Agent {
         let (commands, inbox) = Commands::new();
         let (incoming, calls) = mpsc::channel(INCOMING_WAITING);
         let (stats_sender, stats) = watch::channel(AgentStats::default());
+        let (bindings_sender, bindings) = watch::channel(Bindings::default());
         let routes = Routes::new(config.listen.iter().map(|listen| listen.addr));
         let task = Task::new(
             endpoint,
@@ -216,6 +233,7 @@ impl Agent {
             commands.clone(),
             incoming,
             stats_sender,
+            bindings_sender,
         );
         tokio::spawn(task.run(inbox));
         let inner = Inner {
@@ -223,6 +241,7 @@ impl Agent {
             commands,
             routes,
             stats,
+            bindings,
         };
         Ok((
             Agent {
@@ -250,7 +269,25 @@ impl Agent {
         dial::dial(&self.inner.commands, call)
     }
 
-    /// Hangs up every call, waits for the answers as long as `patience` allows, and releases the
+    /// Registers, and stays registered until the registration is dropped or the agent is closed.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn register(&self, config: RegistrationConfig) -> Registration {
+        Registration::begin(&self.inner.commands, config)
+    }
+
+    /// Where a user who registered here can be reached, the newest binding first.
+    pub fn bindings(&self, user: &str) -> Vec<Binding> {
+        let bindings = self.inner.bindings.borrow();
+        bindings.get(user).cloned().unwrap_or_default()
+    }
+
+    /// Follows the bindings of all users.
+    pub fn watch_bindings(&self) -> watch::Receiver<Bindings> {
+        self.inner.bindings.clone()
+    }
+
+    /// Hangs up every call, takes every registration back, waits for the answers as long as `patience` allows, and releases the
     /// sockets.
     pub async fn close(&self, patience: Duration) {
         let (done, closed) = oneshot::channel();

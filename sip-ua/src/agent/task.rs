@@ -14,9 +14,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::call::{Call, CallEvents, CallHandle, IncomingCall, Shared};
 use super::command::{Command, Commands, Dial};
+use super::registering::Watched;
 use super::routes::Routes;
 use super::socket::Socket;
-use super::{AgentStats, EVENTS_WAITING};
+use super::{AgentStats, Bindings, EVENTS_WAITING};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::transaction::Path;
 use crate::transport::{Arrival, Hop};
@@ -29,13 +30,15 @@ const BATCH: usize = 64;
 const MAX_DATAGRAM: usize = 65_535;
 
 pub(super) struct Task {
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
     sockets: Vec<Socket>,
     routes: Routes,
-    commands: Commands,
+    pub(super) commands: Commands,
     incoming: mpsc::Sender<IncomingCall>,
     stats: watch::Sender<AgentStats>,
+    bindings: watch::Sender<Bindings>,
     calls: HashMap<CallId, Listener>,
+    pub(super) watched: Watched,
     closing: Option<Closing>,
     /// Nobody holds the agent any more: it goes when its calls are over.
     retired: bool,
@@ -70,6 +73,7 @@ impl Task {
         commands: Commands,
         incoming: mpsc::Sender<IncomingCall>,
         stats: watch::Sender<AgentStats>,
+        bindings: watch::Sender<Bindings>,
     ) -> Task {
         Task {
             endpoint,
@@ -78,7 +82,9 @@ impl Task {
             commands,
             incoming,
             stats,
+            bindings,
             calls: HashMap::new(),
+            watched: Watched::new(),
             closing: None,
             retired: false,
             datagram: vec![0; MAX_DATAGRAM],
@@ -200,8 +206,12 @@ impl Task {
             } => {
                 self.endpoint.info(now, id, &content_type, body);
             }
+            Command::Register(register) => self.register(now, *register),
+            Command::Located { id, found } => self.located(now, id, found),
+            Command::Unregister { id } => self.endpoint.unregister(now, id),
             Command::Retire => self.retired = true,
             Command::Close { patience, done } => {
+                self.unregister_all(now);
                 for id in self.endpoint.live_calls() {
                     self.endpoint.hangup(now, id, None);
                 }
@@ -261,8 +271,12 @@ impl Task {
         }
     }
 
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
     /// From the first listener that can reach it.
-    fn path_to(&self, hop: Hop) -> Result<Path, String> {
+    pub(super) fn path_to(&self, hop: Hop) -> Result<Path, String> {
         let Hop {
             transport,
             addr: remote,
@@ -309,6 +323,9 @@ impl Task {
             };
             self.tell(event);
         }
+        if let Some(bindings) = self.endpoint.changed_bindings() {
+            self.bindings.send_replace(Arc::new(bindings));
+        }
         let now = self.endpoint.stats();
         self.stats.send_if_modified(|stats| {
             let fresh = AgentStats {
@@ -331,9 +348,12 @@ impl Task {
                 id,
                 request,
                 arrival,
+                user,
             } => {
-                self.offer_call(id, request, arrival);
+                self.offer_call(id, request, arrival, user);
             }
+            Event::Registration { id, state } => self.tell_registration(id, state),
+            Event::Locate { id } => self.locate(id),
             Event::Milestone { id, milestone, at } => {
                 if let Some(listener) = self.calls.get(&id) {
                     note(&listener.shared, milestone, at);
@@ -362,7 +382,13 @@ impl Task {
         }
     }
 
-    fn offer_call(&mut self, id: CallId, request: Arc<Request>, arrival: Arrival) {
+    fn offer_call(
+        &mut self,
+        id: CallId,
+        request: Arc<Request>,
+        arrival: Arrival,
+        user: Option<String>,
+    ) {
         let now = Instant::now();
         if self.closing.is_some() || self.retired {
             return self.endpoint.reject(now, id, 503, None);
@@ -390,6 +416,7 @@ impl Task {
             source: arrival.source,
             local: arrival.local,
             transport: arrival.transport,
+            user,
             call,
         });
         self.calls.insert(
@@ -411,6 +438,9 @@ impl Task {
                 reason: "this side closed".to_owned(),
                 cause: EndCause::Closing,
             }));
+        }
+        for (_, watcher) in self.watched.drain() {
+            watcher.give_up();
         }
         // The sockets are free before anybody is told so.
         self.sockets.clear();

@@ -5,11 +5,13 @@
 //! challenges and verifies without keeping state for strangers.
 
 mod challenge;
+mod client;
 mod hash;
 mod respond;
 pub mod server;
 
 pub use challenge::{Challenge, Qop};
+pub(crate) use client::{Auth, AuthError};
 pub use hash::Algorithm;
 pub use respond::{Credentials, new_cnonce, respond};
 

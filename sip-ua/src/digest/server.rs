@@ -15,7 +15,7 @@ use super::challenge::{AuthParams, Qop};
 use super::hash::{Algorithm, Input, hex, unhex};
 use crate::wire::{Method, Uri};
 
-/// What is offered, strongest first (RFC 8760 §2.4).
+/// What is offered where nothing else is said, strongest first (RFC 8760 §2.4).
 const OFFERED: [Algorithm; 2] = [Algorithm::SHA_256, Algorithm::MD5];
 
 /// Why a request is not let in.
@@ -52,6 +52,7 @@ pub struct Presented<'a> {
 /// Issues challenges for one realm and verifies the answers.
 pub struct Verifier {
     realm: String,
+    offered: Vec<Algorithm>,
     key: [u8; 64],
     started: Instant,
     lifetime: Duration,
@@ -69,6 +70,7 @@ impl Verifier {
             .filter(|c| !c.is_control() && !matches!(c, '"' | '\\'));
         Verifier {
             realm: realm.collect(),
+            offered: OFFERED.to_vec(),
             key: rand::random(),
             started: now,
             lifetime,
@@ -77,9 +79,16 @@ impl Verifier {
         }
     }
 
+    /// Offers these, in this order, and accepts no others.
+    pub fn offering(mut self, algorithms: Vec<Algorithm>) -> Verifier {
+        self.offered = algorithms;
+        self
+    }
+
     /// The values of the WWW-Authenticate headers of a 401 to `source`, strongest first.
     pub fn challenges(&mut self, now: Instant, source: IpAddr, stale: bool) -> Vec<Vec<u8>> {
-        OFFERED
+        let offered = self.offered.clone();
+        offered
             .iter()
             .map(|algorithm| {
                 let nonce = self.nonce(now, source);
@@ -129,7 +138,7 @@ impl Verifier {
         params: &AuthParams<'_>,
         password: impl Fn(&str) -> Option<String>,
     ) -> Result<String, Denied> {
-        let answer = Answer::read(params).ok_or(Denied::Malformed)?;
+        let answer = Answer::read(params, &self.offered).ok_or(Denied::Malformed)?;
         if Uri::parse(answer.uri).ok().as_ref() != Some(presented.uri) {
             return Err(Denied::OtherUri);
         }
@@ -222,12 +231,15 @@ struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn read(params: &AuthParams<'a>) -> Option<Answer<'a>> {
+    fn read(params: &AuthParams<'a>, offered: &[Algorithm]) -> Option<Answer<'a>> {
         let username = unescape(params.get("username")?);
         let algorithm = match params.get("algorithm") {
-            Some(name) => Algorithm::parse(name).filter(|a| OFFERED.contains(a))?,
+            Some(name) => Algorithm::parse(name)?,
             None => Algorithm::MD5,
         };
+        if !offered.contains(&algorithm) {
+            return None;
+        }
         let qop = match params.get("qop") {
             Some(name) => {
                 let nc = params.get("nc").filter(|nc| nc.len() == 8)?;

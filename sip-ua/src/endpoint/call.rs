@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::auth::Auth;
 use crate::dialog::{Dialog, DialogId};
+use crate::digest::Auth;
 use crate::ladder::Trace;
 use crate::transaction::{ClientId, Packet, Path, ServerId};
 use crate::wire::{NameAddr, Request};

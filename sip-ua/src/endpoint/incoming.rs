@@ -25,6 +25,7 @@ impl Endpoint {
         now: Instant,
         path: Path,
         arrival: Arrival,
+        user: Option<String>,
         request: Request,
         core: Core,
     ) {
@@ -90,6 +91,7 @@ impl Endpoint {
             id,
             request,
             arrival,
+            user,
         });
         self.passed(now, id, Milestone::Invite);
     }

@@ -6,13 +6,14 @@
 //! they give nothing, then call [`handle_timeout`](Endpoint::handle_timeout) at
 //! [`poll_timeout`](Endpoint::poll_timeout).
 
-mod auth;
 mod call;
 mod event;
 mod hangup;
 mod incoming;
 mod outgoing;
 mod receive;
+mod register;
+mod registrations;
 mod reinvite;
 mod reply;
 mod responses;
@@ -22,7 +23,7 @@ mod timers;
 mod within;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,10 +38,13 @@ pub use screen::{Limits, Screen, Verdict};
 use crate::dialog::{DialogId, SessionTimer};
 use crate::digest::Credentials;
 use crate::ladder::{Trace, Traces};
+use crate::registrar::{self, Registrar};
+use crate::registration::{RegistrationId, RegistrationState};
 use crate::transaction::{Packet, Table, Timers};
 use crate::transport::{Arrival, FlowId, Transport};
 use crate::wire::{Host, NameAddr, Request, Uri};
 use call::Call;
+use registrations::OwnRegistration;
 use send::{ClientUse, ServerUse};
 
 /// What an endpoint is made of.
@@ -55,6 +59,8 @@ pub struct EndpointConfig {
     pub timers: Timers,
     /// Of calls in, and of calls out that say nothing else.
     pub session_timer: SessionTimer,
+    /// What REGISTER is answered with; 405 without.
+    pub registrar: Option<registrar::Config>,
     /// Makes tags, branches and Call-IDs repeatable. Only for tests: they must not be guessable.
     pub seed: Option<u64>,
 }
@@ -95,6 +101,18 @@ pub enum Event {
         id: CallId,
         request: Arc<Request>,
         arrival: Arrival,
+        /// Whom the screen found it to be of: see [`Verdict::AllowUser`].
+        user: Option<String>,
+    },
+    /// News of a registration of ours. It begins as [`RegistrationState::Registering`], which is
+    /// not told.
+    Registration {
+        id: RegistrationId,
+        state: RegistrationState,
+    },
+    /// Somebody is to find out where the registrar is and to call [`Endpoint::located`].
+    Locate {
+        id: RegistrationId,
     },
     /// A milestone that a call passed, for its timeline.
     Milestone {
@@ -137,6 +155,8 @@ pub struct Endpoint {
     table: Table<ClientUse, ServerUse>,
     calls: HashMap<CallId, Call>,
     dialogs: HashMap<DialogId, CallId>,
+    registrations: BTreeMap<RegistrationId, OwnRegistration>,
+    registrar: Option<Registrar>,
     /// May hold deadlines that were since moved; `Call::armed` tells which one counts.
     deadlines: BinaryHeap<Reverse<(Instant, CallId)>>,
     /// Calls whose deadline may have changed.
@@ -158,6 +178,7 @@ impl Endpoint {
         };
         let mut tag_secret = [0; 16];
         rng.fill_bytes(&mut tag_secret);
+        let registrar = config.registrar.map(Registrar::new);
         Endpoint {
             table: Table::new(config.timers),
             config,
@@ -165,6 +186,8 @@ impl Endpoint {
             tag_secret,
             calls: HashMap::new(),
             dialogs: HashMap::new(),
+            registrations: BTreeMap::new(),
+            registrar,
             deadlines: BinaryHeap::new(),
             touched: Vec::new(),
             transmits: VecDeque::new(),
@@ -199,9 +222,10 @@ impl Endpoint {
         self.events.pop_front()
     }
 
-    /// No call is left, not even one that is only waiting for the answer to its BYE.
+    /// No call is left, not even one that is only waiting for the answer to its BYE, and no
+    /// registration.
     pub fn is_idle(&self) -> bool {
-        self.calls.is_empty()
+        self.calls.is_empty() && self.registrations.is_empty()
     }
 
     /// The calls that have not ended.

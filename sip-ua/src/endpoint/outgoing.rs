@@ -3,11 +3,11 @@
 
 use std::time::Instant;
 
-use super::auth::Auth;
 use super::call::{Call, CallId, Cancel, InfoAllowance, Outgoing as Ringing, Phase};
 use super::send::{ALLOW, ClientKind};
 use super::{CallEvent, End, EndCause, EndedBy, Endpoint, Event, Milestone, Outgoing};
 use crate::dialog::{MAX_FORWARDS, RouteSet};
+use crate::digest::Auth;
 use crate::transaction::Path;
 use crate::transport::Transport;
 use crate::wire::{CSeq, HeaderName, Method, NameAddr, Request, Scheme};

@@ -61,7 +61,8 @@ impl Endpoint {
             return;
         };
         let request = request.unwrap_or_else(|| remains(&reply));
-        if (self.config.screen)(&request, remote) != Verdict::Allow {
+        let verdict = (self.config.screen)(&request, remote);
+        if !matches!(verdict, Verdict::Allow | Verdict::AllowUser(_)) {
             self.silenced += 1;
             return;
         }
@@ -115,8 +116,10 @@ impl Endpoint {
         request: Request,
         core: Core,
     ) {
+        let mut user = None;
         match (self.config.screen)(&request, arrival.source) {
             Verdict::Allow => {}
+            Verdict::AllowUser(name) => user = Some(name),
             Verdict::Silent => {
                 self.silenced += 1;
                 return;
@@ -146,6 +149,7 @@ impl Endpoint {
         }
         match &request.method {
             Method::Invite | Method::Options if core.to.tag().is_none() => {}
+            Method::Register => {}
             Method::Invite
             | Method::Options
             | Method::Bye
@@ -180,10 +184,13 @@ impl Endpoint {
         if request.method == Method::Options {
             return self.answer_stateless(path, &request, 200, capabilities);
         }
+        if request.method == Method::Register {
+            return self.handle_register(now, path, user.as_deref(), &request, &core);
+        }
         if let Some(refuse) = unusable_body(&request) {
             return self.answer_stateless(path, &request, 415, refuse);
         }
-        self.handle_invite(now, path, arrival, request, core);
+        self.handle_invite(now, path, arrival, user, request, core);
     }
 
     fn handle_response(&mut self, now: Instant, arrival: Arrival, response: Response, core: Core) {

@@ -3,12 +3,12 @@
 
 use std::time::Instant;
 
-use super::auth::AuthError;
 use super::call::{CallId, Cancel, Phase};
 use super::receive::description;
 use super::send::ClientKind;
 use super::{CallEvent, EndCause, EndedBy, Endpoint, Milestone};
 use crate::dialog::Dialog;
+use crate::digest::AuthError;
 use crate::transaction::ClientId;
 use crate::wire::{CSeq, Core, HeaderName, Response, reason_phrase};
 
@@ -24,8 +24,14 @@ impl Endpoint {
         let Some(user) = self.table.client(client) else {
             return;
         };
-        let (id, kind) = (user.call, user.kind);
+        let (call, kind) = (user.call, user.kind);
         let status = response.status;
+        if let ClientKind::Register(id) = kind {
+            return self.handle_registered(now, id, response, core);
+        }
+        let Some(id) = call else {
+            return;
+        };
         match (kind, status) {
             (ClientKind::Invite | ClientKind::Reinvite, 200..300) => {
                 self.handle_2xx(now, client, id, kind, response, core);
@@ -62,7 +68,7 @@ impl Endpoint {
         let lost = || "the call is over".to_owned();
         let user = self.table.client(client).ok_or_else(lost)?;
         let path = self.table.client_path(client).ok_or_else(lost)?;
-        let (id, kind, attempts) = (user.call, user.kind, user.attempts);
+        let (id, kind, attempts) = (user.call.ok_or_else(lost)?, user.kind, user.attempts);
         let mut request = user.request.clone();
         let call = self.calls.get_mut(&id).ok_or_else(lost)?;
         // Nobody waits any more for the INVITE that was cancelled.
@@ -299,7 +305,7 @@ impl Endpoint {
                 self.reoffer_refused(now, id, status, sentence);
             }
             ClientKind::Bye => self.forget(id),
-            ClientKind::Info | ClientKind::Aside => {}
+            ClientKind::Info | ClientKind::Aside | ClientKind::Register(_) => {}
         }
     }
 
@@ -327,7 +333,7 @@ impl Endpoint {
                 self.lose(now, id, 408, reason);
             }
             ClientKind::Bye => self.forget(id),
-            ClientKind::Aside => {}
+            ClientKind::Aside | ClientKind::Register(_) => {}
         }
         self.settle_call(now, id);
     }

@@ -11,6 +11,9 @@ use crate::wire::Request;
 pub enum Verdict {
     /// Go on.
     Allow,
+    /// Go on: this user has proved who they are. They may register, and what they call carries
+    /// their name.
+    AllowUser(String),
     /// Not one byte back: to whoever sent it there is nobody here.
     Silent,
     /// Answer with this final status (300–699).

@@ -4,11 +4,12 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::auth::AuthError;
 use super::call::{Call, CallId};
 use super::event::Reason;
 use super::{Endpoint, Transmit};
 use crate::dialog::Dialog;
+use crate::digest::AuthError;
+use crate::registration::RegistrationId;
 use crate::transaction::{ClientId, ClientKey, Packet, Path};
 use crate::transport::Transport;
 use crate::wire::{CSeq, Core, HeaderName, Host, Method, NameAddr, Params, Request, Uri, Via};
@@ -23,13 +24,15 @@ pub(super) enum ClientKind {
     Reinvite,
     Bye,
     Info,
+    Register(RegistrationId),
     /// CANCEL, and the BYE to a fork that lost: their outcome concerns nobody.
     Aside,
 }
 
 #[derive(Debug)]
 pub(super) struct ClientUse {
-    pub(super) call: CallId,
+    /// A REGISTER belongs to none.
+    pub(super) call: Option<CallId>,
     pub(super) kind: ClientKind,
     /// As it was sent, our Via on top.
     pub(super) request: Request,
@@ -72,7 +75,7 @@ impl Endpoint {
         NameAddr::from(uri)
     }
 
-    fn via(&mut self, path: Path) -> (Via, String) {
+    pub(super) fn via(&mut self, path: Path) -> (Via, String) {
         let branch = format!("z9hG4bK{}", self.token(20));
         let (host, port) = self.own_address(path);
         let mut params = Params::new();
@@ -135,7 +138,7 @@ impl Endpoint {
         let key = ClientKey::new(branch.as_bytes(), &request.method);
         let invite = request.method == Method::Invite;
         let client = ClientUse {
-            call: id,
+            call: Some(id),
             kind,
             request,
             attempts,
@@ -184,7 +187,7 @@ impl Endpoint {
         let Some(user) = self.table.client(client) else {
             return;
         };
-        let id = user.call;
+        let call = user.call;
         let mut cancel = same_hop(&user.request, Method::Cancel);
         cancel.headers.copy(HeaderName::To, &user.request.headers);
         if let Some(reason) = reason {
@@ -201,7 +204,7 @@ impl Endpoint {
         let packet: Packet = cancel.to_bytes().into();
         let kind = ClientKind::Aside;
         let user = ClientUse {
-            call: id,
+            call,
             kind,
             request: cancel,
             attempts: 0,

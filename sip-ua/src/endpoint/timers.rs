@@ -6,22 +6,32 @@ use std::time::Instant;
 
 use super::Endpoint;
 use super::call::{CallId, Cancel, OurReoffer, Phase, ReofferState};
+use super::send::ClientKind;
+use crate::registrar::Registrar;
 use crate::transaction::Effect;
 
 impl Endpoint {
     /// When `handle_timeout` is due next.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         let calls = self.next_deadline();
-        [calls, self.table.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let registrar = self.registrar.as_ref().and_then(Registrar::poll_timeout);
+        let deadlines = [
+            calls,
+            self.table.poll_timeout(),
+            self.next_registration(),
+            registrar,
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Does all that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.table.handle_timeout(now);
         self.settle(now);
+        self.run_registrations(now);
+        if let Some(registrar) = &mut self.registrar {
+            registrar.handle_timeout(now);
+        }
         while self.next_deadline().is_some_and(|at| at <= now) {
             let Some(Reverse((_, id))) = self.deadlines.pop() else {
                 return;
@@ -98,7 +108,11 @@ impl Endpoint {
         while let Some(effect) = self.table.poll_effect() {
             match effect {
                 Effect::Transmit { path, packet } => self.transmit(path, packet),
-                Effect::TimedOut(user) => self.handle_timed_out(now, user.call, user.kind),
+                Effect::TimedOut(user) => match (user.kind, user.call) {
+                    (ClientKind::Register(id), _) => self.registration_unanswered(now, id),
+                    (kind, Some(id)) => self.handle_timed_out(now, id, kind),
+                    (_, None) => {}
+                },
                 Effect::NeverAcknowledged(_)
                 | Effect::ClientTerminated(_)
                 | Effect::ServerTerminated(_) => {}

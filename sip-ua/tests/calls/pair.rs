@@ -11,6 +11,7 @@ use sip_ua::digest::Credentials;
 use sip_ua::endpoint::{
     CallEvent, CallId, Endpoint, EndpointConfig, Event, Limits, Outgoing, Screen, Verdict,
 };
+use sip_ua::registration::{RegistrationId, RegistrationState};
 use sip_ua::transaction::{Packet, Path, Timers};
 use sip_ua::wire::{Message, Request, Response, read_datagram};
 
@@ -82,6 +83,10 @@ pub struct Pair {
     pub messages: Vec<(Side, Vec<u8>)>,
     events: HashMap<(Side, CallId), Vec<CallEvent>>,
     pub incoming: Vec<(Side, CallId, Arc<Request>)>,
+    /// What registrations told, and when.
+    pub registrations: Vec<(Side, RegistrationId, Duration, RegistrationState)>,
+    /// What looking for a registrar finds: the other side, or nothing.
+    pub registrar_found: Result<(), String>,
     /// What was sent to anybody but the two.
     pub strays: Vec<(SocketAddr, Vec<u8>)>,
 }
@@ -104,6 +109,7 @@ pub fn endpoint_with(seed: u64, screen: Screen, limits: Limits) -> Endpoint {
         limits,
         timers: Timers::default(),
         session_timer: SessionTimer::default(),
+        registrar: None,
         seed: Some(seed),
     })
 }
@@ -128,6 +134,8 @@ impl Pair {
             messages: Vec::new(),
             events: HashMap::new(),
             incoming: Vec::new(),
+            registrations: Vec::new(),
+            registrar_found: Ok(()),
             strays: Vec::new(),
         }
     }
@@ -225,11 +233,14 @@ impl Pair {
 
     fn drain(&mut self) {
         for side in [Side::Alice, Side::Bob] {
-            while let Some(transmit) = self.side(side).poll_transmit() {
-                assert_eq!(transmit.local, side.addr());
-                self.put(side, transmit.remote, transmit.packet);
-            }
-            while let Some(event) = self.side(side).poll_event() {
+            loop {
+                while let Some(transmit) = self.side(side).poll_transmit() {
+                    assert_eq!(transmit.local, side.addr());
+                    self.put(side, transmit.remote, transmit.packet);
+                }
+                let Some(event) = self.side(side).poll_event() else {
+                    break;
+                };
                 match event {
                     Event::Incoming { id, request, .. } => self.incoming.push((side, id, request)),
                     Event::Call { id, event } => {
@@ -239,6 +250,16 @@ impl Pair {
                         events.push(event);
                     }
                     Event::Milestone { .. } => {}
+                    Event::Registration { id, state } => {
+                        let at = self.now.duration_since(self.start);
+                        self.registrations.push((side, id, at, state));
+                    }
+                    Event::Locate { id } => {
+                        let path = Path::udp(side.addr(), side.other().addr());
+                        let found = self.registrar_found.clone().map(|()| path);
+                        let now = self.now;
+                        self.side(side).located(now, id, found);
+                    }
                 }
             }
         }

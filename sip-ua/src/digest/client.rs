@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Answering 401 and 407 (RFC 3261 §22.2–22.3, RFC 8760).
 
-use crate::digest::{self, Challenge, Credentials};
+use super::{Challenge, Credentials, new_cnonce, respond};
 use crate::wire::{HeaderName, Request, Response};
 
 /// A proxy chain with a realm each is answered one by one; more tries than this are a loop.
 const MAX_ATTEMPTS: u8 = 5;
 
-/// The credentials of a call and the challenges they answer.
+/// Credentials and the challenges they answer: a call's, or a registration's.
 #[derive(Debug)]
-pub(super) struct Auth {
+pub(crate) struct Auth {
     credentials: Credentials,
     realms: Vec<Realm>,
 }
@@ -24,7 +24,7 @@ struct Realm {
 
 /// Why a challenge was not answered. Each is a sentence for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum AuthError {
+pub(crate) enum AuthError {
     #[error("the far end refused the user name or password for realm \"{0}\"")]
     WrongPassword(String),
     #[error("the far end asks for credentials in a way that cannot be answered: {0}")]
@@ -34,7 +34,7 @@ pub(super) enum AuthError {
 }
 
 impl Auth {
-    pub(super) fn new(credentials: Credentials) -> Auth {
+    pub(crate) fn new(credentials: Credentials) -> Auth {
         Auth {
             credentials,
             realms: Vec::new(),
@@ -43,7 +43,7 @@ impl Auth {
 
     /// Takes in the challenges of a 401 or 407. `attempts` is how often this same request has been
     /// answered already.
-    pub(super) fn challenged(
+    pub(crate) fn challenged(
         &mut self,
         response: &Response,
         attempts: u8,
@@ -99,18 +99,18 @@ impl Auth {
 
     /// Puts answers to all challenges known so far into a request, whose URI, method and body must
     /// not change any more.
-    pub(super) fn apply(&mut self, request: &mut Request) -> Result<(), AuthError> {
+    pub(crate) fn apply(&mut self, request: &mut Request) -> Result<(), AuthError> {
         request.headers.remove(HeaderName::Authorization);
         request.headers.remove(HeaderName::ProxyAuthorization);
         for realm in &mut self.realms {
             realm.count += 1;
-            let value = digest::respond(
+            let value = respond(
                 &realm.challenges,
                 &self.credentials,
                 &request.method,
                 &request.uri.to_bytes(),
                 &request.body,
-                &digest::new_cnonce(),
+                &new_cnonce(),
                 realm.count,
             )
             .map_err(|error| AuthError::Unanswerable(error.to_string()))?;

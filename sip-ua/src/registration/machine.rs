@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: MPL-2.0
+//! One registration, from the first REGISTER to the last.
+
+use std::time::{Duration, Instant};
+
+use super::schedule::{refresh_after, retry_after};
+use super::{Account, RegistrationState};
+use crate::dialog::MAX_FORWARDS;
+use crate::digest::Auth;
+use crate::wire::{
+    CSeq, Contacts, Core, HeaderName, Method, NameAddr, Request, Response, reason_phrase,
+};
+
+/// How often a registrar may ask for a longer interval before it is one that cannot be pleased.
+const MAX_BRIEF: u8 = 3;
+/// The longest interval that a registrar may insist on.
+const MAX_MIN_EXPIRES: u32 = 7 * 24 * 3600;
+
+/// What comes of an input.
+#[derive(Debug, PartialEq)]
+#[must_use]
+pub(crate) struct Step {
+    /// News, if there are any.
+    pub(crate) tell: Option<RegistrationState>,
+    pub(crate) then: Then,
+}
+
+/// What the registration wants done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Nothing before [`Registration::poll_timeout`].
+    Wait,
+    /// Find out where the registrar is, and call [`Registration::located`].
+    Locate,
+    /// Send what [`Registration::request`] gives.
+    Send,
+    /// Forget it.
+    Over,
+}
+
+impl Step {
+    fn silent(then: Then) -> Step {
+        Step { tell: None, then }
+    }
+
+    fn telling(state: RegistrationState, then: Then) -> Step {
+        Step {
+            tell: Some(state),
+            then,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The registrar's address is being looked for.
+    Locating,
+    /// A REGISTER is under way that was sent again with credentials so often.
+    Asking {
+        attempts: u8,
+        brief: u8,
+    },
+    /// Registered until it is time to refresh.
+    Bound {
+        refresh_at: Instant,
+    },
+    /// After a failure.
+    Pausing {
+        until: Instant,
+    },
+    /// The REGISTER that takes the binding back is under way.
+    Leaving {
+        attempts: u8,
+    },
+    Over,
+}
+
+#[derive(Debug)]
+pub(crate) struct Registration {
+    account: Account,
+    auth: Option<Auth>,
+    phase: Phase,
+    call_id: String,
+    from_tag: String,
+    number: u32,
+    /// Seconds to ask for; a 423 raises them.
+    expires: u32,
+    /// The registrar may hold a binding of ours.
+    bound: bool,
+    failures: u32,
+    /// It is to end as soon as what is under way allows.
+    stopping: bool,
+}
+
+impl Registration {
+    /// Begins with [`Then::Locate`] and [`RegistrationState::Registering`]. `call_id` and `from_tag`
+    /// are random tokens.
+    pub(crate) fn new(account: Account, call_id: String, from_tag: String) -> Registration {
+        // Zero would mean to leave.
+        let expires = account.expires.as_secs().clamp(1, u64::from(u32::MAX));
+        Registration {
+            auth: account.credentials.clone().map(Auth::new),
+            account,
+            phase: Phase::Locating,
+            call_id,
+            from_tag,
+            number: 0,
+            expires: u32::try_from(expires).unwrap_or(u32::MAX),
+            bound: false,
+            failures: 0,
+            stopping: false,
+        }
+    }
+
+    /// The user part that our Contact has.
+    pub(crate) fn user(&self) -> Option<Vec<u8>> {
+        self.account.aor.uri.user_decoded()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Bound { refresh_at } => Some(refresh_at),
+            Phase::Pausing { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Step {
+        match self.phase {
+            Phase::Bound { refresh_at } if refresh_at <= now => {
+                self.phase = Phase::Asking {
+                    attempts: 0,
+                    brief: 0,
+                };
+                Step::silent(Then::Send)
+            }
+            Phase::Pausing { until } if until <= now => {
+                self.phase = Phase::Locating;
+                Step::telling(RegistrationState::Registering, Then::Locate)
+            }
+            _ => Step::silent(Then::Wait),
+        }
+    }
+
+    /// The registrar was found, or why not.
+    pub(crate) fn located(&mut self, now: Instant, found: Result<(), String>, roll: u32) -> Step {
+        if self.phase != Phase::Locating {
+            return Step::silent(Then::Wait);
+        }
+        match found {
+            Ok(()) => {
+                self.phase = Phase::Asking {
+                    attempts: 0,
+                    brief: 0,
+                };
+                Step::silent(Then::Send)
+            }
+            Err(reason) => self.fail(now, None, reason, None, roll),
+        }
+    }
+
+    /// The REGISTER to send now, but for its Via. `contact` is where we can be reached. The error is
+    /// a sentence; it is to be given to [`unsendable`](Self::unsendable).
+    pub(crate) fn request(&mut self, contact: &NameAddr) -> Result<Request, String> {
+        let mut uri = self.account.registrar.clone();
+        // §10.2: neither user part nor what belongs to other uses of a URI.
+        (uri.user, uri.password, uri.headers) = (None, None, None);
+        uri.params.remove("method");
+        self.number += 1;
+        let mut from = self.account.aor.clone();
+        let to = from.clone();
+        from.set_tag(self.from_tag.as_bytes());
+        let mut request = Request::new(Method::Register, uri);
+        let headers = &mut request.headers;
+        for proxy in &self.account.route {
+            headers.push(HeaderName::Route, proxy);
+        }
+        headers.push(HeaderName::MaxForwards, u32::from(MAX_FORWARDS));
+        headers.push(HeaderName::From, &from);
+        headers.push(HeaderName::To, &to);
+        headers.push(HeaderName::CallId, self.call_id.as_str());
+        headers.push(
+            HeaderName::CSeq,
+            &CSeq {
+                number: self.number,
+                method: Method::Register,
+            },
+        );
+        headers.push(HeaderName::Contact, contact);
+        headers.push(HeaderName::Expires, self.asks_for());
+        if let Some(auth) = &mut self.auth {
+            auth.apply(&mut request)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(request)
+    }
+
+    /// The seconds that the REGISTER under way asks for.
+    fn asks_for(&self) -> u32 {
+        match self.phase {
+            Phase::Leaving { .. } => 0,
+            _ => self.expires,
+        }
+    }
+
+    /// What [`request`](Self::request) gave could not be sent.
+    pub(crate) fn unsendable(&mut self, now: Instant, reason: String, roll: u32) -> Step {
+        self.fail(now, None, reason, None, roll)
+    }
+
+    /// A final response to the REGISTER under way; `contact` is the one it carried.
+    pub(crate) fn handle_response(
+        &mut self,
+        now: Instant,
+        response: &Response,
+        core: &Core,
+        contact: &NameAddr,
+        roll: u32,
+    ) -> Step {
+        if core.cseq.number != self.number {
+            return Step::silent(Then::Wait);
+        }
+        let status = response.status;
+        match (self.phase, status) {
+            (Phase::Asking { .. }, 200..300) => {
+                self.granted(now, granted(core, contact, self.expires), roll)
+            }
+            (Phase::Asking { attempts, brief }, 401 | 407) => {
+                match self.challenged(response, attempts) {
+                    Ok(()) => {
+                        self.phase = Phase::Asking {
+                            attempts: attempts + 1,
+                            brief,
+                        };
+                        Step::silent(Then::Send)
+                    }
+                    Err(reason) => self.fail(now, Some(status), reason, None, roll),
+                }
+            }
+            (Phase::Asking { attempts, brief }, 423) => {
+                let wanted = number(response, HeaderName::MinExpires)
+                    .filter(|min| *min > self.expires && *min <= MAX_MIN_EXPIRES);
+                match wanted.filter(|_| brief < MAX_BRIEF) {
+                    Some(min) => {
+                        self.expires = min;
+                        self.phase = Phase::Asking {
+                            attempts,
+                            brief: brief + 1,
+                        };
+                        Step::silent(Then::Send)
+                    }
+                    None => {
+                        let asked = self.expires;
+                        let reason = format!(
+                            "the registrar finds {asked} s too brief and names no usable minimum \
+                             (423 {})",
+                            phrase(response)
+                        );
+                        self.fail(now, Some(status), reason, None, roll)
+                    }
+                }
+            }
+            (Phase::Asking { .. }, _) => {
+                let reason = format!("the registrar answered {status} {}", phrase(response));
+                self.fail(now, Some(status), reason, pause(response), roll)
+            }
+            (Phase::Leaving { attempts }, 401 | 407) => match self.challenged(response, attempts) {
+                Ok(()) => {
+                    self.phase = Phase::Leaving {
+                        attempts: attempts + 1,
+                    };
+                    Step::silent(Then::Send)
+                }
+                Err(_) => self.over(),
+            },
+            (Phase::Leaving { .. }, _) => self.over(),
+            _ => Step::silent(Then::Wait),
+        }
+    }
+
+    /// No final response came.
+    pub(crate) fn unanswered(&mut self, now: Instant, reason: String, roll: u32) -> Step {
+        match self.phase {
+            // Whoever does not answer now will not answer the next.
+            Phase::Leaving { .. } => self.over(),
+            Phase::Asking { .. } if self.stopping => self.over(),
+            Phase::Asking { .. } => self.fail(now, None, reason, None, roll),
+            _ => Step::silent(Then::Wait),
+        }
+    }
+
+    /// Takes the binding back, if there is one, and ends.
+    pub(crate) fn stop(&mut self) -> Step {
+        self.stopping = true;
+        match self.phase {
+            // No new request while one is under way (§10.2).
+            Phase::Asking { .. } | Phase::Leaving { .. } => Step::silent(Then::Wait),
+            Phase::Over => Step::silent(Then::Wait),
+            _ => self.leave(),
+        }
+    }
+
+    fn leave(&mut self) -> Step {
+        if !self.bound {
+            return self.over();
+        }
+        self.phase = Phase::Leaving { attempts: 0 };
+        Step::silent(Then::Send)
+    }
+
+    fn over(&mut self) -> Step {
+        self.phase = Phase::Over;
+        Step::telling(RegistrationState::Unregistered, Then::Over)
+    }
+
+    fn challenged(&mut self, response: &Response, attempts: u8) -> Result<(), String> {
+        let status = response.status;
+        let Some(auth) = &mut self.auth else {
+            return Err(format!(
+                "the registrar asks for a user name and password ({status})"
+            ));
+        };
+        auth.challenged(response, attempts)
+            .map_err(|error| error.to_string())
+    }
+
+    fn granted(&mut self, now: Instant, seconds: u32, roll: u32) -> Step {
+        self.bound = seconds > 0;
+        if self.stopping {
+            return self.leave();
+        }
+        if seconds == 0 {
+            let reason = "the registrar accepted the request but holds no binding".to_owned();
+            return self.fail(now, None, reason, None, roll);
+        }
+        self.failures = 0;
+        let granted = Duration::from_secs(seconds.into());
+        self.phase = Phase::Bound {
+            refresh_at: now + refresh_after(granted, roll),
+        };
+        let expires_at = now + granted;
+        Step::telling(RegistrationState::Registered { expires_at }, Then::Wait)
+    }
+
+    fn fail(
+        &mut self,
+        now: Instant,
+        status: Option<u16>,
+        reason: String,
+        asked: Option<Duration>,
+        roll: u32,
+    ) -> Step {
+        if self.stopping {
+            // A refused refresh leaves the binding that there was.
+            return match self.phase {
+                Phase::Asking { .. } => self.leave(),
+                _ => self.over(),
+            };
+        }
+        self.failures = self.failures.saturating_add(1);
+        let retry_at = now + retry_after(status, asked, self.failures, roll);
+        self.phase = Phase::Pausing { until: retry_at };
+        let state = RegistrationState::Failed {
+            status,
+            reason,
+            retry_at,
+        };
+        Step::telling(state, Then::Wait)
+    }
+}
+
+/// For how long our binding was granted (§10.2.4, §10.3): what stands at our Contact, else in the
+/// Expires header, else what was asked. A registrar may write our Contact in another form.
+fn granted(core: &Core, contact: &NameAddr, asked: u32) -> u32 {
+    let list = match &core.contacts {
+        Contacts::List(list) => list.as_slice(),
+        Contacts::All => &[],
+    };
+    let ours = list
+        .iter()
+        .find(|entry| entry.uri == contact.uri)
+        .or(match list {
+            [only] => Some(only),
+            _ => None,
+        });
+    ours.and_then(|entry| entry.params.get("expires"))
+        .and_then(seconds)
+        .or(core.expires)
+        .unwrap_or(asked)
+}
+
+fn seconds(text: &[u8]) -> Option<u32> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+fn number(response: &Response, name: HeaderName) -> Option<u32> {
+    response.headers.get(name).and_then(seconds)
+}
+
+/// `Retry-After: 18000;duration=3600 (Maintenance)` (§20.33).
+fn pause(response: &Response) -> Option<Duration> {
+    let value = response.headers.get(HeaderName::RetryAfter)?;
+    let digits: Vec<u8> = value
+        .iter()
+        .copied()
+        .take_while(u8::is_ascii_digit)
+        .collect();
+    seconds(&digits).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// The reason phrase, for people.
+fn phrase(response: &Response) -> String {
+    let text = String::from_utf8_lossy(&response.reason);
+    let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
+    match text.is_empty() {
+        true => reason_phrase(response.status).to_owned(),
+        false => text,
+    }
+}
