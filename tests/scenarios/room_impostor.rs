@@ -85,6 +85,10 @@ impl Sfu for Tampered<dyn Sfu> {
         self.0.name()
     }
 
+    fn patience(&self) -> Duration {
+        self.0.patience()
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), SfuError>> {
         self.0.check()
     }

@@ -69,6 +69,7 @@ pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
         answered_after_ms: None,
         seconds: None,
         muted: false,
+        away: None,
         code: None,
         why: None,
     };

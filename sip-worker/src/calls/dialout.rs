@@ -117,6 +117,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         answered_after_ms: None,
         seconds: None,
         muted: false,
+        away: None,
         code: None,
         why: None,
     };

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gst::prelude::*;
 use tokio::sync::mpsc;
 
+use super::uplink::Uplink;
 use crate::pipeline::{Graph, PartInstance};
 
 /// What the pipeline reports, from whatever thread of it.
@@ -64,6 +65,7 @@ pub struct CallGraph {
     slots: Vec<(gst::Element, Option<u64>)>,
     tracks: u64,
     muted: Arc<AtomicBool>,
+    uplink: Uplink,
     stopped: bool,
 }
 
@@ -114,6 +116,11 @@ impl CallGraph {
             .into_iter()
             .map(|funnel| (funnel, None))
             .collect();
+        let publisher = call
+            .element("publish")
+            .map_err(|error| part(error.to_string()))?;
+        let uplink = Uplink::to(&publisher)
+            .ok_or_else(|| part("nothing holds its `publish` element".to_owned()))?;
         let pipeline = gst::Pipeline::new();
         pipeline
             .add(&call.bin)
@@ -126,6 +133,7 @@ impl CallGraph {
             slots,
             tracks: 0,
             muted,
+            uplink,
             stopped: false,
         })
     }
@@ -146,6 +154,13 @@ impl CallGraph {
             .map_err(|error| self.does_not_start(error.to_string()))
     }
 
+    fn does_not_change(&self, reason: String) -> GraphError {
+        GraphError::Part {
+            graph: self.graph.name.clone(),
+            reason,
+        }
+    }
+
     fn does_not_start(&self, reason: String) -> GraphError {
         GraphError::Start {
             graph: self.graph.name.clone(),
@@ -156,6 +171,44 @@ impl CallGraph {
     /// The webrtcbin through which the room hears the phone.
     pub fn publisher(&self) -> Result<gst::Element, GraphError> {
         self.port(&self.call, "publish")
+    }
+
+    /// Takes that webrtcbin out, stopped. What the phone says is dropped from now on.
+    pub fn drop_publisher(&mut self) -> Result<(), GraphError> {
+        if self.stopped {
+            return Err(GraphError::Stopped);
+        }
+        let publisher = self.publisher()?;
+        self.uplink
+            .cut(&publisher)
+            .map_err(|reason| self.does_not_change(reason))
+    }
+
+    /// Puts a fresh webrtcbin in its place. It stands still until
+    /// [`start_publisher`](Self::start_publisher), so that its connection can be set up first.
+    pub fn renew_publisher(&mut self) -> Result<gst::Element, GraphError> {
+        if self.stopped {
+            return Err(GraphError::Stopped);
+        }
+        let former = self.publisher()?;
+        let fresh = self
+            .uplink
+            .renew(&former)
+            .map_err(|reason| self.does_not_change(reason))?;
+        self.call.replace("publish", fresh.clone());
+        Ok(fresh)
+    }
+
+    /// Starts that fresh webrtcbin.
+    pub fn start_publisher(&self) -> Result<(), GraphError> {
+        self.uplink
+            .open(&self.publisher()?)
+            .map_err(|reason| self.does_not_start(reason))
+    }
+
+    /// What the phone hears while its room is away; where the graph has such a thing. To be unmuted.
+    pub fn comfort(&self) -> Option<gst::Element> {
+        self.call.optional("comfort")
     }
 
     /// Makes a `[track]` part and links it into a free slot of the mixer. It stands still until

@@ -10,6 +10,7 @@ use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until
 
 use super::ending::Ending;
 use super::limits::Place;
+use super::outage::Outage;
 use super::stay::{Change, Stay};
 use super::table::{Control, State};
 use super::watch::MediaWatch;
@@ -17,7 +18,7 @@ use crate::run::Worker;
 use crate::sfu::{Joined, Participant, Sfu, SfuEvent};
 
 /// A room that takes longer to enter is not entered.
-const JOIN_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const JOIN_WITHIN: Duration = Duration::from_secs(10);
 /// A phone that rings this long without being answered is sent away (RFC 3261's timer C).
 const RING_FOR: Duration = Duration::from_secs(180);
 /// A phone that sends no packet for this long, though it should, is gone.
@@ -67,6 +68,8 @@ pub(super) struct Life {
     stay: Option<Stay>,
     published: bool,
     hearing: bool,
+    /// There while the SFU is away.
+    outage: Option<Outage>,
     answering: bool,
     answered: Option<Instant>,
     /// False while the phone is not to send: we told it to hold, or it holds us without media.
@@ -96,6 +99,7 @@ impl Life {
             stay: None,
             published: false,
             hearing: false,
+            outage: None,
             answering: false,
             answered: None,
             phone_sends: true,
@@ -154,7 +158,7 @@ impl Life {
             Phone::Dial(dial) => Some(dial),
         };
         let joined = self.join(&plan).await?;
-        let (session, mut room) = (joined.session, joined.events);
+        let (session, mut room) = (joined.session, Some(joined.events));
         let means = self.worker.means(&self.id);
         let (stay, mut inside) = Stay::begin(session, means);
         self.stay = Some(stay);
@@ -180,12 +184,19 @@ impl Life {
                     self.on_control(control)?;
                     Change::None
                 }
-                event = room.recv() => {
-                    let event = event.unwrap_or_else(|| SfuEvent::Lost("its connection ended".to_owned()));
+                event = next_event(&mut room) => {
                     self.stay.as_mut().map_or(Change::None, |stay| stay.on_room(event))
                 }
                 Some(event) = inside.recv() => {
                     self.stay.as_mut().map_or(Change::None, |stay| stay.on_inside(event))
+                }
+                joined = Outage::next(&mut self.outage) => {
+                    let Joined { session, events } = joined?;
+                    room = Some(events);
+                    if let Some(stay) = &mut self.stay {
+                        stay.come_back(session);
+                    }
+                    Change::None
                 }
                 _ = tick.tick() => {
                     self.on_tick(&plan, unanswered_until)?;
@@ -205,6 +216,7 @@ impl Life {
                     latency_at.get_or_insert_with(|| Deadline::now() + LATENCY_AFTER);
                 }
                 Change::Published => {
+                    self.is_back();
                     self.published = true;
                     if self.muted
                         && let Some(stay) = &mut self.stay
@@ -213,9 +225,43 @@ impl Life {
                     }
                 }
                 Change::Hearing => self.hearing = true,
+                Change::Lost(ending) => {
+                    room = None;
+                    self.lose(ending, &plan)?;
+                }
                 Change::Over(ending) => return Err(ending),
             }
             self.answer_if_due(plan.answer);
+        }
+    }
+
+    /// Begins to wait for an SFU that is away, where the call was in its room already.
+    fn lose(&mut self, ending: Ending, plan: &Plan) -> Result<(), Ending> {
+        match &mut self.outage {
+            Some(outage) => outage.again(),
+            None if self.published => {
+                tracing::warn!(call = self.id, why = ending.why, "the call's room is away");
+                let why = Some(ending.why.clone());
+                self.worker.calls.update(&self.id, |info| info.away = why);
+                let sfu = plan.sfu.clone();
+                self.outage = Some(Outage::begin(sfu, &plan.room, &plan.who, ending.why));
+            }
+            None => return Err(ending),
+        }
+        // A phone that is not answered yet waits for its room with the rest.
+        (self.published, self.hearing) = (false, false);
+        if let Some(stay) = &mut self.stay {
+            stay.lose();
+        }
+        Ok(())
+    }
+
+    /// The room hears the phone: if it was away, it is not any more.
+    fn is_back(&mut self) {
+        if let Some(outage) = self.outage.take() {
+            let lasted = outage.lasted();
+            tracing::info!(call = self.id, ?lasted, "the call is back in its room");
+            self.worker.calls.update(&self.id, |info| info.away = None);
         }
     }
 
@@ -358,6 +404,17 @@ impl Life {
             self.answering = true;
             leg.answer();
         }
+    }
+}
+
+/// What happens in the room; nothing while the call is in none.
+async fn next_event(room: &mut Option<mpsc::UnboundedReceiver<SfuEvent>>) -> SfuEvent {
+    match room {
+        Some(events) => {
+            let ended = || SfuEvent::Lost("its connection ended".to_owned());
+            events.recv().await.unwrap_or_else(ended)
+        }
+        None => std::future::pending().await,
     }
 }
 

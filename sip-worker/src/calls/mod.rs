@@ -5,6 +5,7 @@
 //! - [`limits`]: how many calls a trunk may hold and how fast they may come
 //! - [`dialin`] and [`dialout`]: how a call begins
 //! - [`life`]: its task; [`stay`]: what it has in its room; [`graph`]: its media
+//! - [`uplink`] and [`outage`]: what becomes of it while its SFU is away
 //! - [`ending`] and [`watch`]: how it ends, and how we notice that the phone is gone
 
 mod dialin;
@@ -13,8 +14,10 @@ mod ending;
 mod graph;
 mod life;
 pub mod limits;
+mod outage;
 mod stay;
 pub mod table;
+mod uplink;
 mod watch;
 
 pub use dialin::take;

@@ -103,6 +103,9 @@ pub struct CallInfo {
     pub seconds: Option<f64>,
     /// True while what the phone says is withheld from the room.
     pub muted: bool,
+    /// Why it is not in its room just now: its SFU is away, and the phone hears comfort noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<String>,
     /// SIP status that ended it, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
@@ -422,6 +425,7 @@ mod tests {
             answered_after_ms: None,
             seconds: None,
             muted: false,
+            away: None,
             code: None,
             why: None,
         }

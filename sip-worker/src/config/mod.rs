@@ -5,6 +5,7 @@
 //! [`Finding`] with its line rather than ignored. Secrets come from files or the environment and are
 //! held so that no debug output shows them.
 
+mod duration;
 mod parse;
 mod secret;
 mod sfu;

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use super::duration::duration;
 use super::secret::secret;
 use crate::document::Section;
 use crate::sfu::Sfu;
-use crate::sfu::janus::{Janus, JanusConfig};
+use crate::sfu::janus::{Janus, JanusConfig, OUTAGE_PATIENCE};
 
 /// One SFU.
 #[derive(Debug, Clone)]
@@ -96,6 +97,7 @@ fn janus(section: &mut Section<'_>, name: &str) -> JanusConfig {
         token: secret(section, "token"),
         pin: secret(section, "room_pin"),
         admin_key: secret(section, "admin_key"),
+        outage_patience: duration(section, "patience", 0).unwrap_or(OUTAGE_PATIENCE),
         ..JanusConfig::new(name, url.unwrap_or_default())
     }
 }

@@ -66,6 +66,12 @@ fn values_are_read() {
         [("X-Room-ID".to_owned(), "*".to_owned())]
     );
     assert_eq!(config.sfus[0].name, "main");
+    let SfuKind::Janus(janus) = &config.sfus[0].kind;
+    assert_eq!(janus.outage_patience, Duration::from_secs(30));
+    let hasty = GOOD.replace("kind = ", "patience = 0\nkind = ");
+    let config = Config::parse(&Document::new("c.toml", &hasty)).unwrap();
+    let SfuKind::Janus(janus) = &config.sfus[0].kind;
+    assert_eq!(janus.outage_patience, Duration::ZERO);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ipnet::IpNet;
 use sip_ua::sdp::Codec;
 use sip_ua::wire::Uri;
 
+use super::duration::duration;
 use super::parse::is_host;
 use super::secret::secret;
 use super::{Trunk, TrunkAuth};
@@ -73,7 +73,7 @@ fn trunk(mut section: Section<'_>) -> Trunk {
             .unwrap_or_default(),
         max_calls: number(section.integer("max_calls", 1..=1_000_000)),
         max_cps: number(section.integer("max_cps", 1..=100_000)),
-        max_duration: max_duration(&mut section),
+        max_duration: duration(&mut section, "max_duration", 1),
         codecs: section
             .parsed_list("codecs", codec)
             .unwrap_or_else(|| DEFAULT_CODECS.to_vec()),
@@ -183,32 +183,4 @@ fn codec(text: &str) -> Result<Codec, String> {
             "\"{text}\" is none of \"opus\", \"pcma\", \"pcmu\""
         )),
     }
-}
-
-/// Seconds, or a text with a unit: "90s", "30m", "4h".
-fn max_duration(section: &mut Section<'_>) -> Option<Duration> {
-    const KEY: &str = "max_duration";
-    const LONGEST: i64 = 30 * 24 * 3600;
-    if !section.is_text(KEY) {
-        let seconds = section.integer(KEY, 1..=LONGEST)?;
-        return Some(Duration::from_secs(seconds.unsigned_abs()));
-    }
-    section.parsed(KEY, |text| {
-        let wrong = || format!("\"{text}\" is no duration; seconds, or \"90s\", \"30m\", \"4h\"");
-        let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let (number, unit) = text.split_at(split);
-        let unit = match unit.trim() {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            _ => return Err(wrong()),
-        };
-        number
-            .parse::<i64>()
-            .ok()
-            .and_then(|number| number.checked_mul(unit))
-            .filter(|seconds| (1..=LONGEST).contains(seconds))
-            .map(|seconds| Duration::from_secs(seconds.unsigned_abs()))
-            .ok_or_else(wrong)
-    })
 }

@@ -125,6 +125,7 @@ name = "main"
 kind = "janus"
 url = "{sfu}"
 room_create = true
+patience = 0
 
 [ice]
 addresses = ["{media}"]

@@ -36,16 +36,19 @@ pub(super) struct PortName {
 pub(super) enum PortKind {
     /// One element of this factory.
     Factory(&'static str),
+    /// As `Factory`, and a graph may do without.
+    Optional(&'static str),
     /// One element whose pads the worker links.
     Element,
     /// Any number of elements that give sink pads on request.
     Slots,
 }
 
-pub(super) const CALL_PORTS: [(&str, PortKind); 3] = [
+pub(super) const CALL_PORTS: [(&str, PortKind); 4] = [
     ("sip", PortKind::Factory("sipbin")),
     ("publish", PortKind::Factory("webrtcbin")),
     ("slots", PortKind::Slots),
+    ("comfort", PortKind::Optional("volume")),
 ];
 
 pub(super) const TRACK_PORTS: [(&str, PortKind); 3] = [
@@ -115,7 +118,11 @@ fn part(
     let ports = match ports.and_then(|ports| ports.section(name)) {
         Some(table) => port_names(table, wanted),
         None => {
-            let names: Vec<&str> = wanted.iter().map(|(port, _)| *port).collect();
+            let names: Vec<&str> = wanted
+                .iter()
+                .filter(|(_, kind)| !matches!(kind, PortKind::Optional(_)))
+                .map(|(port, _)| *port)
+                .collect();
             section.find(format!(
                 "[ports] has no `{name}`, which names {}",
                 names.join(", ")
@@ -134,12 +141,18 @@ fn part(
 fn port_names(mut table: Section<'_>, wanted: &[(&'static str, PortKind)]) -> Vec<PortName> {
     let mut ports = Vec::new();
     for (port, kind) in wanted {
-        if !table.has(port) {
+        let stated = table.has(port);
+        if !stated && matches!(kind, PortKind::Optional(_)) {
+            continue;
+        }
+        if !stated {
             table.find(format!("the port `{port}` is missing"));
         }
         let elements = match kind {
             PortKind::Slots => table.strings(port),
-            PortKind::Factory(_) | PortKind::Element => table.string(port).map(|name| vec![name]),
+            PortKind::Factory(_) | PortKind::Optional(_) | PortKind::Element => {
+                table.string(port).map(|name| vec![name])
+            }
         };
         ports.push(PortName {
             port,

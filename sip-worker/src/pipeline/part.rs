@@ -93,7 +93,7 @@ impl Graph {
                     document.find(element.at.clone(), sentence);
                 }
             }
-            let texts = [(file.call, &CALL_PORTS), (file.track, &TRACK_PORTS)];
+            let texts = [(file.call, &CALL_PORTS[..]), (file.track, &TRACK_PORTS[..])];
             let mut bound = vec![false; params.len()];
             let readable = texts[0].0.is_some();
             let [call, track] = texts.map(|(text, kinds)| {
@@ -217,6 +217,16 @@ impl PartInstance {
             .ok_or_else(|| PartError::Port(port.to_owned()))
     }
 
+    /// The same for a port that a graph may lack.
+    pub fn optional(&self, port: &str) -> Option<gst::Element> {
+        self.ports.get(port)?.first().cloned()
+    }
+
+    /// Notes that another element has taken the place of the one a port named.
+    pub fn replace(&mut self, port: &'static str, element: gst::Element) {
+        self.ports.insert(port, vec![element]);
+    }
+
     /// The src pad of the element a port names.
     pub fn pad(&self, port: &str) -> Result<gst::Pad, PartError> {
         self.static_pad(port, "src")
@@ -266,7 +276,7 @@ fn misfit(element: &gst::Element, kind: PortKind) -> Option<String> {
     let factory = element.factory().map(|factory| factory.name().to_string());
     let factory = factory.unwrap_or_default();
     match kind {
-        PortKind::Factory(wanted) => {
+        PortKind::Factory(wanted) | PortKind::Optional(wanted) => {
             (factory != wanted).then(|| format!("which is a {factory} and not a {wanted}"))
         }
         PortKind::Slots => {

@@ -11,12 +11,15 @@
 
 mod error;
 pub mod janus;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -29,6 +32,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Sfu: Send + Sync {
     /// The name it has in the configuration.
     fn name(&self) -> &str;
+
+    /// How long a call stays up, with comfort noise, while the SFU that it is in a room of is away.
+    fn patience(&self) -> Duration;
 
     /// Is it reachable, now?
     fn check(&self) -> BoxFuture<'_, Result<(), SfuError>>;
@@ -52,7 +58,7 @@ pub struct Participant {
 pub struct Joined {
     pub session: Arc<dyn Session>,
     /// What happens in the room, beginning with those who are there and their tracks. Ends after
-    /// [`SfuEvent::Lost`], or when the session is left.
+    /// [`SfuEvent::Lost`] or [`SfuEvent::Expelled`], or when the session is left.
     pub events: mpsc::UnboundedReceiver<SfuEvent>,
 }
 
@@ -160,8 +166,10 @@ pub enum SfuEvent {
         connection: ConnectionId,
         reason: String,
     },
-    /// The stay is over and this says why. Always last.
+    /// The SFU is gone, or has forgotten us: whoever asks again may be let in again. Always last.
     Lost(String),
+    /// The stay is over because somebody there wants it to be. Always last.
+    Expelled(String),
 }
 
 /// A track somebody else publishes.

@@ -298,7 +298,7 @@ impl Follower {
                         }
                     });
                 }
-                SfuEvent::Lost(reason) => {
+                SfuEvent::Lost(reason) | SfuEvent::Expelled(reason) => {
                     self.seen.send_modify(|seen| seen.lost = Some(reason));
                     self.ears.clear();
                 }

@@ -336,11 +336,7 @@ impl Inner {
             return;
         }
         self.gate.shut();
-        // Out of webrtcbin's own thread, which a state change would wait for.
-        self.bin.call_async(|bin| {
-            bin.set_locked_state(true);
-            let _ = bin.set_state(gst::State::Null);
-        });
+        // Not stopped from here: whoever feeds it must be told to cease first.
         let _ = self.events.send(event);
     }
 
@@ -447,9 +443,10 @@ fn prefer_opus(pad: &gst::Pad, transceiver: &WebRTCRTPTransceiver) {
     };
     // The description has to name the SSRC: Janus drops what it cannot tell by that. The payloader
     // takes it from here, unless it has begun already.
-    let begun = pad
+    let caps_now = pad
         .current_caps()
-        .and_then(|caps| caps.structure(0)?.get::<u32>("ssrc").ok());
+        .or_else(|| pad.peer().and_then(|feed| feed.current_caps()));
+    let begun = caps_now.and_then(|caps| caps.structure(0)?.get::<u32>("ssrc").ok());
     let ssrc = begun.unwrap_or_else(rand::random);
     caps.make_mut().set("ssrc", ssrc);
     transceiver.set_codec_preferences(Some(&caps));

@@ -45,7 +45,12 @@ pub struct JanusConfig {
     pub string_ids: Option<bool>,
     /// How long it may take to answer.
     pub patience: Duration,
+    /// How long a call waits for it while it is away.
+    pub outage_patience: Duration,
 }
+
+/// How long a call waits for an SFU that is away, unless something else is configured.
+pub const OUTAGE_PATIENCE: Duration = Duration::from_secs(30);
 
 impl JanusConfig {
     pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
@@ -59,14 +64,16 @@ impl JanusConfig {
             room_create: false,
             string_ids: None,
             patience: Duration::from_secs(5),
+            outage_patience: OUTAGE_PATIENCE,
         }
     }
 }
 
 /// Between attempts to reach a Janus that is gone; doubles up to [`LONGEST_PAUSE`]. Calls in between
-/// are told at once rather than each made to wait.
+/// are told at once rather than each made to wait. Calls that wait for its return try often, and it is
+/// to find them back soon.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The connector.
 pub struct Janus {
@@ -128,6 +135,10 @@ impl Janus {
 impl Sfu for Janus {
     fn name(&self) -> &str {
         &self.config.name
+    }
+
+    fn patience(&self) -> Duration {
+        self.config.outage_patience
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SfuError>> {

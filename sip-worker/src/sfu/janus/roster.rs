@@ -14,7 +14,7 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    /// Takes in `joined` or an event, and returns what it changes. Ends with [`SfuEvent::Lost`]
+    /// Takes in `joined` or an event, and returns what it changes. Ends with [`SfuEvent::Expelled`]
     /// where it ends the stay.
     pub(super) fn apply(&mut self, data: &Value) -> Vec<SfuEvent> {
         let mut changes = Vec::new();
@@ -37,7 +37,7 @@ impl Roster {
         }
         match data["videoroom"].as_str() {
             Some("destroyed") => {
-                changes.push(SfuEvent::Lost("the room was destroyed".to_owned()));
+                changes.push(SfuEvent::Expelled("the room was destroyed".to_owned()));
             }
             Some(word @ ("talking" | "stopped-talking")) => {
                 if let (Some(id), Some(mid)) = (participant_id(&data["id"]), data["mid"].as_str())
@@ -52,7 +52,9 @@ impl Roster {
             // What the one who leaves is told.
             _ if data["leaving"] == "ok" => {
                 let reason = data["reason"].as_str().unwrap_or("no reason given");
-                changes.push(SfuEvent::Lost(format!("we were made to leave: {reason}")));
+                changes.push(SfuEvent::Expelled(format!(
+                    "we were made to leave: {reason}"
+                )));
             }
             _ => {}
         }
@@ -152,7 +154,7 @@ mod tests {
                 SfuEvent::TrackAdded(track) => format!("+{}", track.id),
                 SfuEvent::TrackRemoved(id) => format!("-{id}"),
                 SfuEvent::Talking { track, talking } => format!("{track} talks {talking}"),
-                SfuEvent::Lost(reason) => format!("lost: {reason}"),
+                SfuEvent::Expelled(reason) => format!("expelled: {reason}"),
                 other => format!("{other:?}"),
             })
             .collect()
@@ -186,7 +188,7 @@ mod tests {
         let destroyed = json!({"videoroom": "destroyed"});
         assert_eq!(
             told(&roster.apply(&destroyed)),
-            ["lost: the room was destroyed"]
+            ["expelled: the room was destroyed"]
         );
     }
 
@@ -196,7 +198,7 @@ mod tests {
         let kicked = json!({"videoroom": "event", "leaving": "ok", "reason": "kicked"});
         assert_eq!(
             told(&roster.apply(&kicked)),
-            ["lost: we were made to leave: kicked"]
+            ["expelled: we were made to leave: kicked"]
         );
     }
 

@@ -155,7 +155,7 @@ async fn follow(
             HandleEvent::Lost(reason) => vec![SfuEvent::Lost(reason)],
         };
         for change in changes {
-            let last = matches!(change, SfuEvent::Lost(_));
+            let last = matches!(change, SfuEvent::Lost(_) | SfuEvent::Expelled(_));
             if events.send(change).is_err() || last {
                 return;
             }
