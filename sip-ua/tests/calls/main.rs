@@ -5,6 +5,7 @@
 
 mod pair;
 mod peer;
+mod registering;
 
 mod ack_lost;
 mod answer_lost;
@@ -26,6 +27,10 @@ mod offerless_invite;
 mod options;
 mod record_route;
 mod refusals;
+mod registrar_keeps_bindings;
+mod registration_fails_and_tries_again;
+mod registration_interval_too_brief;
+mod registration_stays_refreshed;
 mod reinvite;
 mod reinvite_glare;
 mod strangers_get_silence;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Two endpoints, a wire that can lose, repeat and reorder, and a clock that only the test moves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use sip_ua::digest::Credentials;
 use sip_ua::endpoint::{
     CallEvent, CallId, Endpoint, EndpointConfig, Event, Limits, Outgoing, Screen, Verdict,
 };
+use sip_ua::registrar::Binding;
 use sip_ua::registration::{RegistrationId, RegistrationState};
 use sip_ua::transaction::{Packet, Path, Timers};
 use sip_ua::wire::{Message, Request, Response, read_datagram};
@@ -85,6 +86,8 @@ pub struct Pair {
     pub incoming: Vec<(Side, CallId, Arc<Request>)>,
     /// What registrations told, and when.
     pub registrations: Vec<(Side, RegistrationId, Duration, RegistrationState)>,
+    /// Who was bound at the registrar when that was last asked.
+    pub bindings: BTreeMap<String, Vec<Binding>>,
     /// What looking for a registrar finds: the other side, or nothing.
     pub registrar_found: Result<(), String>,
     /// What was sent to anybody but the two.
@@ -135,6 +138,7 @@ impl Pair {
             events: HashMap::new(),
             incoming: Vec::new(),
             registrations: Vec::new(),
+            bindings: BTreeMap::new(),
             registrar_found: Ok(()),
             strays: Vec::new(),
         }
