@@ -7,6 +7,7 @@ mod session_timer;
 use crate::wire::{CSeq, Core, HeaderName, Method, NameAddr, Request, Response, Uri};
 
 pub use route::RouteSet;
+pub(crate) use session_timer::{Agreed, Due, Judgement, Running, min_se};
 pub use session_timer::{Refresher, SessionTimer};
 
 /// Finds the dialog of a message: Call-ID, our tag, their tag.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::dialog::{Dialog, DialogId};
+use crate::dialog::{Agreed, Dialog, DialogId, Running, SessionTimer};
 use crate::digest::Auth;
 use crate::ladder::Trace;
 use crate::transaction::{ClientId, Packet, Path, ServerId};
-use crate::wire::{NameAddr, Request};
+use crate::wire::{HeaderName, Headers, NameAddr, Request};
 
 /// A call of this process. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,7 +38,7 @@ pub(super) struct Call {
     pub(super) auth: Option<Auth>,
     /// A 2xx of ours that waits for its ACK.
     pub(super) unacknowledged: Option<Unacknowledged>,
-    /// A re-INVITE of theirs that waits for the user.
+    /// A re-INVITE of theirs, or an UPDATE with an offer, that waits for the user.
     pub(super) their_reoffer: Option<TheirReoffer>,
     /// A re-INVITE of ours that is under way or waits for its turn.
     pub(super) our_reoffer: Option<OurReoffer>,
@@ -46,10 +46,64 @@ pub(super) struct Call {
     pub(super) next_reoffer: Option<Vec<u8>>,
     pub(super) infos: InfoAllowance,
     pub(super) trace: Arc<Trace>,
+    pub(super) timing: Timing,
+    pub(super) updates: Updates,
+    /// Our last description that counts, to be said again when the session is refreshed.
+    pub(super) described: Option<Vec<u8>>,
     /// `Ended` was told: what is left happens between the endpoints only.
     pub(super) ended: bool,
     /// The deadline that is in the queue.
     pub(super) armed: Option<Instant>,
+}
+
+/// Whether the far end takes UPDATE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Updates {
+    /// Its Allow does not say so.
+    No,
+    Yes,
+    /// It said so, and then refused one.
+    Refused,
+}
+
+impl Updates {
+    /// What the Allow of a first INVITE or 2xx says.
+    pub(super) fn of(headers: &Headers) -> Updates {
+        match headers.lists(HeaderName::Allow, "UPDATE") {
+            true => Updates::Yes,
+            false => Updates::No,
+        }
+    }
+
+    /// What a later one says.
+    pub(super) fn learn(&mut self, headers: &Headers) {
+        if *self != Updates::Refused && headers.contains(HeaderName::Allow) {
+            *self = Updates::of(headers);
+        }
+    }
+}
+
+/// The session timer of a call (RFC 4028).
+pub(super) struct Timing {
+    pub(super) wanted: SessionTimer,
+    /// What a 422 asked for.
+    pub(super) floor: Option<Duration>,
+    /// From the 2xx on, where both sides keep it.
+    pub(super) running: Option<Running>,
+}
+
+impl Timing {
+    pub(super) fn new(wanted: SessionTimer) -> Timing {
+        Timing {
+            wanted,
+            floor: None,
+            running: None,
+        }
+    }
+
+    pub(super) fn agreed(&self) -> Option<Agreed> {
+        self.running.as_ref().map(Running::agreed)
+    }
 }
 
 pub(super) enum Phase {
@@ -122,6 +176,8 @@ pub(super) struct OurReoffer {
     pub(super) sdp: Vec<u8>,
     pub(super) glares: u8,
     pub(super) state: ReofferState,
+    /// It only refreshes the session.
+    pub(super) refresh: bool,
 }
 
 pub(super) enum ReofferState {
@@ -185,6 +241,10 @@ impl Call {
             }) => Some(*at),
             _ => None,
         };
-        [phase, ack, glare].into_iter().flatten().min()
+        let session = match (&self.phase, &self.timing.running) {
+            (Phase::Up, Some(running)) => Some(running.poll_timeout()),
+            _ => None,
+        };
+        [phase, ack, glare, session].into_iter().flatten().min()
     }
 }

@@ -14,7 +14,7 @@ pub enum CallEvent {
     Answered { sdp: Option<Vec<u8>> },
     /// The ACK to our 2xx arrived; `sdp` is the answer to an offer that our 2xx carried.
     Confirmed { sdp: Option<Vec<u8>> },
-    /// A re-INVITE from the far end, to be answered with
+    /// A re-INVITE from the far end, or an UPDATE with an offer, to be answered with
     /// [`answer_reoffer`](crate::agent::CallHandle::answer_reoffer). Without `sdp` the far end asks
     /// for our offer.
     Reoffer { sdp: Option<Vec<u8>> },
@@ -25,6 +25,9 @@ pub enum CallEvent {
     ReofferAnswered { sdp: Option<Vec<u8>> },
     /// Our re-INVITE was refused: the session stays as it was.
     ReofferRefused { status: u16, reason: String },
+    /// The far end answered a re-INVITE of ours that only refreshed the session (RFC 4028). `sdp` is its
+    /// answer to the description that it knows already.
+    Refreshed { sdp: Option<Vec<u8>> },
     /// An INFO within the call; it has been answered 200.
     Info { content_type: String, body: Vec<u8> },
     /// The call is over.

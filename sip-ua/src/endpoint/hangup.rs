@@ -61,6 +61,7 @@ impl Endpoint {
             call.unacknowledged = None;
             call.our_reoffer = None;
             call.next_reoffer = None;
+            call.timing.running = None;
         }
         if !self.send_bye(now, id, reason) {
             self.forget(id);
@@ -133,6 +134,7 @@ impl Endpoint {
             return;
         };
         call.phase = Phase::Up;
+        call.described = sdp.clone();
         let path = Endpoint::path_to(call, &dialog);
         self.send_ack(invite, path, &dialog, invite_seq, sdp);
         self.passed(now, id, Milestone::Confirmed);

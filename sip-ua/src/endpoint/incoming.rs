@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::call::{Call, CallId, Incoming, InfoAllowance, Phase, Unacknowledged};
+use super::call::{Call, CallId, Incoming, InfoAllowance, Phase, Timing, Unacknowledged, Updates};
 use super::receive::description;
 use super::send::{ALLOW, ServerUse};
 use super::{CallEvent, EndCause, EndedBy, Endpoint, Event, Milestone};
@@ -36,6 +36,11 @@ impl Endpoint {
                 response
                     .headers
                     .push(HeaderName::RetryAfter, RETRY_AFTER_SECONDS);
+            });
+        }
+        if let Some(min_se) = self.too_short(None, &request) {
+            return self.answer_stateless(path, &request, 422, |response| {
+                response.headers.push(HeaderName::MinSe, min_se);
             });
         }
         let local_tag = self.token(12);
@@ -82,6 +87,9 @@ impl Endpoint {
             next_reoffer: None,
             infos: InfoAllowance::new(now),
             trace: self.traces.open(&core.call_id),
+            timing: Timing::new(self.config.session_timer),
+            updates: Updates::of(&request.headers),
+            described: None,
             ended: false,
             armed: None,
         };
@@ -196,15 +204,18 @@ impl Endpoint {
         offered: bool,
         again: bool,
     ) {
-        let Some(response) = self.invite_response(id, request, 200, Some(sdp)) else {
+        let described = Some(sdp.clone());
+        let Some(mut response) = self.invite_response(id, request, 200, Some(sdp)) else {
             return;
         };
+        self.answer_timer(now, id, request, &mut response);
         let packet: Packet = response.to_bytes().into();
         self.table.respond(now, server, 200, packet.clone());
         let timers = self.table.timers();
         let seq = request.headers.get(HeaderName::CSeq);
         let seq = seq.and_then(|cseq| crate::wire::CSeq::parse(cseq).ok());
         if let (Some(call), Some(seq)) = (self.calls.get_mut(&id), seq) {
+            call.described = described;
             call.unacknowledged = Some(Unacknowledged {
                 server,
                 seq: seq.number,

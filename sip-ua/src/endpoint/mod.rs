@@ -12,6 +12,7 @@ mod hangup;
 mod incoming;
 mod outgoing;
 mod receive;
+mod refresh;
 mod register;
 mod registrations;
 mod reinvite;
@@ -20,6 +21,7 @@ mod responses;
 mod screen;
 mod send;
 mod timers;
+mod update;
 mod within;
 
 use std::cmp::Reverse;

@@ -3,10 +3,12 @@
 
 use std::time::Instant;
 
-use super::call::{Call, CallId, Cancel, InfoAllowance, Outgoing as Ringing, Phase};
+use super::call::{
+    Call, CallId, Cancel, InfoAllowance, Outgoing as Ringing, Phase, Timing, Updates,
+};
 use super::send::{ALLOW, ClientKind};
 use super::{CallEvent, End, EndCause, EndedBy, Endpoint, Event, Milestone, Outgoing};
-use crate::dialog::{MAX_FORWARDS, RouteSet};
+use crate::dialog::{MAX_FORWARDS, RouteSet, SessionTimer};
 use crate::digest::Auth;
 use crate::transaction::Path;
 use crate::transport::Transport;
@@ -75,6 +77,7 @@ impl Endpoint {
         let contact = self.contact(call.from.uri.user_decoded().as_deref(), path);
         let has_offer = call.offer.is_some();
         let trace = self.traces.open(call.sip_call_id.as_bytes());
+        let session_timer = self.session_timer_of(&call);
         self.calls.insert(
             id,
             Call {
@@ -92,6 +95,9 @@ impl Endpoint {
                 next_reoffer: None,
                 infos: InfoAllowance::new(now),
                 trace,
+                timing: Timing::new(session_timer),
+                updates: Updates::No,
+                described: call.offer,
                 ended: false,
                 armed: None,
             },
@@ -113,6 +119,10 @@ impl Endpoint {
         }
         self.passed(now, id, Milestone::Invite);
         Ok(())
+    }
+
+    fn session_timer_of(&self, call: &Outgoing) -> SessionTimer {
+        call.session_timer.unwrap_or(self.config.session_timer)
     }
 
     /// The INVITE but for its Via.
@@ -172,6 +182,7 @@ impl Endpoint {
         let contact = self.contact(from.uri.user_decoded().as_deref(), path);
         headers.push(HeaderName::Contact, &contact);
         headers.push(HeaderName::Allow, ALLOW);
+        self.session_timer_of(call).ask(None, None, headers);
         for (name, value) in &call.headers {
             if RESERVED.contains(&HeaderName::from(name.as_str())) {
                 return Err(format!(

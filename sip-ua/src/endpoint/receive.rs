@@ -8,7 +8,7 @@ use super::Endpoint;
 use super::reply::{allow, capabilities, mark_source, unsupported_method};
 use super::screen::Verdict;
 use super::send::ack_of_refusal;
-use crate::dialog::DialogId;
+use crate::dialog::{DialogId, SessionTimer};
 use crate::sdp;
 use crate::transaction::{ClientKey, MergeKey, Path, ServerKey};
 use crate::transport::Arrival;
@@ -243,11 +243,12 @@ fn unreadable_uri() -> Uri {
     }
 }
 
-/// The extensions a request demands; none is known yet.
+/// The extensions a request demands and that are not known here.
 pub(super) fn required(headers: &Headers) -> Option<Vec<u8>> {
     let tags: Vec<&[u8]> = headers
         .list(HeaderName::Require)
         .filter(|tag| !tag.is_empty())
+        .filter(|tag| !tag.eq_ignore_ascii_case(SessionTimer::OPTION.as_bytes()))
         .collect();
     (!tags.is_empty()).then(|| tags.join(&b", "[..]))
 }

@@ -47,6 +47,15 @@ impl Endpoint {
         if let Some(refuse) = unusable_body(&request) {
             return self.answer_within(now, path, &request, &core, 415, refuse);
         }
+        if let Some(min_se) = self.too_short(Some(id), &request) {
+            return self.answer_within(now, path, &request, &core, 422, |response| {
+                response.headers.push(HeaderName::MinSe, min_se);
+            });
+        }
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        call.updates.learn(&request.headers);
         if let Some(dialog) = &mut call.dialog {
             dialog.refresh_target(&core);
         }
@@ -74,12 +83,16 @@ impl Endpoint {
             return;
         };
         match answer {
-            Ok(sdp) => {
-                if let Some(TheirReoffer { server, request }) = call.their_reoffer.take() {
+            Ok(sdp) => match call.their_reoffer.take() {
+                Some(TheirReoffer { server, request }) if request.method == Method::Update => {
+                    self.accept_update(now, id, server, &request, sdp);
+                }
+                Some(TheirReoffer { server, request }) => {
                     let offered = description(&request.headers, &request.body).is_none();
                     self.send_2xx(now, id, server, &request, sdp, offered, true);
                 }
-            }
+                None => {}
+            },
             Err(status) => {
                 let status = if (300..700).contains(&status) {
                     status
@@ -147,6 +160,7 @@ impl Endpoint {
                     sdp,
                     glares: 0,
                     state: ReofferState::Waiting,
+                    refresh: false,
                 });
             }
             Some(OurReoffer {
@@ -215,10 +229,16 @@ impl Endpoint {
         status: u16,
         reason: String,
     ) {
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.our_reoffer = None;
+        let over = self
+            .calls
+            .get_mut(&id)
+            .and_then(|call| call.our_reoffer.take());
+        if over.is_some_and(|reoffer| reoffer.refresh) {
+            tracing::debug!(status, reason, "a session was not refreshed");
+        } else {
+            self.tell(id, CallEvent::ReofferRefused { status, reason });
         }
-        self.tell(id, CallEvent::ReofferRefused { status, reason });
+        self.refresh_later(now, id);
         self.next_reoffer(now, id);
     }
 
@@ -229,14 +249,23 @@ impl Endpoint {
         response: &Response,
         core: &Core,
     ) {
+        self.timer_answered(now, id, response);
+        let sdp = description(&response.headers, &response.body);
+        let mut refresh = false;
         if let Some(call) = self.calls.get_mut(&id) {
-            call.our_reoffer = None;
+            if let Some(reoffer) = call.our_reoffer.take() {
+                refresh = reoffer.refresh;
+                call.described = Some(reoffer.sdp);
+            }
             if let Some(dialog) = &mut call.dialog {
                 dialog.refresh_target(core);
             }
         }
-        let sdp = description(&response.headers, &response.body);
-        self.tell(id, CallEvent::ReofferAnswered { sdp });
+        let event = match refresh {
+            true => CallEvent::Refreshed { sdp },
+            false => CallEvent::ReofferAnswered { sdp },
+        };
+        self.tell(id, event);
         self.next_reoffer(now, id);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::Endpoint;
 use super::send::{ALLOW, ServerUse};
+use crate::dialog::SessionTimer;
 use crate::transaction::{Path, ServerId, ServerKey, ServerStart};
 use crate::transport::Arrival;
 use crate::wire::{Core, HeaderName, Method, NameAddr, Request, Response, Via};
@@ -165,8 +166,9 @@ pub(super) fn capabilities(response: &mut Response) {
         .headers
         .push(HeaderName::AcceptEncoding, "identity");
     response.headers.push(HeaderName::AcceptLanguage, "en");
-    // No extension yet: an empty list says so.
-    response.headers.push(HeaderName::Supported, "");
+    response
+        .headers
+        .push(HeaderName::Supported, SessionTimer::OPTION);
 }
 
 /// The status of a method that this user agent has no use for, within a dialog or outside.

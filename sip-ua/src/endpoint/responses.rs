@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use super::call::{CallId, Cancel, Phase};
 use super::receive::description;
-use super::send::ClientKind;
-use super::{CallEvent, EndCause, EndedBy, Endpoint, Milestone};
+use super::send::{ClientKind, reason_value};
+use super::{CallEvent, EndCause, EndedBy, Endpoint, Milestone, Reason};
 use crate::dialog::Dialog;
 use crate::digest::AuthError;
 use crate::transaction::ClientId;
-use crate::wire::{CSeq, Core, HeaderName, Response, reason_phrase};
+use crate::wire::{CSeq, Core, HeaderName, Request, Response, reason_phrase};
 
 impl Endpoint {
     /// A response that its transaction found worth telling.
@@ -44,6 +44,9 @@ impl Endpoint {
                 Ok(()) => {}
                 Err(reason) => self.handle_refusal(now, id, kind, status, reason),
             },
+            (ClientKind::Update, 200..300) => self.update_answered(now, id, response, core),
+            (ClientKind::Invite | ClientKind::Reinvite | ClientKind::Update, 422)
+                if self.ask_for_longer(now, client, id, response) => {}
             (ClientKind::Reinvite, 491) => {
                 // Whoever sent the first INVITE made the Call-ID.
                 let owner = self.calls.get(&id).is_some_and(|call| call.ours);
@@ -67,14 +70,8 @@ impl Endpoint {
     ) -> Result<(), String> {
         let lost = || "the call is over".to_owned();
         let user = self.table.client(client).ok_or_else(lost)?;
-        let path = self.table.client_path(client).ok_or_else(lost)?;
-        let (id, kind, attempts) = (user.call.ok_or_else(lost)?, user.kind, user.attempts);
-        let mut request = user.request.clone();
+        let (id, attempts) = (user.call.ok_or_else(lost)?, user.attempts);
         let call = self.calls.get_mut(&id).ok_or_else(lost)?;
-        // Nobody waits any more for the INVITE that was cancelled.
-        if matches!(&call.phase, Phase::Outgoing(o) if !matches!(o.cancel, Cancel::No)) {
-            return Err(lost());
-        }
         let Some(auth) = &mut call.auth else {
             let status = response.status;
             return Err(format!(
@@ -83,6 +80,27 @@ impl Endpoint {
         };
         auth.challenged(response, attempts)
             .map_err(|error: AuthError| error.to_string())?;
+        self.send_again(now, client, |_| {})
+    }
+
+    /// Sends a request that was refused once more, changed: a new transaction in the same place.
+    pub(super) fn send_again(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        change: impl FnOnce(&mut Request),
+    ) -> Result<(), String> {
+        let lost = || "the call is over".to_owned();
+        let user = self.table.client(client).ok_or_else(lost)?;
+        let path = self.table.client_path(client).ok_or_else(lost)?;
+        let (id, kind, attempts) = (user.call.ok_or_else(lost)?, user.kind, user.attempts);
+        let mut request = user.request.clone();
+        let call = self.calls.get_mut(&id).ok_or_else(lost)?;
+        // Nobody waits any more for the INVITE that was cancelled.
+        if matches!(&call.phase, Phase::Outgoing(o) if !matches!(o.cancel, Cancel::No)) {
+            return Err(lost());
+        }
+        change(&mut request);
         request.headers.remove_top_via();
         let old = request
             .headers
@@ -228,6 +246,7 @@ impl Endpoint {
         };
         call.dialog = Some(dialog.clone());
         let path = Endpoint::path_to(call, &dialog);
+        self.timer_answered(now, id, response);
         self.index(id, dialog.id().clone());
         self.passed(now, id, Milestone::Answered);
         if has_offer {
@@ -297,13 +316,16 @@ impl Endpoint {
                 self.end(id, EndedBy::Remote, Some(status), cause, sentence);
                 self.forget(id);
             }
-            ClientKind::Reinvite | ClientKind::Info if matches!(status, 408 | 481) => {
+            ClientKind::Reinvite | ClientKind::Info | ClientKind::Update
+                if matches!(status, 408 | 481) =>
+            {
                 // The far end is gone, or knows nothing of this call (§12.2.1.2).
                 self.lose(now, id, status, sentence);
             }
             ClientKind::Reinvite => {
                 self.reoffer_refused(now, id, status, sentence);
             }
+            ClientKind::Update => self.update_refused(now, id, status),
             ClientKind::Bye => self.forget(id),
             ClientKind::Info | ClientKind::Aside | ClientKind::Register(_) => {}
         }
@@ -328,7 +350,7 @@ impl Endpoint {
                 );
                 self.forget(id);
             }
-            ClientKind::Reinvite | ClientKind::Info => {
+            ClientKind::Reinvite | ClientKind::Info | ClientKind::Update => {
                 let reason = format!("{remote} did not answer within the call for {seconds} s");
                 self.lose(now, id, 408, reason);
             }
@@ -340,6 +362,18 @@ impl Endpoint {
 
     /// Ends a call whose far end is gone; a BYE goes after it all the same.
     pub(super) fn lose(&mut self, now: Instant, id: CallId, status: u16, reason: String) {
+        self.lose_because(now, id, status, reason, None);
+    }
+
+    /// [`lose`](Self::lose), with the Reason that the BYE gives.
+    pub(super) fn lose_because(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        status: u16,
+        reason: String,
+        said: Option<&Reason>,
+    ) {
         if self
             .calls
             .get(&id)
@@ -348,7 +382,8 @@ impl Endpoint {
             return;
         }
         self.end(id, EndedBy::Network, Some(status), EndCause::Lost, reason);
-        self.close_with_bye(now, id, None);
+        let said = said.map(reason_value);
+        self.close_with_bye(now, id, said.as_deref());
     }
 }
 

@@ -15,7 +15,7 @@ use crate::transport::Transport;
 use crate::wire::{CSeq, Core, HeaderName, Host, Method, NameAddr, Params, Request, Uri, Via};
 
 /// The methods that a call knows.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
 
 /// What a client transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(super) enum ClientKind {
     Bye,
     Info,
     Register(RegistrationId),
+    /// Refreshes the session.
+    Update,
     /// CANCEL, and the BYE to a fork that lost: their outcome concerns nobody.
     Aside,
 }
@@ -158,11 +160,15 @@ impl Endpoint {
         let contact = call.contact.clone();
         let dialog = call.dialog.as_mut()?;
         let mut request = dialog.request(method);
-        if request.method == Method::Invite {
+        let call = self.calls.get(&id)?;
+        if matches!(request.method, Method::Invite | Method::Update) {
             request.headers.push(HeaderName::Contact, &contact);
             request.headers.push(HeaderName::Allow, ALLOW);
+            let timing = &call.timing;
+            timing
+                .wanted
+                .ask(timing.agreed(), timing.floor, &mut request.headers);
         }
-        let call = self.calls.get(&id)?;
         let path = Endpoint::path_to(call, call.dialog.as_ref()?);
         Some((request, path))
     }

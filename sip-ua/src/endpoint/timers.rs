@@ -98,7 +98,7 @@ impl Endpoint {
                 }) if at <= now => {
                     self.reoffer_again(now, id);
                 }
-                _ => {}
+                _ => self.session_due(now, id),
             },
         }
     }

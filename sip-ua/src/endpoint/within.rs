@@ -41,21 +41,7 @@ impl Endpoint {
             Method::Options => {
                 self.answer_within(now, path, &request, &core, 200, capabilities);
             }
-            // Without SDP it refreshes the target and no more; with SDP it needs what Allow
-            // does not promise.
-            Method::Update if request.body.is_empty() => {
-                let contact = self.calls.get_mut(&id).map(|call| {
-                    if let Some(dialog) = &mut call.dialog {
-                        dialog.refresh_target(&core);
-                    }
-                    call.contact.clone()
-                });
-                self.answer_within(now, path, &request, &core, 200, |response| {
-                    if let Some(contact) = contact {
-                        response.headers.push(HeaderName::Contact, &contact);
-                    }
-                });
-            }
+            Method::Update => self.handle_update(now, id, path, request, core),
             Method::Notify | Method::Cancel => {
                 self.answer_within(now, path, &request, &core, 481, |_| {});
             }

@@ -106,15 +106,24 @@ pub fn endpoint(seed: u64, screen: Screen) -> Endpoint {
 
 pub fn endpoint_with(seed: u64, screen: Screen, limits: Limits) -> Endpoint {
     Endpoint::new(EndpointConfig {
-        advertise: None,
-        user_agent: "sipbridge-test".to_owned(),
         screen,
         limits,
+        ..config(seed)
+    })
+}
+
+/// Of an endpoint that everyone may call.
+pub fn config(seed: u64) -> EndpointConfig {
+    EndpointConfig {
+        advertise: None,
+        user_agent: "sipbridge-test".to_owned(),
+        screen: everyone(),
+        limits: Limits::default(),
         timers: Timers::default(),
         session_timer: SessionTimer::default(),
         registrar: None,
         seed: Some(seed),
-    })
+    }
 }
 
 impl Pair {

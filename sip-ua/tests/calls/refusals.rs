@@ -166,7 +166,6 @@ fn requests_within_a_call_that_it_has_no_use_for() {
     let mut pair = Pair::new();
     pair.up();
     let cases = [
-        ("UPDATE", 405),
         ("REFER", 405),
         ("PRACK", 405),
         ("MESSAGE", 405),
