@@ -47,7 +47,7 @@ fn a_call_out_with_such_a_value_is_never_made() {
     // Nor one that would have to go another way than asked for.
     for uri in [
         "sips:bob@192.0.2.2",
-        "sip:bob@192.0.2.2;transport=tcp",
+        "sip:bob@192.0.2.2;transport=tls",
         "mailto:bob@example.org",
     ] {
         let mut call = outgoing();
