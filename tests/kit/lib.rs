@@ -5,6 +5,7 @@ pub mod baresip;
 pub mod comfort;
 pub mod document;
 pub mod janus;
+pub mod plugin;
 pub mod ports;
 pub mod process;
 pub mod raw;

@@ -2,6 +2,7 @@
 //! One scenario a module.
 
 mod a_new_graph_on_sighup;
+mod an_app_answers_a_call;
 mod caller_cancels_while_ringing;
 mod check_says_what_is_wrong;
 mod either_side_hangs_up;
