@@ -9,7 +9,7 @@ use sip_ua::sdp::Negotiated;
 
 use super::digits::{self, Way};
 use super::session::{Session, SessionError};
-use super::{Call, CallNotice, CallState, EndedBy, MediaParams};
+use super::{Call, CallNotice, CallState, EndedBy, MediaParams, Signalling};
 use crate::context::{Context, ContextError};
 use crate::media::{
     self, AudioIn, AudioOut, DigitsError, Format, LegStats, MediaConfig, MediaError, MediaEvent,
@@ -157,6 +157,12 @@ impl Call {
                     .first_rtp_in
                     .get_or_insert_with(Instant::now);
                 self.notify(&CallNotice::FirstMedia);
+            }
+            MediaEvent::Sending => {
+                self.lock()
+                    .timeline
+                    .first_rtp_out
+                    .get_or_insert_with(Instant::now);
             }
             MediaEvent::Failed(reason) => {
                 self.hangup_because(EndedBy::Network, 500, &reason);
@@ -312,8 +318,17 @@ impl Call {
         Ok(())
     }
 
-    /// The counters of the media, while there is any.
+    /// The counters of the media, once there is any; after the end, the last ones.
     pub fn stats(&self) -> Option<LegStats> {
-        self.media().map(|media| media.stats())
+        let inner = self.lock();
+        match &inner.media {
+            Some(media) => Some(media.stats()),
+            None => inner.last_stats.clone(),
+        }
+    }
+
+    /// The SIP messages of this call, while it lasts and after: it does not keep the call.
+    pub fn signalling(&self) -> Signalling {
+        self.signalling.clone()
     }
 }

@@ -14,6 +14,7 @@ mod params;
 mod place;
 mod registry;
 mod session;
+mod signalling;
 
 use std::fmt;
 use std::io;
@@ -29,9 +30,10 @@ pub use address::MediaAddressError;
 pub use notice::{CallEnd, CallNotice, CallState, EndedBy, Timeline};
 pub use params::{CallParams, DialParams, MediaParams, NextHop};
 pub use registry::{Waiter, find, unique_name, wait_for};
+pub use signalling::Signalling;
 
 use crate::agent::runtime;
-use crate::media::MediaHandle;
+use crate::media::{LegStats, MediaHandle};
 use digits::DigitMerge;
 use session::{Session, SessionError};
 
@@ -76,6 +78,7 @@ pub struct Call {
     me: Weak<Call>,
     inbound: bool,
     owned_by_element: AtomicBool,
+    signalling: Signalling,
     inner: Mutex<Inner>,
     subscribers: Mutex<Vec<(u64, Subscriber)>>,
 }
@@ -84,6 +87,7 @@ struct Inner {
     state: CallState,
     handle: Option<CallHandle>,
     media: Option<Arc<MediaHandle>>,
+    last_stats: Option<LegStats>,
     session: Option<Session>,
     /// Our description for the 200, made when the INVITE came in.
     answer: Option<Vec<u8>>,
@@ -108,10 +112,12 @@ impl Call {
             me: me.clone(),
             inbound,
             owned_by_element: AtomicBool::new(false),
+            signalling: Signalling::default(),
             inner: Mutex::new(Inner {
                 state,
                 handle: None,
                 media: None,
+                last_stats: None,
                 session: None,
                 answer: None,
                 muted: false,
@@ -329,7 +335,9 @@ impl Call {
             inner.state = CallState::Ended;
             inner.timeline.ended = Some(Instant::now());
             inner.end = Some(end.clone());
-            inner.media.take()
+            let media = inner.media.take();
+            inner.last_stats = media.as_ref().map(|media| media.stats());
+            media
         };
         drop(media);
         self.notify(&CallNotice::Ended(end));
@@ -355,6 +363,7 @@ impl Call {
 
     /// `false`: the call ended meanwhile, and the dialog is taken down at once.
     fn set_handle(&self, handle: CallHandle) -> bool {
+        self.signalling.begin(&handle);
         let mut inner = self.lock();
         if inner.state == CallState::Ended {
             drop(inner);

@@ -104,6 +104,8 @@ pub struct Frame<'a> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Done {
     pub(super) concealed_us: i64,
+    /// In packet times.
+    pub(super) concealed_frames: u64,
     pub(super) skipped_us: i64,
     pub(super) stretched_us: i64,
 }
@@ -393,12 +395,18 @@ impl JitterBuffer {
         self.conceal(step)
     }
 
+    fn count_concealed(&mut self, samples: i64) {
+        self.done.concealed_us += self.us(samples);
+        // No step is longer than a packet.
+        self.done.concealed_frames += 1;
+    }
+
     fn conceal(&mut self, samples: i64) -> Playout<'_> {
         let Some(codec) = self.codec else {
             return Playout::Silence;
         };
         self.concealed_run += samples;
-        self.done.concealed_us += self.us(samples);
+        self.count_concealed(samples);
         Playout::Lost {
             codec,
             samples: samples as u32,
@@ -411,7 +419,7 @@ impl JitterBuffer {
         let samples = gap.min(self.usual);
         self.position = Some(position + samples);
         self.concealed_run += samples;
-        self.done.concealed_us += self.us(samples);
+        self.count_concealed(samples);
         let (Some(codec), Some(head)) = (self.codec, self.packets.front()) else {
             return Playout::Silence;
         };

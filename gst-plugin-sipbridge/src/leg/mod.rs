@@ -92,6 +92,8 @@ pub enum LegEvent {
     Latched(SocketAddr),
     /// The first audio came in.
     Started,
+    /// The first packet goes out.
+    Sending,
     /// Audio comes in another codec than before, or for the first time.
     CodecChanged(Codec),
     /// The last waiting digit was sent.
@@ -251,6 +253,7 @@ impl Leg {
         {
             Verdict::Foreign => {
                 self.stats.foreign += 1;
+                self.stats.foreign_from = Some(from);
                 return;
             }
             Verdict::Latched => self.events.push_back(LegEvent::Latched(from)),
@@ -315,8 +318,9 @@ impl Leg {
             }
             None => false,
         };
+        let lost_before = self.reception.as_ref().map_or(0, Reception::lost);
         if changed {
-            self.begin_source();
+            self.begin_source(lost_before);
             self.reception = None;
         }
         let reception = self
@@ -325,7 +329,7 @@ impl Leg {
         match reception.sequence(sequence) {
             Sequenced::Fits(extended) => Some(extended),
             Sequenced::Restarted(extended) => {
-                self.begin_source();
+                self.begin_source(lost_before);
                 Some(extended)
             }
             Sequenced::Duplicate => {
@@ -337,7 +341,8 @@ impl Leg {
     }
 
     /// Another stream: its numbers have nothing to do with those before.
-    fn begin_source(&mut self) {
+    fn begin_source(&mut self, lost_before: i64) {
+        self.stats.lost += lost_before;
         self.intruder = None;
         self.jitter.reset(self.jitter.clock_hz());
         self.reports.forget_source();
@@ -409,6 +414,7 @@ impl Leg {
         if self.digits_out.is_idle() {
             self.events.push_back(LegEvent::DigitsSent);
         }
+        self.tell_of_first_packet();
         let bytes = self.sender.event(
             payload_type,
             &packet.payload,
@@ -426,8 +432,15 @@ impl Leg {
         }
         let payload_type = self.negotiated.as_ref()?.send_pt;
         let to = self.source.rtp()?;
+        self.tell_of_first_packet();
         let bytes = self.sender.audio(payload_type, payload, samples);
         Some(Datagram { to, bytes })
+    }
+
+    fn tell_of_first_packet(&mut self) {
+        if self.sender.packets() == 0 {
+            self.events.push_back(LegEvent::Sending);
+        }
     }
 
     /// The packet time that begins now stays empty (DTX): `samples` RTP clock units pass.
@@ -536,15 +549,18 @@ impl Leg {
             send_codec: self.negotiated.as_ref().map(|agreed| agreed.codec),
             receive_codec: self.receive_codec,
             remote: self.source.latched().or(self.source.rtp()),
+            described: self.source.described(),
             packets_sent: self.sender.packets(),
             bytes_sent: self.sender.bytes(),
-            lost: self.reception.as_ref().map_or(0, Reception::lost),
+            lost: self.stats.lost + self.reception.as_ref().map_or(0, Reception::lost),
             jitter_ms: self.reception.as_ref().map_or(0.0, Reception::jitter_ms),
             depth_ms: self.jitter.delay_us() as f64 / 1000.0,
             target_ms: self.jitter.target_us() as f64 / 1000.0,
             concealed_ms: ms(done.concealed_us),
+            concealed_frames: done.concealed_frames,
             skipped_ms: ms(done.skipped_us),
             stretched_ms: ms(done.stretched_us),
+            remote_lost: remote.lost,
             remote_loss_percent: remote.loss_percent,
             remote_jitter_ms: remote
                 .jitter_units

@@ -25,6 +25,7 @@ pub(super) struct Sent {
 /// What the far end told of us.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Remote {
+    pub(super) lost: Option<u32>,
     pub(super) loss_percent: Option<f64>,
     pub(super) jitter_units: Option<u32>,
     pub(super) round_trip: Option<Duration>,
@@ -187,6 +188,9 @@ impl Reports {
         if block.ssrc() != self.ssrc {
             return;
         }
+        // 24 bits, signed: negative where some came twice (RFC 3550 section 6.4.1).
+        let lost = block.cumulative_lost() & 0xff_ffff;
+        self.remote.lost = Some(if lost > 0x7f_ffff { 0 } else { lost });
         self.remote.loss_percent = Some(f64::from(block.fraction_lost()) * 100.0 / 256.0);
         self.remote.jitter_units = Some(block.interarrival_jitter());
         let last = block.last_sender_report_timestamp();

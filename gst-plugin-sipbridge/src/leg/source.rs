@@ -113,6 +113,11 @@ impl Source {
         false
     }
 
+    /// Where the far end's description said it is.
+    pub(super) fn described(&self) -> Option<SocketAddr> {
+        self.described
+    }
+
     /// Where RTP goes.
     pub(super) fn rtp(&self) -> Option<SocketAddr> {
         self.latched

@@ -15,6 +15,10 @@ pub struct LegStats {
     pub receive_codec: Option<Codec>,
     /// Where packets go.
     pub remote: Option<SocketAddr>,
+    /// Where the far end's last description said it is.
+    pub described: Option<SocketAddr>,
+    /// For how long nothing came; none while nothing ever did.
+    pub heard_ago: Option<Duration>,
     /// RTP packets sent.
     pub packets_sent: u64,
     /// Their payload, in bytes.
@@ -33,6 +37,8 @@ pub struct LegStats {
     pub late: u64,
     /// Packets from someone who is not the far end.
     pub foreign: u64,
+    /// The last of those.
+    pub foreign_from: Option<SocketAddr>,
     /// What came in and was no RTP or RTCP of this call.
     pub malformed: u64,
     /// Interarrival jitter (RFC 3550 section 6.4.1), in milliseconds.
@@ -43,10 +49,14 @@ pub struct LegStats {
     pub target_ms: f64,
     /// Concealed audio, in milliseconds.
     pub concealed_ms: u64,
+    /// The same in packet times.
+    pub concealed_frames: u64,
     /// Time taken out of silence to catch up, in milliseconds.
     pub skipped_ms: u64,
     /// Time put into the audio to wait for it, in milliseconds.
     pub stretched_ms: u64,
+    /// Packets of ours that never came there, as the far end reports it.
+    pub remote_lost: Option<u32>,
     /// Our loss as the far end reports it, in the last interval, in percent.
     pub remote_loss_percent: Option<f64>,
     /// Our jitter as the far end reports it, in milliseconds.

@@ -183,6 +183,8 @@ impl Line {
             .field("jitter", leg.jitter_ms)
             .field("depth", leg.depth_ms)
             .field("concealed", leg.concealed_ms)
+            .field("frames-concealed", leg.concealed_frames)
+            .field("remote-lost", leg.remote_lost.unwrap_or(0))
             .field("round-trip", round_trip_ms)
             .build()
     }

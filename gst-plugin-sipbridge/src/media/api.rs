@@ -91,6 +91,8 @@ pub enum MediaEvent {
     Latched(SocketAddr),
     /// The first audio of the far end came in.
     Started,
+    /// Our first packet goes out.
+    Sending,
     /// The far end's audio comes in another codec than before (or the first).
     CodecChanged(Codec),
     /// All digits asked for were sent.

@@ -169,7 +169,7 @@ impl Media {
         self.tell();
         if self.snapshot_due <= now {
             self.snapshot_due = now + SNAPSHOT;
-            self.snapshot();
+            self.snapshot(now);
         }
         let next = [
             pace,
@@ -182,8 +182,10 @@ impl Media {
         }
     }
 
-    fn snapshot(&self) {
+    fn snapshot(&self, now: Instant) {
         let mut stats = self.leg.stats();
+        let heard_at = self.leg.heard_at();
+        stats.heard_ago = heard_at.map(|at| now.saturating_duration_since(at));
         stats.silence_sent = self.pace.silence_sent();
         stats.input_overflows = self.shared.queue.lock().overflows;
         // Who reads them does so for a moment; if it is now, the next snapshot will do.
@@ -198,6 +200,7 @@ impl Media {
                 LegEvent::Digit { digit, duration_ms } => MediaEvent::Digit { digit, duration_ms },
                 LegEvent::Latched(address) => MediaEvent::Latched(address),
                 LegEvent::Started => MediaEvent::Started,
+                LegEvent::Sending => MediaEvent::Sending,
                 LegEvent::CodecChanged(codec) => MediaEvent::CodecChanged(codec),
                 LegEvent::DigitsSent => MediaEvent::DigitsSent,
                 LegEvent::PeerSilent => MediaEvent::PeerSilent,
@@ -293,7 +296,7 @@ impl Task for Media {
         if let Some(datagram) = self.leg.goodbye(cx.now()) {
             send(&self.sockets.rtcp, datagram);
         }
-        self.snapshot();
+        self.snapshot(cx.now());
     }
 }
 

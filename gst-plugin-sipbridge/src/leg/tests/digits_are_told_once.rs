@@ -111,6 +111,7 @@ fn packets_of_a_digit_are_as_the_rfc_has_them() {
         (begin, false, vec![11, 0x8a, 1, 224]),
     ];
     assert_eq!(seen, expected);
+    assert_eq!(leg.poll_event(), Some(LegEvent::Sending));
     assert_eq!(leg.poll_event(), Some(LegEvent::DigitsSent));
     // The next audio packet's timestamp counts the digit's packets.
     let audio = leg.send_audio(&[0; 160], 160).unwrap().bytes.to_vec();

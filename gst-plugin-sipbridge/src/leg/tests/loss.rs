@@ -14,6 +14,7 @@ fn ten_percent_is_concealed_packet_for_packet() {
     assert_eq!(story.lost() as u32, missing);
     let stats = story.bob.stats();
     assert!((stats.lost - i64::from(missing)).abs() <= 3);
+    assert_eq!(stats.concealed_frames, u64::from(missing));
     assert!(story.silent() <= 3);
     assert!(stats.depth_ms <= 40.0, "{}", stats.depth_ms);
 }

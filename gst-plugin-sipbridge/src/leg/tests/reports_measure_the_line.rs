@@ -51,7 +51,7 @@ fn talk(delay: Duration, drop: u32) -> (Leg, Leg) {
 
 #[test]
 fn loss_and_round_trip_are_known_to_the_sender() {
-    let (alice, bob) = talk(40 * MS, 10);
+    let (mut alice, bob) = talk(40 * MS, 10);
     let seen = alice.stats();
     let loss = seen.remote_loss_percent.unwrap();
     assert!((8.0..=12.0).contains(&loss), "{loss}");
@@ -65,6 +65,10 @@ fn loss_and_round_trip_are_known_to_the_sender() {
     assert!(seen.remote_jitter_ms.unwrap() < 5.0);
     assert_eq!(bob.stats().malformed, 0);
     assert!((140..=150).contains(&bob.stats().lost));
+    // As of the last report, up to 7.5 s old.
+    assert!((100..=150).contains(&seen.remote_lost.unwrap()));
+    let told = alice.poll_event();
+    assert_eq!(told, Some(LegEvent::Sending), "the first packet is told of");
 }
 
 #[test]

@@ -34,6 +34,18 @@ fn goes_on(config: impl Fn(&mut LegConfig)) {
 }
 
 #[test]
+fn what_was_lost_before_stays_counted() {
+    let mut story = Story::new(Line::lossy(10));
+    story.run(Duration::from_secs(10));
+    let before = story.bob.stats().lost;
+    assert!(before > 0);
+    takes_over(&mut story, |config| config.ssrc = 77);
+    story.line.loss_percent = 0;
+    story.run(Duration::from_secs(2));
+    assert!((before..=before + 3).contains(&story.bob.stats().lost));
+}
+
+#[test]
 fn another_ssrc() {
     goes_on(|config| config.ssrc = 77);
 }
