@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use sip_ua::digest::Credentials;
-use sip_ua::wire::{NameAddr, Uri};
+use sip_ua::wire::{NameAddr, Scheme, Uri};
 
 use super::access::AccessList;
 use crate::call::NextHop;
@@ -170,17 +170,10 @@ impl Settings {
             format!("sip:{proxy}")
         };
         let uri = Uri::parse(text.as_bytes()).map_err(|_| bad())?;
-        if uri.user.is_some() || !uri.is_sip() {
+        if uri.user.is_some() || uri.scheme != Scheme::Sip {
             return Err(bad());
         }
-        let port = uri.port.unwrap_or(SIP_PORT);
-        Ok(match uri.host.ip() {
-            Some(ip) => NextHop::Address((ip, port).into()),
-            None => NextHop::Host(
-                String::from_utf8_lossy(uri.host.as_bytes()).into_owned(),
-                port,
-            ),
-        })
+        Ok(NextHop::Proxy(uri))
     }
 
     /// The address our SDP says, where that is one.
@@ -236,13 +229,12 @@ mod tests {
             }
             .next_hop()
         };
+        let proxy = |uri: &str| NextHop::Proxy(uri.parse().unwrap());
+        assert_eq!(hop("192.0.2.1").unwrap(), proxy("sip:192.0.2.1"));
+        assert_eq!(hop("sip:pbx:5070").unwrap(), proxy("sip:pbx:5070"));
         assert_eq!(
-            hop("192.0.2.1").unwrap(),
-            NextHop::Address(([192, 0, 2, 1], 5060).into())
-        );
-        assert_eq!(
-            hop("sip:pbx:5070").unwrap(),
-            NextHop::Host("pbx".to_owned(), 5070)
+            hop("[2001:db8::1]:5070").unwrap(),
+            proxy("sip:[2001:db8::1]:5070")
         );
         assert_eq!(hop("").unwrap(), NextHop::OfUri);
         assert!(hop("sip:bob@pbx").is_err());

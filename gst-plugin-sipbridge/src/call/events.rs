@@ -29,6 +29,7 @@ impl Call {
             CallEvent::ReofferRefused { status, reason } => {
                 self.on_reoffer_refused(status, &reason)
             }
+            CallEvent::Refreshed { sdp } => self.on_refreshed(sdp),
             CallEvent::Info { content_type, body } => {
                 if let Some((digit, duration_ms)) = digits::read_info(&content_type, &body) {
                     self.on_digit(Way::Info, digit, duration_ms);
@@ -71,12 +72,16 @@ impl Call {
     }
 
     fn on_reoffer(&self, offer: &[u8]) {
+        let before = self.negotiated();
         let answer = self.answer_offer(offer);
         let Some(handle) = self.handle() else { return };
         match answer {
             Ok((answer, negotiated)) => {
                 handle.answer_reoffer(Ok(answer));
-                self.apply(negotiated);
+                // A session that is merely refreshed is no news.
+                if before.as_ref() != Some(&negotiated) {
+                    self.apply(negotiated);
+                }
             }
             Err(error) => {
                 tracing::warn!(call = self.name(), %error, "re-offer refused");
@@ -94,6 +99,17 @@ impl Call {
     fn on_reoffer_answered(&self, sdp: Option<Vec<u8>>) {
         if let Err(error) = self.take_answer(sdp, true) {
             self.give_up(&error);
+        }
+    }
+
+    /// A mere refresh: no news, unless the far end's answer differs from its last.
+    fn on_refreshed(&self, sdp: Option<Vec<u8>>) {
+        let Some(answer) = sdp else { return };
+        match self.refreshed(&answer) {
+            Ok(Some(negotiated)) => self.apply(negotiated),
+            Ok(None) => {}
+            // What was agreed on before is still in force.
+            Err(error) => tracing::warn!(call = self.name(), %error, "answer to a refresh ignored"),
         }
     }
 

@@ -91,6 +91,14 @@ impl Call {
             .answer(offer)
     }
 
+    pub(super) fn refreshed(&self, answer: &[u8]) -> Result<Option<Negotiated>, SessionError> {
+        self.lock()
+            .session
+            .as_mut()
+            .ok_or(SessionError::NoAnswer)?
+            .refresh(answer)
+    }
+
     pub(super) fn awaits_answer(&self) -> bool {
         self.lock()
             .session

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What a call is made of before it is placed or taken.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sip_ua::agent::{Hop, SessionTimer};
 use sip_ua::digest::Credentials;
 use sip_ua::sdp::Codec;
 use sip_ua::wire::{NameAddr, Uri};
@@ -51,15 +52,16 @@ impl Default for MediaParams {
 }
 
 /// Where the first request of a call goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum NextHop {
     /// To the host of the URI that is called.
     #[default]
     OfUri,
     /// To this address.
-    Address(SocketAddr),
-    /// To this host, looked up when the call is placed: an outbound proxy.
-    Host(String, u16),
+    Hop(Hop),
+    /// Through this outbound proxy, looked up when the call is placed. It stands in the INVITE's
+    /// Route, as a loose router (RFC 3261 section 8.1.2).
+    Proxy(Uri),
 }
 
 /// A call to place.
@@ -77,6 +79,8 @@ pub struct DialParams {
     pub headers: Vec<(String, Vec<u8>)>,
     /// What to answer 401 and 407 with.
     pub credentials: Option<Credentials>,
+    /// Session timers (RFC 4028); without it the agent's.
+    pub session_timer: Option<SessionTimer>,
     /// How long it may ring.
     pub ring_timeout: Duration,
     /// The media side.

@@ -4,36 +4,37 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Weak};
 
-use sip_ua::agent::{Agent, OutgoingCall};
+use sip_ua::agent::{self, Agent, Hop, OutgoingCall};
+use sip_ua::wire::NameAddr;
 
 use super::params::{DialParams, NextHop};
 use super::{Call, CallEnd, EndedBy, events};
 
-const DEFAULT_SIP_PORT: u16 = 5060;
-
 /// Runs on the agent's runtime from the call to its end. Holds the call weakly: if its last user
 /// goes, the events are dropped with this task, and that hangs up.
 pub(super) async fn run(call: Weak<Call>, agent: Agent, params: DialParams) {
-    let next_hop = match resolve(&params).await {
-        Ok(address) => address,
+    let (next_hop, route) = match resolve(&params).await {
+        Ok(found) => found,
         Err(reason) => return fail(&call, 503, reason),
     };
     let Some(strong) = call.upgrade().filter(|call| !call.is_over()) else {
         return;
     };
-    let bind = match media_address(params.media.bind, next_hop) {
+    let bind = match media_address(params.media.bind, next_hop.addr) {
         Ok(address) => address,
         Err(reason) => {
             strong.finish(ended(503, reason));
             return;
         }
     };
-    if let Err(error) = strong.open_media(&params.media, bind, next_hop.ip()) {
+    if let Err(error) = strong.open_media(&params.media, bind, next_hop.addr.ip()) {
         strong.finish(ended(500, error.to_string()));
         return;
     }
     let sip = agent.dial(OutgoingCall {
-        next_hop: Some(next_hop.into()),
+        next_hop: Some(next_hop),
+        route,
+        session_timer: params.session_timer,
         headers: params.headers,
         offer: strong.first_offer(),
         credentials: params.credentials,
@@ -63,27 +64,18 @@ fn ended(code: u16, reason: String) -> CallEnd {
     }
 }
 
-async fn resolve(params: &DialParams) -> Result<SocketAddr, String> {
-    let (host, port) = match &params.next_hop {
-        NextHop::Address(address) => return Ok(*address),
-        NextHop::Host(host, port) => (host.clone(), *port),
-        NextHop::OfUri => {
-            let port = params.to.port.unwrap_or(DEFAULT_SIP_PORT);
-            if let Some(ip) = params.to.host.ip() {
-                return Ok(SocketAddr::new(ip, port));
-            }
-            (
-                String::from_utf8_lossy(params.to.host.as_bytes()).into_owned(),
-                port,
-            )
+/// Where the INVITE goes, and the Route it carries.
+async fn resolve(params: &DialParams) -> Result<(Hop, Vec<NameAddr>), String> {
+    Ok(match &params.next_hop {
+        NextHop::Hop(hop) => (*hop, Vec::new()),
+        NextHop::OfUri => (agent::resolve(&params.to).await?, Vec::new()),
+        NextHop::Proxy(proxy) => {
+            let hop = agent::resolve(proxy).await?;
+            let mut loose = proxy.clone();
+            loose.params.set_flag("lr");
+            (hop, vec![NameAddr::from(loose)])
         }
-    };
-    let mut found = tokio::net::lookup_host((host.as_str(), port))
-        .await
-        .map_err(|error| format!("the host {host} was not found: {error}"))?;
-    found
-        .next()
-        .ok_or_else(|| format!("the host {host} has no address"))
+    })
 }
 
 /// The local address for media with `peer`: the configured one, else the one that the system's

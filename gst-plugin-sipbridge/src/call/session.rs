@@ -92,8 +92,13 @@ impl Session {
 
     /// The answer to an offer of theirs. On error the session stays as it was.
     pub(super) fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Negotiated), SessionError> {
-        self.next_version();
-        let (answer, negotiated) = sdp::answer(&self.local, offer)?;
+        let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
+        // The same words keep their version (RFC 3264 section 8): a session that is only refreshed
+        // (RFC 4028) looks so to both sides.
+        if self.described.as_ref() != Some(&answer) {
+            self.next_version();
+            (answer, negotiated) = sdp::answer(&self.local, offer)?;
+        }
         self.check(&negotiated)?;
         self.agreed = Some(negotiated.clone());
         self.described = Some(answer.clone());
@@ -108,6 +113,17 @@ impl Session {
         self.check(&negotiated)?;
         self.agreed = Some(negotiated.clone());
         Ok(negotiated)
+    }
+
+    /// Their answer to what we described last, said again to refresh the session. `None`: it agrees to
+    /// what was agreed before.
+    pub(super) fn refresh(&mut self, answer: &[u8]) -> Result<Option<Negotiated>, SessionError> {
+        let described = self.described.as_deref().ok_or(SessionError::NoAnswer)?;
+        let negotiated = sdp::accept_answer(&self.local, described, answer)?;
+        self.check(&negotiated)?;
+        let changed = self.agreed.as_ref() != Some(&negotiated);
+        self.agreed = Some(negotiated.clone());
+        Ok(changed.then_some(negotiated))
     }
 
     /// The offer is settled: what comes now belongs to a later one.
@@ -182,6 +198,22 @@ mod tests {
         let (answer, at_b) = b.answer(&second).unwrap();
         assert_eq!(at_b.direction, Direction::RecvOnly);
         assert_eq!(a.accept(&answer).unwrap().direction, Direction::SendOnly);
+    }
+
+    #[test]
+    fn a_refresh_changes_no_version_and_a_moved_far_end_is_noticed() {
+        let (mut a, mut b) = (session(4000, "127.0.0.1"), session(5000, "127.0.0.1"));
+        let offer = a.offer();
+        let (answer, _) = b.answer(&offer).unwrap();
+        a.accept(&answer).unwrap();
+        a.settle();
+        // The offer comes again, as it was.
+        let (again, _) = b.answer(&offer).unwrap();
+        assert_eq!(again, answer);
+        assert_eq!(a.refresh(&again), Ok(None));
+        let moved = String::from_utf8(answer).unwrap().replace("5000", "6000");
+        let agreed = a.refresh(moved.as_bytes()).unwrap().unwrap();
+        assert_eq!(agreed.remote_rtp.port(), 6000);
     }
 
     #[test]

@@ -67,6 +67,7 @@ impl Line {
                 next_hop: identity.next_hop,
                 headers,
                 credentials: identity.credentials,
+                session_timer: None,
                 ring_timeout,
                 media,
             },

@@ -136,7 +136,8 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         next_hop: trunk
             .outbound_proxy
             .clone()
-            .map_or(NextHop::OfUri, |(host, port)| NextHop::Host(host, port)),
+            .map_or(NextHop::OfUri, NextHop::Proxy),
+        session_timer: None,
         headers: wanted
             .headers
             .into_iter()

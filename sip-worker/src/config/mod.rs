@@ -110,8 +110,8 @@ pub struct Trunk {
     pub from: Option<String>,
     /// The host of the From header, where it is not that of `uri`.
     pub from_domain: Option<String>,
-    /// The host and port calls out are sent to, if not to that of `uri`.
-    pub outbound_proxy: Option<(String, u16)>,
+    /// The proxy that calls out pass through: it stands in their Route.
+    pub outbound_proxy: Option<Uri>,
     /// Addresses that may call in. Empty and no `auth`: nobody.
     pub allow: Vec<IpNet>,
     /// Credentials with which others may call in.

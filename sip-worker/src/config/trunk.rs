@@ -65,7 +65,7 @@ fn trunk(mut section: Section<'_>) -> Trunk {
                 Err(format!("\"{host}\" is no host name"))
             }
         }),
-        outbound_proxy: section.parsed("outbound_proxy", host_and_port),
+        outbound_proxy: section.parsed("outbound_proxy", proxy),
         allow: section.parsed_list("allow", network).unwrap_or_default(),
         auth,
         dial_allow: section
@@ -143,20 +143,17 @@ fn uri(text: &str) -> Result<Uri, String> {
     }
 }
 
-fn host_and_port(text: &str) -> Result<(String, u16), String> {
-    let text = text.strip_prefix("sip:").unwrap_or(text);
-    let wrong = || format!("\"{text}\" is not HOST or HOST:PORT");
-    if let Ok(address) = text.parse::<std::net::SocketAddr>() {
-        return Ok((address.ip().to_string(), address.port()));
+/// `HOST`, `HOST:PORT` or `sip:HOST:PORT;transport=…`
+fn proxy(text: &str) -> Result<Uri, String> {
+    let written = match text.get(..4) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("sip:") => text.to_owned(),
+        _ => format!("sip:{text}"),
+    };
+    let proxy = uri(&written)?;
+    if proxy.user.is_some() {
+        return Err(format!("\"{text}\" names a user, not a proxy"));
     }
-    if is_host(text) {
-        return Ok((text.to_owned(), 5060));
-    }
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    if !is_host(host) {
-        return Err(wrong());
-    }
-    Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
+    Ok(proxy)
 }
 
 /// A network, or one address.

@@ -368,6 +368,7 @@ fn dial(agent: &Agent, to: &str, options: &PhoneOptions) -> anyhow::Result<Arc<L
         to,
         from,
         next_hop: NextHop::OfUri,
+        session_timer: None,
         headers: headers.collect::<anyhow::Result<_>>()?,
         credentials,
         ring_timeout: Duration::from_secs_f64(options.ring.max(1.0)),
