@@ -127,7 +127,8 @@ impl Call {
     /// The SIP side stands, the media side cannot: say so and hang up.
     fn give_up(&self, error: &SessionError) {
         let reason = format!("no media could be agreed on: {error}");
-        self.hangup_because(EndedBy::Local, error.sip_code(), &reason);
+        // 488 whatever is wrong with the SDP: the 400 that a broken offer gets is no verdict on an answer.
+        self.hangup_because(EndedBy::Network, 488, &reason);
     }
 
     fn on_ended(&self, end: agent::End) {

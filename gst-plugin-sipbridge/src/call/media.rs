@@ -150,7 +150,7 @@ impl Call {
         };
         match media.apply(negotiated) {
             Ok(()) => self.notify(&notice),
-            Err(error) => self.hangup_because(EndedBy::Local, 500, &error.to_string()),
+            Err(error) => self.hangup_because(EndedBy::Network, 500, &error.to_string()),
         }
     }
 

@@ -42,7 +42,8 @@ pub enum EndedBy {
     Local,
     /// The far end did: BYE, CANCEL or a final response that is no success.
     Remote,
-    /// Nobody did: a time-out, a transport error, a socket that could not be opened.
+    /// Nobody meant to: a time-out, a transport error, a socket that could not be opened, media that
+    /// could not be agreed on.
     Network,
 }
 

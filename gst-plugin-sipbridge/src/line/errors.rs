@@ -9,20 +9,28 @@ use crate::call::CallEnd;
 /// The GStreamer error that a SIP status stands for.
 fn resource(code: u16) -> gst::ResourceError {
     match code {
-        404 => gst::ResourceError::NotFound,
+        404 | 410 | 484 | 604 => gst::ResourceError::NotFound,
         401 | 403 | 407 => gst::ResourceError::NotAuthorized,
         486 | 600 => gst::ResourceError::Busy,
         _ => gst::ResourceError::Failed,
     }
 }
 
+/// The reason, with the SIP status where it does not name it already.
+fn sentence(end: &CallEnd) -> String {
+    let reason = &end.reason;
+    match end.code.map(|code| code.to_string()) {
+        Some(code) if !reason.contains(&code) => {
+            format!("The call did not come about: {reason} ({code})")
+        }
+        _ => format!("The call did not come about: {reason}"),
+    }
+}
+
 /// Posts the error, with the SIP status in its details (`sip-code`; 0 where there was none).
 pub(crate) fn post(element: &gst::Element, end: &CallEnd) {
     let code = end.code.unwrap_or(0);
-    let text = match end.code {
-        Some(code) => format!("The call did not come about: {} ({code})", end.reason),
-        None => format!("The call did not come about: {}", end.reason),
-    };
+    let text = sentence(end);
     let details = gst::Structure::builder("sip-call-error")
         .field("sip-code", u32::from(code))
         .field("reason", &end.reason)
@@ -39,11 +47,15 @@ pub(crate) fn post(element: &gst::Element, end: &CallEnd) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::EndedBy;
 
     #[test]
     fn each_class_of_failure_has_its_error() {
         for (code, error) in [
             (404, gst::ResourceError::NotFound),
+            (410, gst::ResourceError::NotFound),
+            (484, gst::ResourceError::NotFound),
+            (604, gst::ResourceError::NotFound),
             (401, gst::ResourceError::NotAuthorized),
             (403, gst::ResourceError::NotAuthorized),
             (407, gst::ResourceError::NotAuthorized),
@@ -54,6 +66,26 @@ mod tests {
             (0, gst::ResourceError::Failed),
         ] {
             assert_eq!(resource(code), error, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_status_is_said_once() {
+        let end = |code, reason: &str| CallEnd {
+            by: EndedBy::Remote,
+            code,
+            reason: reason.to_owned(),
+            was_answered: false,
+        };
+        for (end, text) in [
+            (
+                end(Some(486), "the far end answered 486 Busy Here"),
+                "486 Busy Here",
+            ),
+            (end(Some(408), "nobody answered"), "nobody answered (408)"),
+            (end(None, "this side hung up"), "this side hung up"),
+        ] {
+            assert!(sentence(&end).ends_with(text), "{}", sentence(&end));
         }
     }
 }
