@@ -300,14 +300,16 @@ impl Life {
             },
         };
         let _ = self.notify.send(before);
-        self.worker
-            .calls
-            .update(&self.id, |info| info.sip_call_id = Some(leg.sip_call_id()));
         self.leg = Some(leg);
     }
 
     fn on_notice(&mut self, notice: CallNotice, plan: &Plan) -> Result<(), Ending> {
         let calls = &self.worker.calls;
+        // Of a call out it is known only when the INVITE is sent.
+        let sip_call_id = self.leg.as_ref().map(|leg| leg.sip_call_id());
+        if let Some(sip_call_id) = sip_call_id.filter(|id| !id.is_empty()) {
+            calls.update(&self.id, |info| info.sip_call_id = Some(sip_call_id));
+        }
         match notice {
             CallNotice::State {
                 state: CallState::Ringing | CallState::EarlyMedia,
