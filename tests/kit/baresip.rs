@@ -30,6 +30,25 @@ pub struct Options<'a> {
     pub auto_answer: bool,
     /// For the digest of the far end.
     pub password: Option<&'a str>,
+    /// Where it registers, with its name as the user's, and sends its calls: `HOST:PORT`.
+    pub registrar: Option<SocketAddr>,
+    /// How it speaks to others: `udp` or `tcp`.
+    pub transport: &'a str,
+}
+
+impl<'a> Options<'a> {
+    /// A phone that speaks µ-law over UDP, waits for somebody to answer its calls and registers nowhere.
+    pub fn new(name: &'a str, says: &'a Wave) -> Options<'a> {
+        Options {
+            name,
+            says,
+            codec: "PCMU",
+            auto_answer: false,
+            password: None,
+            registrar: None,
+            transport: "udp",
+        }
+    }
 }
 
 pub struct Baresip {
@@ -60,8 +79,11 @@ impl Baresip {
             folder.join("config"),
             config(&folder, &says, rate_hz, address, control),
         )?;
+        let home = options.registrar.unwrap_or(address);
         let mut account = format!(
-            "<sip:{name}@{address}>;regint=0;answermode={};audio_codecs={}/{rate_hz}/{channels}",
+            "<sip:{name}@{home};transport={}>;regint={};answermode={};audio_codecs={}/{rate_hz}/{channels}",
+            options.transport,
+            if options.registrar.is_some() { 60 } else { 0 },
             if options.auto_answer {
                 "auto"
             } else {
@@ -121,6 +143,15 @@ impl Baresip {
         self.command("hangup", None)
     }
 
+    /// Puts the far end on hold.
+    pub fn hold(&mut self) -> Result<()> {
+        self.command("hold", None)
+    }
+
+    pub fn resume(&mut self) -> Result<()> {
+        self.command("resume", None)
+    }
+
     pub fn send_digit(&mut self, digit: char) -> Result<()> {
         self.command("sndcode", Some(&digit.to_string()))
     }
@@ -133,6 +164,10 @@ impl Baresip {
         .to_string();
         write!(self.control, "{}:{message},", message.len())?;
         Ok(())
+    }
+
+    pub fn wait_registered(&mut self, patience: Duration) -> Result<()> {
+        self.wait_for("REGISTER_OK", patience).map(|_| ())
     }
 
     pub fn wait_ringing(&mut self, patience: Duration) -> Result<()> {
@@ -166,6 +201,11 @@ impl Baresip {
             })?;
             match message["type"].as_str() {
                 Some(found) if found == kind => return Ok(message),
+                Some("REGISTER_FAIL") => bail!(
+                    "baresip {} could not register: {}",
+                    self.name,
+                    message["param"]
+                ),
                 Some("CALL_CLOSED") => bail!(
                     "the call of baresip {} ended: {}",
                     self.name,
@@ -225,20 +265,29 @@ impl Baresip {
         } = self;
         drop(control);
         process.terminate()?;
-        let recording = recording(&folder, "-dec.wav")?
-            .ok_or_else(|| anyhow!("baresip {name} recorded nothing"))?;
-        Ok(Wave::read(recording)?)
+        recording(&folder)?.ok_or_else(|| anyhow!("baresip {name} recorded nothing"))
     }
 }
 
-fn recording(folder: &Path, ending: &str) -> Result<Option<PathBuf>> {
+/// What it recorded, call after call: it writes a file each, named after the time.
+fn recording(folder: &Path) -> Result<Option<Wave>> {
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.to_string_lossy().ends_with(ending) {
-            return Ok(Some(path));
+        if path.to_string_lossy().ends_with("-dec.wav") {
+            files.push(path);
         }
     }
-    Ok(None)
+    files.sort();
+    let mut whole: Option<Wave> = None;
+    for file in files {
+        let wave = Wave::read(file)?;
+        match &mut whole {
+            Some(whole) => whole.push(&wave),
+            None => whole = Some(wave),
+        }
+    }
+    Ok(whole)
 }
 
 fn config(

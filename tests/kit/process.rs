@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Process {
     name: String,
     child: Child,
+    /// Where it is told what to do, if it listens.
+    ear: Option<ChildStdin>,
     output: Arc<Output>,
     log: PathBuf,
 }
@@ -33,9 +35,18 @@ struct State {
 
 impl Process {
     /// Starts `command`; what it prints goes to `log`.
-    pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Process> {
+    pub fn start(name: &str, command: Command, log: &Path) -> Result<Process> {
+        Process::spawn(name, command, log, Stdio::null())
+    }
+
+    /// As [`Process::start`], for a program that reads what it shall do; see [`Process::tell`].
+    pub fn start_listening(name: &str, command: Command, log: &Path) -> Result<Process> {
+        Process::spawn(name, command, log, Stdio::piped())
+    }
+
+    fn spawn(name: &str, mut command: Command, log: &Path, stdin: Stdio) -> Result<Process> {
         command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command
@@ -78,6 +89,7 @@ impl Process {
         }
         Ok(Process {
             name: name.to_owned(),
+            ear: child.stdin.take(),
             child,
             output,
             log: log.to_owned(),
@@ -92,16 +104,39 @@ impl Process {
         &self.log
     }
 
+    /// Writes a line to its standard input.
+    pub fn tell(&mut self, line: &str) -> Result<()> {
+        let ear = self
+            .ear
+            .as_mut()
+            .with_context(|| format!("{} does not listen", self.name))?;
+        writeln!(ear, "{line}").with_context(|| format!("{} is gone", self.name))
+    }
+
     /// The first line, from the beginning, that contains `text`; waits for it.
     pub fn wait_for_line(&self, text: &str, patience: Duration) -> Result<String> {
+        self.wait_for_line_after(&mut 0, &[text], patience)
+    }
+
+    /// The first line that contains one of `texts`, from the line number `after` on, which then is
+    /// that of the line behind it; waits for it.
+    pub fn wait_for_line_after(
+        &self,
+        after: &mut usize,
+        texts: &[&str],
+        patience: Duration,
+    ) -> Result<String> {
         let deadline = Instant::now() + patience;
         let mut state = self.output.lock();
-        let mut seen = 0;
+        let is_it = |line: &String| texts.iter().any(|text| line.contains(text));
         loop {
-            if let Some(line) = state.lines[seen..].iter().find(|line| line.contains(text)) {
-                return Ok(line.clone());
+            let fresh = state.lines.get(*after..).unwrap_or_default();
+            if let Some(at) = fresh.iter().position(is_it) {
+                let line = fresh[at].clone();
+                *after += at + 1;
+                return Ok(line);
             }
-            seen = state.lines.len();
+            *after = state.lines.len();
             let left = deadline.saturating_duration_since(Instant::now());
             if state.closed == 2 || left.is_zero() {
                 let last = state
@@ -119,7 +154,7 @@ impl Process {
                     "before it ended"
                 };
                 bail!(
-                    "{} did not print {text:?} {why}; its last lines (all: {}):\n  {last}",
+                    "{} did not print any of {texts:?} {why}; its last lines (all: {}):\n  {last}",
                     self.name,
                     self.log.display()
                 );

@@ -71,16 +71,7 @@ fn in_the_room(name: &str, scene: &Scene, host: &Somebody<'_>) -> Result<Baresip
     while says.duration() < Duration::from_secs(60) {
         says.push(&speech);
     }
-    let mut phone = Baresip::start(
-        SCENARIO,
-        &Options {
-            name,
-            says: &says,
-            codec: "PCMU",
-            auto_answer: false,
-            password: None,
-        },
-    )?;
+    let mut phone = Baresip::start(SCENARIO, &Options::new(name, &says))?;
     phone.dial(&scene.worker.uri(NUMBER))?;
     phone.wait_established(Duration::from_secs(10))?;
     host.sees(name, SOON)?;

@@ -39,11 +39,8 @@ fn answers(scenario: &str, mut program: Command) -> Result<()> {
     let mut phone = Baresip::start(
         scenario,
         &Options {
-            name: "alice",
-            says: &plays,
             codec: "PCMA",
-            auto_answer: false,
-            password: None,
+            ..Options::new("alice", &plays)
         },
     )?;
     phone.dial(&format!("sip:machine@127.0.0.1:{port}"))?;

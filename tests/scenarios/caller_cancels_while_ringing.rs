@@ -14,16 +14,7 @@ const SOON: Duration = Duration::from_secs(2);
 fn caller_cancels_while_ringing() -> Result<()> {
     let scene = Scene::open(SCENARIO, &open_house("on-participant"))?;
     let says = Wave::silence(8_000, Duration::from_secs(10));
-    let mut phone = Baresip::start(
-        SCENARIO,
-        &Options {
-            name: "phone",
-            says: &says,
-            codec: "PCMU",
-            auto_answer: false,
-            password: None,
-        },
-    )?;
+    let mut phone = Baresip::start(SCENARIO, &Options::new("phone", &says))?;
 
     phone.dial(&scene.worker.uri(NUMBER))?;
     phone.wait_ringing(SOON)?;

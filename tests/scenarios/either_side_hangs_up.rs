@@ -24,16 +24,7 @@ fn in_a_call(scenario: &str, end: impl FnOnce(&mut Baresip, &Scene) -> Result<()
 
 fn connected(scenario: &str, scene: &Scene, host: &Somebody<'_>) -> Result<Baresip> {
     let says = Wave::silence(8_000, Duration::from_secs(30));
-    let mut phone = Baresip::start(
-        scenario,
-        &Options {
-            name: "phone",
-            says: &says,
-            codec: "PCMU",
-            auto_answer: false,
-            password: None,
-        },
-    )?;
+    let mut phone = Baresip::start(scenario, &Options::new("phone", &says))?;
     phone.dial(&scene.worker.uri(NUMBER))?;
     phone.wait_established(Duration::from_secs(10))?;
     host.sees("phone", SOON)?;

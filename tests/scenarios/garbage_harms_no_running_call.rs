@@ -19,16 +19,7 @@ fn garbage_harms_no_running_call() -> Result<()> {
     let host = scene.join("host")?;
     let says = Speech::phone()?;
     let plays = says.between(Duration::from_secs(3), Duration::from_secs(1));
-    let mut phone = Baresip::start(
-        SCENARIO,
-        &Options {
-            name: "phone",
-            says: &plays,
-            codec: "PCMU",
-            auto_answer: false,
-            password: None,
-        },
-    )?;
+    let mut phone = Baresip::start(SCENARIO, &Options::new("phone", &plays))?;
     phone.dial(&scene.worker.uri(NUMBER))?;
     phone.wait_established(Duration::from_secs(10))?;
     let heard = scene.wait(host.hears("phone", Duration::from_secs(3)))?;

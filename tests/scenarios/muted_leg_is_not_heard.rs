@@ -16,16 +16,7 @@ fn muted_leg_is_not_heard() -> Result<()> {
     let host = scene.join("host")?;
     let says = Speech::phone()?;
     let plays = says.between(Duration::from_secs(3), Duration::from_secs(1));
-    let mut phone = Baresip::start(
-        SCENARIO,
-        &Options {
-            name: "phone",
-            says: &plays,
-            codec: "PCMU",
-            auto_answer: false,
-            password: None,
-        },
-    )?;
+    let mut phone = Baresip::start(SCENARIO, &Options::new("phone", &plays))?;
     phone.dial(&scene.worker.uri(NUMBER))?;
     phone.wait_established(Duration::from_secs(10))?;
     // In the silence before its first word.

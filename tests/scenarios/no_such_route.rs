@@ -13,16 +13,7 @@ const SCENARIO: &str = "no_such_route";
 fn no_such_route() -> Result<()> {
     let scene = Scene::open(SCENARIO, &open_house("at-once"))?;
     let says = Wave::silence(8_000, Duration::from_secs(10));
-    let mut phone = Baresip::start(
-        SCENARIO,
-        &Options {
-            name: "phone",
-            says: &says,
-            codec: "PCMU",
-            auto_answer: false,
-            password: None,
-        },
-    )?;
+    let mut phone = Baresip::start(SCENARIO, &Options::new("phone", &says))?;
     phone.dial(&scene.worker.uri("4711"))?;
     let reason = phone.wait_closed(Duration::from_secs(5))?;
     assert!(reason.starts_with("404"), "{reason}");

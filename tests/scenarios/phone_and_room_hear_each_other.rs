@@ -33,11 +33,8 @@ fn call(scenario: &str, codec: &str) -> Result<()> {
     let mut phone = Baresip::start(
         scenario,
         &Options {
-            name: "phone",
-            says: &plays,
             codec,
-            auto_answer: false,
-            password: None,
+            ..Options::new("phone", &plays)
         },
     )?;
 

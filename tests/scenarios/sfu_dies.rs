@@ -20,16 +20,7 @@ fn sfu_dies() -> Result<()> {
     };
     let mut scene = Scene::open_with(SCENARIO, &open_house("at-once"), setup)?;
     let says = Wave::silence(8_000, Duration::from_secs(30));
-    let mut phone = Baresip::start(
-        SCENARIO,
-        &Options {
-            name: "phone",
-            says: &says,
-            codec: "PCMU",
-            auto_answer: false,
-            password: None,
-        },
-    )?;
+    let mut phone = Baresip::start(SCENARIO, &Options::new("phone", &says))?;
     phone.dial(&scene.worker.uri(NUMBER))?;
     phone.wait_established(Duration::from_secs(10))?;
 

@@ -18,11 +18,8 @@ fn sip_worker_dial() -> Result<()> {
     let mut phone = Baresip::start(
         SCENARIO,
         &Options {
-            name: "bob",
-            says: &says,
-            codec: "PCMU",
             auto_answer: true,
-            password: None,
+            ..Options::new("bob", &says)
         },
     )?;
     let scene = Scene::open(SCENARIO, &trunk_to(&format!("sip:{}", phone.address())))?;

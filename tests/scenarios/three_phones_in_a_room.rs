@@ -48,11 +48,8 @@ fn three_phones_hear_each_other_and_never_themselves() -> Result<()> {
             turn * (2 - place) + PAUSE,
         );
         let options = Options {
-            name,
-            says: &plays,
             codec,
-            auto_answer: false,
-            password: None,
+            ..Options::new(name, &plays)
         };
         phones.push(Baresip::start(SCENARIO, &options)?);
     }

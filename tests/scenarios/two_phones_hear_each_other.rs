@@ -21,11 +21,8 @@ fn two_phones_hear_each_other() -> Result<()> {
         Baresip::start(
             SCENARIO,
             &Options {
-                name,
-                says,
-                codec: "PCMU",
                 auto_answer,
-                password: None,
+                ..Options::new(name, says)
             },
         )
     };

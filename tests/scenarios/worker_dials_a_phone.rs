@@ -17,11 +17,8 @@ fn worker_dials_a_phone() -> Result<()> {
     let mut phone = Baresip::start(
         SCENARIO,
         &Options {
-            name: "bob",
-            says: &plays,
-            codec: "PCMU",
             auto_answer: true,
-            password: None,
+            ..Options::new("bob", &plays)
         },
     )?;
     let scene = Scene::open(SCENARIO, &trunk_to(&format!("sip:{}", phone.address())))?;

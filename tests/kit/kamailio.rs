@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Kamailio as a registrar and a proxy in front of phones and worker, as many a provider runs it.
+//!
+//! Everybody has the same password. It stays in the path of each call (Record-Route), asks for
+//! credentials (401 to REGISTER, 407 to INVITE), and calls whoever is registered under the number that is
+//! called; numbers that are all digits belong to the registered user `trunk`.
+
+use crate::process::Process;
+use crate::{out_dir, ports};
+use anyhow::Result;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::Duration;
+
+const START: Duration = Duration::from_secs(10);
+
+/// The user whom calls to numbers are sent to.
+pub const TRUNK: &str = "trunk";
+/// Everybody's.
+pub const PASSWORD: &str = "open-sesame";
+
+pub struct Kamailio {
+    address: SocketAddr,
+    process: Process,
+}
+
+impl Kamailio {
+    /// Listens on loopback, over UDP and TCP.
+    pub fn start(scenario: &str) -> Result<Kamailio> {
+        let folder = out_dir(scenario).join("kamailio");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
+        let config = folder.join("kamailio.cfg");
+        std::fs::write(&config, configuration(address))?;
+        let mut command = Command::new("kamailio");
+        // In the foreground, what it says on standard error.
+        command.args(["-DD", "-E", "-m", "32", "-M", "4"]);
+        command.arg("-f").arg(&config);
+        command.arg("-Y").arg(&folder);
+        command.arg("-P").arg(folder.join("pid"));
+        let process = Process::start("kamailio", command, &folder.join("kamailio.log"))?;
+        process.wait_for_line("ready for calls", START)?;
+        Ok(Kamailio { address, process })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until this user is registered.
+    pub fn wait_registered(&self, user: &str, patience: Duration) -> Result<()> {
+        let line = format!("{user} is registered");
+        self.process.wait_for_line(&line, patience).map(|_| ())
+    }
+
+    /// Waits until this user has gone from the registrar by its own will.
+    pub fn wait_unregistered(&self, user: &str, patience: Duration) -> Result<()> {
+        let line = format!("{user} is no longer registered");
+        self.process.wait_for_line(&line, patience).map(|_| ())
+    }
+
+    /// The requests of this method that came by, each once: a line with its URI, and whence it came.
+    pub fn requests(&self, method: &str) -> Vec<String> {
+        let printed = self.process.printed();
+        let beginning = format!("<script>: {method} ");
+        let mut requests: Vec<String> = printed
+            .lines()
+            .filter_map(|line| Some(line.split_once(&beginning)?.1.to_owned()))
+            .collect();
+        requests.dedup();
+        requests
+    }
+}
+
+fn configuration(address: SocketAddr) -> String {
+    format!(
+        r#"#!KAMAILIO
+debug=1
+log_stderror=yes
+children=2
+tcp_children=2
+auto_aliases=no
+disable_tls=yes
+enable_sctp=no
+listen=udp:{address}
+listen=tcp:{address}
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "xlog.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+modparam("registrar", "gruu_enabled", 0)
+
+request_route {{
+    xlog("L_ALERT", "$rm $ru from $si:$sp over $proto\n");
+    if (!mf_process_maxfwd_header("10")) {{
+        sl_send_reply("483", "Too Many Hops");
+        exit;
+    }}
+    if (has_totag()) {{
+        if (loose_route()) {{
+            t_relay();
+        }} else if (is_method("ACK")) {{
+            if (t_check_trans()) t_relay();
+        }} else {{
+            sl_send_reply("404", "Not Here");
+        }}
+        exit;
+    }}
+    if (is_method("CANCEL")) {{
+        if (t_check_trans()) t_relay();
+        exit;
+    }}
+    t_check_trans();
+    if (is_method("REGISTER")) {{
+        if (!pv_www_authenticate("$td", "{PASSWORD}", "0")) {{
+            www_challenge("$td", "0");
+            exit;
+        }}
+        if (save("location") < 0) {{
+            sl_reply_error();
+        }} else if (registered("location", "$tu")) {{
+            xlog("L_ALERT", "$tU is registered\n");
+        }} else {{
+            xlog("L_ALERT", "$tU is no longer registered\n");
+        }}
+        exit;
+    }}
+    if (is_method("OPTIONS")) {{
+        sl_send_reply("200", "OK");
+        exit;
+    }}
+    if (!pv_proxy_authenticate("$fd", "{PASSWORD}", "0")) {{
+        proxy_challenge("$fd", "0");
+        exit;
+    }}
+    consume_credentials();
+    record_route();
+    $var(number) = $rU;
+    if ($rU =~ "^[0-9]+$") {{
+        $rU = "{TRUNK}";
+    }}
+    if (!lookup("location")) {{
+        sl_send_reply("404", "Not Found");
+        exit;
+    }}
+    if ($var(number) =~ "^[0-9]+$") {{
+        $rU = $var(number);
+    }}
+    t_relay();
+}}
+
+event_route[core:worker-one-init] {{
+    xlog("L_ALERT", "ready for calls\n");
+}}
+"#
+    )
+}
