@@ -16,6 +16,8 @@ pub mod agent;
 pub mod call;
 pub mod codec;
 pub mod context;
+pub mod g722dec;
+pub mod g722enc;
 pub mod leg;
 mod line;
 pub mod media;
@@ -40,7 +42,9 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     sipsink::register(plugin)?;
     sipbin::register(plugin)?;
     opusenc::register(plugin)?;
-    opusdec::register(plugin)
+    opusdec::register(plugin)?;
+    g722enc::register(plugin)?;
+    g722dec::register(plugin)
 }
 
 gst::plugin_define!(

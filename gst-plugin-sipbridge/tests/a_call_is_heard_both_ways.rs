@@ -81,6 +81,11 @@ fn in_g711() {
 }
 
 #[test]
+fn in_g722() {
+    both_ways("g722", 0.9);
+}
+
+#[test]
 fn in_opus() {
     both_ways("opus", 0.8);
 }

@@ -24,7 +24,7 @@ pub struct Options<'a> {
     pub name: &'a str,
     /// What it says once a call is up, silence at the end included.
     pub says: &'a Wave,
-    /// `PCMU`, `PCMA` or `opus`.
+    /// `PCMU`, `PCMA`, `G722` or `opus`.
     pub codec: &'a str,
     /// Answer calls by itself.
     pub auto_answer: bool,
@@ -72,6 +72,7 @@ impl Baresip {
         let says = folder.join("says.wav");
         let (rate_hz, channels) = match options.codec {
             "opus" => (48_000, 2),
+            "G722" => (16_000, 1),
             _ => (8_000, 1),
         };
         options.says.resampled(rate_hz).write(&says)?;
@@ -312,6 +313,7 @@ snd_path {}
 call_max_calls 1
 module_path /usr/lib/baresip/modules
 module g711.so
+module g722.so
 module opus.so
 module sndfile.so
 module aufile.so

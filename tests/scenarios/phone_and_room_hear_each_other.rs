@@ -19,6 +19,11 @@ fn with_a_law() -> Result<()> {
 }
 
 #[test]
+fn with_g722() -> Result<()> {
+    call("phone_and_room_with_g722", "G722")
+}
+
+#[test]
 fn with_opus() -> Result<()> {
     call("phone_and_room_with_opus", "opus")
 }

@@ -28,7 +28,7 @@ use tokio::runtime::Handle;
 
 pub use address::MediaAddressError;
 pub use notice::{CallEnd, CallNotice, CallState, EndedBy, Timeline};
-pub use params::{CallParams, DialParams, MediaParams, NextHop};
+pub use params::{CallParams, DEFAULT_CODECS, DialParams, MediaParams, NextHop};
 pub use registry::{Waiter, find, unique_name, wait_for};
 pub use signalling::Signalling;
 

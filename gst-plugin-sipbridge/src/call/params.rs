@@ -35,6 +35,10 @@ pub struct MediaParams {
     pub opus: OpusSettings,
 }
 
+/// What is offered where nobody says otherwise. Linear samples cost eight times G.722 and are for
+/// who asks for them.
+pub const DEFAULT_CODECS: [Codec; 4] = [Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu];
+
 impl Default for MediaParams {
     fn default() -> MediaParams {
         MediaParams {
@@ -43,7 +47,7 @@ impl Default for MediaParams {
             bind: None,
             advertise: None,
             ports: 10_000..=20_000,
-            codecs: vec![Codec::Opus, Codec::Pcma, Codec::Pcmu],
+            codecs: DEFAULT_CODECS.to_vec(),
             ptime_ms: 20,
             latency: Duration::from_millis(60),
             opus: OpusSettings::default(),

@@ -205,6 +205,7 @@ pub fn write_samples(pcm: &[i16], bytes: &mut Vec<u8>) {
 pub struct Resampler {
     chain: Chain,
     from_hz: u32,
+    to_hz: u32,
     bytes: Vec<u8>,
 }
 
@@ -219,6 +220,7 @@ impl Resampler {
                 &raw_caps(to_hz),
             )?,
             from_hz,
+            to_hz,
             bytes: Vec::new(),
         })
     }
@@ -226,6 +228,11 @@ impl Resampler {
     /// The rate it takes.
     pub fn from_hz(&self) -> u32 {
         self.from_hz
+    }
+
+    /// The rate it gives.
+    pub fn to_hz(&self) -> u32 {
+        self.to_hz
     }
 
     /// Appends `pcm` at the other rate to `resampled`. Its filter holds a few samples back.

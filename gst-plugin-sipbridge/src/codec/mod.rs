@@ -2,10 +2,14 @@
 //! Between samples and payloads: signed 16-bit mono on one side, the bytes of a packet on the other.
 //!
 //! G.711, its concealment and resampling are GStreamer's stock elements, pushed by whoever asks
-//! ([`chain`]); Opus is libopus's single-stream API ([`opus`]).
+//! ([`chain`]); G.722 is the crate audio-codec ([`g722`]), Opus libopus's single-stream API
+//! ([`opus`]).
 
 pub mod chain;
+mod concealment;
 pub mod g711;
+pub mod g722;
+pub mod l16;
 pub mod opus;
 
 pub use opus::{OpusDecoder, OpusEncoder, packet_samples as opus_packet_samples};
@@ -60,16 +64,22 @@ pub enum CodecError {
 pub enum Decoder {
     /// G.711, at 8000 Hz.
     G711(g711::G711Decoder),
+    /// G.722, at 16000 Hz.
+    G722(Box<g722::G722Decoder>),
+    /// Linear samples, at 16000 Hz.
+    L16(l16::L16Decoder),
     /// Opus, at the rate asked for.
     Opus(Box<OpusDecoder>),
 }
 
 impl Decoder {
-    /// A decoder that gives samples as near to `rate_hz` as the codec can: Opus exactly, G.711
-    /// at 8000 Hz.
+    /// A decoder that gives samples as near to `rate_hz` as the codec can: Opus exactly, the
+    /// others at the rate of their audio.
     pub fn new(codec: Codec, rate_hz: u32) -> Result<Decoder, CodecError> {
         Ok(match codec {
             Codec::Pcmu | Codec::Pcma => Decoder::G711(g711::G711Decoder::new(codec)?),
+            Codec::G722 => Decoder::G722(Box::new(g722::G722Decoder::new()?)),
+            Codec::L16 => Decoder::L16(l16::L16Decoder::new()?),
             Codec::Opus => Decoder::Opus(Box::new(OpusDecoder::new(rate_hz)?)),
         })
     }
@@ -78,6 +88,7 @@ impl Decoder {
     pub fn rate_hz(&self) -> u32 {
         match self {
             Decoder::G711(_) => 8_000,
+            Decoder::G722(_) | Decoder::L16(_) => 16_000,
             Decoder::Opus(opus) => opus.rate_hz(),
         }
     }
@@ -86,6 +97,8 @@ impl Decoder {
     pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) {
         match self {
             Decoder::G711(g711) => g711.decode(payload, pcm),
+            Decoder::G722(g722) => g722.decode(payload, pcm),
+            Decoder::L16(l16) => l16.decode(payload, pcm),
             Decoder::Opus(opus) => opus.decode(payload, pcm),
         }
     }
@@ -95,6 +108,8 @@ impl Decoder {
     pub fn conceal(&mut self, samples: u32, next: Option<&[u8]>, pcm: &mut Vec<i16>) {
         match self {
             Decoder::G711(g711) => g711.conceal(samples, pcm),
+            Decoder::G722(g722) => g722.conceal(samples, pcm),
+            Decoder::L16(l16) => l16.conceal(samples, pcm),
             Decoder::Opus(opus) => opus.conceal(samples, next, pcm),
         }
     }
@@ -104,6 +119,10 @@ impl Decoder {
 pub enum Encoder {
     /// G.711, from 8000 Hz.
     G711(g711::G711Encoder),
+    /// G.722, from 16000 Hz.
+    G722(Box<g722::G722Encoder>),
+    /// Linear samples, from 16000 Hz.
+    L16,
     /// Opus, from 8000, 16000 or 48000 Hz.
     Opus(Box<OpusEncoder>),
 }
@@ -113,6 +132,8 @@ impl Encoder {
     pub fn new(codec: Codec, rate_hz: u32, opus: OpusSettings) -> Result<Encoder, CodecError> {
         Ok(match codec {
             Codec::Pcmu | Codec::Pcma => Encoder::G711(g711::G711Encoder::new(codec)?),
+            Codec::G722 => Encoder::G722(Box::default()),
+            Codec::L16 => Encoder::L16,
             Codec::Opus => Encoder::Opus(Box::new(OpusEncoder::new(rate_hz, opus)?)),
         })
     }
@@ -121,6 +142,7 @@ impl Encoder {
     pub fn rate_hz(&self) -> u32 {
         match self {
             Encoder::G711(_) => 8_000,
+            Encoder::G722(_) | Encoder::L16 => 16_000,
             Encoder::Opus(opus) => opus.rate_hz(),
         }
     }
@@ -130,6 +152,8 @@ impl Encoder {
         payload.clear();
         match self {
             Encoder::G711(g711) => g711.encode(pcm, payload),
+            Encoder::G722(g722) => g722.encode(pcm, payload),
+            Encoder::L16 => l16::encode(pcm, payload),
             Encoder::Opus(opus) => opus.encode(pcm, payload),
         }
     }
@@ -142,6 +166,8 @@ pub fn silence(codec: Codec, samples: u32, payload: &mut Vec<u8>) -> u32 {
     match codec {
         Codec::Pcmu => payload.resize(samples as usize, 0xff),
         Codec::Pcma => payload.resize(samples as usize, 0xd5),
+        Codec::G722 => g722::silence(samples as usize, payload),
+        Codec::L16 => payload.resize(samples as usize * 2, 0),
         Codec::Opus => {
             let frames = opus::silence(samples, payload);
             return frames;

@@ -575,7 +575,9 @@ impl Leg {
 /// How much audio a payload holds, in RTP clock units; `None`: it cannot be one.
 fn packet_samples(codec: Codec, payload: &[u8]) -> Option<u32> {
     let samples = match codec {
-        Codec::Pcmu | Codec::Pcma => payload.len() as u32,
+        // G.722 carries two samples a byte, at a clock that counts half of them.
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => payload.len() as u32,
+        Codec::L16 => payload.len() as u32 / 2,
         Codec::Opus => crate::codec::opus_packet_samples(payload)?,
     };
     (1..=codec.clock_rate() / 1000 * PACKET_MAX_MS)

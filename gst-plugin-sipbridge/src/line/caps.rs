@@ -18,8 +18,10 @@ pub(crate) static TEMPLATE: LazyLock<gst::Caps> = LazyLock::new(|| {
                 .field("channels", 1)
                 .build(),
         )
-        .structure(g711("audio/x-alaw"))
-        .structure(g711("audio/x-mulaw"))
+        .structure(telephone("audio/x-alaw", 8_000))
+        .structure(telephone("audio/x-mulaw", 8_000))
+        .structure(telephone("audio/G722", 16_000))
+        .structure(l16())
         .structure(
             gst::Structure::builder("audio/x-opus")
                 .field("channel-mapping-family", 0)
@@ -28,15 +30,41 @@ pub(crate) static TEMPLATE: LazyLock<gst::Caps> = LazyLock::new(|| {
         .structure(
             gst::Structure::builder("application/x-rtp")
                 .field("media", "audio")
-                .field("encoding-name", gst::List::new(["PCMA", "PCMU", "OPUS"]))
+                .field(
+                    "encoding-name",
+                    gst::List::new(["PCMA", "PCMU", "G722", "L16", "OPUS"]),
+                )
                 .build(),
         )
         .build()
 });
 
-fn g711(name: &str) -> gst::Structure {
+pub(crate) fn telephone(name: &str, rate_hz: i32) -> gst::Structure {
     gst::Structure::builder(name)
-        .field("rate", 8_000)
+        .field("rate", rate_hz)
+        .field("channels", 1)
+        .build()
+}
+
+/// The pads of an element that codes from one form to another.
+pub(crate) fn codec_templates(sink: gst::Caps, src: gst::Caps) -> Vec<gst::PadTemplate> {
+    [
+        ("sink", gst::PadDirection::Sink, sink),
+        ("src", gst::PadDirection::Src, src),
+    ]
+    .into_iter()
+    .filter_map(|(name, direction, caps)| {
+        gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).ok()
+    })
+    .collect()
+}
+
+/// What L16's packets hold; `rtpL16pay` and `rtpL16depay` call it the same.
+fn l16() -> gst::Structure {
+    gst::Structure::builder("audio/x-raw")
+        .field("format", "S16BE")
+        .field("layout", "interleaved")
+        .field("rate", 16_000)
         .field("channels", 1)
         .build()
 }
@@ -50,8 +78,10 @@ pub(crate) fn caps_of(format: Format) -> gst::Caps {
             .field("rate", i32::try_from(rate_hz).unwrap_or(48_000))
             .field("channels", 1)
             .build(),
-        Format::Encoded(Codec::Pcma) => gst::Caps::from(g711("audio/x-alaw")),
-        Format::Encoded(Codec::Pcmu) => gst::Caps::from(g711("audio/x-mulaw")),
+        Format::Encoded(Codec::Pcma) => gst::Caps::from(telephone("audio/x-alaw", 8_000)),
+        Format::Encoded(Codec::Pcmu) => gst::Caps::from(telephone("audio/x-mulaw", 8_000)),
+        Format::Encoded(Codec::G722) => gst::Caps::from(telephone("audio/G722", 16_000)),
+        Format::Encoded(Codec::L16) => gst::Caps::from(l16()),
         Format::Encoded(Codec::Opus) => gst::Caps::builder("audio/x-opus")
             .field("rate", 48_000)
             .field("channels", 1)
@@ -91,6 +121,9 @@ pub(crate) fn choose(allowed: &gst::CapsRef, native_rate_hz: u32, codec: Codec) 
 
 fn read(structure: &gst::StructureRef, native_rate_hz: u32, codec: Codec) -> Option<Format> {
     match structure.name().as_str() {
+        "audio/x-raw" if structure.get("format") == Ok("S16BE") => {
+            Some(Format::Encoded(Codec::L16))
+        }
         "audio/x-raw" => {
             let mut fixed = structure.to_owned();
             fixed.fixate_field_nearest_int("rate", i32::try_from(native_rate_hz).ok()?);
@@ -101,6 +134,7 @@ fn read(structure: &gst::StructureRef, native_rate_hz: u32, codec: Codec) -> Opt
         }
         "audio/x-alaw" => Some(Format::Encoded(Codec::Pcma)),
         "audio/x-mulaw" => Some(Format::Encoded(Codec::Pcmu)),
+        "audio/G722" => Some(Format::Encoded(Codec::G722)),
         "audio/x-opus" => Some(Format::Encoded(Codec::Opus)),
         "application/x-rtp" => {
             let codec = match structure.get::<&str>("encoding-name") {
@@ -175,6 +209,8 @@ mod tests {
             Format::Raw { rate_hz: 16_000 },
             Format::Encoded(Codec::Pcma),
             Format::Encoded(Codec::Pcmu),
+            Format::Encoded(Codec::G722),
+            Format::Encoded(Codec::L16),
             Format::Encoded(Codec::Opus),
             Format::Rtp {
                 codec: Codec::Opus,

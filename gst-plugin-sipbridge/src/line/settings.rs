@@ -9,6 +9,7 @@ use sip_ua::sdp::Codec;
 
 use super::target::{TargetError, check_header};
 use crate::agent::SipAgent;
+use crate::call::DEFAULT_CODECS;
 
 /// Whether an element calls or is called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
@@ -40,7 +41,6 @@ pub(crate) struct LineSettings {
     pub(crate) extra_headers: Option<gst::Structure>,
 }
 
-const DEFAULT_CODECS: [&str; 3] = ["opus", "pcma", "pcmu"];
 const DEFAULT_LATENCY_MS: u32 = 60;
 pub(crate) const DEFAULT_PTIME_MS: u32 = 20;
 const DEFAULT_RING_TIMEOUT_S: u32 = 60;
@@ -55,7 +55,9 @@ impl Default for LineSettings {
             mode: Mode::default(),
             auto_answer: false,
             keep_listening: false,
-            codecs: DEFAULT_CODECS.map(str::to_owned).to_vec(),
+            codecs: DEFAULT_CODECS
+                .map(|codec| codec.name().to_ascii_lowercase())
+                .to_vec(),
             latency_ms: DEFAULT_LATENCY_MS,
             ptime_ms: DEFAULT_PTIME_MS,
             ring_timeout_s: DEFAULT_RING_TIMEOUT_S,
@@ -125,11 +127,11 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
         ),
         gst::ParamSpecArray::builder("codecs")
             .nick("Codecs")
-            .blurb("Codecs to agree on, most wanted first: opus, pcma, pcmu")
+            .blurb("Codecs to agree on, most wanted first: opus, g722, pcma, pcmu, l16")
             .element_spec(
                 &glib::ParamSpecString::builder("codec")
                     .nick("Codec")
-                    .blurb("opus, pcma or pcmu")
+                    .blurb("opus, g722, pcma, pcmu or l16")
                     .build(),
             )
             .mutable_ready()
@@ -190,9 +192,9 @@ pub(crate) fn stats_property() -> glib::ParamSpec {
 /// A property holds what cannot be used. The sentence names it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
-    #[error("codecs: \"{0}\" is not known; opus, pcma and pcmu are")]
+    #[error("codecs: \"{0}\" is not known; opus, g722, pcma, pcmu and l16 are")]
     Codec(String),
-    #[error("codecs is empty: name at least one of opus, pcma, pcmu")]
+    #[error("codecs is empty: name at least one of opus, g722, pcma, pcmu, l16")]
     NoCodec,
     #[error("extra-headers: {0}")]
     Header(#[from] TargetError),

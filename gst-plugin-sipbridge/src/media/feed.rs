@@ -10,7 +10,6 @@ use sip_ua::sdp::Codec;
 use super::api::Format;
 use super::input::SharedQueue;
 use crate::codec::chain::{Resampler, append_samples};
-use crate::codec::g711::G711Encoder;
 use crate::codec::{CodecError, Decoder, Encoder, OpusSettings, opus_packet_samples};
 
 /// Samples of less than this (−50 dBFS) on average are quiet.
@@ -36,8 +35,8 @@ pub(super) struct Feed {
     decoder: Option<Decoder>,
     resampler: Option<Resampler>,
     encoder: Option<Encoder>,
-    /// G.711 encoders brought up by whoever applied the agreement, off this thread.
-    prepared: Vec<(Codec, G711Encoder)>,
+    /// Encoders other than Opus, brought up by whoever applied the agreement, off this thread.
+    prepared: Vec<(Codec, Encoder)>,
     /// At the encoder's rate.
     pcm: Vec<i16>,
     scratch: Vec<i16>,
@@ -69,7 +68,7 @@ impl Feed {
         }
     }
 
-    pub(super) fn prepare(&mut self, encoders: Vec<(Codec, G711Encoder)>) {
+    pub(super) fn prepare(&mut self, encoders: Vec<(Codec, Encoder)>) {
         self.prepared.extend(encoders);
     }
 
@@ -223,7 +222,10 @@ impl Feed {
         if codec == self.codec {
             let samples = match codec {
                 Codec::Opus => opus_packet_samples(payload),
-                Codec::Pcmu | Codec::Pcma => Some(payload.len() as u32).filter(|n| *n > 0),
+                Codec::Pcmu | Codec::Pcma | Codec::G722 => {
+                    Some(payload.len() as u32).filter(|n| *n > 0)
+                }
+                Codec::L16 => Some(payload.len() as u32 / 2).filter(|n| *n > 0),
             };
             if let Some(samples) = samples {
                 self.packets.push_back((payload.to_vec(), samples));
@@ -231,7 +233,7 @@ impl Feed {
             return;
         }
         if self.decoder.is_none() {
-            match Decoder::new(codec, 8_000) {
+            match Decoder::new(codec, self.codec.audio_rate()) {
                 Ok(decoder) => self.decoder = Some(decoder),
                 Err(error) => {
                     self.failed = Some(error);
@@ -264,7 +266,7 @@ impl Feed {
     fn match_rate(&mut self, rate_hz: u32) -> Result<(), CodecError> {
         let fits = self.encoder.as_ref().is_some_and(|encoder| match encoder {
             Encoder::Opus(opus) => opus.rate_hz() == rate_hz,
-            Encoder::G711(_) => true,
+            Encoder::G711(_) | Encoder::G722(_) | Encoder::L16 => true,
         });
         if !fits {
             self.pcm.clear();
@@ -273,7 +275,7 @@ impl Feed {
                 .iter()
                 .position(|(codec, _)| *codec == self.codec);
             self.encoder = Some(match prepared {
-                Some(index) => Encoder::G711(self.prepared.swap_remove(index).1),
+                Some(index) => self.prepared.swap_remove(index).1,
                 None => Encoder::new(self.codec, rate_hz, self.opus)?,
             });
         }

@@ -13,8 +13,7 @@ use super::api::{
 use super::input::{AudioIn, SharedQueue};
 use super::sockets;
 use super::task::{Command, Media, Prepared};
-use crate::codec::g711::{G711Decoder, G711Encoder};
-use crate::codec::{CodecError, OpusSettings};
+use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
 use crate::context::{Context, TaskHandle};
 use crate::leg::check_digits;
 
@@ -87,7 +86,7 @@ impl MediaHandle {
             .unwrap_or_else(PoisonError::into_inner);
         let prepared = prepare(*send_codec, &negotiated)?;
         *send_codec = Some(negotiated.codec);
-        let rate_hz = negotiated.codec.clock_rate();
+        let rate_hz = negotiated.codec.audio_rate();
         self.native_rate_hz.store(rate_hz, Ordering::Relaxed);
         self.takes_digits
             .store(negotiated.telephone_event_send.is_some(), Ordering::Relaxed);
@@ -109,7 +108,7 @@ impl MediaHandle {
     }
 
     /// The rate at which the call's codec gives and takes samples without resampling: 8000 Hz for
-    /// G.711 and before anything was agreed, 48000 Hz for Opus.
+    /// G.711 and before anything was agreed, 16000 Hz for G.722 and L16, 48000 Hz for Opus.
     pub fn native_rate_hz(&self) -> u32 {
         self.native_rate_hz.load(Ordering::Relaxed)
     }
@@ -171,9 +170,12 @@ fn prepare(before: Option<Codec>, negotiated: &Negotiated) -> Result<Prepared, C
     let mut prepared = Prepared::default();
     let codec = negotiated.codec;
     if codec != Codec::Opus && before != Some(codec) {
-        prepared.encoders.push((codec, G711Encoder::new(codec)?));
+        let rate_hz = codec.audio_rate();
+        let encoder = Encoder::new(codec, rate_hz, OpusSettings::default())?;
+        prepared.encoders.push((codec, encoder));
         // The far end will most likely send what it gets; anything else is made when it comes.
-        prepared.decoders.push((codec, G711Decoder::new(codec)?));
+        let decoder = Decoder::new(codec, rate_hz)?;
+        prepared.decoders.push((codec, decoder));
     }
     Ok(prepared)
 }

@@ -9,7 +9,6 @@ use sip_ua::sdp::Codec;
 use super::api::{AudioOut, Format, OutFrame};
 use super::feed::is_quiet;
 use crate::codec::chain::{Resampler, write_samples};
-use crate::codec::g711::G711Decoder;
 use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
 use crate::leg::{Frame, Leg, Playout};
 
@@ -35,6 +34,8 @@ pub(super) struct Output {
     decoders: Vec<(Codec, Decoder)>,
     resampler: Option<Resampler>,
     encoder: Option<Encoder>,
+    /// The rate of `pcm` where it is encoded anew.
+    between_hz: u32,
     pcm: Vec<i16>,
     scratch: Vec<i16>,
     bytes: Vec<u8>,
@@ -71,6 +72,7 @@ impl Output {
             decoders: Vec::new(),
             resampler: None,
             encoder: None,
+            between_hz: 8_000,
             pcm: Vec::new(),
             scratch: Vec::new(),
             bytes: Vec::new(),
@@ -88,10 +90,10 @@ impl Output {
         }
     }
 
-    pub(super) fn prepare(&mut self, decoders: Vec<(Codec, G711Decoder)>) {
+    pub(super) fn prepare(&mut self, decoders: Vec<(Codec, Decoder)>) {
         for (codec, decoder) in decoders {
             if !self.decoders.iter().any(|(other, _)| *other == codec) {
-                self.decoders.push((codec, Decoder::G711(decoder)));
+                self.decoders.push((codec, decoder));
             }
         }
     }
@@ -184,10 +186,9 @@ impl Output {
 
     /// Packets of the codec wanted pass as they are; others are decoded and encoded anew.
     fn tick_encoded(&mut self, now: Instant, leg: &mut Leg, pts: gst::ClockTime, codec: Codec) {
-        const RATE_HZ: u32 = 8_000;
         let tick = TICK_US;
         while self.ahead_us < tick {
-            let ahead = Duration::from_micros(self.ahead_us) + held(&self.pcm, RATE_HZ);
+            let ahead = Duration::from_micros(self.ahead_us) + held(&self.pcm, self.between_hz);
             let pts = pts + gst::ClockTime::from_useconds(self.ahead_us);
             match leg.playout(now + ahead, self.quiet) {
                 Playout::Frame(frame) if frame.codec == codec => {
@@ -200,7 +201,8 @@ impl Output {
                     self.ahead_us += length;
                 }
                 Playout::Frame(frame) => {
-                    self.decode(frame, RATE_HZ);
+                    let rate_hz = self.between(frame.codec, codec);
+                    self.decode(frame, rate_hz);
                     self.encode(pts, codec);
                 }
                 Playout::Lost {
@@ -212,7 +214,8 @@ impl Output {
                         let length = length_us(codec, samples);
                         self.gap(pts, length, true);
                     } else {
-                        self.conceal(lost, samples, next, RATE_HZ);
+                        let rate_hz = self.between(lost, codec);
+                        self.conceal(lost, samples, next, rate_hz);
                         self.encode(pts, codec);
                     }
                 }
@@ -223,6 +226,20 @@ impl Output {
             }
         }
         self.ahead_us -= tick;
+    }
+
+    /// The rate of the samples between a codec that came in and another that goes out: what came in
+    /// is never upsampled for Opus, which takes any.
+    fn between(&mut self, from: Codec, to: Codec) -> u32 {
+        let rate_hz = match to {
+            Codec::Opus => from.audio_rate(),
+            other => other.audio_rate(),
+        };
+        if self.between_hz != rate_hz {
+            self.between_hz = rate_hz;
+            self.pcm.clear();
+        }
+        rate_hz
     }
 
     fn gap(&mut self, pts: gst::ClockTime, length_us: u64, lost: bool) {
@@ -236,18 +253,24 @@ impl Output {
 
     /// Encodes what makes up whole packets of 20 ms.
     fn encode(&mut self, mut pts: gst::ClockTime, codec: Codec) {
-        if self.encoder.is_none() {
-            match Encoder::new(codec, 8_000, self.opus) {
+        let rate_hz = self.between_hz;
+        if self
+            .encoder
+            .as_ref()
+            .is_none_or(|encoder| encoder.rate_hz() != rate_hz)
+        {
+            match Encoder::new(codec, rate_hz, self.opus) {
                 Ok(encoder) => self.encoder = Some(encoder),
                 Err(error) => self.failed = Some(error),
             }
         }
-        while let Some(frame) = self.pcm.get(..160) {
+        let wanted = rate_hz as usize / 50;
+        while let Some(frame) = self.pcm.get(..wanted) {
             self.quiet = is_quiet(frame);
             if let Some(encoder) = &mut self.encoder {
                 encoder.encode(frame, &mut self.bytes);
             }
-            self.pcm.drain(..160);
+            self.pcm.drain(..wanted);
             if self.bytes.is_empty() {
                 self.gap(pts, TICK_US, false);
             } else {
@@ -336,7 +359,10 @@ impl Output {
             self.pcm.extend_from_slice(&self.scratch);
             return;
         }
-        if self.resampler.is_none() {
+        let fits =
+            |resampler: &Resampler| (resampler.from_hz(), resampler.to_hz()) == (from_hz, to_hz);
+        if !self.resampler.as_ref().is_some_and(fits) {
+            self.resampler = None;
             match Resampler::new(from_hz, to_hz) {
                 Ok(resampler) => {
                     self.resampler = Some(resampler);

@@ -14,8 +14,7 @@ use super::handle::Shared;
 use super::output::Output;
 use super::pace::{Pace, Wire};
 use super::sockets::Pair;
-use crate::codec::OpusSettings;
-use crate::codec::g711::{G711Decoder, G711Encoder};
+use crate::codec::{Decoder, Encoder, OpusSettings};
 use crate::context::{Cx, Task};
 use crate::leg::{Datagram, Leg, LegConfig, LegEvent};
 
@@ -43,8 +42,8 @@ pub(super) enum Command {
 /// Codecs of stock elements, brought up off the context.
 #[derive(Default)]
 pub(super) struct Prepared {
-    pub(super) decoders: Vec<(Codec, G711Decoder)>,
-    pub(super) encoders: Vec<(Codec, G711Encoder)>,
+    pub(super) decoders: Vec<(Codec, Decoder)>,
+    pub(super) encoders: Vec<(Codec, Encoder)>,
 }
 
 struct Sockets {
@@ -72,7 +71,7 @@ pub(super) struct Media {
     feed: Feed,
     output: Option<Output>,
     /// Decoders that came before there was an output to use them.
-    decoders: Vec<(Codec, G711Decoder)>,
+    decoders: Vec<(Codec, Decoder)>,
     opus: OpusSettings,
     shared: Arc<Shared>,
     snapshot_due: Instant,

@@ -11,6 +11,7 @@ use gst_audio::subclass::prelude::*;
 
 use crate::codec::OpusDecoder;
 use crate::codec::chain::write_samples;
+use crate::line::caps::codec_templates;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -122,15 +123,7 @@ impl ElementImpl for OpusDec {
                 .rate_list([48_000, 16_000, 8_000])
                 .channels(1)
                 .build();
-            [
-                ("sink", gst::PadDirection::Sink, opus),
-                ("src", gst::PadDirection::Src, raw),
-            ]
-            .into_iter()
-            .filter_map(|(name, direction, caps)| {
-                gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).ok()
-            })
-            .collect()
+            codec_templates(opus, raw)
         });
         TEMPLATES.as_ref()
     }

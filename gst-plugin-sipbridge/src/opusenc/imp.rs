@@ -12,6 +12,7 @@ use gst_audio::subclass::prelude::*;
 use super::FrameSize;
 use crate::codec::chain::append_samples;
 use crate::codec::{OpusEncoder, OpusSettings};
+use crate::line::caps::codec_templates;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -212,15 +213,7 @@ impl ElementImpl for OpusEnc {
             let opus = gst::Caps::builder("audio/x-opus")
                 .field("channel-mapping-family", 0)
                 .build();
-            [
-                ("sink", gst::PadDirection::Sink, raw),
-                ("src", gst::PadDirection::Src, opus),
-            ]
-            .into_iter()
-            .filter_map(|(name, direction, caps)| {
-                gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).ok()
-            })
-            .collect()
+            codec_templates(raw, opus)
         });
         TEMPLATES.as_ref()
     }

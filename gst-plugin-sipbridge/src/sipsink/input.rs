@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Cutting what comes in into pieces, and giving each its time.
 
+use sip_ua::sdp::Codec;
+
 use crate::media::Format;
 
 /// The pieces a buffer is pushed in: as much as a packet takes, so that no burst fills the call's
@@ -11,8 +13,9 @@ const PIECE: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 fn piece_bytes(format: Format) -> Option<usize> {
     match format {
         Format::Raw { rate_hz } => usize::try_from(rate_hz / 50 * 2).ok(),
-        Format::Encoded(sip_ua::sdp::Codec::Opus) | Format::Rtp { .. } => None,
-        Format::Encoded(_) => Some(160),
+        Format::Encoded(Codec::Pcmu | Codec::Pcma | Codec::G722) => Some(160),
+        Format::Encoded(Codec::L16) => Some(640),
+        Format::Encoded(Codec::Opus) | Format::Rtp { .. } => None,
     }
 }
 

@@ -11,16 +11,32 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, RFC 3551.
     Pcma,
+    /// G.722 at 64 kbit/s: wide-band audio whose RTP clock runs at 8000 Hz all the same (RFC 3551
+    /// section 4.5.2).
+    G722,
+    /// Linear 16-bit samples, mono at 16000 Hz, RFC 3551 section 4.5.11.
+    L16,
     /// Opus, RFC 6716 and RFC 7587.
     Opus,
 }
 
 impl Codec {
+    /// Every codec there is.
+    pub const ALL: [Codec; 5] = [
+        Codec::Pcmu,
+        Codec::Pcma,
+        Codec::G722,
+        Codec::L16,
+        Codec::Opus,
+    ];
+
     /// The encoding name of the RTP payload format registry.
     pub fn name(self) -> &'static str {
         match self {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
+            Codec::G722 => "G722",
+            Codec::L16 => "L16",
             Codec::Opus => "opus",
         }
     }
@@ -28,7 +44,17 @@ impl Codec {
     /// Clock rate of the RTP timestamps, in Hz. Opus always says 48000 (RFC 7587 section 4.1).
     pub fn clock_rate(self) -> u32 {
         match self {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => 8_000,
+            Codec::L16 => 16_000,
+            Codec::Opus => 48_000,
+        }
+    }
+
+    /// The rate of the audio itself, in Hz: what it can be decoded to without inventing anything.
+    pub fn audio_rate(self) -> u32 {
+        match self {
             Codec::Pcmu | Codec::Pcma => 8_000,
+            Codec::G722 | Codec::L16 => 16_000,
             Codec::Opus => 48_000,
         }
     }
@@ -36,7 +62,7 @@ impl Codec {
     /// The channels an `a=rtpmap` states. Opus always says 2, whatever is sent (RFC 7587 section 7).
     pub fn channels(self) -> u8 {
         match self {
-            Codec::Pcmu | Codec::Pcma => 1,
+            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 => 1,
             Codec::Opus => 2,
         }
     }
@@ -46,13 +72,14 @@ impl Codec {
         match self {
             Codec::Pcmu => Some(0),
             Codec::Pcma => Some(8),
-            Codec::Opus => None,
+            Codec::G722 => Some(9),
+            Codec::L16 | Codec::Opus => None,
         }
     }
 
     /// The codec of this encoding name, case-blind (RFC 4855 section 3).
     pub fn from_name(name: &str) -> Option<Codec> {
-        [Codec::Pcmu, Codec::Pcma, Codec::Opus]
+        Codec::ALL
             .into_iter()
             .find(|codec| codec.name().eq_ignore_ascii_case(name))
     }
@@ -211,8 +238,8 @@ pub struct Negotiated {
     pub telephone_event_send: Option<(u8, u32)>,
     /// Payload types and clock rates digits may come in with.
     pub telephone_event_receive: Vec<(u8, u32)>,
-    /// The packet time the far end wants, made to fit the codec: 10, 20, 40 or 60 (G.711 also 30
-    /// and 50).
+    /// The packet time the far end wants, made to fit the codec: 10, 20, 40 or 60 (G.711 and
+    /// G.722 also 30 and 50; L16 up to 40).
     pub ptime_ms: u8,
     /// How the far end wants Opus, where Opus is what we send.
     pub opus_fmtp: OpusFmtp,

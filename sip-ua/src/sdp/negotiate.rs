@@ -208,7 +208,7 @@ fn agreed(
         ptime_ms: ptime_ms(codec, line.ptime_ms(), line.max_ptime_ms()),
         opus_fmtp: match codec {
             Codec::Opus => line.opus_fmtp(send_pt),
-            Codec::Pcmu | Codec::Pcma => OpusFmtp::default(),
+            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 => OpusFmtp::default(),
         },
     })
 }
@@ -241,7 +241,9 @@ fn events_for(codecs: &[(u8, Codec)], formats: &[OurFormat]) -> Vec<(u8, u32)> {
 /// has frames for. 20 ms where it asks for nothing (RFC 3551 section 4.2).
 fn ptime_ms(codec: Codec, wanted: Option<u32>, limit: Option<u32>) -> u8 {
     let lengths: &[u8] = match codec {
-        Codec::Pcmu | Codec::Pcma => &[60, 50, 40, 30, 20, 10],
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => &[60, 50, 40, 30, 20, 10],
+        // More would not fit an Ethernet frame.
+        Codec::L16 => &[40, 30, 20, 10],
         Codec::Opus => &[60, 40, 20, 10],
     };
     let wanted = wanted.filter(|ms| *ms > 0).unwrap_or(20);

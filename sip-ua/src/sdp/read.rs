@@ -268,7 +268,7 @@ impl<'a> MediaLine<'a> {
 fn format_of(pt: u8, map: Option<&RtpMap>) -> Format {
     let Some(map) = map else {
         // RFC 3551 section 6 gives the numbers below 96 their meaning without a rtpmap.
-        let codec = [Codec::Pcmu, Codec::Pcma]
+        let codec = Codec::ALL
             .into_iter()
             .find(|codec| codec.static_pt() == Some(pt));
         return Format {

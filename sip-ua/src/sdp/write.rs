@@ -8,10 +8,19 @@ use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
 use super::read::{Description, FormatKind};
 use super::{Codec, Direction, LocalMedia};
 
-/// The payload types of a fresh offer. Opus as browsers number it; 101 is what nearly every
-/// telephone uses for digits.
-const OPUS_PT: u8 = 111;
-const TELEPHONE_EVENT_PTS: [(u32, u8); 2] = [(8_000, 101), (48_000, 110)];
+/// The payload types of digits in a fresh offer; 101 is what nearly every telephone uses.
+const TELEPHONE_EVENT_PTS: [(u32, u8); 3] = [(8_000, 101), (16_000, 108), (48_000, 110)];
+
+/// The payload type a codec has in a fresh offer. Opus as browsers number it.
+fn usual_pt(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::L16 => 112,
+        Codec::Opus => 111,
+    }
+}
 
 /// A payload type with its meaning, as it stands in a description of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +95,7 @@ fn formats(local: &LocalMedia, mapped: &[OurFormat]) -> Vec<OurFormat> {
         let kept = mapped
             .iter()
             .find(|format| matches!(format, OurFormat::Audio(_, known) if known == codec));
-        let wanted = codec.static_pt().unwrap_or(OPUS_PT);
+        let wanted = usual_pt(*codec);
         let fresh = || Some(OurFormat::Audio(free(&formats, wanted)?, *codec));
         if let Some(format) = kept.copied().or_else(fresh)
             && !formats.contains(&format)

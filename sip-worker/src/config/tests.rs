@@ -136,8 +136,8 @@ fn what_is_wrong_is_named_with_its_line() {
         ),
         (
             "allow =",
-            "codecs = [\"g722\"]\nallow =",
-            "G.722 is not built yet",
+            "codecs = [\"g729\"]\nallow =",
+            "\"g729\" is none of \"pcmu\", \"pcma\", \"g722\"",
         ),
         ("allow =", "codecs = []\nallow =", "`codecs` is empty"),
         (

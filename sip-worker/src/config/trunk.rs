@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use gstsipbridge::call::DEFAULT_CODECS;
 use ipnet::IpNet;
 use sip_ua::sdp::Codec;
 use sip_ua::wire::Uri;
@@ -13,8 +14,6 @@ use super::parse::is_host;
 use super::secret::secret;
 use super::{Trunk, TrunkAuth};
 use crate::document::Section;
-
-const DEFAULT_CODECS: [Codec; 3] = [Codec::Opus, Codec::Pcma, Codec::Pcmu];
 
 pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<Arc<Trunk>> {
     let mut trunks: Vec<Arc<Trunk>> = Vec::new();
@@ -173,11 +172,8 @@ fn pattern(text: &str) -> Result<String, String> {
 }
 
 fn codec(text: &str) -> Result<Codec, String> {
-    match Codec::from_name(text) {
-        Some(codec) => Ok(codec),
-        None if text.eq_ignore_ascii_case("g722") => Err("G.722 is not built yet".to_owned()),
-        None => Err(format!(
-            "\"{text}\" is none of \"opus\", \"pcma\", \"pcmu\""
-        )),
-    }
+    Codec::from_name(text).ok_or_else(|| {
+        let known = Codec::ALL.map(|codec| format!("\"{}\"", codec.name().to_ascii_lowercase()));
+        format!("\"{text}\" is none of {}", known.join(", "))
+    })
 }

@@ -69,7 +69,7 @@ pub struct PhoneOptions {
     #[arg(long, default_value_t = 60.0)]
     pub ring: f64,
     /// Codecs, the preferred first.
-    #[arg(long, value_delimiter = ',', default_value = "opus,pcma,pcmu")]
+    #[arg(long, value_delimiter = ',', default_value = "opus,g722,pcma,pcmu")]
     pub codecs: Vec<String>,
     /// Digits to send once answered.
     #[arg(long)]

@@ -60,19 +60,22 @@ impl End {
     }
 
     fn agree(&self, with: SocketAddr, codec: Codec) {
-        let pt = match codec {
-            Codec::Pcmu => 0,
-            Codec::Pcma => 8,
-            Codec::Opus => 111,
-        };
+        let receive = vec![
+            (0, Codec::Pcmu),
+            (8, Codec::Pcma),
+            (9, Codec::G722),
+            (112, Codec::L16),
+            (111, Codec::Opus),
+        ];
+        let send_pt = receive.iter().find(|(_, known)| *known == codec).unwrap().0;
         self.media
             .apply(Negotiated {
                 remote_rtp: with,
                 remote_rtcp: SocketAddr::new(with.ip(), with.port() + 1),
                 direction: Direction::SendRecv,
                 codec,
-                send_pt: pt,
-                receive: vec![(0, Codec::Pcmu), (8, Codec::Pcma), (111, Codec::Opus)],
+                send_pt,
+                receive,
                 telephone_event_send: Some((101, codec.clock_rate())),
                 telephone_event_receive: vec![(101, codec.clock_rate())],
                 ptime_ms: 20,

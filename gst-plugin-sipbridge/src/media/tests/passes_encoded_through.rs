@@ -53,9 +53,8 @@ fn opus_in_opus_is_bit_exact() {
     assert!(spoken.iter().all(|packet| said.contains(packet)));
 }
 
-#[test]
-fn opus_over_pcmu_is_still_the_tone() {
-    let (_, got) = opus_over(Codec::Pcmu);
+fn is_still_the_tone(over: Codec) {
+    let (_, got) = opus_over(over);
     let mut decoder = Decoder::new(Codec::Opus, 8_000).unwrap();
     let mut pcm = Vec::new();
     for packet in &got {
@@ -63,5 +62,15 @@ fn opus_over_pcmu_is_still_the_tone() {
     }
     let tail = &pcm[pcm.len().saturating_sub(4_000)..];
     let found = pitch(tail, 8_000);
-    assert!((found - 440.0).abs() < 15.0, "{found}");
+    assert!((found - 440.0).abs() < 15.0, "{over}: {found}");
+}
+
+#[test]
+fn opus_over_pcmu_is_still_the_tone() {
+    is_still_the_tone(Codec::Pcmu);
+}
+
+#[test]
+fn opus_over_g722_is_still_the_tone() {
+    is_still_the_tone(Codec::G722);
 }

@@ -33,6 +33,16 @@ fn in_pcma_from_48_khz_to_16_khz() {
 }
 
 #[test]
+fn in_g722_at_16_khz() {
+    speaks(Codec::G722, 16_000, 16_000);
+}
+
+#[test]
+fn in_l16_from_8_khz_to_48_khz() {
+    speaks(Codec::L16, 8_000, 48_000);
+}
+
+#[test]
 fn in_opus_at_48_khz() {
     speaks(Codec::Opus, 48_000, 48_000);
 }

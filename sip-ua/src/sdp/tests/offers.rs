@@ -55,7 +55,7 @@ fn codecs_are_read_as_phones_write_them() {
         ),
         // What we do not know is passed over.
         (
-            &["m=audio 4000 RTP/AVP 18 9 99 8", "a=rtpmap:99 speex/16000"],
+            &["m=audio 4000 RTP/AVP 18 4 99 8", "a=rtpmap:99 speex/16000"],
             Codec::Pcma,
             8,
             &[(8, Codec::Pcma)],
@@ -375,6 +375,35 @@ fn what_browsers_add_is_neither_taken_nor_harmful() {
 }
 
 #[test]
+fn wide_band_codecs_are_read_and_written() {
+    let local = LocalMedia {
+        codecs: vec![Codec::G722, Codec::L16],
+        ..local()
+    };
+    // G.722 says 8000 Hz and means 16000 (RFC 3551 section 4.5.2).
+    let offered = ["m=audio 4000 RTP/AVP 9 97", "a=rtpmap:97 L16/16000"];
+    let (_, agreed) = answer(&local, &with_media(&offered)).unwrap();
+    assert_eq!((agreed.codec, agreed.send_pt), (Codec::G722, 9));
+    assert_eq!(agreed.codec.clock_rate(), 8_000);
+    assert_eq!(agreed.codec.audio_rate(), 16_000);
+    assert_eq!(agreed.receive, [(9, Codec::G722), (97, Codec::L16)]);
+    let offer = offer(&local);
+    assert_eq!(
+        lines_starting(&offer, "m="),
+        ["m=audio 10000 RTP/AVP 9 112 101 108"]
+    );
+    assert_eq!(
+        lines_starting(&offer, "a=rtpmap:"),
+        [
+            "a=rtpmap:9 G722/8000",
+            "a=rtpmap:112 L16/16000",
+            "a=rtpmap:101 telephone-event/8000",
+            "a=rtpmap:108 telephone-event/16000",
+        ]
+    );
+}
+
+#[test]
 fn lines_that_do_not_concern_media_cannot_break_it() {
     let mut offer = b"v=0\no=- 20261121T101010Z 99999999999999999999999999 IN IP4\ns=Caf\xe9\n\
         i=\xff\nb=nonsense\nt=now\nk=clear\nz=1\nr=1\nc=IN IP4 192.0.2.9\nm=audio 4000 RTP/AVP 0\n\
@@ -398,9 +427,9 @@ fn what_cannot_be_agreed_says_why() {
             "only video, image",
         ),
         (
-            &["m=audio 4000 RTP/AVP 18 9", "a=rtpmap:18 G729/8000"],
+            &["m=audio 4000 RTP/AVP 18 4", "a=rtpmap:18 G729/8000"],
             488,
-            "no common codec: the far end has G729/8000, payload type 9, this side opus, PCMA, PCMU",
+            "no common codec: the far end has G729/8000, payload type 4, this side opus, PCMA, PCMU",
         ),
         (
             &[
