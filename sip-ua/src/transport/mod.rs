@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 //! How messages travel (RFC 3261 §18).
 
+mod flow;
+mod flows;
+mod framer;
+
 use std::fmt;
 use std::net::SocketAddr;
+
+pub use flows::{Action, FlowLimits, Flows};
+pub use framer::{EndlessError, Frame, Framer};
 
 use crate::wire::{self, Uri};
 

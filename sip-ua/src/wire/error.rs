@@ -36,6 +36,8 @@ pub enum ReadErrorKind {
     Header { name: HeaderName, why: &'static str },
     #[error("Content-Length says {length}, but {present} octets follow the headers")]
     BodyTooShort { length: u64, present: usize },
+    #[error("its body is longer than {0} octets")]
+    BodyTooLong(usize),
     #[error("CSeq names {cseq}, but the request is {method}")]
     MethodMismatch { cseq: Method, method: Method },
 }
@@ -47,7 +49,8 @@ impl ReadErrorKind {
             ReadErrorKind::Version(_) => 505,
             ReadErrorKind::TooManyFields(_)
             | ReadErrorKind::FieldTooLong(_)
-            | ReadErrorKind::HeadTooLong(_) => 513,
+            | ReadErrorKind::HeadTooLong(_)
+            | ReadErrorKind::BodyTooLong(_) => 513,
             _ => 400,
         }
     }

@@ -12,6 +12,7 @@
 mod address;
 mod cseq;
 mod error;
+mod frame;
 mod header_name;
 mod headers;
 mod host;
@@ -30,13 +31,16 @@ mod write;
 pub use address::{AddressError, NameAddr};
 pub use cseq::CSeq;
 pub use error::{ReadError, ReadErrorKind};
+pub use frame::{FrameError, body_length, head_end};
 pub use header_name::HeaderName;
 pub use headers::{HeaderError, HeaderValue, Headers};
 pub use host::Host;
 pub use message::{Message, Request, Response};
 pub use method::Method;
 pub use params::Params;
-pub use read::{MAX_FIELD_OCTETS, MAX_FIELDS, MAX_HEAD_OCTETS, read_datagram};
+pub use read::{
+    MAX_BODY_OCTETS, MAX_FIELD_OCTETS, MAX_FIELDS, MAX_HEAD_OCTETS, read_datagram, read_framed,
+};
 pub use scan::split_list;
 pub use status::reason_phrase;
 pub use uri::{Scheme, Uri, UriError};

@@ -14,6 +14,26 @@ pub const MAX_FIELD_OCTETS: usize = 8 * 1024;
 /// A longer start line and headers together are refused.
 pub const MAX_HEAD_OCTETS: usize = 32 * 1024;
 
+/// A longer body is refused. No datagram can hold one.
+pub const MAX_BODY_OCTETS: usize = 64 * 1024;
+
+/// Reads a message that a stream was taken apart into, where Content-Length says whether there is a
+/// body (RFC 3261 §18.3).
+pub fn read_framed(message: &[u8]) -> Result<Message, ReadError> {
+    let read = read_datagram(message)?;
+    let headers = read.headers();
+    if headers.contains(HeaderName::ContentType) && !headers.contains(HeaderName::ContentLength) {
+        let kind = ReadErrorKind::Missing(HeaderName::ContentLength);
+        return Err(match &read {
+            Message::Request(request) => {
+                ReadError::of_request(kind, request.method.as_bytes(), headers)
+            }
+            Message::Response(_) => ReadError::silent(kind),
+        });
+    }
+    Ok(read)
+}
+
 /// Reads the one message in a datagram.
 ///
 /// Without Content-Length the body is what is left of the datagram; octets behind the body
@@ -231,6 +251,9 @@ fn body(head: &mut Head<'_>) -> Result<Vec<u8>, ReadErrorKind> {
         name: HeaderName::ContentLength,
         why: "it is not a number",
     })?;
+    if length > MAX_BODY_OCTETS as u64 {
+        return Err(ReadErrorKind::BodyTooLong(MAX_BODY_OCTETS));
+    }
     match head.rest.get(..length as usize) {
         Some(body) => Ok(body.to_vec()),
         None => Err(ReadErrorKind::BodyTooShort {

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What is remembered of one connection.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::{Arrival, FlowId, Framer, Transport};
+use crate::endpoint::Transmit;
+
+/// How long a stranger may stay to whom nothing was said. As long as a transaction lives, for by
+/// then everybody who may call has had an answer.
+const STRANGER_STAYS: Duration = Duration::from_secs(32);
+/// How long the rest of a message may take.
+const MESSAGE_TAKES: Duration = Duration::from_secs(32);
+/// How long a connection that nobody needs stays open after its last message.
+const IDLE: Duration = Duration::from_secs(600);
+/// Between keep-alives: at most the 120 s of RFC 5626 §4.4.1, less up to a fifth.
+const PING_EVERY: Duration = Duration::from_secs(96);
+const PING_SPREAD: Duration = Duration::from_secs(24);
+/// How long the answer to a keep-alive may take (RFC 5626 §4.4.1).
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+
+pub(super) struct Flow {
+    /// The address of our listener that the far end knows us by.
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) state: State,
+    /// We opened it.
+    pub(super) ours: bool,
+    /// We had something to say to it. Whoever may not call is never given a word.
+    pub(super) trusted: bool,
+    pub(super) framer: Framer,
+    /// When the message began that is not whole yet.
+    pub(super) partial_since: Option<Instant>,
+    /// The last message either way; where they opened it, also the last octet of theirs.
+    pub(super) used_at: Instant,
+    /// Nobody can tell any more where its messages end.
+    pub(super) ended_at: Option<Instant>,
+    ping_at: Option<Instant>,
+    pong_until: Option<Instant>,
+    /// It has answered a keep-alive before, so no answer means that nobody is there.
+    answers_pings: bool,
+    /// Messages in a row that could not be read.
+    pub(super) faults: u8,
+    /// Octets handed to the socket's keeper and not yet written.
+    pub(super) unwritten: usize,
+    /// The deadline that is in the queue.
+    pub(super) armed: Option<Instant>,
+}
+
+pub(super) enum State {
+    Connecting {
+        until: Instant,
+        waiting: Vec<Transmit>,
+    },
+    Open,
+}
+
+/// What a flow is due for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    NotConnected,
+    Unreadable,
+    Stranger,
+    Stalled,
+    Dead,
+    Ping,
+    Idle,
+}
+
+impl Flow {
+    pub(super) fn new(now: Instant, local: SocketAddr, remote: SocketAddr, state: State) -> Flow {
+        let ours = matches!(state, State::Connecting { .. });
+        Flow {
+            local,
+            remote,
+            state,
+            ours,
+            trusted: ours,
+            framer: Framer::default(),
+            partial_since: None,
+            used_at: now,
+            ended_at: None,
+            ping_at: None,
+            pong_until: None,
+            answers_pings: false,
+            faults: 0,
+            unwritten: 0,
+            armed: None,
+        }
+    }
+
+    pub(super) fn arrival(&self, id: FlowId) -> Arrival {
+        Arrival {
+            transport: Transport::Tcp,
+            local: self.local,
+            source: self.remote,
+            flow: Some(id),
+        }
+    }
+
+    /// Anything at all arrived.
+    pub(super) fn heard(&mut self, now: Instant) {
+        if self.pong_until.take().is_some() {
+            // Whatever it was, somebody is there.
+            self.answers_pings |= self.framer.pong_came();
+        }
+        if !self.ours {
+            // Their keep-alives say that they want it open.
+            self.used_at = now;
+        }
+    }
+
+    /// The next keep-alive. The number of the flow spreads them.
+    pub(super) fn plan_ping(&mut self, now: Instant, id: FlowId) {
+        self.ping_at = Some(now + PING_EVERY + PING_SPREAD * ((id.0 * 37 % 100) as u32) / 100);
+    }
+
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.framer.expect_pong();
+        self.pong_until = Some(now + PONG_WITHIN);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines()
+            .into_iter()
+            .flatten()
+            .map(|(at, _)| at)
+            .min()
+    }
+
+    /// What is due.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+        let due = self
+            .deadlines()
+            .into_iter()
+            .flatten()
+            .filter(|(at, _)| *at <= now)
+            .min_by_key(|(at, _)| *at)
+            .map(|(_, due)| due)?;
+        if due == Due::Dead && !self.answers_pings {
+            // It never does: that says nothing.
+            self.pong_until = None;
+            return self.due(now);
+        }
+        Some(due)
+    }
+
+    fn deadlines(&self) -> [Option<(Instant, Due)>; 5] {
+        if let State::Connecting { until, .. } = self.state {
+            return [Some((until, Due::NotConnected)), None, None, None, None];
+        }
+        let quiet = match self.trusted {
+            true => (self.used_at + IDLE, Due::Idle),
+            false => (self.used_at + STRANGER_STAYS, Due::Stranger),
+        };
+        let stalled = self.partial_since.map(|since| since + MESSAGE_TAKES);
+        [
+            Some(quiet),
+            stalled.map(|at| (at, Due::Stalled)),
+            self.pong_until.map(|at| (at, Due::Dead)),
+            self.ping_at.map(|at| (at, Due::Ping)),
+            self.ended_at.map(|at| (at, Due::Unreadable)),
+        ]
+    }
+}

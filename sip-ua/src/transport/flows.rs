@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: MPL-2.0
+//! All connections of a user agent, sans-IO: which message goes over which, what they hold, when
+//! one is opened, kept alive and closed (RFC 3261 §18, RFC 5626 §4.4.1).
+//!
+//! Messages of one's own go in with [`send`](Flows::send); what happens to sockets is told by
+//! [`accepted`](Flows::accepted), [`connected`](Flows::connected), [`received`](Flows::received),
+//! [`written`](Flows::written) and [`closed`](Flows::closed); what is to be done comes out of
+//! [`poll_action`](Flows::poll_action).
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::flow::{Due, Flow, State};
+use super::{Arrival, FlowId, Frame, Hop};
+use crate::endpoint::Transmit;
+use crate::transaction::Packet;
+
+/// How long a far end may take to accept a connection: three attempts of TCP's own.
+const CONNECT_WITHIN: Duration = Duration::from_secs(4);
+/// Messages that wait for a connection to be made.
+const WAITING: usize = 256;
+/// Messages in a row that cannot be read before whoever sends them is done with.
+const FAULTS: u8 = 16;
+
+const PING: &[u8] = b"\r\n\r\n";
+const PONG: &[u8] = b"\r\n";
+
+/// What bounds the memory that connections take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowLimits {
+    /// Connections at once.
+    pub flows: usize,
+    /// Of these, ones that others opened and that were not given a word yet.
+    pub strangers: usize,
+    /// Octets of messages that are not there whole, over all connections.
+    pub buffered: usize,
+    /// Octets that one far end may leave unread before its connection is given up.
+    pub unwritten: usize,
+}
+
+impl Default for FlowLimits {
+    fn default() -> Self {
+        FlowLimits {
+            flows: 4096,
+            strangers: 512,
+            buffered: 32 << 20,
+            unwritten: 1 << 20,
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Open a connection, from the address of `local` if that is a certain one.
+    Connect {
+        flow: FlowId,
+        local: SocketAddr,
+        remote: SocketAddr,
+    },
+    Write {
+        flow: FlowId,
+        packet: Packet,
+    },
+    /// Write what is left, then close. Nothing more is to be told of this flow.
+    Close {
+        flow: FlowId,
+    },
+    /// A message arrived, or what should be one.
+    Message {
+        arrival: Arrival,
+        message: Vec<u8>,
+    },
+    /// This could not be sent.
+    Unsent {
+        transmit: Transmit,
+        reason: String,
+    },
+    /// Nothing was said here for long: [`close`](Flows::close) it, unless it is needed.
+    Idle {
+        arrival: Arrival,
+    },
+    /// A connection with this far end broke: what went over it last may not have arrived.
+    Lost {
+        remote: SocketAddr,
+    },
+}
+
+/// The connections of a user agent.
+pub struct Flows {
+    limits: FlowLimits,
+    next: u64,
+    flows: HashMap<FlowId, Flow>,
+    /// The newest connection with each far end.
+    by_remote: HashMap<SocketAddr, FlowId>,
+    strangers: usize,
+    buffered: usize,
+    /// May hold deadlines that were since moved; `Flow::armed` tells which one counts.
+    deadlines: BinaryHeap<Reverse<(Instant, FlowId)>>,
+    actions: VecDeque<Action>,
+}
+
+impl Flows {
+    pub fn new(limits: FlowLimits) -> Flows {
+        Flows {
+            limits,
+            next: 0,
+            flows: HashMap::new(),
+            by_remote: HashMap::new(),
+            strangers: 0,
+            buffered: 0,
+            deadlines: BinaryHeap::new(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Sends a message over the connection it names, else over one with the same far end, else over
+    /// a new one.
+    pub fn send(&mut self, now: Instant, transmit: Transmit) {
+        let named = transmit.flow.filter(|id| self.flows.contains_key(id));
+        let found = named.or_else(|| self.by_remote.get(&transmit.remote).copied());
+        let Some(id) = found else {
+            return self.connect(now, transmit);
+        };
+        let Some(flow) = self.flows.get_mut(&id) else {
+            return;
+        };
+        if !flow.trusted {
+            flow.trusted = true;
+            self.strangers -= 1;
+        }
+        flow.used_at = now;
+        match &mut flow.state {
+            State::Connecting { waiting, .. } if waiting.len() < WAITING => waiting.push(transmit),
+            State::Connecting { .. } => self.unsent(transmit, "too much waits for the connection"),
+            State::Open => self.write(id, transmit.packet),
+        }
+        self.arm(id);
+    }
+
+    fn connect(&mut self, now: Instant, transmit: Transmit) {
+        if self.flows.len() >= self.limits.flows && !self.evict() {
+            return self.unsent(transmit, "this side has too many connections");
+        }
+        let (local, remote) = (transmit.local, transmit.remote);
+        let state = State::Connecting {
+            until: now + CONNECT_WITHIN,
+            waiting: vec![transmit],
+        };
+        let id = self.insert(Flow::new(now, local, remote, state));
+        self.actions.push_back(Action::Connect {
+            flow: id,
+            local,
+            remote,
+        });
+    }
+
+    fn unsent(&mut self, transmit: Transmit, why: &str) {
+        let hop = Hop {
+            transport: transmit.transport,
+            addr: transmit.remote,
+        };
+        let reason = format!("{hop} cannot be reached: {why}");
+        self.actions.push_back(Action::Unsent { transmit, reason });
+    }
+
+    /// Somebody connected to us, at the address `local`. `None`: there is no room, close it.
+    pub fn accepted(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<FlowId> {
+        let full = self.flows.len() >= self.limits.flows;
+        if (full || self.strangers >= self.limits.strangers) && !self.evict() {
+            return None;
+        }
+        self.strangers += 1;
+        Some(self.insert(Flow::new(now, local, remote, State::Open)))
+    }
+
+    /// Closes the stranger that has been quiet for the longest time, to make room for one more.
+    fn evict(&mut self) -> bool {
+        let oldest = self
+            .flows
+            .iter()
+            .filter(|(_, flow)| !flow.trusted)
+            .min_by_key(|(id, flow)| (flow.used_at, **id))
+            .map(|(id, _)| *id);
+        if let Some(id) = oldest {
+            self.close(id, "its place was needed");
+        }
+        oldest.is_some()
+    }
+
+    fn insert(&mut self, flow: Flow) -> FlowId {
+        self.next += 1;
+        let id = FlowId(self.next);
+        self.by_remote.insert(flow.remote, id);
+        self.flows.insert(id, flow);
+        self.arm(id);
+        id
+    }
+
+    /// A connection of ours is there.
+    pub fn connected(&mut self, now: Instant, id: FlowId) {
+        let Some(flow) = self.flows.get_mut(&id) else {
+            return;
+        };
+        flow.plan_ping(now, id);
+        let before = std::mem::replace(&mut flow.state, State::Open);
+        if let State::Connecting { waiting, .. } = before {
+            for transmit in waiting {
+                self.write(id, transmit.packet);
+            }
+        }
+        self.arm(id);
+    }
+
+    /// So many octets went out.
+    pub fn written(&mut self, id: FlowId, octets: usize) {
+        if let Some(flow) = self.flows.get_mut(&id) {
+            flow.unwritten = flow.unwritten.saturating_sub(octets);
+        }
+    }
+
+    fn write(&mut self, id: FlowId, packet: Packet) {
+        let Some(flow) = self.flows.get_mut(&id) else {
+            return;
+        };
+        flow.unwritten += packet.len();
+        if flow.unwritten > self.limits.unwritten {
+            return self.close(id, "the far end does not read what it is sent");
+        }
+        self.actions.push_back(Action::Write { flow: id, packet });
+    }
+
+    /// Octets arrived.
+    pub fn received(&mut self, now: Instant, id: FlowId, octets: &[u8]) {
+        let Some(flow) = self.flows.get_mut(&id) else {
+            return;
+        };
+        self.buffered -= flow.framer.buffered();
+        flow.framer.push(octets);
+        let mut pong = false;
+        let mut whole = false;
+        while let Some(frame) = flow.framer.next() {
+            let arrival = flow.arrival(id);
+            whole = true;
+            match frame {
+                Frame::Message(message) => {
+                    flow.used_at = now;
+                    self.actions.push_back(Action::Message { arrival, message });
+                }
+                // Strangers are not told that somebody is here.
+                Frame::Ping => pong |= flow.trusted,
+                Frame::Endless { message, why } => {
+                    tracing::debug!(remote = %flow.remote, %why, "a stream cannot be read on");
+                    self.actions.push_back(Action::Message { arrival, message });
+                    // Its answer goes out before the next timer.
+                    flow.ended_at = Some(now);
+                }
+            }
+        }
+        flow.heard(now);
+        let buffered = flow.framer.buffered();
+        self.buffered += buffered;
+        flow.partial_since = match buffered {
+            0 => None,
+            _ if whole => Some(now),
+            _ => flow.partial_since.or(Some(now)),
+        };
+        if pong {
+            self.write(id, PONG.into());
+        }
+        if self.buffered > self.limits.buffered {
+            return self.close(id, "it holds too much of a message that is not whole");
+        }
+        self.arm(id);
+    }
+
+    /// Whether a message that came over this could be read. Who sends nothing that can is dropped.
+    pub fn judged(&mut self, id: FlowId, readable: bool) {
+        let Some(flow) = self.flows.get_mut(&id) else {
+            return;
+        };
+        flow.faults = match readable {
+            true => 0,
+            false => flow.faults + 1,
+        };
+        if flow.faults >= FAULTS {
+            self.close(id, "it sends nothing that can be read");
+        }
+    }
+
+    /// A connection could not be made, or was closed by the far end or the network.
+    pub fn closed(&mut self, id: FlowId, why: &str) {
+        let Some(flow) = self.remove(id, why) else {
+            return;
+        };
+        match flow.state {
+            State::Connecting { waiting, .. } => {
+                for transmit in waiting {
+                    self.unsent(transmit, why);
+                }
+            }
+            State::Open if flow.trusted => {
+                let remote = flow.remote;
+                self.actions.push_back(Action::Lost { remote });
+            }
+            State::Open => {}
+        }
+    }
+
+    /// Closes a connection from this side.
+    pub fn close(&mut self, id: FlowId, why: &str) {
+        if self.remove(id, why).is_some() {
+            self.actions.push_back(Action::Close { flow: id });
+        }
+    }
+
+    fn remove(&mut self, id: FlowId, why: &str) -> Option<Flow> {
+        let flow = self.flows.remove(&id)?;
+        if self.by_remote.get(&flow.remote) == Some(&id) {
+            self.by_remote.remove(&flow.remote);
+        }
+        self.strangers -= usize::from(!flow.trusted);
+        self.buffered -= flow.framer.buffered();
+        tracing::debug!(remote = %flow.remote, why, "a connection is closed");
+        Some(flow)
+    }
+
+    /// When `handle_timeout` is due next.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
+            if self
+                .flows
+                .get(&id)
+                .is_some_and(|flow| flow.armed == Some(at))
+            {
+                return Some(at);
+            }
+            self.deadlines.pop();
+        }
+        None
+    }
+
+    /// Does all that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while self.poll_timeout().is_some_and(|at| at <= now) {
+            let Some(Reverse((_, id))) = self.deadlines.pop() else {
+                return;
+            };
+            if let Some(flow) = self.flows.get_mut(&id) {
+                flow.armed = None;
+            }
+            self.handle_due(now, id);
+            self.arm(id);
+        }
+    }
+
+    fn handle_due(&mut self, now: Instant, id: FlowId) {
+        let Some(flow) = self.flows.get_mut(&id) else {
+            return;
+        };
+        match flow.due(now) {
+            None => {}
+            Some(Due::NotConnected) => {
+                let seconds = CONNECT_WITHIN.as_secs();
+                self.closed(id, &format!("no connection came about within {seconds} s"));
+                self.actions.push_back(Action::Close { flow: id });
+            }
+            Some(Due::Unreadable) => self.close(id, "nobody can tell where its message ends"),
+            Some(Due::Stranger) => self.close(id, "nobody who may call was heard"),
+            Some(Due::Stalled) => self.close(id, "the rest of a message did not come"),
+            Some(Due::Dead) => {
+                let remote = flow.remote;
+                self.close(id, "it no longer answers keep-alives");
+                self.actions.push_back(Action::Lost { remote });
+            }
+            Some(Due::Ping) => {
+                flow.pinged(now);
+                flow.plan_ping(now, id);
+                self.write(id, PING.into());
+            }
+            Some(Due::Idle) => {
+                // It stays for as long again, unless the user closes it.
+                flow.used_at = now;
+                let arrival = flow.arrival(id);
+                self.actions.push_back(Action::Idle { arrival });
+            }
+        }
+    }
+
+    fn arm(&mut self, id: FlowId) {
+        let Some(flow) = self.flows.get_mut(&id) else {
+            return;
+        };
+        let next = flow.poll_timeout();
+        if flow.armed != next {
+            flow.armed = next;
+            self.deadlines.extend(next.map(|at| Reverse((at, id))));
+        }
+    }
+}
