@@ -8,6 +8,7 @@ mod registering;
 mod registration;
 mod routes;
 mod socket;
+mod stream;
 mod task;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use crate::dialog::{Refresher, SessionTimer};
@@ -167,6 +169,8 @@ pub struct AgentStats {
     pub garbage: u64,
     /// Requests that the screen met with silence.
     pub silenced: u64,
+    /// TCP connections, either way.
+    pub connections: usize,
 }
 
 /// A user agent on its sockets. Clones share it; it closes with [`close`](Agent::close), or when the
@@ -177,7 +181,8 @@ pub struct Agent {
 }
 
 struct Inner {
-    local_addr: SocketAddr,
+    /// At least one.
+    listeners: Vec<Hop>,
     commands: Commands,
     routes: Routes,
     stats: watch::Receiver<AgentStats>,
@@ -206,14 +211,12 @@ impl Agent {
         if config.user_agent.chars().any(char::is_control) {
             return Err(AgentError::UserAgent);
         }
-        let mut sockets = Vec::with_capacity(config.listen.len());
-        for listen in &config.listen {
-            sockets.push(Socket::bind(*listen)?);
-        }
-        let local_addr = sockets.first().ok_or(AgentError::NoListener)?.local_addr();
+        let sockets = Sockets::open(&config.listen)?;
+        let listeners = sockets.listeners.clone();
         let endpoint = Endpoint::new(EndpointConfig {
             advertise,
             user_agent: config.user_agent,
+            listeners: listeners.clone(),
             screen: config.screen,
             limits: config.limits,
             registrar: config.registrar,
@@ -237,7 +240,7 @@ impl Agent {
         );
         tokio::spawn(task.run(inbox));
         let inner = Inner {
-            local_addr,
+            listeners,
             commands,
             routes,
             stats,
@@ -253,7 +256,13 @@ impl Agent {
 
     /// The address of the first listener.
     pub fn local_addr(&self) -> SocketAddr {
-        self.inner.local_addr
+        let first = self.inner.listeners.first();
+        first.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |hop| hop.addr)
+    }
+
+    /// The addresses listened on, in the order of [`AgentConfig::listen`].
+    pub fn listeners(&self) -> &[Hop] {
+        &self.inner.listeners
     }
 
     /// The address of ours that a far end at `remote` sees: what SDP should say where nothing is
@@ -298,6 +307,73 @@ impl Agent {
 
     pub fn stats(&self) -> AgentStats {
         *self.inner.stats.borrow()
+    }
+}
+
+/// The open sockets of an agent.
+struct Sockets {
+    listeners: Vec<Hop>,
+    udp: Vec<Socket>,
+    tcp: Vec<TcpListener>,
+}
+
+impl Sockets {
+    fn open(listen: &[Listen]) -> Result<Sockets, AgentError> {
+        let mut sockets = Sockets {
+            listeners: Vec::new(),
+            udp: Vec::new(),
+            tcp: Vec::new(),
+        };
+        for listen in listen {
+            let opened = match sockets.shared_port(*listen) {
+                // Somebody else may have it.
+                Some(shared) => sockets
+                    .open_one(shared)
+                    .or_else(|_| sockets.open_one(*listen)),
+                None => sockets.open_one(*listen),
+            };
+            let addr = opened.map_err(|source| AgentError::Bind {
+                listen: *listen,
+                source,
+            })?;
+            sockets.listeners.push(Hop {
+                transport: listen.transport,
+                addr,
+            });
+        }
+        match sockets.listeners.is_empty() {
+            true => Err(AgentError::NoListener),
+            false => Ok(sockets),
+        }
+    }
+
+    /// Where any port will do: the one that another transport already has at this address, for
+    /// people expect to find both there.
+    fn shared_port(&self, listen: Listen) -> Option<Listen> {
+        let other = self.listeners.iter().find(|other| {
+            other.transport != listen.transport && other.addr.ip() == listen.addr.ip()
+        })?;
+        (listen.addr.port() == 0).then_some(Listen {
+            addr: other.addr,
+            ..listen
+        })
+    }
+
+    fn open_one(&mut self, listen: Listen) -> std::io::Result<SocketAddr> {
+        match listen.transport {
+            Transport::Udp => {
+                let socket = Socket::open(listen.addr)?;
+                let addr = socket.local_addr();
+                self.udp.push(socket);
+                Ok(addr)
+            }
+            Transport::Tcp => {
+                let listener = stream::listen(listen.addr)?;
+                let addr = listener.local_addr()?;
+                self.tcp.push(listener);
+                Ok(addr)
+            }
+        }
     }
 }
 

@@ -7,8 +7,6 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use tokio::net::UdpSocket;
 
-use super::{AgentError, Listen, Transport};
-
 /// A burst of INVITEs must survive a busy moment of the task.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
@@ -18,15 +16,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn bind(listen: Listen) -> Result<Socket, AgentError> {
-        let opened = match listen.transport {
-            Transport::Udp => Socket::open(listen.addr),
-            Transport::Tcp => Err(io::ErrorKind::Unsupported.into()),
-        };
-        opened.map_err(|source| AgentError::Bind { listen, source })
-    }
-
-    fn open(addr: SocketAddr) -> io::Result<Socket> {
+    pub(super) fn open(addr: SocketAddr) -> io::Result<Socket> {
         let socket = socket2::Socket::new(
             Domain::for_address(addr),
             Type::DGRAM.nonblocking().cloexec(),
@@ -42,10 +32,6 @@ impl Socket {
         let udp = UdpSocket::from_std(socket.into())?;
         let local_addr = udp.local_addr()?;
         Ok(Socket { udp, local_addr })
-    }
-
-    pub(super) fn transport(&self) -> Transport {
-        Transport::Udp
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {

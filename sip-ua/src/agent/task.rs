@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::call::{Call, CallEvents, CallHandle, IncomingCall, Shared};
@@ -17,10 +18,11 @@ use super::command::{Command, Commands, Dial};
 use super::registering::Watched;
 use super::routes::Routes;
 use super::socket::Socket;
-use super::{AgentStats, Bindings, EVENTS_WAITING};
+use super::stream::{Happening, Streams};
+use super::{AgentStats, Bindings, EVENTS_WAITING, Sockets};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::transaction::Path;
-use crate::transport::{Arrival, Hop};
+use crate::transport::{Action, Arrival, Hop, Transport};
 use crate::wire::{HeaderName, Request};
 
 /// Datagrams and commands taken in one turn, so that neither starves the other or the timers.
@@ -31,7 +33,10 @@ const MAX_DATAGRAM: usize = 65_535;
 
 pub(super) struct Task {
     pub(super) endpoint: Endpoint,
+    /// The addresses we are reached at.
+    listeners: Vec<Hop>,
     sockets: Vec<Socket>,
+    streams: Streams,
     routes: Routes,
     pub(super) commands: Commands,
     incoming: mpsc::Sender<IncomingCall>,
@@ -61,6 +66,9 @@ struct Closing {
 /// What woke the loop.
 enum Wake {
     Readable(usize),
+    /// Somebody connected, or tried to.
+    Accepted(Option<(TcpStream, SocketAddr)>),
+    Happening(Happening),
     Command(Option<Command>),
     Timer,
 }
@@ -68,7 +76,7 @@ enum Wake {
 impl Task {
     pub(super) fn new(
         endpoint: Endpoint,
-        sockets: Vec<Socket>,
+        sockets: Sockets,
         routes: Routes,
         commands: Commands,
         incoming: mpsc::Sender<IncomingCall>,
@@ -77,7 +85,9 @@ impl Task {
     ) -> Task {
         Task {
             endpoint,
-            sockets,
+            listeners: sockets.listeners,
+            sockets: sockets.udp,
+            streams: Streams::new(sockets.tcp),
             routes,
             commands,
             incoming,
@@ -105,7 +115,25 @@ impl Task {
                         }
                     }
                 }
-                Wake::Timer => self.endpoint.handle_timeout(Instant::now()),
+                Wake::Accepted(accepted) => {
+                    if let Some((stream, remote)) = accepted {
+                        self.streams.accept(Instant::now(), stream, remote);
+                    }
+                }
+                Wake::Happening(happening) => {
+                    self.happened(happening);
+                    for _ in 1..BATCH {
+                        let Some(happening) = self.streams.try_happening() else {
+                            break;
+                        };
+                        self.happened(happening);
+                    }
+                }
+                Wake::Timer => {
+                    let now = Instant::now();
+                    self.endpoint.handle_timeout(now);
+                    self.streams.handle_timeout(now);
+                }
             }
             self.flush();
             let idle = self.endpoint.is_idle();
@@ -117,12 +145,13 @@ impl Task {
                 break;
             }
         }
-        self.say_goodbye();
+        self.say_goodbye().await;
     }
 
     async fn wake(&mut self, inbox: &mut mpsc::UnboundedReceiver<Command>) -> Wake {
         let until = self.closing.as_ref().map(|closing| closing.until);
-        let deadline = [self.endpoint.poll_timeout(), until]
+        let streams = self.streams.poll_timeout();
+        let deadline = [self.endpoint.poll_timeout(), until, streams]
             .into_iter()
             .flatten()
             .min();
@@ -142,9 +171,17 @@ impl Task {
             }
             Poll::Pending
         });
+        let streams = &mut self.streams;
+        let stream = poll_fn(|cx| {
+            if let Poll::Ready(happening) = streams.poll_happening(cx) {
+                return Poll::Ready(Wake::Happening(happening));
+            }
+            streams.poll_accept(cx).map(Wake::Accepted)
+        });
         // No arm may starve another: the order is random by tokio's own choice.
         tokio::select! {
             at = readable => Wake::Readable(at),
+            wake = stream => wake,
             command = inbox.recv() => Wake::Command(command),
             () = timer => Wake::Timer,
         }
@@ -178,6 +215,49 @@ impl Task {
                     .handle_datagram(Instant::now(), local, remote, datagram);
             }
             self.flush();
+        }
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        let now = Instant::now();
+        let flows = &mut self.streams.flows;
+        match happening {
+            Happening::Connected(flow) => flows.connected(now, flow),
+            Happening::Received(flow, octets) => flows.received(now, flow, &octets),
+            Happening::Written(flow, octets) => flows.written(flow, octets),
+            Happening::Closed(flow, why) => {
+                flows.closed(flow, &why);
+                self.streams.close(flow);
+            }
+        }
+        self.flush();
+    }
+
+    fn act(&mut self, action: Action) {
+        let now = Instant::now();
+        match action {
+            Action::Connect {
+                flow,
+                local,
+                remote,
+            } => self.streams.connect(flow, local, remote),
+            Action::Write { flow, packet } => self.streams.write(flow, packet),
+            Action::Close { flow } => self.streams.close(flow),
+            Action::Message { arrival, message } => {
+                let readable = self.endpoint.handle_stream_message(now, arrival, &message);
+                if let Some(flow) = arrival.flow {
+                    self.streams.flows.judged(flow, readable);
+                }
+            }
+            Action::Unsent { transmit, reason } => {
+                self.endpoint.handle_unsent(now, &transmit, &reason);
+            }
+            Action::Lost { remote } => self.endpoint.handle_lost(now, remote),
+            Action::Idle { arrival } => {
+                if let Some(flow) = arrival.flow.filter(|_| !self.endpoint.needs(&arrival)) {
+                    self.streams.flows.close(flow, "nobody needs it");
+                }
+            }
         }
     }
 
@@ -281,12 +361,11 @@ impl Task {
             transport,
             addr: remote,
         } = hop;
-        let mut listeners = self
-            .sockets
+        let bound = self
+            .listeners
             .iter()
-            .filter(|socket| socket.transport() == transport)
-            .map(Socket::local_addr);
-        let bound = listeners
+            .filter(|listener| listener.transport == transport)
+            .map(|listener| listener.addr)
             .find(|local| local.is_ipv4() == remote.is_ipv4())
             .ok_or_else(|| format!("no listener of ours can reach {hop}"))?;
         let ip: IpAddr = match bound.ip().is_unspecified() {
@@ -308,6 +387,10 @@ impl Task {
     fn flush(&mut self) {
         loop {
             while let Some(transmit) = self.endpoint.poll_transmit() {
+                if transmit.transport != Transport::Udp {
+                    self.streams.flows.send(Instant::now(), transmit);
+                    continue;
+                }
                 let mut sockets = self.sockets.iter();
                 let Some(socket) = sockets.find(|socket| socket.carries(transmit.local)) else {
                     continue;
@@ -318,10 +401,13 @@ impl Task {
                     tracing::debug!(%remote, %error, "a datagram could not be sent");
                 }
             }
-            let Some(event) = self.endpoint.poll_event() else {
+            if let Some(event) = self.endpoint.poll_event() {
+                self.tell(event);
+            } else if let Some(action) = self.streams.flows.poll_action() {
+                self.act(action);
+            } else {
                 break;
-            };
-            self.tell(event);
+            }
         }
         if let Some(bindings) = self.endpoint.changed_bindings() {
             self.bindings.send_replace(Arc::new(bindings));
@@ -335,6 +421,7 @@ impl Task {
                 server_transactions: now.server_transactions,
                 garbage: now.garbage,
                 silenced: now.silenced,
+                connections: self.streams.flows.len(),
             };
             let changed = *stats != fresh;
             *stats = fresh;
@@ -430,7 +517,7 @@ impl Task {
     }
 
     /// The calls that the patience did not suffice for still get their end.
-    fn say_goodbye(mut self) {
+    async fn say_goodbye(mut self) {
         for (_, listener) in self.calls.drain() {
             listener.last_word.send(CallEvent::Ended(End {
                 by: EndedBy::Local,
@@ -444,6 +531,7 @@ impl Task {
         }
         // The sockets are free before anybody is told so.
         self.sockets.clear();
+        self.streams.farewell().await;
         self.stats.send_replace(AgentStats::default());
         for done in self.closing.into_iter().flat_map(|closing| closing.done) {
             // Whoever asked may have stopped waiting.

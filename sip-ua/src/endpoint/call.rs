@@ -26,6 +26,8 @@ pub(super) struct Call {
     /// Where it was reached, or what it was sent to. Requests follow the dialog's next hop and fall
     /// back to this.
     pub(super) path: Path,
+    /// Nobody stands between us and the far end: its connection is the way to it.
+    pub(super) direct: bool,
     /// Our Contact.
     pub(super) contact: NameAddr,
     /// We made it.

@@ -135,7 +135,7 @@ impl Endpoint {
         };
         call.phase = Phase::Up;
         call.described = sdp.clone();
-        let path = Endpoint::path_to(call, &dialog);
+        let path = self.paths.to(call, &dialog);
         self.send_ack(invite, path, &dialog, invite_seq, sdp);
         self.passed(now, id, Milestone::Confirmed);
         self.next_reoffer(now, id);

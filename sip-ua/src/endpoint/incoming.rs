@@ -75,6 +75,7 @@ impl Endpoint {
         };
         let call = Call {
             path,
+            direct: core.via.len() == 1 && core.record_route.is_empty(),
             contact,
             ours: false,
             phase: Phase::Incoming(incoming),

@@ -11,6 +11,7 @@ mod event;
 mod hangup;
 mod incoming;
 mod outgoing;
+mod paths;
 mod receive;
 mod refresh;
 mod register;
@@ -21,6 +22,7 @@ mod responses;
 mod screen;
 mod send;
 mod timers;
+mod unsent;
 mod update;
 mod within;
 
@@ -43,9 +45,10 @@ use crate::ladder::{Trace, Traces};
 use crate::registrar::{self, Registrar};
 use crate::registration::{RegistrationId, RegistrationState};
 use crate::transaction::{Packet, Table, Timers};
-use crate::transport::{Arrival, FlowId, Transport};
+use crate::transport::{Arrival, FlowId, Hop, Transport};
 use crate::wire::{Host, NameAddr, Request, Uri};
 use call::Call;
+use paths::Paths;
 use registrations::OwnRegistration;
 use send::{ClientUse, ServerUse};
 
@@ -56,6 +59,8 @@ pub struct EndpointConfig {
     pub advertise: Option<Host>,
     /// The User-Agent and Server headers.
     pub user_agent: String,
+    /// The addresses that others reach us at, each with its transport.
+    pub listeners: Vec<Hop>,
     pub screen: Screen,
     pub limits: Limits,
     pub timers: Timers,
@@ -155,6 +160,7 @@ pub struct Endpoint {
     /// Makes the To tags of stateless answers unguessable, and the same for each retransmission.
     tag_secret: [u8; 16],
     table: Table<ClientUse, ServerUse>,
+    paths: Paths,
     calls: HashMap<CallId, Call>,
     dialogs: HashMap<DialogId, CallId>,
     registrations: BTreeMap<RegistrationId, OwnRegistration>,
@@ -183,6 +189,7 @@ impl Endpoint {
         let registrar = config.registrar.map(Registrar::new);
         Endpoint {
             table: Table::new(config.timers),
+            paths: Paths::new(config.listeners.clone()),
             config,
             rng,
             tag_secret,

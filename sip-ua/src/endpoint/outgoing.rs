@@ -82,6 +82,7 @@ impl Endpoint {
             id,
             Call {
                 path,
+                direct: false,
                 contact,
                 ours: true,
                 // Replaced below, as soon as the transaction has a name.

@@ -7,14 +7,14 @@ use std::time::Instant;
 use super::Endpoint;
 use super::reply::{allow, capabilities, mark_source, unsupported_method};
 use super::screen::Verdict;
-use super::send::ack_of_refusal;
+use super::send::{ClientKind, ack_of_refusal};
 use crate::dialog::{DialogId, SessionTimer};
 use crate::sdp;
 use crate::transaction::{ClientKey, MergeKey, Path, ServerKey};
-use crate::transport::Arrival;
+use crate::transport::{Arrival, Hop};
 use crate::wire::{
     CSeq, Core, HeaderName, Headers, Host, Message, Method, NameAddr, Params, ReadError, Request,
-    Response, Scheme, Uri, read_datagram, validate,
+    Response, Scheme, Uri, read_datagram, read_framed, validate,
 };
 
 impl Endpoint {
@@ -27,11 +27,34 @@ impl Endpoint {
         datagram: &[u8],
     ) {
         let arrival = Arrival::datagram(local, remote);
-        let message = match read_datagram(datagram) {
+        self.handle_message(now, arrival, datagram, read_datagram(datagram));
+    }
+
+    /// A message came over a connection. False if it was none that could be read.
+    pub fn handle_stream_message(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        message: &[u8],
+    ) -> bool {
+        let garbage = self.garbage;
+        self.handle_message(now, arrival, message, read_framed(message));
+        self.garbage == garbage
+    }
+
+    fn handle_message(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        octets: &[u8],
+        read: Result<Message, ReadError>,
+    ) {
+        let message = match read {
             Ok(message) => message,
             Err(error) => return self.handle_unreadable(arrival, None, error),
         };
-        self.traces.arrive(now, local, remote, datagram);
+        let (local, remote) = (arrival.local, arrival.source);
+        self.traces.arrive(now, local, remote, octets);
         match (validate(&message), message) {
             (Err(error), Message::Request(request)) => {
                 self.handle_unreadable(arrival, Some(request), error);
@@ -185,7 +208,12 @@ impl Endpoint {
             return self.answer_stateless(path, &request, 200, capabilities);
         }
         if request.method == Method::Register {
-            return self.handle_register(now, path, user.as_deref(), &request, &core);
+            // A connection leads back through whatever stands between; its far port is found again.
+            let hop = Hop {
+                transport: path.transport,
+                addr: path.flow.map_or(path.remote, |_| arrival.source),
+            };
+            return self.handle_register(now, path, hop, user.as_deref(), &request, &core);
         }
         if let Some(refuse) = unusable_body(&request) {
             return self.answer_stateless(path, &request, 415, refuse);
@@ -201,6 +229,14 @@ impl Endpoint {
             return;
         };
         let invite = core.cseq.method == Method::Invite;
+        if let Some(user) = self.table.client(client)
+            && user.kind == ClientKind::Invite
+            && let Some(id) = user.call
+            && let Some(call) = self.calls.get_mut(&id)
+            && call.path.transport == arrival.transport
+        {
+            call.path.flow = arrival.flow;
+        }
         let ack = match self.table.client(client) {
             Some(user) if invite && response.status >= 300 => {
                 Some(ack_of_refusal(&user.request, &core))

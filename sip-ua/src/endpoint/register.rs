@@ -17,6 +17,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         path: Path,
+        hop: Hop,
         user: Option<&str>,
         request: &Request,
         core: &Core,
@@ -28,10 +29,6 @@ impl Endpoint {
         let Some(user) = user else {
             // Calls are allowed to this one by its address; bindings are users' alone.
             return self.answer_stateless(path, request, 403, |_| {});
-        };
-        let hop = Hop {
-            transport: path.transport,
-            addr: path.remote,
         };
         match registrar.register(now, user, hop, request, core) {
             Registered::Bound(contacts) => {

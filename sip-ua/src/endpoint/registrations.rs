@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The registrations of this user agent with others: their requests, answers and timers.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::send::{ALLOW, ClientKind, ClientUse};
@@ -112,16 +113,35 @@ impl Endpoint {
     }
 
     pub(super) fn registration_unanswered(&mut self, now: Instant, id: RegistrationId) {
-        let roll = self.random_u32();
         let seconds = self.table.timers().give_up().as_secs();
-        let Some(own) = self.registrations.get_mut(&id) else {
+        let Some(own) = self.registrations.get(&id) else {
             return;
         };
         let remote = own.path.map(|path| path.remote.to_string());
         let remote = remote.as_deref().unwrap_or("the registrar");
         let reason = format!("{remote} did not answer our REGISTER within {seconds} s");
+        self.registration_unreachable(now, id, reason);
+    }
+
+    /// A REGISTER had no effect: nobody is there. `reason` names the far end.
+    pub(super) fn registration_unreachable(
+        &mut self,
+        now: Instant,
+        id: RegistrationId,
+        reason: String,
+    ) {
+        let roll = self.random_u32();
+        let Some(own) = self.registrations.get_mut(&id) else {
+            return;
+        };
         let step = own.machine.unanswered(now, reason, roll);
         self.take_registration(now, id, step);
+    }
+
+    /// Whether the registrar is reached at this address.
+    pub(super) fn registers_at(&self, remote: SocketAddr) -> bool {
+        let mut ways = self.registrations.values().filter_map(|own| own.path);
+        ways.any(|path| path.remote == remote)
     }
 
     fn take_registration(&mut self, now: Instant, id: RegistrationId, step: Step) {
@@ -168,6 +188,7 @@ impl Endpoint {
             kind: ClientKind::Register(id),
             request,
             attempts: 0,
+            without_tcp: None,
             acks: Vec::new(),
         };
         self.table.start_client(now, key, path, packet, user);

@@ -118,13 +118,18 @@ impl Endpoint {
         let again = self
             .start(now, id, kind, path, request, attempts + 1)
             .map_err(|error| error.to_string())?;
+        self.restarted(id, kind, again);
+        Ok(())
+    }
+
+    /// The request of a call goes on in another transaction.
+    pub(super) fn restarted(&mut self, id: CallId, kind: ClientKind, again: ClientId) {
         if let Some(call) = self.calls.get_mut(&id)
             && let Phase::Outgoing(outgoing) = &mut call.phase
             && kind == ClientKind::Invite
         {
             outgoing.client = again;
         }
-        Ok(())
     }
 
     fn handle_provisional(
@@ -223,7 +228,7 @@ impl Endpoint {
             // The answer and our CANCEL passed each other.
             call.phase = Phase::Closing;
             call.dialog = Some(dialog.clone());
-            let path = Endpoint::path_to(call, &dialog);
+            let path = self.paths.to(call, &dialog);
             self.send_ack(client, path, &dialog, seq, None);
             return self.close_with_bye(now, id, None);
         }
@@ -244,8 +249,10 @@ impl Endpoint {
                 invite_seq: seq,
             },
         };
+        let target = dialog.remote_target();
+        call.direct = target.host == request_uri.host && target.port == request_uri.port;
         call.dialog = Some(dialog.clone());
-        let path = Endpoint::path_to(call, &dialog);
+        let path = self.paths.to(call, &dialog);
         self.timer_answered(now, id, response);
         self.index(id, dialog.id().clone());
         self.passed(now, id, Milestone::Answered);
@@ -274,7 +281,7 @@ impl Endpoint {
         let Some(invite_path) = self.table.client_path(client) else {
             return;
         };
-        let path = Endpoint::path_from(invite_path, &dialog);
+        let path = self.paths.from(invite_path, &dialog, false);
         self.send_ack(client, path, &dialog, invite_seq, None);
         let bye = dialog.request(crate::wire::Method::Bye);
         let _ = self.start(now, id, ClientKind::Aside, path, bye, 0);
@@ -296,7 +303,7 @@ impl Endpoint {
         };
         dialog.refresh_target(core);
         let dialog = dialog.clone();
-        let path = Endpoint::path_to(call, &dialog);
+        let path = self.paths.to(call, &dialog);
         self.send_ack(client, path, &dialog, core.cseq.number, None);
         self.reoffer_answered(now, id, response, core);
     }
@@ -338,21 +345,30 @@ impl Endpoint {
             return;
         };
         let seconds = self.table.timers().give_up().as_secs();
+        let reason = match kind {
+            ClientKind::Invite => format!("{remote} did not answer our INVITE within {seconds} s"),
+            _ => format!("{remote} did not answer within the call for {seconds} s"),
+        };
+        self.handle_unreachable(now, id, kind, 408, reason);
+    }
+
+    /// A request had no effect: nobody is there. `reason` names the far end.
+    pub(super) fn handle_unreachable(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        kind: ClientKind,
+        status: u16,
+        reason: String,
+    ) {
         match kind {
             ClientKind::Invite => {
-                let reason = format!("{remote} did not answer our INVITE within {seconds} s");
-                self.end(
-                    id,
-                    EndedBy::Network,
-                    Some(408),
-                    EndCause::Unreachable,
-                    reason,
-                );
+                let cause = EndCause::Unreachable;
+                self.end(id, EndedBy::Network, Some(status), cause, reason);
                 self.forget(id);
             }
             ClientKind::Reinvite | ClientKind::Info | ClientKind::Update => {
-                let reason = format!("{remote} did not answer within the call for {seconds} s");
-                self.lose(now, id, 408, reason);
+                self.lose(now, id, status, reason);
             }
             ClientKind::Bye => self.forget(id),
             ClientKind::Aside | ClientKind::Register(_) => {}

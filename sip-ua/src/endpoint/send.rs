@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Requests on their way out.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::call::{Call, CallId};
+use super::call::CallId;
 use super::event::Reason;
+use super::paths::MAX_DATAGRAM_REQUEST;
 use super::{Endpoint, Transmit};
 use crate::dialog::Dialog;
 use crate::digest::AuthError;
@@ -40,6 +40,8 @@ pub(super) struct ClientUse {
     pub(super) request: Request,
     /// How often it was sent again with credentials.
     pub(super) attempts: u8,
+    /// It took TCP only since it was too long for a datagram, which would take this path.
+    pub(super) without_tcp: Option<Path>,
     /// The ACKs to its 2xx, one a fork: each is sent again when its 2xx is (§13.2.2.4).
     pub(super) acks: Vec<SentAck>,
 }
@@ -93,29 +95,6 @@ impl Endpoint {
         (via, branch)
     }
 
-    /// Where a request within the dialog goes.
-    pub(super) fn path_to(call: &Call, dialog: &Dialog) -> Path {
-        Endpoint::path_from(call.path, dialog)
-    }
-
-    /// [`path_to`](Self::path_to) for a dialog that no call has.
-    pub(super) fn path_from(path: Path, dialog: &Dialog) -> Path {
-        let hop = dialog.next_hop();
-        let local = path.local;
-        let remote = hop
-            .host
-            .ip()
-            .map(|ip| SocketAddr::new(ip, hop.port.unwrap_or(5060)));
-        // A host name is reached where the call is: the far end, or the proxy in front of it.
-        let usable = |addr: &SocketAddr| {
-            addr.is_ipv4() == local.is_ipv4() && !addr.ip().is_unspecified() && addr.port() != 0
-        };
-        Path {
-            remote: remote.filter(usable).unwrap_or(path.remote),
-            ..path
-        }
-    }
-
     /// Starts a transaction: adds Via, User-Agent and credentials, and sends.
     pub(super) fn start(
         &mut self,
@@ -129,14 +108,27 @@ impl Endpoint {
         if let Some(auth) = self.calls.get_mut(&id).and_then(|call| call.auth.as_mut()) {
             auth.apply(&mut request)?;
         }
-        let (via, branch) = self.via(path);
-        request.headers.push_front(HeaderName::Via, &via);
         if !request.headers.contains(HeaderName::UserAgent) {
             request
                 .headers
                 .push(HeaderName::UserAgent, self.config.user_agent.as_str());
         }
-        let packet: Packet = request.to_bytes().into();
+        let (via, mut branch) = self.via(path);
+        request.headers.push_front(HeaderName::Via, &via);
+        let mut packet: Packet = request.to_bytes().into();
+        let mut path = path;
+        let mut without_tcp = None;
+        if packet.len() > MAX_DATAGRAM_REQUEST
+            && let Some(stream) = self.paths.instead_of_udp(now, path)
+        {
+            without_tcp = Some(path);
+            path = stream;
+            request.headers.remove_top_via();
+            let (via, other) = self.via(path);
+            branch = other;
+            request.headers.push_front(HeaderName::Via, &via);
+            packet = request.to_bytes().into();
+        }
         let key = ClientKey::new(branch.as_bytes(), &request.method);
         let invite = request.method == Method::Invite;
         let client = ClientUse {
@@ -144,6 +136,7 @@ impl Endpoint {
             kind,
             request,
             attempts,
+            without_tcp,
             acks: Vec::new(),
         };
         Ok(if invite {
@@ -169,7 +162,7 @@ impl Endpoint {
                 .wanted
                 .ask(timing.agreed(), timing.floor, &mut request.headers);
         }
-        let path = Endpoint::path_to(call, call.dialog.as_ref()?);
+        let path = self.paths.to(call, call.dialog.as_ref()?);
         Some((request, path))
     }
 
@@ -214,6 +207,7 @@ impl Endpoint {
             kind,
             request: cancel,
             attempts: 0,
+            without_tcp: None,
             acks: Vec::new(),
         };
         self.table.start_client(now, key, path, packet, user);

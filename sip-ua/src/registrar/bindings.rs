@@ -2,10 +2,11 @@
 //! The bindings of all users.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Binding, Config};
-use crate::transport::Hop;
+use crate::transport::{Hop, Transport};
 use crate::wire::{Contacts, Core, HeaderName, NameAddr, Request};
 
 /// What a REGISTER is answered with.
@@ -40,6 +41,13 @@ pub(crate) struct Registrar {
     changed: bool,
 }
 
+fn tcp(addr: SocketAddr) -> Hop {
+    Hop {
+        transport: Transport::Tcp,
+        addr,
+    }
+}
+
 /// One contact of a REGISTER, with the seconds it is to be bound for.
 struct Wish<'a> {
     contact: &'a NameAddr,
@@ -53,6 +61,27 @@ impl Registrar {
             users: BTreeMap::new(),
             serial: 0,
             changed: false,
+        }
+    }
+
+    /// Whether somebody is reached over the connection with this far end.
+    pub(crate) fn is_bound_to(&self, remote: SocketAddr) -> bool {
+        let mut entries = self.users.values().flatten();
+        entries.any(|entry| entry.binding.hop == tcp(remote))
+    }
+
+    /// The connection with this far end is closed. Who was reached over it is reached at their
+    /// Contact from now on, where that says an address.
+    pub(crate) fn connection_lost(&mut self, remote: SocketAddr) {
+        for entry in self.users.values_mut().flatten() {
+            let binding = &mut entry.binding;
+            let Some(ip) = binding.contact.host.ip() else {
+                continue;
+            };
+            if binding.hop == tcp(remote) {
+                binding.hop.addr = SocketAddr::new(ip, binding.contact.port.unwrap_or(5060));
+                self.changed = true;
+            }
         }
     }
 

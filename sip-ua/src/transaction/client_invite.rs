@@ -93,6 +93,11 @@ impl ClientInvite {
         }
     }
 
+    /// The INVITE once more, over a transport that should not have needed it.
+    pub fn resend(&mut self) -> Option<Packet> {
+        self.request.take()
+    }
+
     pub fn handle_timeout(&mut self, now: Instant) -> Outputs {
         match &mut self.state {
             State::Calling { give_up_at, .. } if *give_up_at <= now => {

@@ -69,6 +69,11 @@ impl ClientNonInvite {
         }
     }
 
+    /// The request once more, over a transport that should not have needed it.
+    pub fn resend(&mut self) -> Option<Packet> {
+        self.request.take()
+    }
+
     pub fn handle_timeout(&mut self, now: Instant) -> Outputs {
         match &mut self.state {
             State::Waiting { give_up_at, .. } if *give_up_at <= now => {

@@ -258,6 +258,29 @@ impl<C, S> Table<C, S> {
         self.client_outputs(id, outputs)
     }
 
+    /// Forgets a request that was never sent.
+    pub fn abandon(&mut self, id: ClientId) -> Option<C> {
+        let client = self.clients.remove(&id)?;
+        self.client_keys.remove(&client.key);
+        Some(client.user)
+    }
+
+    /// Sends once more, and only once, what this peer has not answered: its connection broke.
+    pub fn resend(&mut self, transport: Transport, remote: SocketAddr) {
+        for client in self.clients.values_mut() {
+            let path = client.path;
+            if path.transport != transport || path.remote != remote {
+                continue;
+            }
+            let request = match &mut client.machine {
+                ClientMachine::Invite(machine) => machine.resend(),
+                ClientMachine::NonInvite(machine) => machine.resend(),
+            };
+            let effect = request.map(|packet| Effect::Transmit { path, packet });
+            self.effects.extend(effect);
+        }
+    }
+
     /// Ends the wait for a final response to an INVITE; see [`ClientInvite::give_up`].
     pub fn give_up(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else {

@@ -259,7 +259,7 @@ impl Flows {
         flow.framer.push(octets);
         let mut pong = false;
         let mut whole = false;
-        while let Some(frame) = flow.framer.next() {
+        while let Some(frame) = flow.framer.poll_frame() {
             let arrival = flow.arrival(id);
             whole = true;
             match frame {

@@ -89,7 +89,7 @@ impl Framer {
         self.buffer.len()
     }
 
-    /// Octets that arrived. [`next`](Self::next) tells what they hold, and must be asked until it has
+    /// Octets that arrived. [`poll_frame`](Self::poll_frame) tells what they hold, and must be asked until it has
     /// nothing before more are given.
     pub fn push(&mut self, octets: &[u8]) {
         if let State::Skip { left } = &mut self.state {
@@ -106,7 +106,7 @@ impl Framer {
     }
 
     /// The next thing in the stream, if it is there whole.
-    pub fn next(&mut self) -> Option<Frame> {
+    pub fn poll_frame(&mut self) -> Option<Frame> {
         loop {
             match self.state {
                 State::Head { seen } => {
@@ -204,7 +204,7 @@ mod tests {
 
     fn frames(framer: &mut Framer, octets: &[u8]) -> Vec<Frame> {
         framer.push(octets);
-        std::iter::from_fn(|| framer.next()).collect()
+        std::iter::from_fn(|| framer.poll_frame()).collect()
     }
 
     fn message(text: &str) -> Frame {

@@ -117,6 +117,7 @@ pub fn config(seed: u64) -> EndpointConfig {
     EndpointConfig {
         advertise: None,
         user_agent: "sipbridge-test".to_owned(),
+        listeners: Vec::new(),
         screen: everyone(),
         limits: Limits::default(),
         timers: Timers::default(),

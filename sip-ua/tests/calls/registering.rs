@@ -30,6 +30,7 @@ pub fn users() -> Screen {
 
 pub fn registrar(screen: Screen, config: Config) -> Endpoint {
     Endpoint::new(EndpointConfig {
+        listeners: Vec::new(),
         advertise: None,
         user_agent: "sipbridge-test".to_owned(),
         screen,

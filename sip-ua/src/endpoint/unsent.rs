@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What becomes of messages that a connection could not carry (RFC 3261 §18.4).
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Endpoint;
+use super::Transmit;
+use super::send::{ClientKind, ClientUse};
+use crate::registrar::Registrar;
+use crate::transaction::ClientKey;
+use crate::transport::{Arrival, Transport};
+use crate::wire::{Message, read_framed, validate};
+
+impl Endpoint {
+    /// A message never left; `reason` is a sentence that names the far end.
+    pub fn handle_unsent(&mut self, now: Instant, transmit: &Transmit, reason: &str) {
+        tracing::debug!(reason, "a message could not be sent");
+        let Ok(message) = read_framed(&transmit.packet) else {
+            return;
+        };
+        // Nobody waits for an answer to an ACK or a response.
+        if let (Ok(core), Message::Request(request)) = (validate(&message), &message) {
+            let branch = core.via.first().and_then(|via| via.branch());
+            let key = branch.map(|branch| ClientKey::new(branch, &request.method));
+            let client = key.and_then(|key| self.table.find_client(&key));
+            if let Some(user) = client.and_then(|client| self.table.abandon(client)) {
+                self.handle_unsent_request(now, transmit, user, reason);
+            }
+        }
+        self.settle(now);
+    }
+
+    fn handle_unsent_request(
+        &mut self,
+        now: Instant,
+        transmit: &Transmit,
+        user: ClientUse,
+        reason: &str,
+    ) {
+        let ClientUse {
+            call,
+            kind,
+            mut request,
+            attempts,
+            without_tcp,
+            ..
+        } = user;
+        if let ClientKind::Register(id) = kind {
+            return self.registration_unreachable(now, id, reason.to_owned());
+        }
+        let Some(id) = call else {
+            return;
+        };
+        let Some(path) = without_tcp else {
+            return self.handle_unreachable(now, id, kind, 503, reason.to_owned());
+        };
+        // It took TCP for its length only (§18.1.1).
+        self.paths.has_no_tcp(now, transmit.remote);
+        request.headers.remove_top_via();
+        match self.start(now, id, kind, path, request, attempts) {
+            Ok(client) => self.restarted(id, kind, client),
+            Err(error) => self.handle_unreachable(now, id, kind, 503, error.to_string()),
+        }
+    }
+
+    /// A connection with this far end broke. Requests that it has not answered yet are sent again,
+    /// once: it knows them by their branch, should it have them already.
+    pub fn handle_lost(&mut self, now: Instant, remote: SocketAddr) {
+        self.table.resend(Transport::Tcp, remote);
+        if let Some(registrar) = &mut self.registrar {
+            registrar.connection_lost(remote);
+        }
+        self.settle(now);
+    }
+
+    /// Whether a call or a registration would have to do without this connection if it were closed.
+    pub fn needs(&self, arrival: &Arrival) -> bool {
+        let bound = |registrar: &Registrar| registrar.is_bound_to(arrival.source);
+        if self.registers_at(arrival.source) || self.registrar.as_ref().is_some_and(bound) {
+            return true;
+        }
+        self.calls.values().any(|call| {
+            call.path.transport == arrival.transport
+                && (call.path.flow == arrival.flow || call.path.remote == arrival.source)
+        })
+    }
+}
