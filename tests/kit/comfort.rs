@@ -30,6 +30,16 @@ pub fn assert_is(heard: &Wave) -> Result<()> {
     Ok(())
 }
 
+/// Fails if the line is not silent again.
+pub fn assert_is_over(heard: &Wave) -> Result<()> {
+    let level = heard.level_dbfs();
+    ensure!(
+        level < SILENT_DBFS,
+        "after the outage {level:.0} dBFS are heard while nobody speaks"
+    );
+    Ok(())
+}
+
 /// Fails unless the recording ends with an outage of that length, and nothing was heard before it.
 pub fn assert_heard_at_the_end_of(heard: &Wave, outage: Duration) -> Result<()> {
     let end = heard.duration();

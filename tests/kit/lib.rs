@@ -3,6 +3,7 @@
 
 pub mod baresip;
 pub mod comfort;
+pub mod detour;
 pub mod document;
 pub mod janus;
 pub mod kamailio;

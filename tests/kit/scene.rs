@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! An SFU and a worker beside it, private to one scenario, and people in its rooms.
 
+use crate::detour::Detour;
 use crate::worker::{Settings, Worker};
 use anyhow::{Context as _, Result};
 use sip_worker::demo::janus::{Janus, Options};
@@ -68,12 +69,15 @@ pub struct Setup {
     /// What the worker finds in its environment.
     pub environment: Vec<(&'static str, String)>,
     pub janus: Options,
+    /// The worker's WebSocket to Janus takes a [`Detour`].
+    pub detour: bool,
 }
 
 pub struct Scene {
     /// First to end, so that it can say goodbye to phones and SFU.
     pub worker: Worker,
     janus: Janus,
+    detour: Option<Detour>,
     api_secret: Option<String>,
     runtime: Runtime,
 }
@@ -91,6 +95,14 @@ impl Scene {
         let janus = runtime
             .block_on(Janus::start(setup.janus))
             .context("Janus did not start")?;
+        let detour = match setup.detour {
+            true => Some(Detour::to(janus.address())?),
+            false => None,
+        };
+        let url = match &detour {
+            Some(detour) => format!("ws://{}", detour.address()),
+            None => janus.url(),
+        };
         let tables = format!(
             "[[sfu]]
 name = \"main\"
@@ -100,8 +112,7 @@ room_create = true
 {}
 
 {tables}",
-            janus.url(),
-            setup.sfu
+            url, setup.sfu
         );
         let settings = Settings {
             media: setup.media,
@@ -112,6 +123,7 @@ room_create = true
         Ok(Scene {
             worker,
             janus,
+            detour,
             api_secret,
             runtime,
         })
@@ -119,6 +131,15 @@ room_create = true
 
     pub fn janus(&mut self) -> &mut Janus {
         &mut self.janus
+    }
+
+    /// Starts Janus anew on its port, and waits until it listens.
+    pub fn restart_janus(&mut self) -> Result<()> {
+        Ok(self.runtime.block_on(self.janus.restart())?)
+    }
+
+    pub fn detour(&self) -> Result<&Detour> {
+        self.detour.as_ref().context("the scene has no detour")
     }
 
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {

@@ -198,14 +198,26 @@ addresses = [\"{ice}\"]
         patience: Duration,
         wanted: impl Fn(&Value) -> bool,
     ) -> Result<Value> {
+        let found = self.until_calls(what, patience, |calls| calls.iter().any(&wanted))?;
+        let call = found.into_iter().find(|call| wanted(call));
+        call.context("it was there a moment ago")
+    }
+
+    /// Waits until all calls together satisfy `wanted`, and returns them.
+    pub fn until_calls(
+        &self,
+        what: &str,
+        patience: Duration,
+        wanted: impl Fn(&[Value]) -> bool,
+    ) -> Result<Vec<Value>> {
         let deadline = Instant::now() + patience;
         loop {
             let calls = self.calls()?;
-            if let Some(call) = calls.iter().find(|call| wanted(call)) {
-                return Ok(call.clone());
+            if wanted(&calls) {
+                return Ok(calls);
             }
             if Instant::now() > deadline {
-                bail!("no call {what} within {patience:?}: {calls:?}");
+                bail!("no calls that {what} within {patience:?}: {calls:?}");
             }
             std::thread::sleep(ASK_EVERY);
         }

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 const SCENARIO: &str = "three_phones_in_a_room";
 /// Everybody is connected to everybody by then, also on a busy machine.
-const UNTIL_ALL_ARE_THERE: Duration = Duration::from_secs(5);
+const UNTIL_ALL_ARE_THERE: Duration = Duration::from_secs(4);
 const WORDS: Duration = Duration::from_secs(4);
 /// More than the phones' answers lie apart and a voice needs to arrive, so that nobody interrupts.
-const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(1_500);
 /// Nobody speaks: what a codec makes of silence is below this.
 const SILENT_DBFS: f32 = -60.0;
 

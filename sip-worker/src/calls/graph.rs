@@ -199,6 +199,11 @@ impl CallGraph {
         Ok(fresh)
     }
 
+    /// The RTP source that it is to send, where that is settled already.
+    pub fn ssrc(&self) -> Option<u32> {
+        self.uplink.ssrc()
+    }
+
     /// Starts that fresh webrtcbin.
     pub fn start_publisher(&self) -> Result<(), GraphError> {
         self.uplink

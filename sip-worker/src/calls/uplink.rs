@@ -48,6 +48,12 @@ impl Uplink {
         })
     }
 
+    /// The RTP source that the phone's speech has, once there is any.
+    pub(super) fn ssrc(&self) -> Option<u32> {
+        let caps = self.feeds.first()?.current_caps()?;
+        caps.structure(0)?.get("ssrc").ok()
+    }
+
     /// Bars the way and takes `connection` out of the pipeline, stopped.
     pub(super) fn cut(&self, connection: &gst::Element) -> Result<(), String> {
         if connection.parent().is_none() {
@@ -74,11 +80,10 @@ impl Uplink {
         self.cut(former)?;
         let fresh = alike(former)?;
         self.home.add(&fresh).map_err(|error| error.to_string())?;
-        for feed in &self.feeds {
-            let pad = fresh
+        for _ in &self.feeds {
+            fresh
                 .request_pad_simple("sink_%u")
                 .ok_or("it gives no pad to feed it by")?;
-            feed.link(&pad).map_err(|error| error.to_string())?;
         }
         Ok(fresh)
     }
@@ -88,6 +93,10 @@ impl Uplink {
         connection
             .sync_state_with_parent()
             .map_err(|error| error.to_string())?;
+        // Not before: what stands still takes no events either, and would stop whoever has one.
+        for (feed, pad) in self.feeds.iter().zip(connection.sink_pads()) {
+            feed.link(&pad).map_err(|error| error.to_string())?;
+        }
         self.barred.store(false, Ordering::Release);
         Ok(())
     }
@@ -121,11 +130,14 @@ fn alike(model: &gst::Element) -> Result<gst::Element, String> {
         .build()
         .map_err(|error| error.to_string())?;
     for property in model.list_properties() {
+        let value = model.property_value(property.name());
         let both = glib::ParamFlags::READWRITE;
         let fixed = glib::ParamFlags::CONSTRUCT_ONLY;
         let plain = !property.value_type().is_a(glib::Type::OBJECT);
-        if property.flags().contains(both) && !property.flags().intersects(fixed) && plain {
-            let value = model.property_value(property.name());
+        // No server is not a server without a name.
+        let stated = !matches!(value.get::<Option<String>>(), Ok(None));
+        if property.flags().contains(both) && !property.flags().intersects(fixed) && plain && stated
+        {
             fresh.set_property_from_value(property.name(), &value);
         }
     }

@@ -78,6 +78,11 @@ impl Janus {
         format!("ws://{}", self.address)
     }
 
+    /// The same, as an address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A connector's configuration for it, which creates rooms at will.
     pub fn config(&self, name: &str) -> JanusConfig {
         JanusConfig {

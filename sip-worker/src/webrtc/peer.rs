@@ -32,6 +32,8 @@ pub struct PeerConfig {
     pub gathering: Duration,
     /// How long webrtcbin may take for one step of the negotiation.
     pub patience: Duration,
+    /// The RTP source of what is sent, where that is sent already; else one is chosen.
+    pub ssrc: Option<u32>,
 }
 
 impl Default for PeerConfig {
@@ -42,6 +44,7 @@ impl Default for PeerConfig {
             latency: Duration::from_millis(40),
             gathering: Duration::from_secs(2),
             patience: Duration::from_secs(5),
+            ssrc: None,
         }
     }
 }
@@ -142,7 +145,7 @@ impl Peer {
         for pad in webrtcbin.pads() {
             inner.gate.guard(&pad);
             if let Some(transceiver) = pad.property::<Option<WebRTCRTPTransceiver>>("transceiver") {
-                prefer_opus(&pad, &transceiver);
+                prefer_opus(&pad, &transceiver, inner.config.ssrc);
                 inner.keep(transceiver);
             }
         }
@@ -434,7 +437,7 @@ impl Inner {
 }
 
 /// Says what is sent, for webrtcbin would otherwise wait for the caps of media that does not flow yet.
-fn prefer_opus(pad: &gst::Pad, transceiver: &WebRTCRTPTransceiver) {
+fn prefer_opus(pad: &gst::Pad, transceiver: &WebRTCRTPTransceiver, ssrc: Option<u32>) {
     if transceiver.codec_preferences().is_some() {
         return;
     }
@@ -443,11 +446,10 @@ fn prefer_opus(pad: &gst::Pad, transceiver: &WebRTCRTPTransceiver) {
     };
     // The description has to name the SSRC: Janus drops what it cannot tell by that. The payloader
     // takes it from here, unless it has begun already.
-    let caps_now = pad
+    let begun = pad
         .current_caps()
-        .or_else(|| pad.peer().and_then(|feed| feed.current_caps()));
-    let begun = caps_now.and_then(|caps| caps.structure(0)?.get::<u32>("ssrc").ok());
-    let ssrc = begun.unwrap_or_else(rand::random);
+        .and_then(|caps| caps.structure(0)?.get::<u32>("ssrc").ok());
+    let ssrc = begun.or(ssrc).unwrap_or_else(rand::random);
     caps.make_mut().set("ssrc", ssrc);
     transceiver.set_codec_preferences(Some(&caps));
 }

@@ -115,7 +115,12 @@ pub(super) async fn reopen(
     }
     let made = spawn_blocking(move || {
         let mut graph = lock(&graph);
-        let made = Peer::new(&graph.renew_publisher()?, config)?;
+        let publisher = graph.renew_publisher()?;
+        let config = PeerConfig {
+            ssrc: graph.ssrc(),
+            ..config
+        };
+        let made = Peer::new(&publisher, config)?;
         graph.start_publisher()?;
         Ok::<_, StayError>(made)
     });
