@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! A phone calls: which trunk, which route, which room.
+//! A phone calls: which trunk or user, which route, which room.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use sip_ua::wire::{HeaderName, NameAddr, Request, Uri};
 use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
 use super::table::{self, CallInfo, Direction, State};
-use crate::config::{Answer, Trunk};
+use crate::config::{Answer, Party};
 use crate::route::{self, Facts};
 use crate::run::Worker;
 use crate::sfu::Participant;
@@ -21,14 +21,15 @@ use crate::sfu::Participant;
 pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     let began = Instant::now();
     let source = incoming.source;
-    let Some(trunk) = worker.doorkeeper.trunk(&incoming.request, source) else {
-        // The screen let it in and no trunk knows it: the two disagree, so nobody gets in.
+    let Some(party) = worker.doorkeeper.party(&incoming) else {
+        // The screen let it in and nobody knows it: the two disagree, so nobody gets in.
         incoming.call.handle.reject(403, None);
         return;
     };
-    let facts = facts(&incoming, &trunk);
+    let facts = facts(&incoming, &party);
+    let with = party.label();
     let refuse = |code: u16, why: &str| {
-        tracing::info!(%source, trunk = trunk.name, from = facts.from, to = facts.to, code, why, "call refused");
+        tracing::info!(%source, with, from = facts.from, to = facts.to, code, why, "call refused");
         incoming.call.handle.reject(code, None);
     };
     if worker.is_stopping() {
@@ -41,7 +42,7 @@ pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     let Some(sfu) = worker.sfu(decision.sfu.as_deref()) else {
         return refuse(500, "its route names an SFU that is not configured");
     };
-    let place = match worker.limits.enter(&trunk.name, Bounds::of(&trunk), began) {
+    let place = match worker.limits.enter(&with, Bounds::of(&party), began) {
         Ok(place) => place,
         Err(error) => return refuse(503, &error.to_string()),
     };
@@ -58,7 +59,8 @@ pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
         state: State::Joining,
         from: facts.from.clone(),
         to: facts.to.clone(),
-        trunk: trunk.name.clone(),
+        trunk: facts.trunk.clone(),
+        user: facts.user.clone(),
         sfu: sfu.name().to_owned(),
         room: decision.room.clone(),
         participant: decision.participant,
@@ -75,19 +77,19 @@ pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     };
     let params = CallParams {
         name: id.clone(),
-        media: worker.media(&trunk),
+        media: worker.media(&party),
     };
     let leg = match Leg::incoming(incoming, params) {
         Ok(leg) => leg,
         // It has answered the phone itself: 488, 400, …
         Err(error) => {
-            tracing::info!(%source, trunk = trunk.name, %error, "call refused");
+            tracing::info!(%source, with, %error, "call refused");
             return;
         }
     };
     // Before any room work: the caller hears it ring while we look for the room.
     leg.ring();
-    tracing::info!(call = id, %source, trunk = trunk.name, from = facts.from, to = facts.to, room = decision.room, "call in");
+    tracing::info!(call = id, %source, with, from = facts.from, to = facts.to, room = decision.room, "call in");
     let asked = worker.calls.insert(info, began);
     worker.calls.advance(&id, State::Ringing, Instant::now());
     let answer = match decision.answer {
@@ -99,13 +101,13 @@ pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
         room: decision.room,
         who,
         answer,
-        max_duration: trunk.max_duration,
+        max_duration: party.max_duration(),
         dtmf: None,
     };
     Life::new(worker.clone(), id, asked, place).spawn(plan, Phone::There(leg));
 }
 
-fn facts(incoming: &IncomingCall, trunk: &Trunk) -> Facts {
+fn facts(incoming: &IncomingCall, party: &Party) -> Facts {
     let request = &incoming.request;
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let from = request
@@ -113,9 +115,10 @@ fn facts(incoming: &IncomingCall, trunk: &Trunk) -> Facts {
         .get(HeaderName::From)
         .and_then(|value| NameAddr::parse(value).ok());
     Facts {
-        to: user_of(&request.uri),
+        to: called(request, party),
         from: from.map(|from| user_of(&from.uri)).unwrap_or_default(),
-        trunk: trunk.name.clone(),
+        trunk: party.trunk().unwrap_or_default().to_owned(),
+        user: party.user().map(str::to_owned),
         call_id: incoming.call.handle.sip_call_id(),
         headers: request
             .headers
@@ -123,6 +126,24 @@ fn facts(incoming: &IncomingCall, trunk: &Trunk) -> Facts {
             .map(|(name, value)| (name.to_string(), text(value)))
             .collect(),
     }
+}
+
+/// The number that was called. A trunk that we are registered with calls the address we registered;
+/// what the caller dialled stands in To alone.
+fn called(request: &Request, party: &Party) -> String {
+    let called = user_of(&request.uri);
+    let ours = match party {
+        Party::Trunk(trunk) => trunk.register.and(trunk.username.as_deref()),
+        Party::User(_) => None,
+    };
+    if ours != Some(called.as_str()) {
+        return called;
+    }
+    request
+        .headers
+        .get(HeaderName::To)
+        .and_then(|to| NameAddr::parse(to).ok())
+        .map_or(called, |to| user_of(&to.uri))
 }
 
 /// A URI's user part as people know it, or its host where there is none.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-//! We call a phone: through which trunk, within which limits, into which room.
+//! We call a phone: through which trunk or to which user, within which limits, into which room.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use super::ending::Ending;
 use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
 use super::table::{self, CallInfo, Direction, State};
-use crate::config::Trunk;
+use crate::config::{Party, Trunk, User};
 use crate::http::problem::Problem;
 use crate::route;
 use crate::run::Worker;
@@ -30,7 +31,7 @@ const RING_FOR: Duration = Duration::from_secs(90);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DialRequest {
-    /// A number, or a `sip:` URI at the trunk's own host.
+    /// A number, a `sip:` URI at the trunk's own host, or the name of a user who is registered here.
     pub to: String,
     /// The room the phone is put in.
     pub room: String,
@@ -63,9 +64,15 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
             "ask another one",
         ));
     }
-    let trunk = choose(&worker.config.trunks, &wanted)?;
-    let (number, to) = target(&trunk, &wanted.to)?;
-    let from = caller(&trunk)?;
+    let Target {
+        party,
+        number,
+        to,
+        from,
+        next_hop,
+        credentials,
+    } = target(worker, &wanted)?;
+    let with = party.label();
     let sfu = worker.sfu(wanted.sfu.as_deref()).ok_or_else(|| {
         Problem::new(
             StatusCode::BAD_REQUEST,
@@ -76,12 +83,12 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
     let began = Instant::now();
     let place = worker
         .limits
-        .enter(&trunk.name, Bounds::of(&trunk), began)
+        .enter(&with, Bounds::of(&party), began)
         .map_err(|error| {
             Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 error.to_string(),
-                "wait until a call of this trunk is over",
+                "wait until one of its calls is over",
             )
         })?;
 
@@ -106,7 +113,8 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         state: State::Joining,
         from: user_of(&from.uri),
         to: number.clone(),
-        trunk: trunk.name.clone(),
+        trunk: party.trunk().unwrap_or_default().to_owned(),
+        user: party.user().map(str::to_owned),
         sfu: sfu.name().to_owned(),
         room: wanted.room.clone(),
         participant,
@@ -121,35 +129,22 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         code: None,
         why: None,
     };
-    tracing::info!(
-        call = id,
-        trunk = trunk.name,
-        to = number,
-        room = wanted.room,
-        "call out"
-    );
+    tracing::info!(call = id, with, to = number, room = wanted.room, "call out");
     let asked = worker.calls.insert(info.clone(), began);
     let params = DialParams {
         name: id.clone(),
         to,
         from,
-        next_hop: trunk
-            .outbound_proxy
-            .clone()
-            .map_or(NextHop::OfUri, NextHop::Proxy),
+        next_hop,
         session_timer: None,
         headers: wanted
             .headers
             .into_iter()
             .map(|(name, value)| (name, value.into_bytes()))
             .collect(),
-        credentials: trunk
-            .username
-            .as_ref()
-            .zip(trunk.password.as_ref())
-            .map(|(username, password)| Credentials::new(username, password.expose_secret())),
+        credentials,
         ring_timeout: RING_FOR,
-        media: worker.media(&trunk),
+        media: worker.media(&party),
     };
     let agent = worker.agent.clone();
     let dial =
@@ -159,11 +154,108 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         room: wanted.room,
         who,
         answer: AnswerWhen::Never,
-        max_duration: trunk.max_duration,
+        max_duration: party.max_duration(),
         dtmf: wanted.dtmf,
     };
     Life::new(worker.clone(), id, asked, place).spawn(plan, Phone::Dial(Box::new(dial)));
     Ok(info)
+}
+
+/// Who is called, and how.
+struct Target {
+    party: Party,
+    /// As people know the callee.
+    number: String,
+    to: Uri,
+    from: NameAddr,
+    next_hop: NextHop,
+    credentials: Option<Credentials>,
+}
+
+fn target(worker: &Worker, wanted: &DialRequest) -> Result<Target, Problem> {
+    if let Some(user) = user_called(worker, wanted) {
+        return phone_of(worker, &user, &wanted.room);
+    }
+    let trunk = choose(&worker.config.trunks, wanted)?;
+    let (number, to) = through(&trunk, &wanted.to)?;
+    let from = caller(&trunk)?;
+    let next_hop = trunk
+        .outbound_proxy
+        .clone()
+        .map_or(NextHop::OfUri, NextHop::Proxy);
+    let credentials = trunk
+        .username
+        .as_ref()
+        .zip(trunk.password.as_ref())
+        .map(|(username, password)| Credentials::new(username, password.expose_secret()));
+    Ok(Target {
+        party: Party::Trunk(trunk),
+        number,
+        to,
+        from,
+        next_hop,
+        credentials,
+    })
+}
+
+/// The user that is meant: by name alone, or at a host that is no trunk's.
+fn user_called(worker: &Worker, wanted: &DialRequest) -> Option<Arc<User>> {
+    if wanted.trunk.is_some() {
+        return None;
+    }
+    let config = &worker.config;
+    let name = match Uri::parse(wanted.to.as_bytes()) {
+        Ok(uri) => {
+            let trunks = config.trunks.iter().filter_map(|trunk| trunk.uri.as_ref());
+            if !uri.is_sip() || trunks.into_iter().any(|trunk| trunk.host == uri.host) {
+                return None;
+            }
+            number_of(&wanted.to)
+        }
+        Err(_) => wanted.to.clone(),
+    };
+    config.users.iter().find(|user| user.name == name).cloned()
+}
+
+/// The phone of a user that was heard of last. It sees the room as its caller, so that it can call
+/// back where a route leads there.
+fn phone_of(worker: &Worker, user: &Arc<User>, room: &str) -> Result<Target, Problem> {
+    let bindings = worker.agent.bindings(&user.name);
+    let Some(phone) = bindings.first() else {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            format!("no phone of user '{}' is registered", user.name),
+            "GET /v1/registrations lists who is",
+        ));
+    };
+    let failed = |error: String| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            error,
+            "look into the log",
+        )
+    };
+    let host = match &worker.config.sip.advertise {
+        Some(host) => host.clone(),
+        None => {
+            let ip = worker.agent.local_ip_towards(phone.hop.addr.ip());
+            match ip.map_err(|error| failed(error.to_string()))? {
+                IpAddr::V6(ip) => format!("[{ip}]"),
+                ip => ip.to_string(),
+            }
+        }
+    };
+    let from = format!("<sip:{room}@{host}>")
+        .parse()
+        .map_err(|error| failed(format!("the room's name makes no address: {error}")))?;
+    Ok(Target {
+        party: Party::User(user.clone()),
+        number: user.name.clone(),
+        to: phone.contact.clone(),
+        from,
+        next_hop: NextHop::Hop(phone.hop),
+        credentials: None,
+    })
 }
 
 fn choose(trunks: &[Arc<Trunk>], wanted: &DialRequest) -> Result<Arc<Trunk>, Problem> {
@@ -216,7 +308,7 @@ fn number_of(to: &str) -> String {
 
 /// The number and the URI to call. Only the trunk's own host is ever called: the API's users
 /// choose a number, not where our packets go.
-fn target(trunk: &Trunk, to: &str) -> Result<(String, Uri), Problem> {
+fn through(trunk: &Trunk, to: &str) -> Result<(String, Uri), Problem> {
     let number = number_of(to);
     let bad = |error: String, hint: &str| Problem::new(StatusCode::BAD_REQUEST, error, hint);
     let base = trunk.uri.clone().ok_or_else(|| {

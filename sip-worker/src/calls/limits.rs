@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
-//! How many calls a trunk may hold and how fast they may come, either way.
+//! How many calls a trunk or a user may hold and how fast they may come, either way.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::config::Trunk;
+use crate::config::Party;
 
 /// The bounds of one trunk; `None` is no bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,11 +17,11 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Those of a configured trunk.
-    pub fn of(trunk: &Trunk) -> Bounds {
+    /// Those of a configured trunk or user.
+    pub fn of(party: &Party) -> Bounds {
         Bounds {
-            max_calls: trunk.max_calls,
-            max_cps: trunk.max_cps,
+            max_calls: party.max_calls(),
+            max_cps: party.max_cps(),
         }
     }
 }
@@ -30,18 +30,18 @@ impl Bounds {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
     /// `max_calls` is reached.
-    #[error("trunk '{trunk}' already carries its max_calls = {max} calls")]
+    #[error("{party} already carries its max_calls = {max} calls")]
     Calls {
-        /// Name of the trunk.
-        trunk: String,
+        /// `trunk 'carrier'`, `user 'alice'`.
+        party: String,
         /// Its bound.
         max: u32,
     },
     /// `max_cps` is reached.
-    #[error("trunk '{trunk}' already began its max_cps = {max} calls in this second")]
+    #[error("{party} already began its max_cps = {max} calls in this second")]
     Rate {
-        /// Name of the trunk.
-        trunk: String,
+        /// `trunk 'carrier'`, `user 'alice'`.
+        party: String,
         /// Its bound.
         max: u32,
     },
@@ -54,23 +54,23 @@ struct Use {
     begun: VecDeque<Instant>,
 }
 
-/// What each trunk carries now.
+/// What each trunk and user carries now.
 #[derive(Clone, Default)]
 pub struct Limits {
-    trunks: Arc<Mutex<HashMap<String, Use>>>,
+    parties: Arc<Mutex<HashMap<String, Use>>>,
 }
 
-/// A call's place on its trunk, given back when dropped.
+/// A call's place with its trunk or user, given back when dropped.
 pub struct Place {
     limits: Limits,
-    trunk: String,
+    party: String,
 }
 
 impl Limits {
-    /// Takes a place on a trunk for a call that begins now.
-    pub fn enter(&self, trunk: &str, bounds: Bounds, now: Instant) -> Result<Place, LimitError> {
-        let mut trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = trunks.entry(trunk.to_owned()).or_default();
+    /// Takes a place with a trunk or user, by its label, for a call that begins now.
+    pub fn enter(&self, party: &str, bounds: Bounds, now: Instant) -> Result<Place, LimitError> {
+        let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = parties.entry(party.to_owned()).or_default();
         while used
             .begun
             .front()
@@ -80,14 +80,14 @@ impl Limits {
         }
         if let Some(max) = bounds.max_calls.filter(|max| used.running >= *max) {
             return Err(LimitError::Calls {
-                trunk: trunk.to_owned(),
+                party: party.to_owned(),
                 max,
             });
         }
         if let Some(max) = bounds.max_cps {
             if used.begun.len() >= max as usize {
                 return Err(LimitError::Rate {
-                    trunk: trunk.to_owned(),
+                    party: party.to_owned(),
                     max,
                 });
             }
@@ -96,19 +96,19 @@ impl Limits {
         used.running += 1;
         Ok(Place {
             limits: self.clone(),
-            trunk: trunk.to_owned(),
+            party: party.to_owned(),
         })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut trunks = self
+        let mut parties = self
             .limits
-            .trunks
+            .parties
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(used) = trunks.get_mut(&self.trunk) {
+        if let Some(used) = parties.get_mut(&self.party) {
             used.running = used.running.saturating_sub(1);
         }
     }

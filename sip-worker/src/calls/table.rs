@@ -8,6 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
 
+use crate::run::registrations::{TrunkRegistration, UserRegistration};
+
 /// Ended calls that are remembered. Older ones make room for newer ones.
 const ENDED_KEPT: usize = 500;
 /// For how long an ended call is remembered.
@@ -76,8 +78,12 @@ pub struct CallInfo {
     pub from: String,
     /// Callee, as shown to people.
     pub to: String,
-    /// Name of the trunk it uses.
+    /// Name of the trunk it uses; empty where it is with a user.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub trunk: String,
+    /// Name of the user it is with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// Name of the SFU its room is on.
     pub sfu: String,
     /// The room.
@@ -138,6 +144,17 @@ pub enum Event {
     Call {
         /// As it is now.
         call: Box<CallInfo>,
+    },
+    /// The registration of a trunk stands otherwise than before.
+    Registration {
+        /// As it is now.
+        registration: TrunkRegistration,
+    },
+    /// A phone of a user registered, or is registered no more.
+    User {
+        /// As it is now.
+        #[serde(flatten)]
+        user: UserRegistration,
     },
     /// The phone pressed a key.
     Dtmf {
@@ -357,6 +374,11 @@ impl CallTable {
         });
     }
 
+    /// Tells the event stream what is no call's own.
+    pub fn tell(&self, event: Event) {
+        self.send(event);
+    }
+
     fn send(&self, event: Event) {
         // Fails only while nobody listens.
         let _ = self.events.send(event);
@@ -415,6 +437,7 @@ mod tests {
             from: "alice".into(),
             to: "room".into(),
             trunk: "lab".into(),
+            user: None,
             sfu: "main".into(),
             room: "room".into(),
             participant: "alice".into(),

@@ -7,9 +7,11 @@
 
 mod duration;
 mod parse;
+mod party;
 mod secret;
 mod sfu;
 mod trunk;
+mod user;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +32,9 @@ use crate::document::{Document, Finding, Scalar, Section};
 use crate::route::Route;
 
 pub use crate::route::Answer;
+pub use party::Party;
 pub use sfu::{SfuConfig, SfuKind};
+pub use user::{Registrar, User};
 
 /// All of it.
 #[derive(Debug, Clone)]
@@ -47,6 +51,10 @@ pub struct Config {
     pub ice: Ice,
     /// `[[trunk]]`
     pub trunks: Vec<Arc<Trunk>>,
+    /// `[[user]]`
+    pub users: Vec<Arc<User>>,
+    /// `[registrar]`
+    pub registrar: Registrar,
     /// `[[route]]`: the first match wins.
     pub routes: Vec<Route>,
 }
@@ -102,6 +110,8 @@ pub struct Trunk {
     pub name: String,
     /// Where calls out go.
     pub uri: Option<Uri>,
+    /// Register there, and for how long at a time.
+    pub register: Option<Duration>,
     /// What we are called there.
     pub username: Option<String>,
     /// And the password.

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use sip_ua::agent::{Listen, Transport};
 
-use super::{Config, Http, Ice, Media, Sip, path_in, sfu, trunk};
+use super::{Config, Http, Ice, Media, Sip, path_in, sfu, trunk, user};
 use crate::document::{Scalar, Section};
 
 use crate::route::Route;
@@ -21,17 +21,19 @@ pub(super) fn config(mut root: Section<'_>) -> Config {
     let http = root.section("http").and_then(http);
     let sfus = sfu::all(root.sections("sfu"));
     let trunks = trunk::all(root.sections("trunk"));
+    let users = user::all(root.sections("user"));
+    let registrar = user::registrar(root.section("registrar"));
     let routes = root
         .sections("route")
         .into_iter()
         .filter_map(|section| {
             let known = |name: &str| trunks.iter().any(|trunk| trunk.name == name);
+            let registers = |name: &str| users.iter().any(|user| user.name == name);
             let reachable = |name: &str| sfus.iter().any(|sfu| sfu.name == name);
-            Route::read(section, &known, &reachable)
+            Route::read(section, &known, &registers, &reachable)
         })
         .collect::<Vec<Route>>();
     root.not_built("ng", "rtpengine's NG protocol, [ng],");
-    root.not_built("user", "the registrar for softphones, [[user]],");
     if sfus.is_empty() && !routes.is_empty() && !root.has("sfu") {
         root.document().find_in_file(
             "there are routes but no [[sfu]] for their rooms; add one with kind = \"janus\"",
@@ -45,6 +47,8 @@ pub(super) fn config(mut root: Section<'_>) -> Config {
         http,
         ice,
         trunks,
+        users,
+        registrar,
         routes,
     }
 }

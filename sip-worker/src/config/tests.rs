@@ -127,7 +127,7 @@ fn what_is_wrong_is_named_with_its_line() {
         (
             "allow =",
             "register = true\nallow =",
-            "c.toml:11: [[trunk]] \"pbx\": registering with a trunk is not built yet",
+            "[[trunk]] \"pbx\": `register` needs a `uri` to register with",
         ),
         (
             "allow =",
@@ -216,7 +216,7 @@ fn what_is_wrong_is_named_with_its_line() {
         (
             "[media]",
             "[[user]]\nname = \"a\"\n[media]",
-            "the registrar for softphones, [[user]], is not built yet",
+            "c.toml:3: [[user]] \"a\": `password_file` is missing",
         ),
         ("[media]", "media", "c.toml:3: this is not TOML"),
     ];
@@ -253,4 +253,81 @@ fn secrets_come_from_files_and_are_never_shown() {
     );
     assert_eq!(misplaced.len(), 2);
     assert!(!misplaced.concat().contains("canary"));
+}
+
+const PHONES: &str = r#"[registrar]
+algorithms = ["SHA-256", "MD5"]
+max_expires = "10m"
+[[trunk]]
+name = "carrier"
+uri = "sip:pbx.example"
+register = true
+username = "account"
+expires = 300
+[[user]]
+name = "alice"
+password_env = "PATH"
+[[sfu]]
+name = "main"
+kind = "janus"
+url = "ws://127.0.0.1:8188"
+[[route]]
+user = "alice"
+room = "lobby"
+"#;
+
+#[test]
+fn users_and_registrations_are_read() {
+    let config = Config::parse(&Document::new("c.toml", PHONES)).unwrap();
+    assert_eq!(config.users[0].name, "alice");
+    assert_eq!(config.registrar.algorithms.len(), 2);
+    let bounds = config.registrar.bounds;
+    assert_eq!(bounds.min_expires, Duration::from_secs(60));
+    assert_eq!(bounds.max_expires, Duration::from_secs(600));
+    assert_eq!(config.trunks[0].register, Some(Duration::from_secs(300)));
+    assert_eq!(config.routes[0].user.as_deref(), Some("alice"));
+    assert!(!format!("{config:?}").contains("/bin"), "no password shows");
+    // what is changed into what; the finding.
+    let rows = [
+        ("\"MD5\"", "\"CRC\"", "\"CRC\" is none of \"MD5\""),
+        (
+            "max_expires = \"10m\"",
+            "max_expires = 30",
+            "is longer than `max_expires`",
+        ),
+        (
+            "user = \"alice\"",
+            "user = \"bob\"",
+            "there is no [[user]] named \"bob\"",
+        ),
+        (
+            "room =",
+            "trunk = \"carrier\"\nroom =",
+            "exclude each other",
+        ),
+        ("name = \"alice\"", "name = \"a b\"", "is not 1 to 64 of"),
+        (
+            "password_env = \"PATH\"\n",
+            "",
+            "`password_file` is missing",
+        ),
+        (
+            "password_env",
+            "password",
+            "a secret does not stand in the configuration",
+        ),
+        (
+            "username = \"account\"\n",
+            "",
+            "`register` needs a `username`",
+        ),
+        ("register = true\n", "", "but `register` is not true"),
+    ];
+    for (old, new, finding) in rows {
+        let found = findings(&PHONES.replace(old, new));
+        assert!(
+            found.iter().any(|found| found.contains(finding)),
+            "{old} -> {new}: {found:?}"
+        );
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gstsipbridge::call::DEFAULT_CODECS;
 use ipnet::IpNet;
@@ -14,6 +15,9 @@ use super::parse::is_host;
 use super::secret::secret;
 use super::{Trunk, TrunkAuth};
 use crate::document::Section;
+
+/// For how long to ask where nothing is said.
+const REGISTER_FOR: Duration = Duration::from_secs(3600);
 
 pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<Arc<Trunk>> {
     let mut trunks: Vec<Arc<Trunk>> = Vec::new();
@@ -38,7 +42,6 @@ fn trunk(mut section: Section<'_>) -> Trunk {
         Some(name) => section.rename(format!("[[trunk]] \"{name}\"")),
         None => section.find("`name` is missing"),
     }
-    section.not_built("register", "registering with a trunk");
     section.not_built("refer_allow", "transfer by a trunk");
     if section.has("srtp") {
         section.parsed("srtp", |srtp| match srtp {
@@ -50,10 +53,13 @@ fn trunk(mut section: Section<'_>) -> Trunk {
         });
     }
     let auth = section.section("auth").and_then(auth);
-    let number = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
+    let registers = section.boolean("register").unwrap_or(false);
+    let says_expires = section.has("expires");
+    let expires = duration(&mut section, "expires", 10).unwrap_or(REGISTER_FOR);
     let trunk = Trunk {
         name: name.unwrap_or_default(),
         uri: section.parsed("uri", uri),
+        register: registers.then_some(expires),
         username: text(&mut section, "username"),
         password: secret(&mut section, "password"),
         from: text(&mut section, "from"),
@@ -83,6 +89,15 @@ fn trunk(mut section: Section<'_>) -> Trunk {
     if !trunk.dial_allow.is_empty() && trunk.uri.is_none() && !section.has("uri") {
         section.find("`dial_allow` permits calls out, but there is no `uri` to send them to");
     }
+    if registers && trunk.uri.is_none() && !section.has("uri") {
+        section.find("`register` needs a `uri` to register with");
+    }
+    if registers && trunk.username.is_none() && !section.has("username") {
+        section.find("`register` needs a `username` to register as");
+    }
+    if !registers && says_expires {
+        section.find("`expires` says how long to register for, but `register` is not true");
+    }
     if trunk.password.is_some() && trunk.username.is_none() {
         section.find("there is a password but no `username`");
     }
@@ -90,8 +105,12 @@ fn trunk(mut section: Section<'_>) -> Trunk {
     trunk
 }
 
+pub(super) fn number(number: Option<i64>) -> Option<u32> {
+    number.and_then(|number| u32::try_from(number).ok())
+}
+
 /// A text that may end in a SIP header: no line breaks or other control characters.
-fn text(section: &mut Section<'_>, key: &str) -> Option<String> {
+pub(super) fn text(section: &mut Section<'_>, key: &str) -> Option<String> {
     section.parsed(key, |text| {
         if text.is_empty() || text.contains(char::is_control) {
             Err("it is empty or holds control characters")
@@ -171,7 +190,7 @@ fn pattern(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn codec(text: &str) -> Result<Codec, String> {
+pub(super) fn codec(text: &str) -> Result<Codec, String> {
     Codec::from_name(text).ok_or_else(|| {
         let known = Codec::ALL.map(|codec| format!("\"{}\"", codec.name().to_ascii_lowercase()));
         format!("\"{text}\" is none of {}", known.join(", "))

@@ -143,6 +143,11 @@ pub async fn rooms(State(worker): Shared) -> Json<serde_json::Value> {
     Json(json!({ "rooms": rooms }))
 }
 
+/// `GET /v1/registrations`: where this worker is registered, and who is registered here.
+pub async fn registrations(State(worker): Shared) -> Json<serde_json::Value> {
+    Json(json!({ "trunks": worker.registrations.list(), "users": worker.users() }))
+}
+
 /// Any other path.
 pub async fn no_such_path(uri: Uri) -> Problem {
     Problem::new(

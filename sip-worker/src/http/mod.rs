@@ -40,6 +40,7 @@ pub fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
         .route("/v1/calls/{id}", get(api::call).delete(api::hang_up))
         .route("/v1/calls/{id}/{what}", post(api::ask))
         .route("/v1/rooms", get(api::rooms))
+        .route("/v1/registrations", get(api::registrations))
         .route("/v1/events", get(events::stream))
         .fallback(api::no_such_path)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))

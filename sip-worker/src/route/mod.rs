@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Which room a call goes to: a pure function of the caller's facts and the `[[route]]` list.
 //!
-//! By the time a route is looked at, the caller is known to be a trunk's: whoever matches no trunk
-//! never gets here. Values of headers are the caller's own words, so a name made of them must be of
+//! By the time a route is looked at, the caller is known to be a trunk's or a
+//! user: whoever is neither never gets here. Values of headers are the caller's own words, so a name made of them must be of
 //! [`Template`]'s small alphabet, else the call is refused.
 
 mod glob;
@@ -21,6 +21,8 @@ pub struct Route {
     pub from: Option<String>,
     /// The trunk it must come from.
     pub trunk: Option<String>,
+    /// The user it must come from; `*` for any.
+    pub user: Option<String>,
     /// Patterns on headers.
     pub headers: Vec<(String, String)>,
     /// What to do with the call.
@@ -62,8 +64,10 @@ pub struct Facts {
     pub to: String,
     /// The caller's number.
     pub from: String,
-    /// The trunk the caller was recognised as.
+    /// The trunk the caller was recognised as; empty for a user.
     pub trunk: String,
+    /// The user who proved to be the caller.
+    pub user: Option<String>,
     /// The Call-ID.
     pub call_id: String,
     /// Every header, in order.
@@ -151,6 +155,12 @@ impl Route {
                 .trunk
                 .as_ref()
                 .is_none_or(|trunk| *trunk == facts.trunk)
+            && self.user.as_deref().is_none_or(|pattern| {
+                facts
+                    .user
+                    .as_deref()
+                    .is_some_and(|user| matches(pattern, user))
+            })
             && self.headers.iter().all(|(name, pattern)| {
                 facts
                     .header(name)

@@ -5,10 +5,11 @@ use super::{Answer, Route, Target, Template};
 use crate::document::Section;
 
 impl Route {
-    /// Reads one route; trunks and SFUs it names must be known.
+    /// Reads one route; trunks, users and SFUs it names must be known.
     pub fn read(
         mut section: Section<'_>,
         trunk_known: &dyn Fn(&str) -> bool,
+        user_known: &dyn Fn(&str) -> bool,
         sfu_known: &dyn Fn(&str) -> bool,
     ) -> Option<Route> {
         let (to, from) = (pattern(&mut section, "to"), pattern(&mut section, "from"));
@@ -19,7 +20,16 @@ impl Route {
                 Err(format!("there is no [[trunk]] named \"{name}\""))
             }
         });
-        section.not_built("user", "matching registered users");
+        let user = section.parsed("user", |name| {
+            if name.contains('*') || user_known(name) {
+                Ok(name.to_owned())
+            } else {
+                Err(format!("there is no [[user]] named \"{name}\""))
+            }
+        });
+        if trunk.is_some() && user.is_some() {
+            section.find("`trunk` and `user` exclude each other: no call is from both");
+        }
         section.not_built("webhook", "deciding by webhook");
         section.not_built("pin_file", "asking for a PIN");
         let headers = headers(&mut section);
@@ -68,6 +78,7 @@ impl Route {
             to,
             from,
             trunk,
+            user,
             headers,
             target,
         })

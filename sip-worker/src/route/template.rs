@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Facts;
 
 /// A name with `{…}` in it: `{header.X-Room-ID|call_id}` is the header's value, or the Call-ID where
-/// there is none (or it is empty). Also `{to}`, `{from}`, `{trunk}`.
+/// there is none (or it is empty). Also `{to}`, `{from}`, `{trunk}`, `{user}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
 
@@ -25,6 +25,7 @@ enum Fact {
     To,
     From,
     Trunk,
+    User,
     CallId,
     Header(String),
 }
@@ -37,7 +38,7 @@ pub enum TemplateError {
     Brace(String),
     /// `{what}` is unknown.
     #[error(
-        "{{{0}}} is unknown; {{to}}, {{from}}, {{trunk}}, {{call_id}} and {{header.NAME}} are known"
+        "{{{0}}} is unknown; {{to}}, {{from}}, {{trunk}}, {{user}}, {{call_id}} and {{header.NAME}} are known"
     )]
     Unknown(String),
     /// The text around holds what no name may.
@@ -99,6 +100,7 @@ fn fact(name: &str) -> Result<Fact, TemplateError> {
         "to" => Ok(Fact::To),
         "from" => Ok(Fact::From),
         "trunk" => Ok(Fact::Trunk),
+        "user" => Ok(Fact::User),
         "call_id" => Ok(Fact::CallId),
         _ => match name.strip_prefix("header.") {
             Some(header) if !header.is_empty() => Ok(Fact::Header(header.to_owned())),
@@ -142,6 +144,7 @@ impl Fact {
             Fact::To => mapped(facts.to.trim_start_matches('+')),
             Fact::From => mapped(facts.from.trim_start_matches('+')),
             Fact::Trunk => mapped(&facts.trunk),
+            Fact::User => mapped(facts.user.as_deref().unwrap_or_default()),
             Fact::CallId => shortened(mapped(&facts.call_id), &facts.call_id),
         };
         (!value.is_empty()).then_some(value)
@@ -152,6 +155,7 @@ impl Fact {
             Fact::To => "to".to_owned(),
             Fact::From => "from".to_owned(),
             Fact::Trunk => "trunk".to_owned(),
+            Fact::User => "user".to_owned(),
             Fact::CallId => "call_id".to_owned(),
             Fact::Header(name) => format!("header.{name}"),
         }

@@ -7,6 +7,7 @@ fn room(to: Option<&str>, room: &str) -> Route {
         to: to.map(str::to_owned),
         from: None,
         trunk: None,
+        user: None,
         headers: Vec::new(),
         target: Target::Room {
             room: room.parse().unwrap(),
@@ -22,6 +23,7 @@ fn facts() -> Facts {
         to: "+15550100".to_owned(),
         from: "+15550123".to_owned(),
         trunk: "carrier".to_owned(),
+        user: None,
         call_id: "abc@192.0.2.1".to_owned(),
         headers: vec![("X-Room-ID".to_owned(), "standup".to_owned())],
     }
@@ -127,4 +129,24 @@ fn a_long_call_id_is_shortened_and_stays_unique() {
     let (one, two) = (name("x".repeat(200)), name("x".repeat(201)));
     assert_eq!(one.len(), 64);
     assert_ne!(one, two);
+}
+
+#[test]
+fn a_route_of_a_user_takes_that_user_and_no_trunk() {
+    let route = |pattern: &str, name: &str| Route {
+        user: Some(pattern.to_owned()),
+        ..room(None, name)
+    };
+    let routes = [route("alice", "hers"), route("*", "{user}-own")];
+    let of = |user: Option<&str>| {
+        let facts = Facts {
+            user: user.map(str::to_owned),
+            trunk: String::new(),
+            ..facts()
+        };
+        decide(&routes, &facts).map(|decision| decision.room)
+    };
+    assert_eq!(of(Some("alice")).unwrap(), "hers");
+    assert_eq!(of(Some("bob")).unwrap(), "bob-own");
+    assert_eq!(of(None).unwrap_err().code, 404);
 }

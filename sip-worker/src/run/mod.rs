@@ -2,9 +2,11 @@
 //! `sip-worker run`: from a configuration to a worker that takes calls.
 //!
 //! - [`screen`]: who may call in
+//! - [`registrations`]: where we are registered, and who is registered here
 //! - [`worker`]: all that a running worker holds
 //! - [`signals`]: what the system asks of it
 
+pub mod registrations;
 pub mod screen;
 mod signals;
 mod worker;

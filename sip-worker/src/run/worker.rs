@@ -13,10 +13,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use super::registrations::{self, Registrations};
 use super::screen::Doorkeeper;
 use crate::calls::limits::Limits;
 use crate::calls::{self, CallTable, Control, Means};
-use crate::config::{Config, SfuConfig, Trunk};
+use crate::config::{Config, Party, SfuConfig};
 use crate::http;
 use crate::http::guard::{self, TokenError};
 use crate::http::metrics::Exposition;
@@ -72,6 +73,8 @@ pub struct Worker {
     pub doorkeeper: Arc<Doorkeeper>,
     /// Our end of SIP.
     pub agent: Agent,
+    /// Where we are registered.
+    pub registrations: Registrations,
     sfus: Vec<Arc<dyn Sfu>>,
     pipelines: RwLock<Arc<PipelineSet>>,
     stop: watch::Sender<bool>,
@@ -93,11 +96,12 @@ impl Worker {
         init_media()?;
         let contexts = contexts(config.media.contexts)?;
         let pipelines = PipelineSet::load(&config)?;
-        let doorkeeper = Doorkeeper::new(config.trunks.clone(), Instant::now());
+        let doorkeeper = Doorkeeper::new(&config, Instant::now());
         let (agent, incoming) = Agent::bind(AgentConfig {
             listen: config.sip.listen.clone(),
             advertise: config.sip.advertise.clone(),
             screen: doorkeeper.screen(),
+            registrar: (!config.users.is_empty()).then_some(config.registrar.bounds),
             ..AgentConfig::default()
         })
         .await?;
@@ -118,7 +122,9 @@ impl Worker {
             Some((listener, address, token)) => (Some(listener), Some((address, token))),
             None => (None, None),
         };
+        doorkeeper.watch(agent.watch_bindings());
         let worker = Arc::new(Worker {
+            registrations: Registrations::begin(&agent, &config.trunks),
             sfus: config.sfus.iter().map(SfuConfig::connector).collect(),
             config,
             calls: CallTable::default(),
@@ -134,6 +140,7 @@ impl Worker {
             let router = http::router(worker.clone(), token);
             tokio::spawn(http::serve(listener, router, worker.clone()));
         }
+        registrations::follow(&worker);
         tokio::spawn(take_calls(worker.clone(), incoming));
         Ok(worker)
     }
@@ -207,11 +214,11 @@ impl Worker {
         Ok(())
     }
 
-    /// What a call of this trunk needs for its phone's media.
-    pub fn media(&self, trunk: &Trunk) -> MediaParams {
+    /// What a call with this party needs for its phone's media.
+    pub fn media(&self, party: &Party) -> MediaParams {
         MediaParams {
             ports: self.config.media.ports.clone(),
-            codecs: trunk.codecs.clone(),
+            codecs: party.codecs().to_vec(),
             advertise: self
                 .config
                 .sip
@@ -241,6 +248,7 @@ impl Worker {
 
     /// Adds what the layers below know of themselves to the metrics.
     pub fn expose(&self, out: &mut Exposition) {
+        registrations::expose(self, out);
         let sip = self.agent.stats();
         let gauge = "gauge";
         let of_sip = [

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Whom a call is with, as far as the configuration knows them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip_ua::sdp::Codec;
+
+use super::{Trunk, User};
+
+/// The far end of a call: a trunk, or a user who registers here.
+#[derive(Debug, Clone)]
+pub enum Party {
+    /// `[[trunk]]`
+    Trunk(Arc<Trunk>),
+    /// `[[user]]`
+    User(Arc<User>),
+}
+
+impl Party {
+    /// The trunk's name, if it is one.
+    pub fn trunk(&self) -> Option<&str> {
+        match self {
+            Party::Trunk(trunk) => Some(&trunk.name),
+            Party::User(_) => None,
+        }
+    }
+
+    /// The user's name, if it is one.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Party::Trunk(_) => None,
+            Party::User(user) => Some(&user.name),
+        }
+    }
+
+    /// As it is called in sentences, and counted by: `trunk 'carrier'`.
+    pub fn label(&self) -> String {
+        match self {
+            Party::Trunk(trunk) => format!("trunk '{}'", trunk.name),
+            Party::User(user) => format!("user '{}'", user.name),
+        }
+    }
+
+    /// Calls at one time.
+    pub fn max_calls(&self) -> Option<u32> {
+        match self {
+            Party::Trunk(trunk) => trunk.max_calls,
+            Party::User(user) => user.max_calls,
+        }
+    }
+
+    /// New calls in a second.
+    pub fn max_cps(&self) -> Option<u32> {
+        match self {
+            Party::Trunk(trunk) => trunk.max_cps,
+            Party::User(_) => None,
+        }
+    }
+
+    /// The longest a call may last.
+    pub fn max_duration(&self) -> Option<Duration> {
+        match self {
+            Party::Trunk(trunk) => trunk.max_duration,
+            Party::User(user) => user.max_duration,
+        }
+    }
+
+    /// Codecs in order of preference.
+    pub fn codecs(&self) -> &[Codec] {
+        match self {
+            Party::Trunk(trunk) => &trunk.codecs,
+            Party::User(user) => &user.codecs,
+        }
+    }
+}
