@@ -28,6 +28,14 @@ impl Signalling {
     }
 }
 
+impl From<&CallHandle> for Signalling {
+    fn from(handle: &CallHandle) -> Signalling {
+        let signalling = Signalling::default();
+        signalling.begin(handle);
+        signalling
+    }
+}
+
 impl fmt::Debug for Signalling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Signalling")

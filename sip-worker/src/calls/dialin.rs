@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gstsipbridge::call::{Call as Leg, CallParams};
+use gstsipbridge::call::{Call as Leg, CallError, CallParams, Signalling};
 use sip_ua::agent::IncomingCall;
 use sip_ua::wire::{HeaderName, NameAddr, Request, Uri};
 
@@ -28,9 +28,21 @@ pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     };
     let facts = facts(&incoming, &party);
     let with = party.label();
+    let mut info = described(&facts);
+    let signalling = Signalling::from(&incoming.call.handle);
+    let refused = |info: CallInfo, code: u16, why: &str| {
+        tracing::info!(call = info.id, %source, with, from = info.from, to = info.to, code, why, "call refused");
+        let info = CallInfo {
+            state: State::Ended,
+            code: Some(code),
+            why: Some(why.to_owned()),
+            ..info
+        };
+        worker.calls.refused(info, Some(signalling.clone()), began);
+    };
     let refuse = |code: u16, why: &str| {
-        tracing::info!(%source, with, from = facts.from, to = facts.to, code, why, "call refused");
         incoming.call.handle.reject(code, None);
+        refused(described(&facts), code, why);
     };
     if worker.is_stopping() {
         return refuse(503, "the worker is stopping");
@@ -47,34 +59,15 @@ pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
         Err(error) => return refuse(503, &error.to_string()),
     };
 
-    let id = table::new_id();
+    let id = info.id.clone();
     let who = Participant {
         id: decision.participant.clone(),
         name: shown_name(&incoming.request).unwrap_or_else(|| facts.from.clone()),
         attributes: attributes(&facts, &incoming),
     };
-    let info = CallInfo {
-        id: id.clone(),
-        direction: Direction::In,
-        state: State::Joining,
-        from: facts.from.clone(),
-        to: facts.to.clone(),
-        trunk: facts.trunk.clone(),
-        user: facts.user.clone(),
-        sfu: sfu.name().to_owned(),
-        room: decision.room.clone(),
-        participant: decision.participant,
-        sip_call_id: Some(facts.call_id.clone()),
-        codec: None,
-        started_at: table::wall_clock(),
-        ringing_after_ms: None,
-        answered_after_ms: None,
-        seconds: None,
-        muted: false,
-        away: None,
-        code: None,
-        why: None,
-    };
+    info.sfu = sfu.name().to_owned();
+    info.room = decision.room.clone();
+    info.participant = decision.participant;
     let params = CallParams {
         name: id.clone(),
         media: worker.media(&party),
@@ -82,10 +75,8 @@ pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     let leg = match Leg::incoming(incoming, params) {
         Ok(leg) => leg,
         // It has answered the phone itself: 488, 400, …
-        Err(error) => {
-            tracing::info!(%source, with, %error, "call refused");
-            return;
-        }
+        Err(CallError::Refused { code, reason }) => return refused(info, code, &reason),
+        Err(error) => return refused(info, 500, &error.to_string()),
     };
     // Before any room work: the caller hears it ring while we look for the room.
     leg.ring();
@@ -105,6 +96,33 @@ pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
         dtmf: None,
     };
     Life::new(worker.clone(), id, asked, place).spawn(plan, Phone::There(leg));
+}
+
+/// A call of which nothing is decided yet.
+fn described(facts: &Facts) -> CallInfo {
+    CallInfo {
+        id: table::new_id(),
+        direction: Direction::In,
+        state: State::Joining,
+        from: facts.from.clone(),
+        to: facts.to.clone(),
+        trunk: facts.trunk.clone(),
+        user: facts.user.clone(),
+        sfu: String::new(),
+        room: String::new(),
+        participant: String::new(),
+        sip_call_id: Some(facts.call_id.clone()),
+        codec: None,
+        started_at: table::wall_clock(),
+        ringing_after_ms: None,
+        answered_after_ms: None,
+        seconds: None,
+        muted: false,
+        away: None,
+        code: None,
+        why: None,
+        media: None,
+    }
 }
 
 fn facts(incoming: &IncomingCall, party: &Party) -> Facts {

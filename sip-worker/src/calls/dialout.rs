@@ -128,6 +128,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         away: None,
         code: None,
         why: None,
+        media: None,
     };
     tracing::info!(call = id, with, to = number, room = wanted.room, "call out");
     let asked = worker.calls.insert(info.clone(), began);

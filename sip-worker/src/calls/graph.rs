@@ -81,6 +81,13 @@ pub struct TrackGraph {
     entry: gst::GhostPad,
 }
 
+impl TrackGraph {
+    /// Its part of the pipeline.
+    pub fn bin(&self) -> &gst::Bin {
+        &self.bin
+    }
+}
+
 impl CallGraph {
     /// Makes the `[call]` part for the call of this name. It stands still until [`start`](Self::start),
     /// so that its connection can be set up first.

@@ -10,10 +10,12 @@ use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until
 
 use super::ending::Ending;
 use super::limits::Place;
+use super::meter::{Meter, RoomProbes};
 use super::outage::Outage;
 use super::stay::{Change, Stay};
 use super::table::{Control, State};
 use super::watch::MediaWatch;
+use super::why::{self, Facts};
 use crate::run::Worker;
 use crate::sfu::{Joined, Participant, Sfu, SfuEvent};
 
@@ -75,6 +77,7 @@ pub(super) struct Life {
     /// False while the phone is not to send: we told it to hold, or it holds us without media.
     phone_sends: bool,
     watch: MediaWatch,
+    meter: Meter,
     muted: bool,
     /// Gives the trunk's place back when the call is over.
     _place: Place,
@@ -89,6 +92,7 @@ impl Life {
     ) -> Life {
         let (notify, notices) = mpsc::unbounded_channel();
         Life {
+            meter: Meter::new(worker.clone(), id.clone()),
             worker,
             id,
             asked,
@@ -135,18 +139,46 @@ impl Life {
             let refusal = self.answered.is_none().then_some(480);
             leg.hangup(ending.code.or(refusal), Some(ending.phrase()));
         }
+        let ended = Instant::now();
+        if let Some(leg) = &self.leg {
+            let probes = self.stay.as_ref().map(Stay::probes);
+            self.meter.finish(leg, probes).await;
+        }
+        let sentence = self.sentence(&ending, ended);
         if let Some(stay) = self.stay.take() {
             stay.end().await;
         }
         tracing::info!(
             call = self.id,
             code = ending.code,
-            why = ending.why,
+            why = sentence,
             "call over"
         );
         self.worker
             .calls
-            .end(&self.id, ending.code, &ending.why, Instant::now());
+            .end(&self.id, ending.code, &sentence, Instant::now());
+    }
+
+    /// How it ended, and which hop was at fault if its media were bad.
+    fn sentence(&self, ending: &Ending, ended: Instant) -> String {
+        let calls = &self.worker.calls;
+        let (Some(answered), Some(leg)) = (self.answered, &self.leg) else {
+            return ending.why.clone();
+        };
+        let (Some(info), Some(figures)) = (calls.get(&self.id), calls.figures(&self.id)) else {
+            return ending.why.clone();
+        };
+        let ladder = leg.signalling().ladder();
+        let facts = Facts {
+            trunk: info.user.as_deref().unwrap_or(&info.trunk),
+            sfu: &info.sfu,
+            lasted: ended.saturating_duration_since(answered),
+            phone_sends: self.phone_sends,
+            muted: self.muted,
+            signalling: ladder.last().map(|step| step.remote.ip()),
+            figures: &figures,
+        };
+        why::why(&ending.why, &facts)
     }
 
     async fn live(&mut self, plan: Plan, phone: Phone) -> Result<std::convert::Infallible, Ending> {
@@ -300,6 +332,7 @@ impl Life {
             },
         };
         let _ = self.notify.send(before);
+        self.worker.calls.signalled(&self.id, leg.signalling());
         self.leg = Some(leg);
     }
 
@@ -385,6 +418,10 @@ impl Life {
         }
         if let Some(leg) = &self.leg {
             let packets = leg.stats().map_or(0, |stats| stats.packets_received);
+            self.meter.tick(leg, || match &self.stay {
+                Some(stay) => stay.probes(),
+                None => RoomProbes::default(),
+            });
             if let Some(silent) = self.watch.check(packets, self.phone_sends, now) {
                 let why = format!("the phone sent no audio for {} s", silent.as_secs());
                 return Err(Ending::new(408, why));

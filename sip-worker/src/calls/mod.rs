@@ -6,19 +6,23 @@
 //! - [`dialin`] and [`dialout`]: how a call begins
 //! - [`life`]: its task; [`stay`]: what it has in its room; [`graph`]: its media
 //! - [`uplink`] and [`outage`]: what becomes of it while its SFU is away
+//! - [`figures`] and [`meter`]: how its media fare; [`why`]: which hop was at fault
 //! - [`ending`] and [`watch`]: how it ends, and how we notice that the phone is gone
 
 mod dialin;
 mod dialout;
 mod ending;
+pub mod figures;
 mod graph;
 mod life;
 pub mod limits;
+mod meter;
 mod outage;
 mod stay;
 pub mod table;
 mod uplink;
 mod watch;
+mod why;
 
 pub use dialin::take;
 pub use dialout::{DialRequest, dial};

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What is known of every call: running ones, and the last ones that ended with the reason why.
 
+mod measured;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use gstsipbridge::call::Signalling;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
 
+pub use measured::{Ladder, MediaTotals, Stream};
+
+use super::figures::Figures;
 use crate::run::registrations::{TrunkRegistration, UserRegistration};
 
 /// Ended calls that are remembered. Older ones make room for newer ones.
@@ -118,6 +124,9 @@ pub struct CallInfo {
     /// One sentence: how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// How its media fare, as measured last; there once it has media.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<Figures>,
 }
 
 /// What somebody outside the call's own task asks of it.
@@ -165,10 +174,19 @@ pub enum Event {
         /// How long the key was held.
         ms: u32,
     },
+    /// How the media of a call fare.
+    Media {
+        /// The call.
+        id: String,
+        /// As measured now.
+        media: Box<Figures>,
+    },
 }
 
 struct Entry {
     info: CallInfo,
+    figures: Option<Figures>,
+    signalling: Option<Signalling>,
     control: mpsc::UnboundedSender<Control>,
     began: Instant,
     answered: Option<Instant>,
@@ -181,6 +199,8 @@ struct Inner {
     /// Ended calls, the oldest first.
     ended: VecDeque<String>,
     totals: Totals,
+    /// Of calls that are in the table no more.
+    forgotten_media: MediaTotals,
 }
 
 /// Counters since the start.
@@ -194,6 +214,8 @@ pub struct Totals {
     pub answered: u64,
     /// Calls that ended.
     pub ended: u64,
+    /// Calls in that were refused before they were anything else.
+    pub refused: u64,
 }
 
 /// All calls of this worker. Shared by reference; every method is short and never waits.
@@ -223,6 +245,8 @@ impl CallTable {
         self.publish(&info);
         let entry = Entry {
             info: info.clone(),
+            figures: None,
+            signalling: None,
             control,
             began,
             answered: None,
@@ -230,6 +254,26 @@ impl CallTable {
         };
         inner.calls.insert(info.id, entry);
         asked
+    }
+
+    /// Enters a call that is over already: it was refused with this code for this reason.
+    pub fn refused(&self, info: CallInfo, signalling: Option<Signalling>, now: Instant) {
+        let (control, _) = mpsc::unbounded_channel();
+        let mut inner = self.lock();
+        inner.totals.refused += 1;
+        self.publish(&info);
+        inner.ended.push_back(info.id.clone());
+        let entry = Entry {
+            info: info.clone(),
+            figures: None,
+            signalling,
+            control,
+            began: now,
+            answered: None,
+            ended: Some(now),
+        };
+        inner.calls.insert(info.id, entry);
+        inner.forget_old(now);
     }
 
     /// Changes a call's description and tells the event stream if anything differs.
@@ -388,6 +432,7 @@ impl CallTable {
 impl Entry {
     fn shown(&self, now: Instant) -> CallInfo {
         let mut info = self.info.clone();
+        info.media = self.figures.clone();
         if let (None, Some(answered)) = (self.ended, self.answered) {
             info.seconds = Some(now.saturating_duration_since(answered).as_secs_f64());
         }
@@ -406,8 +451,9 @@ impl Inner {
             if !expired && self.ended.len() <= ENDED_KEPT {
                 return;
             }
-            if let Some(id) = self.ended.pop_front() {
-                self.calls.remove(&id);
+            let forgotten = self.ended.pop_front().and_then(|id| self.calls.remove(&id));
+            if let Some(figures) = forgotten.and_then(|entry| entry.figures) {
+                self.forgotten_media += &figures;
             }
         }
     }
@@ -451,6 +497,7 @@ mod tests {
             away: None,
             code: None,
             why: None,
+            media: None,
         }
     }
 
@@ -484,7 +531,8 @@ mod tests {
                 incoming: 1,
                 outgoing: 0,
                 answered: 1,
-                ended: 1
+                ended: 1,
+                refused: 0
             }
         );
         assert_eq!(table.running(), 0);

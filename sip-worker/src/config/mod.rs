@@ -85,6 +85,9 @@ pub struct Media {
     pub params: BTreeMap<String, Scalar>,
 }
 
+/// How often the figures of a call are told where nothing else is asked for.
+const DEFAULT_FIGURES_EVERY: Duration = Duration::from_secs(5);
+
 /// `[http]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
@@ -92,6 +95,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// The token every request must carry; created where it does not exist.
     pub token_file: PathBuf,
+    /// How often the figures of each call go to the event stream.
+    pub figures_every: Duration,
 }
 
 /// `[ice]`: how WebRTC legs are reached.
@@ -164,6 +169,12 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Config {
+    /// How often calls are measured whole; also where nobody can ask.
+    pub fn figures_every(&self) -> Duration {
+        let http = self.http.as_ref();
+        http.map_or(DEFAULT_FIGURES_EVERY, |http| http.figures_every)
+    }
+
     /// Reads the file. Relative paths in it start at its folder.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let document = Document::read(path).map_err(|finding| ConfigError(vec![finding]))?;

@@ -7,7 +7,8 @@ use std::ops::RangeInclusive;
 
 use sip_ua::agent::{Listen, Transport};
 
-use super::{Config, Http, Ice, Media, Sip, path_in, sfu, trunk, user};
+use super::duration::duration;
+use super::{Config, DEFAULT_FIGURES_EVERY, Http, Ice, Media, Sip, path_in, sfu, trunk, user};
 use crate::document::{Scalar, Section};
 
 use crate::route::Route;
@@ -219,6 +220,7 @@ fn http(mut section: Section<'_>) -> Option<Http> {
             .map_err(|_| format!("\"{text}\" is not ADDRESS:PORT, such as 127.0.0.1:8080"))
     });
     let token_file = section.string("token_file");
+    let figures_every = duration(&mut section, "figures_every", 1).unwrap_or(DEFAULT_FIGURES_EVERY);
     section.not_built("tls", "HTTPS");
     section.refused(
         "token",
@@ -234,6 +236,7 @@ fn http(mut section: Section<'_>) -> Option<Http> {
     let http = listen.zip(token_file).map(|(listen, token)| Http {
         listen,
         token_file: path_in(&section, &token.value),
+        figures_every,
     });
     section.finish();
     http

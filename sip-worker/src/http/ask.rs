@@ -55,6 +55,12 @@ pub struct DialOptions {
 /// What `sip-worker calls` takes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CallsOptions {
+    /// Print the SIP messages of a call as a ladder
+    #[arg(long, value_name = "ID")]
+    ladder: Option<String>,
+    /// With --ladder: each message whole
+    #[arg(long, requires = "ladder")]
+    messages: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -91,6 +97,9 @@ pub async fn dial(options: DialOptions) -> anyhow::Result<()> {
 
 /// `sip-worker calls`: prints a line a call.
 pub async fn calls(options: CallsOptions) -> anyhow::Result<()> {
+    if let Some(id) = &options.ladder {
+        return ladder(id, &options).await;
+    }
     let answer = client(&options.whom)?.ask("GET", "/v1/calls", None).await?;
     if options.json {
         println!("{answer:#}");
@@ -107,6 +116,23 @@ pub async fn calls(options: CallsOptions) -> anyhow::Result<()> {
     for call in calls {
         println!("{}", line(&call));
     }
+    Ok(())
+}
+
+async fn ladder(id: &str, options: &CallsOptions) -> anyhow::Result<()> {
+    // It becomes a part of a path.
+    anyhow::ensure!(
+        !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+        "{id:?} is no id of a call: sip-worker calls prints them"
+    );
+    let path = format!("/v1/calls/{id}/ladder?messages={}", options.messages);
+    let answer = client(&options.whom)?.ask("GET", &path, None).await?;
+    if options.json {
+        println!("{answer:#}");
+        return Ok(());
+    }
+    let text = answer.get("text").and_then(|text| text.as_str());
+    print!("{}", text.context("what answered is no sip-worker")?);
     Ok(())
 }
 

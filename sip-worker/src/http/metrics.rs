@@ -9,6 +9,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 
 use crate::calls;
+use crate::calls::table::Stream;
 use crate::run::Worker;
 
 /// `GET /metrics`
@@ -96,8 +97,56 @@ fn text(worker: &Worker) -> String {
         "Calls that are over.",
     );
     out.sample("sipbridge_calls_ended_total", &[], totals.ended);
+    out.metric(
+        "sipbridge_calls_refused_total",
+        "counter",
+        "Calls in that were refused before they were anything else.",
+    );
+    out.sample("sipbridge_calls_refused_total", &[], totals.refused);
+    media(worker, &mut out);
     worker.expose(&mut out);
     out.finish()
+}
+
+/// RTP, as the calls' figures have it.
+fn media(worker: &Worker, out: &mut Exposition) {
+    let totals = worker.calls.media_totals();
+    let streams = [
+        ("phone", "received", totals.phone_received),
+        ("phone", "sent", totals.phone_sent),
+        ("room", "received", totals.room_received),
+        ("room", "sent", totals.room_sent),
+    ];
+    type Reading = fn(&Stream) -> u64;
+    let counters: [(&str, &str, Reading); 4] = [
+        (
+            "sipbridge_rtp_packets_total",
+            "RTP packets, by side and direction.",
+            |stream| stream.packets,
+        ),
+        (
+            "sipbridge_rtp_lost_packets_total",
+            "RTP packets that never came; of those sent, as far ends report.",
+            |stream| stream.lost,
+        ),
+        (
+            "sipbridge_rtp_late_packets_total",
+            "RTP packets that came too late to be played.",
+            |stream| stream.late,
+        ),
+        (
+            "sipbridge_rtp_concealed_frames_total",
+            "Packet times that were concealed.",
+            |stream| stream.concealed,
+        ),
+    ];
+    for (name, help, reading) in counters {
+        out.metric(name, "counter", help);
+        for (side, direction, stream) in &streams {
+            let labels = [("side", *side), ("direction", *direction)];
+            out.sample(name, &labels, reading(stream));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! - [`guard`]: the token, the Host and the Origin, checked before anything else
 //! - [`api`]: what can be asked; [`events`]: what happens; [`metrics`]; [`page`]
+//! - [`ladder`]: a call's SIP messages
 //! - [`client`] and [`ask`]: how `sip-worker dial` and `sip-worker calls` ask a running worker
 
 pub mod api;
@@ -10,6 +11,7 @@ pub mod ask;
 pub mod client;
 pub mod events;
 pub mod guard;
+pub mod ladder;
 pub mod metrics;
 pub mod page;
 pub mod problem;
@@ -38,6 +40,7 @@ pub fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/v1/calls", get(api::calls).post(api::dial))
         .route("/v1/calls/{id}", get(api::call).delete(api::hang_up))
+        .route("/v1/calls/{id}/ladder", get(ladder::ladder))
         .route("/v1/calls/{id}/{what}", post(api::ask))
         .route("/v1/rooms", get(api::rooms))
         .route("/v1/registrations", get(api::registrations))

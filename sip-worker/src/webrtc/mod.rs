@@ -11,5 +11,7 @@ mod mouth;
 pub mod participant;
 mod peer;
 mod running;
+mod stats;
 
-pub use peer::{Peer, PeerConfig, PeerError, PeerEvent};
+pub use peer::{Peer, PeerConfig, PeerError, PeerEvent, Probe};
+pub use stats::LinkStats;

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::description::{self, DescriptionError, SectionFingerprints};
 use super::gate::Gate;
+use super::stats::{self, LinkStats};
 use crate::sfu::Candidate;
 
 /// How a [`Peer`] reaches the other side.
@@ -191,6 +192,13 @@ impl Peer {
         self.inner.gate.is_open()
     }
 
+    /// For measuring it, beside whatever else is done with it.
+    pub fn probe(&self) -> Probe {
+        Probe {
+            inner: self.inner.clone(),
+        }
+    }
+
     async fn apply_remote(&self, kind: WebRTCSDPType, text: &str) -> Result<(), PeerError> {
         // Before webrtcbin sees it, so that nothing connects that cannot be checked.
         let promised = description::fingerprints(text)?;
@@ -239,6 +247,22 @@ impl Peer {
                 step: "describe itself",
                 reason: "it has no local description".into(),
             })
+    }
+}
+
+/// Measures a connection. Not to be kept: it holds the webrtcbin.
+pub struct Probe {
+    inner: Arc<Inner>,
+}
+
+impl Probe {
+    /// What it counts now; none where it does not say.
+    pub async fn read(&self) -> Option<LinkStats> {
+        let bin = &self.inner.bin;
+        let reply = self.inner.step("get-stats", |promise| {
+            bin.emit_by_name::<()>("get-stats", &[&None::<gst::Pad>, promise]);
+        });
+        reply.await.ok().flatten().map(|reply| stats::read(&reply))
     }
 }
 

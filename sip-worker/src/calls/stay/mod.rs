@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::ending::Ending;
 use super::graph::{GraphError, GraphNews};
+use super::meter::{HeardProbe, RoomProbes};
 use crate::pipeline::Graph;
 use crate::sfu::{Candidate, ConnectionId, MediaKind, Session, SfuEvent, Track, TrackId};
 use crate::webrtc::{Peer, PeerConfig, PeerEvent};
@@ -353,6 +354,26 @@ impl Stay {
                 tracing::debug!(%error, "the SFU was not told of a mute");
             }
         });
+    }
+
+    /// Its connections, to be measured.
+    pub(super) fn probes(&self) -> RoomProbes {
+        let heard = self.visit.heard.iter().filter_map(|(track, heard)| {
+            let heard = heard.as_ref()?;
+            Some(HeardProbe {
+                track: track.to_string(),
+                connection: heard.peer.probe(),
+                part: heard.part.bin().clone(),
+            })
+        });
+        RoomProbes {
+            published: self
+                .visit
+                .publication
+                .as_ref()
+                .map(|ours| ours.peer.probe()),
+            heard: heard.collect(),
+        }
     }
 
     /// Works out the pipeline's latency again.
