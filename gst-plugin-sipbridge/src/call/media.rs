@@ -134,6 +134,7 @@ impl Call {
             if last {
                 session.settle();
             }
+            inner.hold_agreed = inner.held;
             negotiated
         };
         self.apply(negotiated);
@@ -276,22 +277,18 @@ impl Call {
     pub(super) fn revert_hold(&self) {
         let (media, silent) = {
             let mut inner = self.lock();
-            let receives = inner
-                .session
-                .as_ref()
-                .and_then(Session::agreed)
-                .is_some_and(|agreed| agreed.direction.receives());
-            // A far end that holds us does not receive from us either; only our own hold is undone.
-            if inner.held && receives {
-                inner.held = false;
-                if let Some(session) = inner.session.as_mut() {
-                    session.set_hold(false);
-                }
+            let agreed = inner.hold_agreed;
+            inner.held = agreed;
+            if let Some(session) = inner.session.as_mut() {
+                session.set_hold(agreed);
             }
             (inner.media.clone(), inner.held || inner.muted)
         };
         if let Some(media) = media {
             media.set_mute(silent);
+        }
+        if let Some(notice) = self.media_notice() {
+            self.notify(&notice);
         }
     }
 

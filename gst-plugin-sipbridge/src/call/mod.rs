@@ -93,6 +93,8 @@ struct Inner {
     answer: Option<Vec<u8>>,
     muted: bool,
     held: bool,
+    /// The hold, or its absence, that the far end agreed to last.
+    hold_agreed: bool,
     timeline: Timeline,
     digits: DigitMerge,
     end: Option<CallEnd>,
@@ -122,6 +124,7 @@ impl Call {
                 answer: None,
                 muted: false,
                 held: false,
+                hold_agreed: false,
                 timeline: Timeline {
                     invite: Some(Instant::now()),
                     ..Timeline::default()

@@ -9,6 +9,7 @@ use gstsipbridge::call::{Call as Leg, CallError, CallParams, Signalling};
 use sip_ua::agent::IncomingCall;
 use sip_ua::wire::{HeaderName, NameAddr, Request, Uri};
 
+use super::identity::{caller_of, trusts};
 use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
 use super::table::{self, CallInfo, Direction, State};
@@ -62,7 +63,8 @@ pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     let id = info.id.clone();
     let who = Participant {
         id: decision.participant.clone(),
-        name: shown_name(&incoming.request).unwrap_or_else(|| facts.from.clone()),
+        name: shown_name(caller_of(&incoming.request, trusts(&party)))
+            .unwrap_or_else(|| facts.from.clone()),
         attributes: attributes(&facts, &incoming),
     };
     info.sfu = sfu.name().to_owned();
@@ -118,6 +120,8 @@ fn described(facts: &Facts) -> CallInfo {
         answered_after_ms: None,
         seconds: None,
         muted: false,
+        held: false,
+        held_by_phone: false,
         away: None,
         code: None,
         why: None,
@@ -128,10 +132,7 @@ fn described(facts: &Facts) -> CallInfo {
 fn facts(incoming: &IncomingCall, party: &Party) -> Facts {
     let request = &incoming.request;
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let from = request
-        .headers
-        .get(HeaderName::From)
-        .and_then(|value| NameAddr::parse(value).ok());
+    let from = caller_of(request, trusts(party));
     Facts {
         to: called(request, party),
         from: from.map(|from| user_of(&from.uri)).unwrap_or_default(),
@@ -176,9 +177,8 @@ pub(super) fn user_of(uri: &Uri) -> String {
         .collect()
 }
 
-fn shown_name(request: &Request) -> Option<String> {
-    let from = NameAddr::parse(request.headers.get(HeaderName::From)?).ok()?;
-    let display = from.display?;
+fn shown_name(caller: Option<NameAddr>) -> Option<String> {
+    let display = caller?.display?;
     let name: String = String::from_utf8_lossy(&display)
         .chars()
         .filter(|c| !c.is_control())

@@ -15,6 +15,7 @@ use sip_ua::wire::{NameAddr, Uri};
 
 use super::dialin::user_of;
 use super::ending::Ending;
+use super::identity;
 use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
 use super::table::{self, CallInfo, Direction, State};
@@ -125,6 +126,8 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         answered_after_ms: None,
         seconds: None,
         muted: false,
+        held: false,
+        held_by_phone: false,
         away: None,
         code: None,
         why: None,
@@ -142,6 +145,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
             .headers
             .into_iter()
             .map(|(name, value)| (name, value.into_bytes()))
+            .chain(party.trunk_config().and_then(identity::asserted))
             .collect(),
         credentials,
         ring_timeout: RING_FOR,
@@ -179,7 +183,7 @@ fn target(worker: &Worker, wanted: &DialRequest) -> Result<Target, Problem> {
     }
     let trunk = choose(&worker.config.trunks, wanted)?;
     let (number, to) = through(&trunk, &wanted.to)?;
-    let from = caller(&trunk)?;
+    let from = identity::caller(&trunk)?;
     let next_hop = trunk
         .outbound_proxy
         .clone()
@@ -339,26 +343,6 @@ fn through(trunk: &Trunk, to: &str) -> Result<(String, Uri), Problem> {
     let mut uri = Uri::sip(Some(number.as_bytes()), base.host.clone(), base.port);
     uri.params = base.params.clone();
     Ok((number, uri))
-}
-
-fn caller(trunk: &Trunk) -> Result<NameAddr, Problem> {
-    let user = trunk
-        .from
-        .as_deref()
-        .or(trunk.username.as_deref())
-        .unwrap_or("anonymous");
-    let host = match (&trunk.from_domain, &trunk.uri) {
-        (Some(domain), _) => domain.clone(),
-        (None, Some(uri)) => String::from_utf8_lossy(uri.host.as_bytes()).into_owned(),
-        (None, None) => "anonymous.invalid".to_owned(),
-    };
-    format!("<sip:{user}@{host}>").parse().map_err(|error| {
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            format!("trunk '{}' has no usable from: {error}", trunk.name),
-            "mend its from and from_domain",
-        )
-    })
 }
 
 /// A number as a participant's identity: what may not stand in one becomes `-`.

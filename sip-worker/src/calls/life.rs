@@ -367,7 +367,12 @@ impl Life {
                 codec, direction, ..
             } => {
                 self.phone_sends = matches!(direction, "sendrecv" | "recvonly");
-                calls.update(&self.id, |info| info.codec = Some(codec.to_owned()));
+                let held = self.leg.as_ref().is_some_and(|leg| leg.is_held());
+                calls.update(&self.id, |info| {
+                    info.codec = Some(codec.to_owned());
+                    info.held = held;
+                    info.held_by_phone = matches!(direction, "recvonly" | "inactive");
+                });
             }
             CallNotice::Digit { digit, duration_ms } => calls.digit(&self.id, digit, duration_ms),
             CallNotice::Ended(end) => {
@@ -387,6 +392,13 @@ impl Life {
             Control::Dtmf { digits, ms } => {
                 if let Some(leg) = &self.leg {
                     send_digits(leg, &digits, ms);
+                }
+            }
+            Control::Hold(hold) => {
+                if let Some(leg) = &self.leg {
+                    leg.hold(hold);
+                    let held = leg.is_held();
+                    self.worker.calls.update(&self.id, |info| info.held = held);
                 }
             }
             Control::Mute(muted) => {

@@ -14,6 +14,7 @@ mod dialout;
 mod ending;
 pub mod figures;
 mod graph;
+mod identity;
 mod life;
 pub mod limits;
 mod meter;

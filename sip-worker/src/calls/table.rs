@@ -115,6 +115,12 @@ pub struct CallInfo {
     pub seconds: Option<f64>,
     /// True while what the phone says is withheld from the room.
     pub muted: bool,
+    /// True while we hold the phone: it hears silence, and the room hears nothing of it.
+    #[serde(default)]
+    pub held: bool,
+    /// True while the phone holds us.
+    #[serde(default)]
+    pub held_by_phone: bool,
     /// Why it is not in its room just now: its SFU is away, and the phone hears comfort noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub away: Option<String>,
@@ -143,6 +149,8 @@ pub enum Control {
     },
     /// Withhold what the phone says from the room, or stop doing so.
     Mute(bool),
+    /// Put the phone on hold, or take it back.
+    Hold(bool),
 }
 
 /// One line of the event stream.
@@ -494,6 +502,8 @@ mod tests {
             answered_after_ms: None,
             seconds: None,
             muted: false,
+            held: false,
+            held_by_phone: false,
             away: None,
             code: None,
             why: None,

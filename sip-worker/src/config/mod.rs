@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
-use sip_ua::agent::Listen;
+use sip_ua::agent::{Listen, SessionTimer};
 use sip_ua::sdp::Codec;
 use sip_ua::wire::Uri;
 
@@ -66,6 +66,22 @@ pub struct Sip {
     pub listen: Vec<Listen>,
     /// What Contact and SDP say; default: the local address towards the peer.
     pub advertise: Option<String>,
+    /// How long a session may go without a refresh; zero: as long as it likes, unless the far end
+    /// wants it otherwise.
+    pub session_expires: Duration,
+    /// The shortest such time agreed to.
+    pub session_min: Duration,
+}
+
+impl Sip {
+    /// What the user agent asks for and agrees to.
+    pub fn session_timer(&self) -> SessionTimer {
+        SessionTimer {
+            interval: self.session_expires,
+            min_se: self.session_min,
+            ..SessionTimer::default()
+        }
+    }
 }
 
 /// `[media]`
@@ -123,6 +139,12 @@ pub struct Trunk {
     pub password: Option<SecretString>,
     /// The caller id of calls out.
     pub from: Option<String>,
+    /// The display name of calls out.
+    pub from_name: Option<String>,
+    /// The number or URI of the P-Asserted-Identity of calls out; none is sent without it.
+    pub asserted_identity: Option<String>,
+    /// Whether the P-Asserted-Identity of calls in says who calls.
+    pub trust_asserted_identity: bool,
     /// The host of the From header, where it is not that of `uri`.
     pub from_domain: Option<String>,
     /// The proxy that calls out pass through: it stands in their Route.

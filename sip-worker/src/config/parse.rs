@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use sip_ua::agent::{Listen, Transport};
+use sip_ua::agent::{Listen, SessionTimer, Transport};
 
 use super::duration::duration;
 use super::{Config, DEFAULT_FIGURES_EVERY, Http, Ice, Media, Sip, path_in, sfu, trunk, user};
@@ -58,6 +58,8 @@ fn sip(section: Option<Section<'_>>) -> Sip {
     let mut sip = Sip {
         listen: Vec::new(),
         advertise: None,
+        session_expires: SessionTimer::default().interval,
+        session_min: SessionTimer::LEAST,
     };
     if let Some(mut section) = section {
         sip.listen = section.parsed_list("listen", listener).unwrap_or_default();
@@ -71,6 +73,18 @@ fn sip(section: Option<Section<'_>>) -> Sip {
             }
         });
         section.not_built("tls", "SIP over TLS");
+        if let Some(expires) = duration(&mut section, "session_expires", 0) {
+            sip.session_expires = expires;
+        }
+        let least = i64::try_from(SessionTimer::LEAST.as_secs()).unwrap_or(i64::MAX);
+        if let Some(min) = duration(&mut section, "session_min", least) {
+            sip.session_min = min;
+        }
+        if !sip.session_expires.is_zero() && sip.session_expires < sip.session_min {
+            section.find(
+                "`session_expires` is shorter than `session_min` (90 s at least); 0 turns it off",
+            );
+        }
         section.finish();
     }
     if sip.listen.is_empty() {

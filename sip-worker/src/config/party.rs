@@ -26,6 +26,14 @@ impl Party {
         }
     }
 
+    /// What is configured of the trunk, if it is one.
+    pub fn trunk_config(&self) -> Option<&Trunk> {
+        match self {
+            Party::Trunk(trunk) => Some(trunk),
+            Party::User(_) => None,
+        }
+    }
+
     /// The user's name, if it is one.
     pub fn user(&self) -> Option<&str> {
         match self {

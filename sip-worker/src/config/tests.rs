@@ -167,6 +167,26 @@ fn what_is_wrong_is_named_with_its_line() {
         ),
         ("\"30m\"", "\"30 days\"", "is no duration"),
         (
+            "[sip]",
+            "[sip]\nsession_expires = 60",
+            "`session_expires` is shorter than `session_min`",
+        ),
+        (
+            "[sip]",
+            "[sip]\nsession_min = 30",
+            "`session_min` must be a whole number from 90",
+        ),
+        (
+            "allow =",
+            "asserted_identity = \"bob smith\"\nallow =",
+            "is neither a number nor a sip: or tel: URI",
+        ),
+        (
+            "allow =",
+            "outbound_proxy = \"sip:bob@proxy\"\nallow =",
+            "names a user, not a proxy",
+        ),
+        (
             "trunk = \"pbx\"",
             "trunk = \"pbc\"",
             "c.toml:15: [[route]]: `trunk`: there is no [[trunk]] named \"pbc\"",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gstsipbridge::call::DEFAULT_CODECS;
 use ipnet::IpNet;
 use sip_ua::sdp::Codec;
-use sip_ua::wire::Uri;
+use sip_ua::wire::{Scheme, Uri};
 
 use super::duration::duration;
 use super::parse::is_host;
@@ -63,6 +63,9 @@ fn trunk(mut section: Section<'_>) -> Trunk {
         username: text(&mut section, "username"),
         password: secret(&mut section, "password"),
         from: text(&mut section, "from"),
+        from_name: text(&mut section, "from_name"),
+        asserted_identity: section.parsed("asserted_identity", identity),
+        trust_asserted_identity: section.boolean("trust_asserted_identity").unwrap_or(false),
         from_domain: section.parsed("from_domain", |host| {
             if is_host(host) {
                 Ok(host.to_owned())
@@ -172,6 +175,19 @@ fn proxy(text: &str) -> Result<Uri, String> {
         return Err(format!("\"{text}\" names a user, not a proxy"));
     }
     Ok(proxy)
+}
+
+/// A number, or a `sip:` or `tel:` URI.
+fn identity(text: &str) -> Result<String, String> {
+    let wrong = || format!("\"{text}\" is neither a number nor a sip: or tel: URI");
+    let uri = match Uri::parse(text.as_bytes()) {
+        Ok(uri) => uri,
+        Err(_) => format!("sip:{text}@domain").parse().map_err(|_| wrong())?,
+    };
+    match uri.scheme {
+        Scheme::Sip | Scheme::Tel if uri.user.is_some() => Ok(text.to_owned()),
+        _ => Err(wrong()),
+    }
 }
 
 /// A network, or one address.

@@ -21,7 +21,7 @@ use crate::run::Worker;
 type Shared = State<Arc<Worker>>;
 
 /// What `design.md` names and a later version will do.
-const NOT_BUILT: [&str; 6] = ["hold", "unhold", "transfer", "play", "stop", "record"];
+const NOT_BUILT: [&str; 4] = ["transfer", "play", "stop", "record"];
 
 /// `GET /healthz`: the process lives.
 pub async fn healthz() -> &'static str {
@@ -105,18 +105,22 @@ pub async fn ask(
         }
         "mute" => Control::Mute(true),
         "unmute" => Control::Mute(false),
+        "hold" | "unhold" => {
+            answered(&worker, &id)?;
+            Control::Hold(what == "hold")
+        }
         other if NOT_BUILT.contains(&other) => {
             return Err(Problem::new(
                 StatusCode::NOT_IMPLEMENTED,
                 format!("'{other}' is not built yet"),
-                "this version has dtmf, mute and unmute",
+                "this version has dtmf, hold, unhold, mute and unmute",
             ));
         }
         _ => {
             return Err(Problem::new(
                 StatusCode::NOT_FOUND,
                 "a call has no such command",
-                "this version has dtmf, mute and unmute",
+                "this version has dtmf, hold, unhold, mute and unmute",
             ));
         }
     };
@@ -155,6 +159,20 @@ pub async fn no_such_path(uri: Uri) -> Problem {
         format!("there is nothing at {}", uri.path()),
         "the API begins with /v1/",
     )
+}
+
+/// Before there is a dialog there is nothing to hold.
+fn answered(worker: &Worker, id: &str) -> Result<(), Problem> {
+    match worker.calls.get(id).map(|call| call.state) {
+        Some(calls::State::Joining | calls::State::Dialling | calls::State::Ringing) => {
+            Err(Problem::new(
+                StatusCode::CONFLICT,
+                "the call is not answered yet",
+                "hold it once its state is active",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn tell(worker: &Worker, id: &str, what: Control) -> Result<(StatusCode, Json<CallInfo>), Problem> {

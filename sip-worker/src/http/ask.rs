@@ -65,7 +65,63 @@ pub struct CallsOptions {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    act: Act,
+    #[command(flatten)]
     whom: Whom,
+}
+
+/// What can be done to one call instead of listing all.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[group(multiple = false)]
+struct Act {
+    /// Hang up
+    #[arg(long, value_name = "ID")]
+    hangup: Option<String>,
+    /// Put the phone on hold
+    #[arg(long, value_name = "ID")]
+    hold: Option<String>,
+    /// Take it back
+    #[arg(long, value_name = "ID")]
+    unhold: Option<String>,
+    /// Withhold what the phone says from the room
+    #[arg(long, value_name = "ID")]
+    mute: Option<String>,
+    /// Let the room hear it again
+    #[arg(long, value_name = "ID")]
+    unmute: Option<String>,
+    /// Send digits to the phone
+    #[arg(long, num_args = 2, value_names = ["ID", "DIGITS"])]
+    dtmf: Option<Vec<String>>,
+}
+
+impl Act {
+    /// Method, path and body of what was asked for.
+    fn request(&self) -> Option<(&'static str, String, Option<serde_json::Value>)> {
+        let post = |id: &String, what: &str| ("POST", format!("/v1/calls/{id}/{what}"), None);
+        let dtmf = || match self.dtmf.as_deref() {
+            Some([id, digits]) => Some((
+                "POST",
+                format!("/v1/calls/{id}/dtmf"),
+                Some(serde_json::json!({ "digits": digits })),
+            )),
+            _ => None,
+        };
+        let hangup = || {
+            let id = self.hangup.as_ref()?;
+            Some(("DELETE", format!("/v1/calls/{id}"), None))
+        };
+        let asked = [
+            (&self.hold, "hold"),
+            (&self.unhold, "unhold"),
+            (&self.mute, "mute"),
+            (&self.unmute, "unmute"),
+        ];
+        let asked = asked.into_iter().find_map(|(id, what)| {
+            let id = id.as_ref()?;
+            Some(post(id, what))
+        });
+        asked.or_else(dtmf).or_else(hangup)
+    }
 }
 
 /// `sip-worker dial`: prints the id of the call.
@@ -95,10 +151,16 @@ pub async fn dial(options: DialOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `sip-worker calls`: prints a line a call.
+/// `sip-worker calls`: prints a line a call, or acts on one.
 pub async fn calls(options: CallsOptions) -> anyhow::Result<()> {
     if let Some(id) = &options.ladder {
         return ladder(id, &options).await;
+    }
+    if let Some((method, path, body)) = options.act.request() {
+        client(&options.whom)?
+            .ask(method, &path, body.as_ref())
+            .await?;
+        return Ok(());
     }
     let answer = client(&options.whom)?.ask("GET", "/v1/calls", None).await?;
     if options.json {
@@ -141,13 +203,18 @@ fn line(call: &CallInfo) -> String {
         .seconds
         .map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0} s"));
     format!(
-        "{}  {:<9} {:>7}  {} -> {}  room {}{}",
+        "{}  {:<9} {:>7}  {} -> {}  room {}{}{}",
         call.id,
         call.state.as_str(),
         seconds,
         call.from,
         call.to,
         call.room,
+        match (call.held, call.held_by_phone) {
+            (false, false) => "",
+            (true, _) => "  on hold",
+            (false, true) => "  held by the phone",
+        },
         call.why
             .as_ref()
             .map_or_else(String::new, |why| format!("  ({why})")),

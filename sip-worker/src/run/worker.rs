@@ -102,6 +102,7 @@ impl Worker {
             advertise: config.sip.advertise.clone(),
             screen: doorkeeper.screen(),
             registrar: (!config.users.is_empty()).then_some(config.registrar.bounds),
+            session_timer: config.sip.session_timer(),
             ..AgentConfig::default()
         })
         .await?;
