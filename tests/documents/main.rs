@@ -3,3 +3,4 @@
 //! from them.
 
 mod command_line;
+mod elements;

@@ -151,6 +151,12 @@ impl Line {
     }
 
     pub(crate) fn stats(&self) -> gst::Structure {
+        // application/x-sip-stats: what the property `stats` holds. `call` and `state`; once there are
+        // media `codec` (sent) and `codec-received`, `remote`, `packets-sent`, `packets-received`,
+        // `bytes-sent`, `bytes-received`, `packets-lost`, `packets-late`, `packets-foreign` (from
+        // addresses that are not the far end's), `frames-concealed`, `remote-lost` (as the far end
+        // reports), and in milliseconds `jitter`, `depth` of the jitter buffer, `concealed` and
+        // `round-trip`.
         let mut stats = gst::Structure::builder("application/x-sip-stats");
         let Some(call) = self.call() else {
             return stats.build();
@@ -317,6 +323,8 @@ fn facts(name: &str, request: &Request, source: SocketAddr) -> gst::Structure {
         let value = request.headers.get(name).unwrap_or_default();
         String::from_utf8_lossy(value).replace('\0', "")
     };
+    // sip-incoming-call: what the signal `incoming-call` tells. `call` is the name that the call will
+    // have, `from` and `to` the headers, `sip-call-id` its Call-ID, `source` the address it came from.
     gst::Structure::builder("sip-incoming-call")
         .field("call", name)
         .field("from", header("From"))

@@ -31,6 +31,8 @@ fn sentence(end: &CallEnd) -> String {
 pub(crate) fn post(element: &gst::Element, end: &CallEnd) {
     let code = end.code.unwrap_or(0);
     let text = sentence(end);
+    // sip-call-error: details of the error of a call that did not come about. `sip-code` is the SIP
+    // status (0: there was none), `reason` a sentence, `by` `remote` or `network`.
     let details = gst::Structure::builder("sip-call-error")
         .field("sip-code", u32::from(code))
         .field("reason", &end.reason)

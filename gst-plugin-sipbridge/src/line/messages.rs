@@ -11,6 +11,10 @@ const KEYS: &str = "0123456789*#ABCD";
 /// The structure for a notice; `None` for those that are no news to an application.
 pub(super) fn structure(call: &Call, notice: &CallNotice) -> Option<gst::Structure> {
     let state = |state: CallState, code: u16, reason: &str| {
+        // sip-call-state: element message: the call is in another state. `call` is its name, `state`
+        // one of `calling`, `incoming`, `ringing`, `early-media`, `answered` and `ended`, `code` the
+        // SIP status that led there (0: none), `reason` a sentence, `sip-call-id` its Call-ID. When
+        // it ended, `by` is `local`, `remote` or `network`.
         gst::Structure::builder("sip-call-state")
             .field("call", call.name())
             .field("state", state.as_str())
@@ -32,20 +36,31 @@ pub(super) fn structure(call: &Call, notice: &CallNotice) -> Option<gst::Structu
             ptime_ms,
             remote,
             direction,
-        } => gst::Structure::builder("sip-media")
-            .field("call", call.name())
-            .field("codec", *codec)
-            .field("ptime", u32::from(*ptime_ms))
-            .field("remote", remote.to_string())
-            .field("direction", *direction)
-            .field("srtp", false)
-            .build(),
-        CallNotice::Digit { digit, .. } => gst::Structure::builder("dtmf-event")
-            .field("type", 1i32)
-            .field("number", i32::try_from(KEYS.find(*digit)?).ok()?)
-            .field("method", 1i32)
-            .field("volume", 0i32)
-            .build(),
+        } => {
+            // sip-media: element message: media were agreed on, for the first time or anew. `call`,
+            // `codec`, `ptime` in milliseconds, `remote` where it is sent to, `direction` ours
+            // (`sendrecv`, `sendonly`, `recvonly` or `inactive`), `srtp` whether it is encrypted.
+            gst::Structure::builder("sip-media")
+                .field("call", call.name())
+                .field("codec", *codec)
+                .field("ptime", u32::from(*ptime_ms))
+                .field("remote", remote.to_string())
+                .field("direction", *direction)
+                .field("srtp", false)
+                .build()
+        }
+        CallNotice::Digit { digit, .. } => {
+            // dtmf-event: element message: the far end pressed a key, told once. `number` is 0 to 9 for
+            // the digits, then 10 for `*`, 11 for `#` and 12 to 15 for A to D; `type`, `method` and
+            // `volume` are as GStreamer's own elements send them. As an event to an element the
+            // same structure with `start` presses a key towards the far end.
+            gst::Structure::builder("dtmf-event")
+                .field("type", 1i32)
+                .field("number", i32::try_from(KEYS.find(*digit)?).ok()?)
+                .field("method", 1i32)
+                .field("volume", 0i32)
+                .build()
+        }
         CallNotice::FirstMedia => return None,
     })
 }

@@ -27,7 +27,7 @@ pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) ->
                 _ => ControlFlow::Continue(value.clone()),
             })
             .build(),
-        // answer: answers the call that came in.
+        // answer: answers the call that came in. FALSE: there is none.
         Signal::builder("answer")
             .action()
             .return_type::<bool>()
@@ -36,7 +36,8 @@ pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) ->
                 Some(line.answer().to_value())
             })
             .build(),
-        // hangup: ends the call. The code (0: none) refuses a call not answered yet.
+        // hangup: ends the call. The code (0: none) refuses a call not answered yet, with the reason
+        // (may be NULL) as its phrase. FALSE: there is no call.
         Signal::builder("hangup")
             .action()
             .param_types([u32::static_type(), String::static_type()])
@@ -48,7 +49,7 @@ pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) ->
                 Some(line.hangup(code, reason.as_deref()).to_value())
             })
             .build(),
-        // hold: puts the far end on hold, or takes it back.
+        // hold: puts the far end on hold, or takes it back. FALSE: there is no answered call.
         Signal::builder("hold")
             .action()
             .param_types([bool::static_type()])
@@ -58,7 +59,7 @@ pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) ->
                 Some(line.hold(args.get(1)?.get().ok()?).to_value())
             })
             .build(),
-        // send-dtmf: presses keys, each for so many milliseconds (0: 160).
+        // send-dtmf: presses keys, each for so many milliseconds (0: 160). FALSE: they cannot be sent.
         Signal::builder("send-dtmf")
             .action()
             .param_types([String::static_type(), u32::static_type()])
