@@ -82,7 +82,7 @@ impl Page {
         let properties = object.list_properties();
         let own = properties
             .iter()
-            .filter(|property| is_ours(property.owner_type()));
+            .filter(|property| property.owner_type() == object.type_());
         let mut begun = false;
         for property in own {
             if !std::mem::replace(&mut begun, true) {
@@ -149,11 +149,6 @@ fn capital(text: &str) -> String {
         Some(first) => first.to_uppercase().chain(chars).collect(),
         None => String::new(),
     }
-}
-
-/// Types of this plugin are named GstSip….
-fn is_ours(owner: glib::Type) -> bool {
-    owner.name().starts_with("GstSip")
 }
 
 fn queries(kind: glib::Type) -> Vec<glib::subclass::SignalQuery> {
