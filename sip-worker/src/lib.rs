@@ -11,10 +11,11 @@ pub mod http;
 pub mod phone;
 pub mod run;
 
-// What decides: configuration, routes and media graphs.
+// What decides: configuration, routes and media graphs, and where they are.
 pub mod check;
 pub mod config;
 pub mod document;
+pub mod installed;
 pub mod pipeline;
 pub mod route;
 

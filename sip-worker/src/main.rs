@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sip_worker::{check, demo, http, phone, run};
+use sip_worker::{check, demo, http, installed, phone, run};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
@@ -23,13 +23,13 @@ struct Cli {
 enum Command {
     /// Take calls until told to stop (SIGTERM); SIGHUP reads the media graphs again
     Run {
-        /// The configuration
-        #[arg(long, default_value = "sip-worker.toml", value_name = "FILE")]
-        config: PathBuf,
+        /// The configuration; without it sip-worker.toml here, else /etc/sipbridge/sip-worker.toml
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Say what is wrong with configurations and media graphs; exits 2 if anything is
     Check {
-        /// Configurations and media graphs; without any: sip-worker.toml
+        /// Configurations and media graphs; without any: the one `run` uses
         files: Vec<PathBuf>,
     },
     /// Have a running worker call a phone and put it in a room
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match cli.command {
-            Command::Run { config } => run::run(&config).await,
+            Command::Run { config } => run::run(&config.unwrap_or_else(installed::config)).await,
             Command::Check { files } => return Ok(findings(&files)),
             Command::Dial(options) => http::ask::dial(options).await,
             Command::Calls(options) => http::ask::calls(options).await,
@@ -89,7 +89,7 @@ fn findings(files: &[PathBuf]) -> ExitCode {
     if let Err(error) = run::init_media() {
         return failed(&error.into());
     }
-    let usual = [PathBuf::from("sip-worker.toml")];
+    let usual = [installed::config()];
     let found = check::check(if files.is_empty() { &usual } else { files });
     for finding in &found {
         eprintln!("{finding}");

@@ -3,4 +3,5 @@
 //! from them.
 
 mod command_line;
+mod configuration;
 mod elements;

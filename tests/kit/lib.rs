@@ -5,6 +5,7 @@ pub mod baresip;
 pub mod comfort;
 pub mod detour;
 pub mod document;
+pub mod installed;
 pub mod janus;
 pub mod kamailio;
 pub mod linphone;

@@ -5,6 +5,7 @@ mod nearest;
 mod section;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,7 @@ pub struct Document {
     file: PathBuf,
     text: String,
     findings: RefCell<Vec<Finding>>,
+    asked: RefCell<BTreeSet<String>>,
 }
 
 impl Document {
@@ -80,6 +82,7 @@ impl Document {
             file: file.into(),
             text: text.into(),
             findings: RefCell::default(),
+            asked: RefCell::default(),
         }
     }
 
@@ -146,6 +149,12 @@ impl Document {
                     .collect()
             },
         )
+    }
+
+    /// The keys that its reader asked for, there or not, as `table.key`: what may stand in such a file,
+    /// as far as its tables are there.
+    pub fn asked(&self) -> BTreeSet<String> {
+        self.asked.borrow().clone()
     }
 
     /// What was found so far, in the order of the lines; the document is clean again after.

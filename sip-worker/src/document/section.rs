@@ -34,6 +34,8 @@ pub struct Section<'d> {
     document: &'d Document,
     /// As people write it: `[sip]`, `[[trunk]] "carrier"`.
     name: String,
+    /// The keys that lead to it, each with a full stop behind: `trunk.auth.`
+    path: String,
     at: Range<usize>,
     entries: BTreeMap<String, (Range<usize>, Spanned<DeValue<'d>>)>,
     known: Vec<String>,
@@ -41,12 +43,19 @@ pub struct Section<'d> {
 
 impl<'d> Section<'d> {
     pub(super) fn root(document: &'d Document, table: Spanned<DeTable<'d>>) -> Section<'d> {
-        Section::new(document, String::new(), 0..0, table.into_inner())
+        Section::new(
+            document,
+            String::new(),
+            String::new(),
+            0..0,
+            table.into_inner(),
+        )
     }
 
     fn new(
         document: &'d Document,
         name: String,
+        path: String,
         at: Range<usize>,
         table: DeTable<'d>,
     ) -> Section<'d> {
@@ -57,6 +66,7 @@ impl<'d> Section<'d> {
         Section {
             document,
             name,
+            path,
             at,
             entries,
             known: Vec::new(),
@@ -93,6 +103,13 @@ impl<'d> Section<'d> {
     }
 
     fn take(&mut self, key: &str) -> Option<(Range<usize>, Spanned<DeValue<'d>>)> {
+        let asked = format!("{}{key}", self.path);
+        self.document.asked.borrow_mut().insert(asked);
+        self.take_unwanted(key)
+    }
+
+    /// A key that is known, but may not be there.
+    fn take_unwanted(&mut self, key: &str) -> Option<(Range<usize>, Spanned<DeValue<'d>>)> {
         self.known.push(key.to_owned());
         self.entries.remove(key)
     }
@@ -253,7 +270,10 @@ impl<'d> Section<'d> {
         let (at, value) = self.take(key)?;
         let name = self.child_name(key);
         match value.into_inner() {
-            DeValue::Table(table) => Some(Section::new(self.document, name, at, table)),
+            DeValue::Table(table) => {
+                let path = format!("{}{key}.", self.path);
+                Some(Section::new(self.document, name, path, at, table))
+            }
             other => {
                 let sentence =
                     format!("`{key}` must be a table, {name}, not {}", described(&other));
@@ -288,7 +308,9 @@ impl<'d> Section<'d> {
             let at = item.span();
             match item.into_inner() {
                 DeValue::Table(table) => {
-                    sections.push(Section::new(self.document, format!("[[{key}]]"), at, table));
+                    let path = format!("{}{key}.", self.path);
+                    let name = format!("[[{key}]]");
+                    sections.push(Section::new(self.document, name, path, at, table));
                 }
                 _ => self.document.find(at, format!("[[{key}]] must be a table")),
             }
@@ -298,7 +320,7 @@ impl<'d> Section<'d> {
 
     /// Refuses a key by name: it exists, but not in this version.
     pub fn not_built(&mut self, key: &str, what: &str) {
-        if let Some((at, _)) = self.take(key) {
+        if let Some((at, _)) = self.take_unwanted(key) {
             let sentence = format!("{}{what} is not built yet; take `{key}` out", self.prefix());
             self.document.find(at, sentence);
         }
@@ -306,7 +328,7 @@ impl<'d> Section<'d> {
 
     /// Refuses a key by name: `why` says what to do instead.
     pub fn refused(&mut self, key: &str, why: &str) {
-        if let Some((at, _)) = self.take(key) {
+        if let Some((at, _)) = self.take_unwanted(key) {
             self.document.find(at, format!("{}{why}", self.prefix()));
         }
     }

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use super::client::Client;
 use crate::calls::{CallInfo, DialRequest};
 use crate::config::Config;
+use crate::installed;
 
 /// Where the worker is.
 #[derive(Debug, Clone, clap::Args)]
@@ -20,9 +21,9 @@ pub struct Whom {
     /// The file with its token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// The worker's configuration, for what is not given otherwise
-    #[arg(long, default_value = "sip-worker.toml", value_name = "FILE")]
-    config: PathBuf,
+    /// The configuration it runs with, for what is not given otherwise; found as `run` finds it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// What `sip-worker dial` takes.
@@ -224,11 +225,11 @@ fn line(call: &CallInfo) -> String {
 fn client(whom: &Whom) -> anyhow::Result<Client> {
     let (mut url, mut file) = (whom.url.clone(), whom.token_file.clone());
     if url.is_none() || file.is_none() {
-        let config =
-            Config::load(&whom.config).context("--url and --token-file are not both given")?;
+        let path = whom.config.clone().unwrap_or_else(installed::config);
+        let config = Config::load(&path).context("--url and --token-file are not both given")?;
         let http = config
             .http
-            .with_context(|| format!("{} has no [http]", whom.config.display()))?;
+            .with_context(|| format!("{} has no [http]", path.display()))?;
         url.get_or_insert_with(|| format!("http://{}", http.listen));
         file.get_or_insert(http.token_file);
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Graph;
 use crate::config::Config;
 use crate::document::{Document, Finding};
+use crate::installed;
 
 /// The graph used where the configuration names none.
 pub const DEFAULT: &str = "room-stock";
@@ -43,14 +44,16 @@ impl fmt::Display for PipelineError {
 impl std::error::Error for PipelineError {}
 
 impl PipelineSet {
-    /// Loads the graphs built in and those of the configured folder, where one of the same name
-    /// takes the built-in's place. All are checked; any error refuses the whole set.
+    /// Loads the graphs built in, those installed with the program and those of the configured
+    /// folder; one of the same name takes the earlier one's place. All are checked; any error
+    /// refuses the whole set.
     pub fn load(config: &Config) -> Result<PipelineSet, PipelineError> {
         let mut documents: BTreeMap<String, Document> = BUILT_IN
             .iter()
             .map(|(file, text)| (stem(Path::new(file)), Document::new(*file, *text)))
             .collect();
-        if let Some(folder) = &config.media.pipelines {
+        let installed = installed::pipelines();
+        for folder in installed.iter().chain(&config.media.pipelines) {
             let unreadable = |error: std::io::Error| {
                 let sentence = format!("the folder of pipelines cannot be read: {error}");
                 PipelineError(vec![Finding::of_file(folder, sentence)])

@@ -4,8 +4,9 @@
 //! - [`screen`]: who may call in
 //! - [`registrations`]: where we are registered, and who is registered here
 //! - [`worker`]: all that a running worker holds
-//! - [`signals`]: what the system asks of it
+//! - [`signals`]: what the system asks of it; [`notify`]: what systemd is told
 
+mod notify;
 pub mod registrations;
 pub mod screen;
 mod signals;
@@ -31,6 +32,7 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
             "API and page at http://{address}/, opened by the token in [http] token_file"
         );
     }
+    notify::notify(notify::READY);
     loop {
         match signals.next().await {
             Asked::Stop => break,
@@ -41,6 +43,7 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
         }
     }
     tracing::info!("stopping");
+    notify::notify(notify::STOPPING);
     worker.stop("the worker was stopped").await;
     Ok(())
 }
