@@ -109,40 +109,54 @@ fn the_guide_explains_every_key() -> Result<()> {
 /// The example as a list: each key, or keys that share a comment, with that comment.
 fn explained(example: &str) -> String {
     let mut out = String::new();
-    let mut words: Vec<&str> = Vec::new();
-    let mut keys: Vec<&str> = Vec::new();
-    let flush = |out: &mut String, words: &mut Vec<&str>, keys: &mut Vec<&str>| {
-        if !keys.is_empty() {
-            let keys: Vec<String> = keys.drain(..).map(|key| format!("`{key}`")).collect();
-            *out += &format!("- {}", keys.join(", "));
-            if !words.is_empty() {
-                *out += &format!("  \n  {}", words.join(" "));
-            }
-            *out += "\n";
-            words.clear();
-        }
-    };
+    let mut open = Entry::default();
     for line in example.lines() {
         match read(line) {
-            Line::Table(bare) => {
-                flush(&mut out, &mut words, &mut keys);
-                out += &format!("\n### `{bare}`\n\n");
-                if !words.is_empty() {
-                    out += &format!("{}\n\n", words.join(" "));
-                }
-                words.clear();
-            }
-            Line::Key(bare) => keys.push(bare),
+            Line::Key(bare) => open.keys.push(bare),
             Line::Words(text) => {
-                flush(&mut out, &mut words, &mut keys);
-                words.push(text);
+                open.close(&mut out);
+                open.words.push(text);
             }
             Line::Empty => {
-                flush(&mut out, &mut words, &mut keys);
-                words.clear();
+                open.close(&mut out);
+                open.words.clear();
+            }
+            Line::Table(bare) => {
+                open.close(&mut out);
+                let words = open.words.drain(..).collect::<Vec<_>>().join(" ");
+                let heading = format!("\n### `{bare}`\n\n");
+                // A second table of a list goes on where the first ended.
+                if !out.contains(&heading) {
+                    out += &heading;
+                    out += &words;
+                    out += if words.is_empty() { "" } else { "\n\n" };
+                }
             }
         }
     }
-    flush(&mut out, &mut words, &mut keys);
+    open.close(&mut out);
     out
+}
+
+/// Keys, and the comment above them.
+#[derive(Default)]
+struct Entry<'a> {
+    words: Vec<&'a str>,
+    keys: Vec<&'a str>,
+}
+
+impl Entry<'_> {
+    /// Writes it, if there are keys. A comment without keys waits for those that follow.
+    fn close(&mut self, out: &mut String) {
+        if self.keys.is_empty() {
+            return;
+        }
+        let keys: Vec<String> = self.keys.drain(..).map(|key| format!("`{key}`")).collect();
+        *out += &format!("- {}", keys.join(", "));
+        if !self.words.is_empty() {
+            *out += &format!("  \n  {}", self.words.join(" "));
+            self.words.clear();
+        }
+        *out += "\n";
+    }
 }

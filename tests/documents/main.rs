@@ -5,3 +5,5 @@
 mod command_line;
 mod configuration;
 mod elements;
+mod http_interface;
+mod metrics;

@@ -10,9 +10,7 @@ use std::time::Duration;
 
 const STARTED: Duration = Duration::from_secs(20);
 
-#[test]
-fn elements_worker_and_a_whole_call() -> Result<()> {
-    let tree = Tree::install("moved", &[])?;
+pub fn elements_worker_and_a_whole_call(tree: &Tree) -> Result<()> {
     let worker = tree.prefix().join("bin/sip-worker");
 
     let said = succeeds(tree.hidden("gst-inspect-1.0")?.arg("sipbin"))?;

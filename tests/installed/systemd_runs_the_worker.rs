@@ -18,9 +18,7 @@ fn told(ear: &UnixDatagram) -> Result<String> {
     Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
 
-#[test]
-fn unit_and_notification() -> Result<()> {
-    let tree = Tree::install("unit", &[])?;
+pub fn unit_and_notification(tree: &Tree) -> Result<()> {
     let unit = tree.prefix().join("lib/systemd/system/sip-worker.service");
     let said = succeeds(Command::new("systemd-analyze").arg("verify").arg(&unit))?;
     ensure!(said.is_empty(), "{said}");

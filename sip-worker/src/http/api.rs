@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,14 @@ type Shared = State<Arc<Worker>>;
 
 /// What `design.md` names and a later version will do.
 const NOT_BUILT: [&str; 4] = ["transfer", "play", "stop", "record"];
+
+/// All of this for programs, as OpenAPI describes it; kept true by a test.
+pub const OPENAPI: &str = include_str!("openapi.json");
+
+/// `GET /openapi.json`
+pub async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
 
 /// `GET /healthz`: the process lives.
 pub async fn healthz() -> &'static str {

@@ -38,6 +38,7 @@ pub fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
         .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(api::openapi))
         .route("/v1/calls", get(api::calls).post(api::dial))
         .route("/v1/calls/{id}", get(api::call).delete(api::hang_up))
         .route("/v1/calls/{id}/ladder", get(ladder::ladder))
