@@ -7,6 +7,9 @@ use serde::Deserialize;
 use serde::de::value::Error;
 use serde::de::{Deserializer, Error as _, Visitor};
 use serde_json::Value;
+use sip_worker::calls::figures::{
+    Figures, HeardFigures, PhoneFigures, PublishedFigures, Received, RoomFigures, Sent,
+};
 use sip_worker::calls::{CallInfo, DialRequest};
 use sip_worker::http::api::OPENAPI;
 use sipbridge_tests::document;
@@ -110,6 +113,13 @@ fn has_the_fields_of<T: for<'de> Deserialize<'de>>(schema: &str) -> Result<()> {
 #[test]
 fn what_is_described_has_the_fields_it_has() -> Result<()> {
     has_the_fields_of::<CallInfo>("CallInfo")?;
+    has_the_fields_of::<Figures>("Figures")?;
+    has_the_fields_of::<PhoneFigures>("PhoneFigures")?;
+    has_the_fields_of::<RoomFigures>("RoomFigures")?;
+    has_the_fields_of::<PublishedFigures>("PublishedFigures")?;
+    has_the_fields_of::<HeardFigures>("HeardFigures")?;
+    has_the_fields_of::<Received>("Received")?;
+    has_the_fields_of::<Sent>("Sent")?;
     has_the_fields_of::<DialRequest>("DialRequest")
 }
 
