@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
-use sip_ua::agent::{
-    Agent, AgentConfig, AgentError, IncomingCall, Listen, Screen, Transport, Verdict,
-};
+use sip_ua::agent::{Agent, AgentConfig, AgentError, IncomingCall, Listen, Screen, Verdict};
 use sip_ua::wire::Method;
 
 use super::access::AccessList;
@@ -79,11 +77,13 @@ fn living(listeners: &Listeners) -> Vec<Arc<dyn Listener>> {
 impl Shared {
     pub(super) fn open(settings: &Settings, port: u16) -> Result<Arc<Shared>, BindError> {
         let listeners: Arc<Listeners> = Arc::default();
+        let addr = SocketAddr::new(settings.address()?, port);
         let config = AgentConfig {
-            listen: vec![Listen {
-                transport: Transport::Udp,
-                addr: SocketAddr::new(settings.address()?, port),
-            }],
+            listen: settings
+                .transports()?
+                .into_iter()
+                .map(|transport| Listen { transport, addr })
+                .collect(),
             advertise: settings.advertise.clone(),
             user_agent: settings.user_agent.clone(),
             screen: screen(settings.accept_from()?, &listeners),

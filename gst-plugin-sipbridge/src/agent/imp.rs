@@ -88,11 +88,17 @@ impl ObjectImpl for SipAgent {
                 ),
                 glib::ParamSpecInt::builder("port")
                     .nick("Port")
-                    .blurb("Local UDP port; 0 for any free one, -1 for 5060 to be called and any free one to call")
+                    .blurb("Local port of all transports; 0 for any free one, -1 for 5060 to be called and any free one to call")
                     .minimum(-1)
                     .maximum(65_535)
                     .default_value(settings::DEFAULT_PORT)
                     .build(),
+                text(
+                    "transports",
+                    "Transports",
+                    "What is listened on and can be called over: udp, tcp, or both with a comma between",
+                    Some(settings::DEFAULT_TRANSPORTS),
+                ),
                 text(
                     "advertise",
                     "Advertised address",
@@ -114,7 +120,7 @@ impl ObjectImpl for SipAgent {
                 ),
                 glib::ParamSpecUInt::builder("local-port")
                     .nick("Local port")
-                    .blurb("The UDP port in use, which tells what port 0 became; 0 while there is none")
+                    .blurb("The port in use, which tells what port 0 became; 0 while there is none")
                     .maximum(65_535)
                     .read_only()
                     .build(),
@@ -188,10 +194,14 @@ impl ObjectImpl for SipAgent {
             outbound_proxy,
             accept_from,
             media_ports,
+            transports,
             port: _,
         } = &mut *settings;
         match pspec.name() {
             "address" => *address = text.unwrap_or_else(|| settings::DEFAULT_ADDRESS.to_owned()),
+            "transports" => {
+                *transports = text.unwrap_or_else(|| settings::DEFAULT_TRANSPORTS.to_owned());
+            }
             "advertise" => *advertise = text,
             "user-agent" => *user_agent = text.unwrap_or_default(),
             "username" => *username = text,
@@ -216,6 +226,7 @@ impl ObjectImpl for SipAgent {
             "address" => settings.address.to_value(),
             "port" => settings.port.to_value(),
             "local-port" => self.local_port().to_value(),
+            "transports" => settings.transports.to_value(),
             "advertise" => settings.advertise.to_value(),
             "user-agent" => settings.user_agent.to_value(),
             "username" => settings.username.to_value(),

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use sip_ua::agent::Transport;
 use sip_ua::digest::Credentials;
 use sip_ua::wire::{NameAddr, Scheme, Uri};
 
@@ -12,6 +13,7 @@ use crate::call::NextHop;
 
 pub(super) const DEFAULT_ADDRESS: &str = "0.0.0.0";
 pub(super) const DEFAULT_PORT: i32 = -1;
+pub(super) const DEFAULT_TRANSPORTS: &str = "udp, tcp";
 pub(super) const DEFAULT_ACCEPT_FROM: &str = "127.0.0.0/8, ::1";
 pub(super) const DEFAULT_MEDIA_PORTS: &str = "10000-20000";
 pub(super) const SIP_PORT: u16 = 5060;
@@ -32,6 +34,7 @@ pub(super) struct Settings {
     pub(super) outbound_proxy: Option<String>,
     pub(super) accept_from: String,
     pub(super) media_ports: String,
+    pub(super) transports: String,
 }
 
 /// A password. It has no way out but [`Settings::credentials`], not even into debug output.
@@ -66,6 +69,7 @@ impl Default for Settings {
             outbound_proxy: None,
             accept_from: DEFAULT_ACCEPT_FROM.to_owned(),
             media_ports: DEFAULT_MEDIA_PORTS.to_owned(),
+            transports: DEFAULT_TRANSPORTS.to_owned(),
         }
     }
 }
@@ -82,6 +86,9 @@ pub enum AgentSettingsError {
     /// `media-ports` is no range.
     #[error("agent::media-ports is \"{0}\"; a range such as 10000-20000 is wanted")]
     MediaPorts(String),
+    /// `transports` names none, or one that is not spoken.
+    #[error("agent::transports is \"{0}\"; udp, tcp, or both with a comma between are wanted")]
+    Transports(String),
     /// `password-file` cannot be read.
     #[error("agent::password-file {path}: {error}")]
     PasswordFile {
@@ -103,6 +110,21 @@ impl Settings {
         self.address
             .parse()
             .map_err(|_| AgentSettingsError::Address(self.address.clone()))
+    }
+
+    pub(super) fn transports(&self) -> Result<Vec<Transport>, AgentSettingsError> {
+        let named: Option<Vec<Transport>> = self
+            .transports
+            .split(',')
+            .map(|name| Transport::named(name.trim().as_bytes()))
+            .collect();
+        let mut transports = named.unwrap_or_default();
+        transports.sort();
+        transports.dedup();
+        match transports.is_empty() {
+            true => Err(AgentSettingsError::Transports(self.transports.clone())),
+            false => Ok(transports),
+        }
     }
 
     pub(super) fn accept_from(&self) -> Result<AccessList, AgentSettingsError> {
@@ -239,6 +261,24 @@ mod tests {
         assert_eq!(hop("").unwrap(), NextHop::OfUri);
         assert!(hop("sip:bob@pbx").is_err());
         assert!(hop("pbx:port").is_err());
+    }
+
+    #[test]
+    fn transports_are_listed_with_commas() {
+        let transports = |text: &str| {
+            Settings {
+                transports: text.to_owned(),
+                ..settings()
+            }
+            .transports()
+        };
+        let both = vec![Transport::Udp, Transport::Tcp];
+        assert_eq!(settings().transports().unwrap(), both);
+        assert_eq!(transports("TCP,udp, tcp").unwrap(), both);
+        assert_eq!(transports("tcp").unwrap(), [Transport::Tcp]);
+        for bad in ["", "tls", "udp,", "udp tcp"] {
+            assert!(transports(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

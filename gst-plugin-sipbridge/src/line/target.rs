@@ -17,7 +17,7 @@ pub(crate) enum TargetError {
     Bad(String),
     #[error("{0}: it is not a sip: URI")]
     Scheme(String),
-    #[error("{0} is not built yet: only sip: over UDP can be called")]
+    #[error("{0} is not built yet: only sip: over UDP and TCP can be called")]
     Transport(&'static str),
     #[error("a password does not belong in a URI: set agent::password or agent::password-file")]
     Password,
@@ -41,8 +41,7 @@ impl Target {
         }
         let transport = uri.params.get("transport").map(<[u8]>::to_ascii_lowercase);
         match transport.as_deref() {
-            None | Some(b"udp") => {}
-            Some(b"tcp") => return Err(TargetError::Transport("transport=tcp")),
+            None | Some(b"udp" | b"tcp") => {}
             Some(b"tls") => return Err(TargetError::Transport("transport=tls")),
             Some(b"ws" | b"wss") => return Err(TargetError::Transport("transport=ws")),
             Some(other) => {
@@ -132,7 +131,7 @@ mod tests {
         for (uri, word) in [
             ("sips:bob@192.0.2.1", "sips:"),
             ("sip:bob@192.0.2.1;transport=tls", "transport=tls"),
-            ("sip:bob@192.0.2.1;transport=TCP", "transport=tcp"),
+            ("sip:bob@192.0.2.1;transport=WS", "transport=ws"),
         ] {
             let error = Target::parse(uri).unwrap_err();
             assert!(matches!(error, TargetError::Transport(_)), "{uri}");

@@ -88,34 +88,35 @@ fn sip(section: Option<Section<'_>>) -> Sip {
         section.finish();
     }
     if sip.listen.is_empty() {
-        sip.listen.push(Listen {
-            transport: Transport::Udp,
-            addr: SocketAddr::from(([0, 0, 0, 0], 5060)),
-        });
+        sip.listen = [Transport::Udp, Transport::Tcp]
+            .map(|transport| Listen {
+                transport,
+                addr: SocketAddr::from(([0, 0, 0, 0], 5060)),
+            })
+            .to_vec();
     }
     sip
 }
 
 fn listener(text: &str) -> Result<Listen, String> {
-    let Some((transport, address)) = text.split_once(':') else {
-        return Err(format!("\"{text}\" is not of the form udp:ADDRESS:PORT"));
+    let Some((name, address)) = text.split_once(':') else {
+        return Err(format!(
+            "\"{text}\" is not of the form udp:ADDRESS:PORT or tcp:ADDRESS:PORT"
+        ));
     };
-    match transport {
-        "udp" => {}
-        "tcp" | "tls" | "ws" | "wss" => {
+    let transport = match (Transport::named(name.as_bytes()), name) {
+        (Some(transport), _) => transport,
+        (None, "tls" | "ws" | "wss") => {
             return Err(format!(
-                "a {transport}: listener is not built yet, only udp:"
+                "a {name}: listener is not built yet, only udp: and tcp:"
             ));
         }
-        _ => return Err(format!("\"{transport}:\" is no transport; udp: is")),
-    }
+        (None, _) => return Err(format!("\"{name}:\" is no transport; udp: and tcp: are")),
+    };
     let addr = address.parse().map_err(|_| {
         format!("\"{address}\" is not ADDRESS:PORT, such as 0.0.0.0:5060 or [::]:5060")
     })?;
-    Ok(Listen {
-        transport: Transport::Udp,
-        addr,
-    })
+    Ok(Listen { transport, addr })
 }
 
 /// An IP address or a host name (RFC 1123).

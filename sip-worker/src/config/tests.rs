@@ -7,7 +7,7 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../sip-worker.example.toml");
 
 const GOOD: &str = r#"[sip]
-listen = ["udp:127.0.0.1:5070", "udp:[::1]:5070"]
+listen = ["udp:127.0.0.1:5070", "tcp:[::1]:5070"]
 [media]
 ports = "20000-20010"
 [[sfu]]
@@ -56,7 +56,8 @@ fn an_empty_file_lets_nobody_in() {
 #[test]
 fn values_are_read() {
     let config = Config::parse(&Document::new("c.toml", GOOD)).unwrap();
-    assert_eq!(config.sip.listen.len(), 2);
+    let listen: Vec<String> = config.sip.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["udp:127.0.0.1:5070", "tcp:[::1]:5070"]);
     assert_eq!(config.media.ports, 20_000..=20_010);
     let allow = &config.trunks[0].allow;
     assert!(allow[0].contains(&"127.0.0.1".parse::<IpAddr>().unwrap()));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gstsipbridge::call::DEFAULT_CODECS;
 use ipnet::IpNet;
+use sip_ua::agent::Transport;
 use sip_ua::sdp::Codec;
 use sip_ua::wire::{Scheme, Uri};
 
@@ -157,9 +158,9 @@ fn uri(text: &str) -> Result<Uri, String> {
         name.eq_ignore_ascii_case("transport").then_some(value)
     });
     match transport {
-        Some(transport) if !transport.eq_ignore_ascii_case("udp") => {
-            Err(format!("transport={transport} is not built yet, only udp"))
-        }
+        Some(name) if Transport::named(name.as_bytes()).is_none() => Err(format!(
+            "transport={name} is not built yet, only udp and tcp"
+        )),
         _ => Ok(uri),
     }
 }
