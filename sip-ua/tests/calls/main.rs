@@ -22,6 +22,7 @@ mod ladder_of_a_call;
 mod lossy_wire;
 mod merged_request;
 mod no_answer_at_all;
+mod no_timer_repeats_over_tcp;
 mod nothing_left_after_a_thousand_calls;
 mod offerless_invite;
 mod options;
