@@ -6,16 +6,18 @@
 //! cargo run -p sip-ua --example answerer
 //! ```
 //!
-//! The first line it prints is `listening on ADDRESS`. Each line on standard input is answered by a
+//! It listens on UDP and TCP; the first line it prints is `listening on ADDRESS`. Each line on standard input is answered by a
 //! line of JSON with counters; `settled` is answered when no call, dialog or transaction is left.
 //! The end of the input ends it.
 
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sip_ua::agent::{Agent, AgentConfig, AgentStats, CallEvent, EndCause, IncomingCall, Verdict};
+use sip_ua::agent::{
+    Agent, AgentConfig, AgentStats, CallEvent, EndCause, IncomingCall, Listen, Transport, Verdict,
+};
 use sip_ua::sdp::{self, Codec, LocalMedia};
 use tokio::sync::mpsc;
 
@@ -31,7 +33,12 @@ struct Counters {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let listen = [Transport::Udp, Transport::Tcp].map(|transport| Listen {
+        transport,
+        addr: SocketAddr::new(ADDRESS, 0),
+    });
     let config = AgentConfig {
+        listen: listen.to_vec(),
         screen: Arc::new(|_, _| Verdict::Allow),
         ..AgentConfig::default()
     };

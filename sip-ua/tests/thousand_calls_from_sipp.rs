@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! sipp makes a thousand calls at fifty a second. Each is answered with negotiated media, none
+//! sipp makes a thousand calls at fifty a second over UDP, and at the same time as many over TCP:
+//! all on one connection, or each on its own. Each is answered with negotiated media, none
 //! fails, and afterwards nothing is left: no dialog, no transaction, no port, no descriptor, no
 //! thread, and no memory beyond what a hundred calls had already taken.
 
@@ -17,16 +18,16 @@ const CALLS_A_SECOND: u64 = 50;
 fn a_thousand_calls_leave_nothing_behind() {
     let mut answerer = Answerer::start();
 
-    sipp(&answerer.address, WARM_UP);
+    sipp_by_all_ways(&answerer.address, WARM_UP);
     let before = answerer.ask("settled");
-    sipp(&answerer.address, CALLS);
+    sipp_by_all_ways(&answerer.address, CALLS);
     let after = answerer.ask("settled");
     println!("after {WARM_UP} calls:  {before:?}\nafter {CALLS} more: {after:?}");
 
-    assert_eq!(after["taken"], WARM_UP + CALLS);
+    assert_eq!(after["taken"], 2 * (WARM_UP + CALLS));
     assert_eq!(
         after["hung_up"],
-        WARM_UP + CALLS,
+        2 * (WARM_UP + CALLS),
         "every call ended by the caller's BYE"
     );
     assert_eq!(after["failed"], 0);
@@ -36,18 +37,29 @@ fn a_thousand_calls_leave_nothing_behind() {
     assert!(grown_kib <= 5 * 1024, "memory grew by {grown_kib} KiB");
 }
 
+/// So many calls over UDP, half as many on one TCP connection, half as many on one each.
+fn sipp_by_all_ways(target: &str, calls: u64) {
+    let ways = [("u1", 1), ("t1", 2), ("tn", 2)];
+    std::thread::scope(|scope| {
+        for (transport, share) in ways {
+            scope.spawn(move || sipp(target, transport, calls / share, CALLS_A_SECOND / share));
+        }
+    });
+}
+
 /// Fails unless every call succeeded.
-fn sipp(target: &str, calls: u64) {
+fn sipp(target: &str, transport: &str, calls: u64, calls_a_second: u64) {
     let output = Command::new("sipp")
         .args(["-sn", "uac", target, "-i", "127.0.0.1", "-mi", "127.0.0.1"])
-        .args(["-m", &calls.to_string(), "-r", &CALLS_A_SECOND.to_string()])
+        .args(["-t", transport, "-max_socket", "1000"])
+        .args(["-m", &calls.to_string(), "-r", &calls_a_second.to_string()])
         .args(["-d", "200", "-nostdin", "-timeout", "120", "-timeout_error"])
         .stdin(Stdio::null())
         .output()
         .expect("sipp runs: it is in Debian's package sip-tester");
     assert!(
         output.status.success(),
-        "sipp: {}\n{}{}",
+        "sipp -t {transport}: {}\n{}{}",
         output.status,
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
