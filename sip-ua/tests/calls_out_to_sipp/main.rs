@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip_ua::agent::{
-    Agent, AgentConfig, AgentStats, CallEvent, End, EndCause, EndedBy, OutgoingCall, Verdict,
+    Agent, AgentConfig, AgentStats, CallEvent, End, EndCause, EndedBy, Listen, OutgoingCall,
+    Transport, Verdict,
 };
 use sip_ua::digest::Credentials;
 use tokio::time::timeout;
@@ -18,6 +19,9 @@ const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.
     m=audio 40000 RTP/AVP 0\r\n";
 
 const LONG: Duration = Duration::from_secs(60);
+
+/// How many calls are made to it at once.
+const CALLS: usize = 200;
 
 /// A sipp that answers so many calls and then goes.
 struct Sipp {
@@ -72,7 +76,12 @@ impl Drop for Sipp {
 }
 
 async fn agent() -> Agent {
+    let listen = [Transport::Udp, Transport::Tcp].map(|transport| Listen {
+        transport,
+        addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+    });
     let config = AgentConfig {
+        listen: listen.to_vec(),
         screen: Arc::new(|_, _| Verdict::Allow),
         ..AgentConfig::default()
     };
@@ -110,13 +119,14 @@ async fn call(agent: Agent, target: OutgoingCall) -> (bool, End) {
     }
 }
 
-#[tokio::test]
-async fn two_hundred_calls_are_answered_and_hung_up() {
-    const CALLS: usize = 200;
-    let sipp = Sipp::start(&["-sn", "uas"], CALLS);
+async fn two_hundred_calls(transport: &str, sipp: Sipp) {
     let agent = agent().await;
     let calls: Vec<_> = (0..CALLS)
-        .map(|_| tokio::spawn(call(agent.clone(), to(sipp.addr, None))))
+        .map(|_| {
+            let mut target = to(sipp.addr, None);
+            target.to.params.set("transport", transport);
+            tokio::spawn(call(agent.clone(), target))
+        })
         .collect();
     for call in calls {
         let (answered, end) = call.await.unwrap();
@@ -126,6 +136,24 @@ async fn two_hundred_calls_are_answered_and_hung_up() {
     agent.close(LONG).await;
     assert_eq!(agent.stats(), AgentStats::default());
     assert!(sipp.was_content());
+}
+
+#[tokio::test]
+async fn two_hundred_calls_over_udp_are_answered_and_hung_up() {
+    two_hundred_calls("udp", Sipp::start(&["-sn", "uas"], CALLS)).await;
+}
+
+#[tokio::test]
+async fn two_hundred_calls_over_tcp_are_answered_and_hung_up() {
+    let sipp = Sipp::start(&["-sn", "uas", "-t", "t1"], CALLS);
+    // A refused connection ends a call at once, where a lost datagram is sent again.
+    let listening = async {
+        while tokio::net::TcpStream::connect(sipp.addr).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, listening).await.expect("sipp listens");
+    two_hundred_calls("tcp", sipp).await;
 }
 
 #[tokio::test]
