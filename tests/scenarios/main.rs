@@ -19,6 +19,7 @@ mod room_tidy;
 mod room_two_people;
 mod secrets_stay_secret;
 mod sfu_comes_back;
+mod readme_lines;
 mod sfu_dies;
 mod sip_worker_dial;
 mod sixty_calls_come_and_go;
