@@ -5,6 +5,7 @@
 
 mod kit;
 
+use gst::prelude::*;
 use kit::{Ear, Line, RATE_HZ, eventually, match_of, say, voice};
 
 const CALLED: &str = "sipbin name=s mode=listener auto-answer=true agent::address=127.0.0.1 agent::port=0 \
@@ -71,8 +72,21 @@ fn both_ways(codec: &str, at_least: f64) {
             "only {regular} of {all} frames are 20 ms apart"
         );
     }
+    milestones(&alice);
     alice.no_errors();
     bob.no_errors();
+}
+
+/// The call knows when each of its milestones was passed, in their order.
+fn milestones(alice: &Line) {
+    let stats = alice.element("c").property::<gst::Structure>("stats");
+    let call = gstsipbridge::call::find(&stats.get::<String>("call").unwrap()).unwrap();
+    let times = call.timeline();
+    let (invite, answered) = (times.invite.unwrap(), times.answered.unwrap());
+    let (first_in, first_out) = (times.first_rtp_in.unwrap(), times.first_rtp_out.unwrap());
+    assert!(invite < answered && answered <= first_out && answered <= first_in);
+    let ladder = call.signalling().ladder();
+    assert!(ladder.iter().any(|step| step.summary.starts_with("ACK ")));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One scenario a module.
 
+mod a_call_tells_its_figures;
 mod a_new_graph_on_sighup;
+mod a_silent_phone_is_explained;
 mod an_app_answers_a_call;
 mod caller_cancels_while_ringing;
 mod check_says_what_is_wrong;
@@ -12,6 +14,7 @@ mod muted_leg_is_not_heard;
 mod no_such_route;
 mod phone_and_room_hear_each_other;
 mod provider_refuses;
+mod readme_lines;
 mod room_impostor;
 mod room_janus_killed;
 mod room_refusals;
@@ -19,7 +22,6 @@ mod room_tidy;
 mod room_two_people;
 mod secrets_stay_secret;
 mod sfu_comes_back;
-mod readme_lines;
 mod sfu_dies;
 mod sip_worker_dial;
 mod sixty_calls_come_and_go;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! A number that no route knows.
+//! A number that no route knows: the phone gets a 404, and the API knows the call, why it was
+//! refused, and what was said.
 
 use anyhow::Result;
 use sip_worker::measure::Wave;
@@ -17,6 +18,21 @@ fn no_such_route() -> Result<()> {
     phone.dial(&scene.worker.uri("4711"))?;
     let reason = phone.wait_closed(Duration::from_secs(5))?;
     assert!(reason.starts_with("404"), "{reason}");
-    assert!(scene.worker.calls()?.is_empty());
+
+    let calls = scene.worker.calls()?;
+    let [call] = calls.as_slice() else {
+        panic!("one call was refused: {calls:?}");
+    };
+    assert_eq!(
+        (&call["state"], &call["code"]),
+        (&"ended".into(), &404.into())
+    );
+    assert!(call["why"].is_string(), "{call}");
+    let path = format!("/v1/calls/{}/ladder", call["id"].as_str().unwrap_or("?"));
+    let (status, ladder) = scene.worker.ask("GET", &path, None)?;
+    assert_eq!(status, 200, "{ladder}");
+    let text = ladder["text"].as_str().unwrap_or_default();
+    assert!(text.contains(" INVITE sip:4711@"), "{text}");
+    assert!(text.contains(" 404 "), "{text}");
     Ok(())
 }
