@@ -78,7 +78,7 @@ impl G722Encoder {
         self.samples.clear();
         self.samples.extend(self.pending.take());
         self.samples.extend_from_slice(pcm);
-        if self.samples.len() % SAMPLES != 0 {
+        if !self.samples.len().is_multiple_of(SAMPLES) {
             self.pending = self.samples.pop();
         }
         let from = payload.len();
