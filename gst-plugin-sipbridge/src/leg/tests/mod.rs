@@ -20,8 +20,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use rtp_types::RtpPacket;
 use sip_ua::sdp::{Codec, Direction, Negotiated};
 
+use super::digits::Heard;
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);

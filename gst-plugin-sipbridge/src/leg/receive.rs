@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What comes in: which packets are the far end's, and what is in them.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use rtp_types::RtpPacket;
+use sip_ua::sdp::Codec;
+
+use super::digits::Heard;
+use super::jitter::{Arrived, Inserted};
+use super::reception::{Reception, Sequenced};
+use super::source::Verdict;
+use super::{Leg, LegEvent};
+
+/// Comfort noise (RFC 3389): says that there is no audio. What it should sound like is left to the
+/// silence around it.
+const COMFORT_NOISE: u8 = 13;
+
+/// A packet of more audio than this is none.
+const PACKET_MAX_MS: u32 = 200;
+
+impl Leg {
+    /// One datagram from the RTP socket.
+    pub fn receive_rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        let Some(negotiated) = &self.negotiated else {
+            return;
+        };
+        let Ok(packet) = RtpPacket::parse(bytes) else {
+            self.stats.malformed += 1;
+            return;
+        };
+        let payload_type = packet.payload_type();
+        // RTCP on the RTP port (RFC 5761 section 4): some send it so unasked.
+        if (64..=95).contains(&payload_type) && packet.marker_bit() {
+            self.receive_rtcp(now, from, bytes);
+            return;
+        }
+        let codec = negotiated
+            .receive
+            .iter()
+            .find(|(number, _)| *number == payload_type)
+            .map(|(_, codec)| *codec);
+        let event_clock = negotiated
+            .telephone_event_receive
+            .iter()
+            .find(|(number, _)| *number == payload_type)
+            .map(|(_, clock_hz)| *clock_hz);
+        let audio = match codec {
+            Some(codec) => match packet_samples(codec, packet.payload()) {
+                Some(samples) => Some((codec, packet.payload(), samples)),
+                None => {
+                    self.stats.malformed += 1;
+                    return;
+                }
+            },
+            None if event_clock.is_some() || payload_type == COMFORT_NOISE => None,
+            None => {
+                self.stats.malformed += 1;
+                return;
+            }
+        };
+        let receives = negotiated.direction.receives();
+        match self
+            .source
+            .judge(from, packet.ssrc(), packet.sequence_number())
+        {
+            Verdict::Foreign => {
+                self.stats.foreign += 1;
+                self.stats.foreign_from = Some(from);
+                return;
+            }
+            Verdict::Latched => self.events.push_back(LegEvent::Latched(from)),
+            Verdict::Known => {}
+        }
+        self.heard_from(now);
+        let Some(sequence) = self.sequence(packet.ssrc(), packet.sequence_number()) else {
+            return;
+        };
+        self.stats.packets_received += 1;
+        self.stats.bytes_received += packet.payload().len() as u64;
+        if let Some(clock_hz) = event_clock {
+            let heard = self
+                .digits_in
+                .receive(now, packet.timestamp(), clock_hz, packet.payload());
+            self.digit(heard);
+        }
+        if let Some((codec, _, _)) = audio {
+            if let Some(reception) = &mut self.reception {
+                reception.arrived(now, packet.timestamp(), codec.clock_rate());
+            }
+            self.heard_codec(codec);
+        }
+        if receives {
+            let arrived = Arrived {
+                sequence,
+                timestamp: packet.timestamp(),
+                marker: packet.marker_bit(),
+                audio,
+            };
+            match self.jitter.insert(now, arrived) {
+                Inserted::Kept => {}
+                Inserted::Duplicate => self.stats.duplicates += 1,
+                Inserted::Late => self.stats.late += 1,
+            }
+        }
+        self.heard_at = Some(now);
+    }
+
+    fn heard_from(&mut self, now: Instant) {
+        self.heard = true;
+        if self.peer_silent {
+            self.peer_silent = false;
+            self.sender.resume(now, self.send_clock_hz());
+        }
+    }
+
+    /// The extended sequence number, where SSRC and sequence are plausible.
+    fn sequence(&mut self, ssrc: u32, sequence: u16) -> Option<i64> {
+        let changed = match &self.reception {
+            Some(reception) if reception.ssrc == ssrc => {
+                self.intruder = None;
+                false
+            }
+            // A stray packet must not end a stream: the second in a row counts.
+            Some(_) => {
+                if self.intruder != Some((ssrc, sequence.wrapping_sub(1))) {
+                    self.intruder = Some((ssrc, sequence));
+                    return None;
+                }
+                true
+            }
+            None => false,
+        };
+        let lost_before = self.reception.as_ref().map_or(0, Reception::lost);
+        if changed {
+            self.begin_source(lost_before);
+            self.reception = None;
+        }
+        let reception = self
+            .reception
+            .get_or_insert_with(|| Reception::new(ssrc, sequence));
+        match reception.sequence(sequence) {
+            Sequenced::Fits(extended) => Some(extended),
+            Sequenced::Restarted(extended) => {
+                self.begin_source(lost_before);
+                Some(extended)
+            }
+            Sequenced::Duplicate => {
+                self.stats.duplicates += 1;
+                None
+            }
+            Sequenced::Implausible => None,
+        }
+    }
+
+    /// Another stream: its numbers have nothing to do with those before.
+    fn begin_source(&mut self, lost_before: i64) {
+        self.stats.lost += lost_before;
+        self.intruder = None;
+        self.jitter.reset(self.jitter.clock_hz());
+        self.reports.forget_source();
+        let heard = self.digits_in.reset();
+        self.digit(heard);
+    }
+
+    fn heard_codec(&mut self, codec: Codec) {
+        if self.receive_codec == Some(codec) {
+            return;
+        }
+        if self.receive_codec.is_none() {
+            self.events.push_back(LegEvent::Started);
+        }
+        self.receive_codec = Some(codec);
+        if codec.clock_rate() != self.jitter.clock_hz() {
+            self.jitter.reset(codec.clock_rate());
+        }
+        self.events.push_back(LegEvent::CodecChanged(codec));
+    }
+
+    pub(super) fn digit(&mut self, heard: Option<Heard>) {
+        if let Some(Heard { digit, duration_ms }) = heard {
+            self.stats.digits_received += 1;
+            self.events
+                .push_back(LegEvent::Digit { digit, duration_ms });
+        }
+    }
+
+    /// One datagram from the RTCP socket.
+    pub fn receive_rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        if self.negotiated.is_none() {
+            return;
+        }
+        if !self.source.judge_rtcp(from) {
+            self.stats.foreign += 1;
+            return;
+        }
+        let ssrc = self.reception.as_ref().map(|reception| reception.ssrc);
+        if self.reports.receive(now, bytes, ssrc) {
+            self.heard_from(now);
+        } else {
+            self.stats.malformed += 1;
+        }
+    }
+}
+
+/// How much audio a payload holds, in RTP clock units; `None`: it cannot be one.
+fn packet_samples(codec: Codec, payload: &[u8]) -> Option<u32> {
+    let samples = match codec {
+        // G.722 carries two samples a byte, at a clock that counts half of them.
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => payload.len() as u32,
+        Codec::L16 => payload.len() as u32 / 2,
+        Codec::Opus => crate::codec::opus_packet_samples(payload)?,
+    };
+    (1..=codec.clock_rate() / 1000 * PACKET_MAX_MS)
+        .contains(&samples)
+        .then_some(samples)
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What goes out: audio, digits, and the time that passes in between.
+
+use std::time::{Duration, Instant};
+
+use super::{Datagram, DigitsError, Leg, LegEvent};
+
+impl Leg {
+    /// Whether digits wait or are being sent.
+    pub fn sending_digits(&self) -> bool {
+        !self.digits_out.is_idle()
+    }
+
+    /// The packet of a digit for the packet time that begins now, `samples` RTP clock units long;
+    /// `None`: no digit is being sent, it is audio's turn.
+    pub fn send_digit(&mut self, samples: u32) -> Option<Datagram<'_>> {
+        if !self.sends() {
+            return None;
+        }
+        let (payload_type, clock_hz) = self.negotiated.as_ref()?.telephone_event_send?;
+        let to = self.source.rtp()?;
+        let timestamp = self.sender.timestamp();
+        let packet = self.digits_out.step(timestamp, samples, clock_hz)?;
+        if self.digits_out.is_idle() {
+            self.events.push_back(LegEvent::DigitsSent);
+        }
+        self.tell_of_first_packet();
+        let bytes = self.sender.event(
+            payload_type,
+            &packet.payload,
+            packet.timestamp,
+            packet.marker,
+            samples,
+        );
+        Some(Datagram { to, bytes })
+    }
+
+    /// A packet of audio in the codec agreed on, `samples` RTP clock units long.
+    pub fn send_audio(&mut self, payload: &[u8], samples: u32) -> Option<Datagram<'_>> {
+        if !self.sends() {
+            return None;
+        }
+        let payload_type = self.negotiated.as_ref()?.send_pt;
+        let to = self.source.rtp()?;
+        self.tell_of_first_packet();
+        let bytes = self.sender.audio(payload_type, payload, samples);
+        Some(Datagram { to, bytes })
+    }
+
+    fn tell_of_first_packet(&mut self) {
+        if self.sender.packets() == 0 {
+            self.events.push_back(LegEvent::Sending);
+        }
+    }
+
+    /// The packet time that begins now stays empty (DTX): `samples` RTP clock units pass.
+    pub fn pass(&mut self, samples: u32) {
+        self.sender.pass(samples);
+    }
+
+    /// The source of what we send runs a little later or earlier than thought: what timestamps say
+    /// of now moves with it.
+    pub fn shift_clock(&mut self, later: Duration, earlier: Duration) {
+        self.sender.shift_clock(later, earlier);
+    }
+
+    /// Time passed in which nothing was sent: what follows is stamped with now and marked as the
+    /// begin of a talkspurt.
+    pub fn resume_sending(&mut self, now: Instant) {
+        self.sender.resume(now, self.send_clock_hz());
+    }
+
+    /// Queues digits behind those that wait, each `duration_ms` long (40 to 6000).
+    pub fn queue_digits(&mut self, digits: &str, duration_ms: u32) -> Result<(), DigitsError> {
+        if self
+            .negotiated
+            .as_ref()
+            .is_none_or(|negotiated| negotiated.telephone_event_send.is_none())
+        {
+            return Err(DigitsError::NotNegotiated);
+        }
+        self.digits_out.queue(digits, duration_ms)
+    }
+}
