@@ -22,9 +22,10 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 pub use clock::{Clock, ManualClock, Monotonic};
-pub use stats::ContextStats;
+pub use stats::{ContextStats, LATENESS_MS};
 pub use task::{Cx, Notifier, Task, TaskHandle};
 
+use run::Entry;
 use stats::Counters;
 use task::Control;
 
@@ -52,10 +53,13 @@ pub enum ContextError {
     },
 }
 
-/// What other threads ask of a context.
+/// What other threads ask of a context. What is asked of a task that has moved on is handed on to
+/// where it went.
 enum Command {
     Add(Box<dyn Task>, Arc<Control>, Option<PanicHook>),
     Notify(Arc<Control>),
+    Move(Arc<Control>, Context),
+    Adopt(Box<Entry>),
     Remove(Arc<Control>),
     Shutdown,
 }
@@ -68,27 +72,30 @@ struct Shared {
     waker: Arc<mio::Waker>,
     /// Two writes to an event descriptor for one round of the loop would be one too many.
     woken: AtomicBool,
-    commands: Mutex<Vec<Command>>,
-    slots: Mutex<Slots>,
+    /// `None` once the thread has ended.
+    commands: Mutex<Option<Vec<Command>>>,
     counters: Counters,
     thread: Mutex<Option<ThreadId>>,
     clock: Arc<dyn Clock>,
 }
 
-/// Which slots are free; given out by the owner's thread so that a handle knows its own at once.
-#[derive(Default)]
-struct Slots {
-    free: Vec<usize>,
-    next: usize,
-    generation: u64,
-}
-
 impl Shared {
     fn command(&self, command: Command) {
-        self.commands
+        match self
+            .commands
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(command);
+            .as_mut()
+        {
+            Some(commands) => commands.push(command),
+            // All its tasks are gone. One that was just about to move here goes with them.
+            None => {
+                if let Command::Adopt(entry) = command {
+                    entry.end();
+                }
+                return;
+            }
+        }
         if !self.woken.swap(true, Ordering::AcqRel)
             && let Err(error) = self.waker.wake()
         {
@@ -192,12 +199,12 @@ impl Context {
 
     /// Its name, which is also its thread's.
     pub fn name(&self) -> &str {
-        &self.0.0.name
+        &self.shared().name
     }
 
     /// The clock it runs on.
     pub fn clock(&self) -> Arc<dyn Clock> {
-        self.0.0.clock.clone()
+        self.shared().clock.clone()
     }
 
     /// Puts a task on it. The task runs until its handle is dropped, or it panics.
@@ -212,19 +219,9 @@ impl Context {
         build: impl FnOnce(Notifier) -> Box<dyn Task>,
         on_panic: Option<PanicHook>,
     ) -> TaskHandle {
-        let shared = self.0.0.clone();
-        let (slot, generation) = {
-            let mut slots = shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            slots.generation += 1;
-            let slot = slots.free.pop().unwrap_or_else(|| {
-                slots.next += 1;
-                slots.next
-            });
-            (slot, slots.generation)
-        };
-        let control = Arc::new(Control::new(slot, generation));
+        let shared = self.shared();
+        let control = Arc::new(Control::new(shared.clone()));
         let notifier = Notifier {
-            shared: shared.clone(),
             control: control.clone(),
         };
         shared.counters.tasks.fetch_add(1, Ordering::Relaxed);
@@ -232,17 +229,21 @@ impl Context {
         shared.command(Command::Add(task, control, on_panic));
         TaskHandle {
             notifier,
-            context: self.clone(),
+            context: Mutex::new(self.clone()),
         }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.0.0
     }
 
     /// Whether the caller runs on this very context.
     pub fn is_current_thread(&self) -> bool {
-        self.0.0.is_current_thread()
+        self.shared().is_current_thread()
     }
 
     /// Its counters.
     pub fn stats(&self) -> ContextStats {
-        self.0.0.counters.snapshot()
+        self.shared().counters.snapshot()
     }
 }

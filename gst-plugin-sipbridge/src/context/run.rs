@@ -14,23 +14,44 @@ use mio::{Events, Poll, Token};
 use super::clock::Clock;
 use super::stats::Counters;
 use super::task::{Control, Cx, TOKEN_BITS, Task};
-use super::{Command, ContextError, ON_CONTEXT, PanicHook, Shared, Slots};
+use super::{Command, Context, ContextError, ON_CONTEXT, PanicHook, Shared};
 
 /// The token of the waker; slots count from 1, so no socket has it.
 const WAKER: Token = Token(0);
-
-/// A timer this late has cost a call its tick.
-const OVERRUN: Duration = Duration::from_millis(20);
 
 /// Above this share of a core (in thousandths) the loop is throttled in full; below, in proportion:
 /// an idle machine has no need to trade delay for fewer wake-ups.
 const FULL_THROTTLE_PERMILLE: u32 = 100;
 
-struct Entry {
+/// A task, and what its context keeps of it.
+pub(super) struct Entry {
     task: Box<dyn Task>,
     control: Arc<Control>,
     timer: Option<Instant>,
+    /// Tells this task from others that had the same slot, for timers that were left behind.
+    generation: u64,
     phase: u32,
+    on_panic: Option<PanicHook>,
+}
+
+impl Entry {
+    /// Drops the task, with its sockets, and tells who waits for that.
+    pub(super) fn end(self) -> Ended {
+        let Entry {
+            task,
+            control,
+            on_panic,
+            ..
+        } = self;
+        let panicked = catch_unwind(AssertUnwindSafe(|| drop(task))).is_err();
+        control.acknowledge();
+        Ended { panicked, on_panic }
+    }
+}
+
+/// What is left of a task.
+pub(super) struct Ended {
+    panicked: bool,
     on_panic: Option<PanicHook>,
 }
 
@@ -38,7 +59,10 @@ struct Loop {
     shared: Arc<Shared>,
     poll: Poll,
     wait: Duration,
+    /// By slot; slot 0 is the waker's.
     entries: Vec<Option<Entry>>,
+    free: Vec<usize>,
+    generation: u64,
     /// Deadlines, slots and generations. A timer that was moved leaves its old entry behind, which
     /// is recognised by no longer being the task's deadline.
     timers: BinaryHeap<Reverse<(Instant, usize, u64)>>,
@@ -62,8 +86,7 @@ pub(super) fn spawn(
         name: name.to_owned(),
         waker,
         woken: AtomicBool::new(false),
-        commands: Mutex::default(),
-        slots: Mutex::new(Slots::default()),
+        commands: Mutex::new(Some(Vec::new())),
         counters: Counters::default(),
         thread: Mutex::new(None),
         clock,
@@ -72,7 +95,9 @@ pub(super) fn spawn(
         shared: shared.clone(),
         poll,
         wait,
-        entries: Vec::new(),
+        entries: vec![None],
+        free: Vec::new(),
+        generation: 0,
         timers: BinaryHeap::new(),
         again: Vec::new(),
         added: 0,
@@ -127,14 +152,15 @@ impl Loop {
             }
 
             self.shared.woken.store(false, Ordering::Release);
-            std::mem::swap(
-                &mut commands,
-                &mut *self
-                    .shared
-                    .commands
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner),
-            );
+            if let Some(asked) = self
+                .shared
+                .commands
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .as_mut()
+            {
+                std::mem::swap(&mut commands, asked);
+            }
             let mut shutdown = false;
             for command in commands.drain(..) {
                 shutdown |= self.obey(command);
@@ -173,7 +199,7 @@ impl Loop {
     fn next_deadline(&mut self) -> Option<Instant> {
         while let Some(Reverse((at, slot, generation))) = self.timers.peek().copied() {
             let live = self.entries.get(slot).and_then(Option::as_ref);
-            if live.is_some_and(|e| e.control.generation == generation && e.timer == Some(at)) {
+            if live.is_some_and(|e| e.generation == generation && e.timer == Some(at)) {
                 return Some(at);
             }
             self.timers.pop();
@@ -198,14 +224,7 @@ impl Loop {
                 entry.timer = None;
             }
             let late = self.shared.clock.now().saturating_duration_since(at);
-            let counters = &self.shared.counters;
-            counters.ticks.fetch_add(1, Ordering::Relaxed);
-            counters
-                .late_max_us
-                .fetch_max(late.as_micros() as u64, Ordering::Relaxed);
-            if late > OVERRUN {
-                counters.overruns.fetch_add(1, Ordering::Relaxed);
-            }
+            self.shared.counters.fired(late);
             self.with_task(slot, |task, cx| task.timeout(cx));
         }
     }
@@ -214,48 +233,98 @@ impl Loop {
     fn obey(&mut self, command: Command) -> bool {
         match command {
             Command::Add(task, control, on_panic) => {
-                let slot = control.slot;
-                if self.entries.len() <= slot {
-                    self.entries.resize_with(slot + 1, || None);
-                }
-                // The bits of a counter in reverse order fall evenly into the period, whatever the
-                // number of tasks.
-                let phase = (u64::from(self.added.reverse_bits()) * 20_000) >> 32;
-                self.added = self.added.wrapping_add(1);
-                self.entries[slot] = Some(Entry {
+                let slot = self.place(Entry {
                     task,
                     control,
                     timer: None,
-                    phase: phase as u32,
+                    generation: 0,
+                    phase: 0,
                     on_panic,
                 });
                 self.with_task(slot, |task, cx| task.start(cx));
             }
-            Command::Notify(control) => {
-                if self.owns(&control) {
-                    control.notified.store(false, Ordering::Release);
-                    self.with_task(control.slot, |task, cx| task.notified(cx));
-                }
+            Command::Adopt(entry) => {
+                let slot = self.place(*entry);
+                self.with_task(slot, |task, cx| task.arrive(cx));
             }
-            Command::Remove(control) => {
-                if self.owns(&control) {
-                    self.with_task(control.slot, |task, cx| task.stop(cx));
+            Command::Notify(control) => match self.slot_of(&control) {
+                Some(slot) => {
+                    control.notified.store(false, Ordering::Release);
+                    self.with_task(slot, |task, cx| task.notified(cx));
+                }
+                None => self.hand_on(&control, Command::Notify(control.clone())),
+            },
+            Command::Move(control, target) => match self.slot_of(&control) {
+                Some(slot) => self.send_away(slot, &control, &target),
+                None => self.hand_on(&control, Command::Move(control.clone(), target)),
+            },
+            Command::Remove(control) => match self.slot_of(&control) {
+                Some(slot) => {
+                    self.with_task(slot, |task, cx| task.stop(cx));
                     // A panic in `stop` has removed it already.
-                    if self.owns(&control) {
-                        self.remove(control.slot);
+                    if self.slot_of(&control).is_some() {
+                        self.remove(slot);
                     }
                 }
-            }
+                None => self.hand_on(&control, Command::Remove(control.clone())),
+            },
             Command::Shutdown => return true,
         }
         false
     }
 
-    fn owns(&self, control: &Control) -> bool {
-        self.entries
-            .get(control.slot)
-            .and_then(Option::as_ref)
-            .is_some_and(|entry| entry.control.generation == control.generation)
+    /// Gives a task a slot, a place in the period, and its timer if it brings one.
+    fn place(&mut self, mut entry: Entry) -> usize {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            self.entries.len() - 1
+        });
+        self.generation += 1;
+        entry.generation = self.generation;
+        // The bits of a counter in reverse order fall evenly into the period, whatever the number
+        // of tasks.
+        let phase = (u64::from(self.added.reverse_bits()) * 20_000) >> 32;
+        self.added = self.added.wrapping_add(1);
+        entry.phase = phase as u32;
+        entry.control.slot.store(slot, Ordering::Relaxed);
+        if let Some(at) = entry.timer {
+            self.timers.push(Reverse((at, slot, entry.generation)));
+        }
+        if let Some(place) = self.entries.get_mut(slot) {
+            *place = Some(entry);
+        }
+        slot
+    }
+
+    /// Where the task is, if it is here.
+    fn slot_of(&self, control: &Arc<Control>) -> Option<usize> {
+        let slot = control.slot.load(Ordering::Relaxed);
+        let entry = self.entries.get(slot)?.as_ref()?;
+        Arc::ptr_eq(&entry.control, control).then_some(slot)
+    }
+
+    /// Asks it where the task went, if it went elsewhere.
+    fn hand_on(&self, control: &Control, command: Command) {
+        let home = control.home();
+        if !Arc::ptr_eq(&home, &self.shared) {
+            home.command(command);
+        }
+    }
+
+    /// Lets a task go to another context.
+    fn send_away(&mut self, slot: usize, control: &Arc<Control>, target: &Context) {
+        if Arc::ptr_eq(target.shared(), &self.shared) {
+            return;
+        }
+        self.with_task(slot, |task, cx| task.leave(cx));
+        // A panic in `leave` has removed it.
+        let Some(entry) = self.vacate(slot) else {
+            return;
+        };
+        let mut home = control.home();
+        *home = target.shared().clone();
+        home.counters.tasks.fetch_add(1, Ordering::Relaxed);
+        home.command(Command::Adopt(Box::new(entry)));
     }
 
     /// Runs one step of a task. A panic ends the task, not the thread.
@@ -279,8 +348,7 @@ impl Loop {
                 if let Some(at) = entry.timer
                     && before != entry.timer
                 {
-                    self.timers
-                        .push(Reverse((at, slot, entry.control.generation)));
+                    self.timers.push(Reverse((at, slot, entry.generation)));
                 }
             }
             Err(panic) => {
@@ -301,34 +369,41 @@ impl Loop {
         }
     }
 
-    /// Drops a task, with its sockets, and tells who waits for that.
+    /// Ends a task that was stopped, or that panicked.
     fn remove(&mut self, slot: usize) -> Option<PanicHook> {
-        let entry = self.entries.get_mut(slot)?.take()?;
-        let Entry {
-            task,
-            control,
-            on_panic,
-            ..
-        } = entry;
-        if catch_unwind(AssertUnwindSafe(|| drop(task))).is_err() {
+        let Ended { panicked, on_panic } = self.vacate(slot)?.end();
+        if panicked {
             self.shared.counters.panics.fetch_add(1, Ordering::Relaxed);
         }
+        on_panic
+    }
+
+    /// Takes a task out of its slot.
+    fn vacate(&mut self, slot: usize) -> Option<Entry> {
+        let entry = self.entries.get_mut(slot)?.take()?;
         self.again.retain(|(other, _)| *other != slot);
         self.shared.counters.tasks.fetch_sub(1, Ordering::Relaxed);
-        self.shared
-            .slots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .free
-            .push(slot);
-        control.acknowledge();
-        on_panic
+        self.free.push(slot);
+        Some(entry)
     }
 
     fn end(&mut self) {
         for slot in 0..self.entries.len() {
             self.with_task(slot, |task, cx| task.stop(cx));
             self.remove(slot);
+        }
+        // What is asked from now on is asked of nobody. Dropped outside the lock: a task that was on
+        // its way here has handles of its own.
+        let asked = self
+            .shared
+            .commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        for command in asked.into_iter().flatten() {
+            if let Command::Adopt(entry) = command {
+                entry.end();
+            }
         }
     }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Something that runs on a context, and the handle its owner holds.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry, Token};
 
-use super::Shared;
+use super::{Command, Context, Shared, on_context_thread};
 
 /// Something that lives on a context: usually one call's media.
 ///
@@ -26,6 +26,13 @@ pub trait Task: Send {
 
     /// Somebody called [`TaskHandle::notify`] or [`Notifier::notify`].
     fn notified(&mut self, _cx: &mut Cx<'_>) {}
+
+    /// The task is about to move to another context: deregister sockets. The timer moves along.
+    fn leave(&mut self, _cx: &mut Cx<'_>) {}
+
+    /// The task has moved to this context: register sockets again. What came meanwhile is readable
+    /// at once.
+    fn arrive(&mut self, _cx: &mut Cx<'_>) {}
 
     /// Last: the task is removed; sockets it holds are deregistered and closed when it drops.
     fn stop(&mut self, _cx: &mut Cx<'_>) {}
@@ -93,24 +100,32 @@ impl Cx<'_> {
     }
 }
 
-/// What the owner of a task and the context share.
+/// What the owner of a task and its context share.
 pub(super) struct Control {
-    pub(super) slot: usize,
-    pub(super) generation: u64,
+    /// The context that runs it, or soon will. Locked while something is asked of the task, so that
+    /// it is asked before the task moves, or else where it moved to.
+    home: Mutex<Arc<Shared>>,
+    /// Its place there; only that context's thread knows whether it still holds.
+    pub(super) slot: AtomicUsize,
     pub(super) notified: AtomicBool,
     gone: Mutex<bool>,
     acknowledged: Condvar,
 }
 
 impl Control {
-    pub(super) fn new(slot: usize, generation: u64) -> Control {
+    pub(super) fn new(home: Arc<Shared>) -> Control {
         Control {
-            slot,
-            generation,
+            home: Mutex::new(home),
+            slot: AtomicUsize::new(0),
             notified: AtomicBool::new(false),
             gone: Mutex::new(false),
             acknowledged: Condvar::new(),
         }
+    }
+
+    /// The context that runs it, locked.
+    pub(super) fn home(&self) -> MutexGuard<'_, Arc<Shared>> {
+        self.home.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The task was dropped, with all it held.
@@ -137,7 +152,6 @@ impl Control {
 /// Wakes one task; cheap to clone and to call, from any thread.
 #[derive(Clone)]
 pub struct Notifier {
-    pub(super) shared: Arc<Shared>,
     pub(super) control: Arc<Control>,
 }
 
@@ -145,8 +159,8 @@ impl Notifier {
     /// Has [`Task::notified`] called soon. Notifications that come before it ran are one.
     pub fn notify(&self) {
         if !self.control.notified.swap(true, Ordering::AcqRel) {
-            self.shared
-                .command(super::Command::Notify(self.control.clone()));
+            let home = self.control.home();
+            home.command(Command::Notify(self.control.clone()));
         }
     }
 }
@@ -155,7 +169,7 @@ impl Notifier {
 pub struct TaskHandle {
     pub(super) notifier: Notifier,
     /// A task keeps its context alive. Dropped after the command to remove the task was given.
-    pub(super) context: super::Context,
+    pub(super) context: Mutex<Context>,
 }
 
 impl TaskHandle {
@@ -170,8 +184,22 @@ impl TaskHandle {
     }
 
     /// The context it runs on.
-    pub fn context(&self) -> &super::Context {
-        &self.context
+    pub fn context(&self) -> Context {
+        self.context
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Has the task run on another context, on the same clock, from between two of its steps on.
+    /// Nothing that is asked of it meanwhile is lost.
+    pub fn move_to(&self, context: &Context) {
+        let mut current = self.context.lock().unwrap_or_else(PoisonError::into_inner);
+        let control = &self.notifier.control;
+        control
+            .home()
+            .command(Command::Move(control.clone(), context.clone()));
+        *current = context.clone();
     }
 
     /// Whether the task still runs: not removed, not lost to a panic.
@@ -179,13 +207,13 @@ impl TaskHandle {
         !self.notifier.control.is_gone()
     }
 
-    /// Removes the task and waits until it was dropped, its sockets closed. On the context's own
-    /// thread it cannot wait: there the task is dropped before the loop's next round.
+    /// Removes the task and waits until it was dropped, its sockets closed. A media thread never
+    /// waits: called on one, this returns at once, and the task is dropped before the loop's next
+    /// round if it runs on that same thread.
     pub fn remove(self) {
         let control = self.notifier.control.clone();
-        let on_own_thread = self.notifier.shared.is_current_thread();
         drop(self);
-        if !on_own_thread {
+        if !on_context_thread() {
             control.wait();
         }
     }
@@ -193,8 +221,7 @@ impl TaskHandle {
 
 impl Drop for TaskHandle {
     fn drop(&mut self) {
-        self.notifier
-            .shared
-            .command(super::Command::Remove(self.notifier.control.clone()));
+        let control = &self.notifier.control;
+        control.home().command(Command::Remove(control.clone()));
     }
 }

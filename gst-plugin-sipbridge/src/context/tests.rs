@@ -247,6 +247,144 @@ fn notifications_from_many_threads_are_never_lost() {
     notifier.notify();
 }
 
+/// Reads a socket, tells where it ran and what it read.
+struct Reading {
+    socket: mio::net::UdpSocket,
+    read: Sender<(String, u32)>,
+}
+
+impl Task for Reading {
+    fn start(&mut self, cx: &mut Cx<'_>) {
+        self.arrive(cx);
+    }
+
+    fn arrive(&mut self, cx: &mut Cx<'_>) {
+        cx.register(&mut self.socket, 0).unwrap();
+    }
+
+    fn leave(&mut self, cx: &mut Cx<'_>) {
+        cx.deregister(&mut self.socket).unwrap();
+    }
+
+    fn readable(&mut self, _cx: &mut Cx<'_>, _token: usize) {
+        let mut packet = [0; 4];
+        while self.socket.recv(&mut packet).is_ok() {
+            let here = std::thread::current().name().unwrap().to_owned();
+            let _ = self.read.send((here, u32::from_be_bytes(packet)));
+        }
+    }
+}
+
+#[test]
+fn a_task_moves_with_its_socket_and_loses_nothing() {
+    let contexts = ["ctx-from", "ctx-to"].map(|name| Context::acquire(name, MAX_WAIT).unwrap());
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let address = socket.local_addr().unwrap();
+    let (say, said) = channel();
+    let handle = contexts[0].add(Box::new(Reading {
+        socket: mio::net::UdpSocket::from_std(socket),
+        read: say,
+    }));
+    let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut seen_on = std::collections::BTreeSet::new();
+    for number in 0..400_u32 {
+        if number % 7 == 0 {
+            handle.move_to(&contexts[number as usize / 7 % 2]);
+        }
+        sender.send_to(&number.to_be_bytes(), address).unwrap();
+        let (here, read) = said.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(read, number);
+        seen_on.insert(here);
+    }
+    assert_eq!(seen_on.len(), 2, "{seen_on:?}");
+    handle.move_to(&contexts[1]);
+    assert_eq!(handle.context().name(), "ctx-to");
+    handle.remove();
+    settled(&contexts[0]);
+    assert_eq!(contexts.each_ref().map(|c| c.stats().tasks), [0, 0]);
+}
+
+#[test]
+fn a_timer_moves_along() {
+    let clock = ManualClock::new();
+    let [from, to] = ["ctx-timer-a", "ctx-timer-b"]
+        .map(|name| Context::with_clock(name, MAX_WAIT, Arc::new(clock.clone())).unwrap());
+    let (say, said) = channel();
+    let handle = from.add(ticking(1, &say));
+    settled(&from);
+    clock.advance(Duration::from_millis(1));
+    let (_, first) = said.recv_timeout(PATIENCE).unwrap();
+    handle.move_to(&to);
+    settled(&from);
+    settled(&to);
+    clock.advance(TICK);
+    let (_, second) = said.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(second, first + TICK);
+    assert_eq!(from.stats().ticks, 1);
+    assert_eq!(to.stats().ticks, 1);
+}
+
+#[test]
+fn notifications_follow_a_task_that_moves() {
+    let contexts =
+        ["ctx-n-0", "ctx-n-1", "ctx-n-2"].map(|name| Context::acquire(name, MAX_WAIT).unwrap());
+    let count = Arc::new(AtomicU32::new(0));
+    let (told, hears) = channel();
+    let handle = contexts[0].add(Box::new(Counting(count.clone(), told)));
+    for round in 0..300 {
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                let notifier = handle.notifier();
+                scope.spawn(move || notifier.notify());
+            }
+            handle.move_to(&contexts[round % 3]);
+            handle.move_to(&contexts[(round + 1) % 3]);
+        });
+        hears.recv_timeout(PATIENCE).unwrap();
+        while hears.try_recv().is_ok() {}
+    }
+    handle.remove();
+    assert_eq!(contexts.each_ref().map(|c| c.stats().tasks), [0; 3]);
+}
+
+#[test]
+fn a_context_that_all_left_ends_and_one_that_ends_gives_back_who_comes() {
+    let to = Context::acquire("ctx-new-home", MAX_WAIT).unwrap();
+    let (say, said) = channel();
+    let handle = Context::acquire("ctx-left", MAX_WAIT)
+        .unwrap()
+        .add(ticking(1, &say));
+    next_of(&said, 1);
+    handle.move_to(&to);
+    await_no_thread("ctx-left");
+    next_of(&said, 1);
+    // The move and the end of everything, all at once.
+    let away = Context::acquire("ctx-away", MAX_WAIT).unwrap();
+    let (dropped, is_dropped) = channel();
+    let mut task = ticking(2, &say);
+    task.dropped = Some(dropped);
+    let second = to.add(task);
+    second.move_to(&away);
+    drop((second, away));
+    is_dropped.recv_timeout(PATIENCE).unwrap();
+    await_no_thread("ctx-away");
+    drop((handle, to));
+    await_no_thread("ctx-new-home");
+}
+
+#[test]
+fn lateness_is_counted_by_class() {
+    let counters = Counters::default();
+    for late_us in [0, 1_000, 1_001, 4_999, 20_000, 20_001, 500_000] {
+        counters.fired(Duration::from_micros(late_us));
+    }
+    let stats = counters.snapshot();
+    assert_eq!(stats.lateness, [2, 1, 1, 0, 1, 2]);
+    assert_eq!((stats.ticks, stats.overruns), (7, 2));
+    assert_eq!(stats.late_max_us, 500_000);
+}
+
 #[test]
 fn new_calls_go_to_the_context_with_fewest() {
     set_default_contexts(2);

@@ -144,8 +144,13 @@ impl MediaHandle {
     }
 
     /// The context it runs on.
-    pub fn context(&self) -> &Context {
+    pub fn context(&self) -> Context {
         self.task.context()
+    }
+
+    /// Goes on running on another context. Not a packet is lost on the way.
+    pub fn move_to(&self, context: &Context) {
+        self.task.move_to(context);
     }
 
     /// Says goodbye (RTCP BYE) and returns when sockets are closed and ports free again; on the

@@ -253,6 +253,10 @@ impl Media {
 impl Task for Media {
     fn start(&mut self, cx: &mut Cx<'_>) {
         self.phase_us = cx.phase_us();
+        self.arrive(cx);
+    }
+
+    fn arrive(&mut self, cx: &mut Cx<'_>) {
         let registered = cx
             .register(&mut self.sockets.rtp, RTP)
             .and_then(|()| cx.register(&mut self.sockets.rtcp, RTCP));
@@ -263,6 +267,15 @@ impl Task for Media {
             )));
         }
         self.notified(cx);
+    }
+
+    fn leave(&mut self, cx: &mut Cx<'_>) {
+        for socket in [&mut self.sockets.rtp, &mut self.sockets.rtcp] {
+            if let Err(error) = cx.deregister(socket) {
+                // The new context says so too if it then cannot watch it.
+                tracing::debug!(%error, "a media socket was not watched");
+            }
+        }
     }
 
     fn readable(&mut self, cx: &mut Cx<'_>, token: usize) {
