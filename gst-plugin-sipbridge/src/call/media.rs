@@ -227,6 +227,18 @@ impl Call {
         self.media().map_or(8_000, |media| media.native_rate_hz())
     }
 
+    /// The media thread it runs on, once there is media.
+    pub fn context(&self) -> Option<Context> {
+        self.media().map(|media| media.context())
+    }
+
+    /// Goes on on another media thread, without losing a packet.
+    pub fn move_to(&self, context: &Context) {
+        if let Some(media) = self.media() {
+            media.move_to(context);
+        }
+    }
+
     /// Sends silence instead of what is pushed.
     pub fn set_mute(&self, mute: bool) {
         let (media, silent) = {

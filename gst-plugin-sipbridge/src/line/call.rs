@@ -24,7 +24,7 @@ impl Line {
         let settings = self.settings().clone();
         Ok(MediaParams {
             context: settings.context.clone(),
-            context_wait: Duration::from_millis(settings.context_wait_ms.into()),
+            context_wait: settings.context_wait(),
             codecs: settings.codecs()?,
             ptime_ms: u8::try_from(settings.ptime_ms).unwrap_or(20),
             latency: Duration::from_millis(settings.latency_ms.into()),

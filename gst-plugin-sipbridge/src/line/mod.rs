@@ -19,6 +19,7 @@ use gst::prelude::*;
 
 use crate::agent::{BindError, Binding, Listening, Role, SipAgent};
 use crate::call::{Call, CallNotice, Subscription, Waiter};
+use crate::context::Context;
 use settings::SettingsError;
 use target::{Target, TargetError};
 
@@ -128,7 +129,34 @@ impl Line {
 
     /// `false`: no shared property of this name.
     pub(crate) fn set_property(&self, name: &str, value: &glib::Value) -> bool {
-        self.settings().set(name, value)
+        let is_shared = self.settings().set(name, value);
+        if name == "context" {
+            self.move_call();
+        }
+        is_shared
+    }
+
+    /// A call that is up goes where the settings say now.
+    fn move_call(&self) {
+        let Some(call) = self.call() else { return };
+        let (name, wait) = {
+            let settings = self.settings();
+            (settings.context.clone(), settings.context_wait())
+        };
+        let context = match name {
+            Some(name) => Context::acquire(&name, wait),
+            None => Context::default_for_new_call(),
+        };
+        match (context, self.user.element()) {
+            (Ok(context), _) => call.move_to(&context),
+            (Err(error), Some(element)) => gst::element_warning!(
+                element,
+                gst::CoreError::Thread,
+                ("the call stays on its media thread"),
+                ["{error}"]
+            ),
+            (Err(_), None) => {}
+        }
     }
 
     pub(crate) fn property(&self, name: &str) -> Option<glib::Value> {

@@ -160,11 +160,14 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             600,
             DEFAULT_RING_TIMEOUT_S,
         ),
-        text(
-            "context",
-            "Context",
-            "Name of the media thread; elements with the same name share it. Default: the least loaded",
-        ),
+        glib::ParamSpecString::builder("context")
+            .nick("Context")
+            .blurb(
+                "Name of the media thread; elements with the same name share it. \
+                 Default: the least loaded. A running call moves to the thread that is named",
+            )
+            .mutable_playing()
+            .build(),
         uint(
             "context-wait",
             "Context wait",
@@ -295,6 +298,10 @@ impl LineSettings {
                 Ok(check_header(name, text.as_bytes())?)
             })
             .collect()
+    }
+
+    pub(crate) fn context_wait(&self) -> Duration {
+        Duration::from_millis(self.context_wait_ms.into())
     }
 
     pub(crate) fn ring_timeout(&self) -> Duration {

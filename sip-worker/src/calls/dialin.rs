@@ -48,6 +48,9 @@ pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     if worker.is_stopping() {
         return refuse(503, "the worker is stopping");
     }
+    if let Err(overload) = worker.burden.admits() {
+        return refuse(503, &overload.to_string());
+    }
     let decision = match route::decide(&worker.config.routes, &facts) {
         Ok(decision) => decision,
         Err(refusal) => return refuse(refusal.code, &refusal.why),

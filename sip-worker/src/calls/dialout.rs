@@ -65,6 +65,13 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
             "ask another one",
         ));
     }
+    worker.burden.admits().map_err(|overload| {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            overload.to_string(),
+            "ask another worker, or wait until calls are over",
+        )
+    })?;
     let Target {
         party,
         number,

@@ -333,6 +333,7 @@ impl Life {
         };
         let _ = self.notify.send(before);
         self.worker.calls.signalled(&self.id, leg.signalling());
+        self.worker.burden.watch(&leg);
         self.leg = Some(leg);
     }
 

@@ -91,6 +91,8 @@ pub struct Media {
     pub ports: RangeInclusive<u16>,
     /// Media threads; 0 is one a core.
     pub contexts: usize,
+    /// The share of a core that a media thread may work before no further call is taken.
+    pub max_load: f64,
     /// The name of the media graph calls use.
     pub pipeline: String,
     /// A folder of pipeline files, beside those built in; one of the same name takes its place.

@@ -136,6 +136,7 @@ fn media(section: Option<Section<'_>>) -> Media {
     let mut media = Media {
         ports: DEFAULT_PORTS,
         contexts: 0,
+        max_load: 0.9,
         pipeline: crate::pipeline::DEFAULT.to_owned(),
         pipelines: None,
         allow_elements: Vec::new(),
@@ -150,6 +151,8 @@ fn media(section: Option<Section<'_>>) -> Media {
     if let Some(contexts) = section.integer("contexts", 0..=1024) {
         media.contexts = usize::try_from(contexts).unwrap_or_default();
     }
+    let max_load = section.number_within("max_load", 0.1..=1.0);
+    media.max_load = max_load.unwrap_or(media.max_load);
     if let Some(pipeline) = section.string("pipeline") {
         media.pipeline = pipeline.value;
     }

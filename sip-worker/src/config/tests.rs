@@ -101,6 +101,11 @@ fn what_is_wrong_is_named_with_its_line() {
         ),
         ("\"20000-20010\"", "\"many\"", "is not a range of ports"),
         (
+            "[media]",
+            "[media]\nmax_load = 90",
+            "`max_load` must be a number from 0.1 to 1, not 90",
+        ),
+        (
             "\"20000-20010\"",
             "20000",
             "c.toml:4: [media]: `ports` must be a text in quotes, not 20000",

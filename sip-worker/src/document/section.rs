@@ -191,15 +191,20 @@ impl<'d> Section<'d> {
     /// A number, whole or not.
     pub fn number(&mut self, key: &str) -> Option<f64> {
         let (_, value) = self.take(key)?;
-        let number = match value.get_ref() {
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-                .ok()
-                .map(|number| number as f64),
-            DeValue::Float(number) => number.as_str().parse().ok(),
-            _ => None,
-        };
+        let number = as_number(value.get_ref());
         if number.is_none() {
             self.wrong_type(key, &value, "a number");
+        }
+        number
+    }
+
+    /// A number within bounds, whole or not.
+    pub fn number_within(&mut self, key: &str, bounds: RangeInclusive<f64>) -> Option<f64> {
+        let (_, value) = self.take(key)?;
+        let number = as_number(value.get_ref()).filter(|number| bounds.contains(number));
+        if number.is_none() {
+            let wanted = format!("a number from {} to {}", bounds.start(), bounds.end());
+            self.wrong_type(key, &value, &wanted);
         }
         number
     }
@@ -354,6 +359,16 @@ impl<'d> Section<'d> {
             };
             self.document.find(at.clone(), sentence);
         }
+    }
+}
+
+fn as_number(value: &DeValue<'_>) -> Option<f64> {
+    match value {
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .map(|number| number as f64),
+        DeValue::Float(number) => number.as_str().parse().ok(),
+        _ => None,
     }
 }
 

@@ -3,9 +3,11 @@
 //!
 //! - [`screen`]: who may call in
 //! - [`registrations`]: where we are registered, and who is registered here
+//! - [`balance`]: how much the media threads may carry, and that each carries its share
 //! - [`worker`]: all that a running worker holds
 //! - [`signals`]: what the system asks of it; [`notify`]: what systemd is told
 
+mod balance;
 mod notify;
 pub mod registrations;
 pub mod screen;

@@ -6,13 +6,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use gstsipbridge::call::MediaParams;
-use gstsipbridge::context::{self, Context, ContextError, ContextStats, MAX_WAIT};
+use gstsipbridge::context::{self, Context, ContextError, ContextStats, LATENESS_MS, MAX_WAIT};
 use secrecy::SecretString;
 use sip_ua::agent::{Agent, AgentConfig, AgentError, IncomingCall};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use super::balance::{self, Burden};
 use super::registrations::{self, Registrations};
 use super::screen::Doorkeeper;
 use crate::calls::limits::Limits;
@@ -78,8 +79,8 @@ pub struct Worker {
     sfus: Vec<Arc<dyn Sfu>>,
     pipelines: RwLock<Arc<PipelineSet>>,
     stop: watch::Sender<bool>,
-    /// Kept from the start, so that no call waits for a thread.
-    contexts: Vec<Context>,
+    /// The media threads.
+    pub burden: Arc<Burden>,
     http: Option<(SocketAddr, SecretString)>,
 }
 
@@ -95,6 +96,7 @@ impl Worker {
     pub async fn start(config: Config) -> Result<Arc<Worker>, StartError> {
         init_media()?;
         let contexts = contexts(config.media.contexts)?;
+        let burden = Arc::new(Burden::new(contexts, config.media.max_load));
         let pipelines = PipelineSet::load(&config)?;
         let doorkeeper = Doorkeeper::new(&config, Instant::now());
         let (agent, incoming) = Agent::bind(AgentConfig {
@@ -134,7 +136,7 @@ impl Worker {
             agent,
             pipelines: RwLock::new(Arc::new(pipelines)),
             stop: watch::Sender::new(false),
-            contexts,
+            burden,
             http,
         });
         if let (Some(listener), Some((_, token))) = (listener, &worker.http) {
@@ -142,6 +144,7 @@ impl Worker {
             tokio::spawn(http::serve(listener, router, worker.clone()));
         }
         registrations::follow(&worker);
+        tokio::spawn(balance::keep_even(Arc::downgrade(&worker.burden)));
         tokio::spawn(take_calls(worker.clone(), incoming));
         Ok(worker)
     }
@@ -329,13 +332,38 @@ impl Worker {
         ];
         for (name, kind, help, reading) in of_contexts {
             out.metric(name, kind, help);
-            for context in &self.contexts {
+            for context in self.burden.contexts() {
                 out.sample(
                     name,
                     &[("context", context.name())],
                     reading(&context.stats()),
                 );
             }
+        }
+        self.expose_lateness(out);
+    }
+
+    fn expose_lateness(&self, out: &mut Exposition) {
+        let name = "sipbridge_context_late_seconds";
+        out.metric(name, "histogram", "How late ticks were.");
+        for context in self.burden.contexts() {
+            let stats = context.stats();
+            let label = ("context", context.name());
+            let bucket = format!("{name}_bucket");
+            let mut up_to = 0;
+            for (bound_ms, count) in LATENESS_MS.iter().zip(stats.lateness) {
+                up_to += count;
+                let le = (*bound_ms as f64 / 1e3).to_string();
+                out.sample(&bucket, &[label, ("le", &le)], up_to);
+            }
+            let total: u64 = stats.lateness.iter().sum();
+            out.sample(&bucket, &[label, ("le", "+Inf")], total);
+            out.sample(
+                &format!("{name}_sum"),
+                &[label],
+                stats.late_sum_us as f64 / 1e6,
+            );
+            out.sample(&format!("{name}_count"), &[label], total);
         }
     }
 }
