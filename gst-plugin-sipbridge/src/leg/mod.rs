@@ -87,8 +87,11 @@ impl Leg {
 
     /// Puts an agreement into force: the first, or that of a re-offer.
     pub fn apply(&mut self, now: Instant, negotiated: &Negotiated) {
-        self.source
-            .describe(negotiated.remote_rtp, negotiated.remote_rtcp);
+        self.source.describe(
+            negotiated.remote_rtp,
+            negotiated.remote_rtcp,
+            negotiated.rtcp_mux,
+        );
         self.reports.begin(now);
         let sent_before = self.sends();
         let clock_before = self.send_clock_hz();
@@ -121,6 +124,13 @@ impl Leg {
         self.negotiated
             .as_ref()
             .is_some_and(|negotiated| negotiated.direction.receives())
+    }
+
+    /// Whether RTCP leaves by the socket of RTP (RFC 5761).
+    pub fn rtcp_mux(&self) -> bool {
+        self.negotiated
+            .as_ref()
+            .is_some_and(|negotiated| negotiated.rtcp_mux)
     }
 
     /// What was agreed on last.

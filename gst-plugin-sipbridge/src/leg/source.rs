@@ -34,6 +34,8 @@ struct Candidate {
 pub(super) struct Source {
     described: Option<SocketAddr>,
     described_rtcp: Option<SocketAddr>,
+    /// RTCP goes where RTP goes, and comes from there (RFC 5761).
+    muxed: bool,
     latched: Option<SocketAddr>,
     rtcp_from: Option<SocketAddr>,
     candidate: Option<Candidate>,
@@ -42,8 +44,12 @@ pub(super) struct Source {
 impl Source {
     /// A description names the far end's addresses. A re-offer that repeats them changes nothing;
     /// one that moves the far end opens a new probation.
-    pub(super) fn describe(&mut self, rtp: SocketAddr, rtcp: SocketAddr) {
+    pub(super) fn describe(&mut self, rtp: SocketAddr, rtcp: SocketAddr, muxed: bool) {
         let rtp = canonical(rtp);
+        if self.muxed != muxed {
+            self.muxed = muxed;
+            self.rtcp_from = None;
+        }
         if self.described != Some(rtp) {
             self.latched = None;
             self.rtcp_from = None;
@@ -127,6 +133,9 @@ impl Source {
 
     /// Where RTCP goes; `None` where the far end has none.
     pub(super) fn rtcp(&self) -> Option<SocketAddr> {
+        if self.muxed {
+            return self.rtp();
+        }
         let described = self.described_rtcp.filter(|to| to.port() != 0)?;
         let to = if let Some(from) = self.rtcp_from {
             from
@@ -160,7 +169,7 @@ mod tests {
 
     fn described() -> Source {
         let mut source = Source::default();
-        source.describe(at("192.0.2.1:4000"), at("192.0.2.1:4001"));
+        source.describe(at("192.0.2.1:4000"), at("192.0.2.1:4001"), false);
         source
     }
 
@@ -216,9 +225,9 @@ mod tests {
     fn only_a_description_that_moves_the_far_end_lets_another_in() {
         let mut source = described();
         source.judge(at("192.0.2.1:4000"), 1, 1);
-        source.describe(at("192.0.2.1:4000"), at("192.0.2.1:4001"));
+        source.describe(at("192.0.2.1:4000"), at("192.0.2.1:4001"), false);
         assert_eq!(source.judge(at("192.0.2.2:5000"), 1, 1), Verdict::Foreign);
-        source.describe(at("192.0.2.2:5000"), at("192.0.2.2:5001"));
+        source.describe(at("192.0.2.2:5000"), at("192.0.2.2:5001"), false);
         assert_eq!(source.judge(at("192.0.2.2:5000"), 1, 1), Verdict::Latched);
     }
 
@@ -235,7 +244,7 @@ mod tests {
     #[test]
     fn an_unspecified_address_is_never_sent_to() {
         let mut source = Source::default();
-        source.describe(at("0.0.0.0:4000"), at("0.0.0.0:4001"));
+        source.describe(at("0.0.0.0:4000"), at("0.0.0.0:4001"), false);
         assert_eq!(source.rtp(), None);
         assert_eq!(source.rtcp(), None);
     }

@@ -51,6 +51,13 @@ struct Sockets {
     rtcp: mio::net::UdpSocket,
 }
 
+impl Sockets {
+    /// Sends RTCP.
+    fn report(&self, muxed: bool, datagram: Datagram<'_>) {
+        send(if muxed { &self.rtp } else { &self.rtcp }, datagram);
+    }
+}
+
 impl Wire for Sockets {
     fn send(&mut self, datagram: Datagram<'_>) {
         send(&self.rtp, datagram);
@@ -156,8 +163,9 @@ impl Media {
             return;
         }
         let now = cx.now();
+        let muxed = self.leg.rtcp_mux();
         if let Some(datagram) = self.leg.timeout(now) {
-            send(&self.sockets.rtcp, datagram);
+            self.sockets.report(muxed, datagram);
         }
         let pace = self
             .pace
@@ -305,8 +313,9 @@ impl Task for Media {
     }
 
     fn stop(&mut self, cx: &mut Cx<'_>) {
+        let muxed = self.leg.rtcp_mux();
         if let Some(datagram) = self.leg.goodbye(cx.now()) {
-            send(&self.sockets.rtcp, datagram);
+            self.sockets.report(muxed, datagram);
         }
         self.snapshot(cx.now());
     }

@@ -195,22 +195,30 @@ pub struct LocalMedia {
     pub codecs: Vec<Codec>,
     /// Whether digits as RFC 4733 events are offered and accepted.
     pub telephone_event: bool,
+    /// Whether comfort noise (RFC 3389) is offered and accepted.
+    pub comfort_noise: bool,
+    /// Whether RTP and RTCP may share one port (RFC 5761).
+    pub rtcp_mux: bool,
     /// What we want: `SendOnly` holds the far end with our music, `Inactive` in silence.
     pub direction: Direction,
-    /// The packet time we ask the far end for, in milliseconds.
+    /// The packet time we ask the far end for, and send with where it asks for none, in
+    /// milliseconds.
     pub ptime_ms: u8,
     /// Our `o=` line.
     pub session: SessionId,
 }
 
 impl LocalMedia {
-    /// Two-way audio with RFC 4733 digits and 20 ms packets, in a fresh session.
+    /// Two-way audio with RFC 4733 digits, comfort noise, RTCP on the RTP port where the far end
+    /// can, and 20 ms packets, in a fresh session.
     pub fn new(address: IpAddr, rtp_port: u16, codecs: Vec<Codec>) -> LocalMedia {
         LocalMedia {
             address,
             rtp_port,
             codecs,
             telephone_event: true,
+            comfort_noise: true,
+            rtcp_mux: true,
             direction: Direction::SendRecv,
             ptime_ms: 20,
             session: SessionId::random(),
@@ -226,6 +234,8 @@ pub struct Negotiated {
     pub remote_rtp: SocketAddr,
     /// Where to send RTCP: `a=rtcp` (RFC 3605), else the next port. Port 0: the far end has none.
     pub remote_rtcp: SocketAddr,
+    /// RTP and RTCP share one port on both sides (RFC 5761): `remote_rtcp` is `remote_rtp`.
+    pub rtcp_mux: bool,
     /// Our direction.
     pub direction: Direction,
     /// What we send.
@@ -238,6 +248,11 @@ pub struct Negotiated {
     pub telephone_event_send: Option<(u8, u32)>,
     /// Payload types and clock rates digits may come in with.
     pub telephone_event_receive: Vec<(u8, u32)>,
+    /// The payload type to send comfort noise with (RFC 3389), where the far end takes it beside the
+    /// codec agreed on.
+    pub comfort_noise_send: Option<u8>,
+    /// Payload types comfort noise may come in with.
+    pub comfort_noise_receive: Vec<u8>,
     /// The packet time the far end wants, made to fit the codec: 10, 20, 40 or 60 (G.711 and
     /// G.722 also 30 and 50; L16 up to 40).
     pub ptime_ms: u8,

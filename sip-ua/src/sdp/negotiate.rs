@@ -14,7 +14,7 @@ use super::write::{OurFormat, audio, declined, write};
 pub fn answer(local: &LocalMedia, offer: &[u8]) -> Result<(Vec<u8>, Negotiated), SdpError> {
     let offer = Description::parse(offer)?;
     let mut refused = None;
-    for index in usable_audio(&offer)? {
+    for index in usable_audio(local, &offer)? {
         let Some(line) = offer.line(index) else {
             continue;
         };
@@ -42,14 +42,19 @@ fn answer_line(
             FormatKind::TelephoneEvent(rate) if local.telephone_event => {
                 formats.push(OurFormat::TelephoneEvent(format.pt, rate));
             }
+            FormatKind::ComfortNoise if local.comfort_noise => {
+                formats.push(OurFormat::ComfortNoise(format.pt));
+            }
             _ => {}
         }
     }
     let direction = local.direction.intersect(line.direction().reversed());
     // The far end sends with the numbers it offered: what it may send is what it may get.
-    let negotiated = agreed(local, line, direction, &formats, &formats)?;
+    let rtcp_mux = local.rtcp_mux && line.rtcp_mux();
+    let negotiated = agreed(local, line, direction, &formats, &formats, rtcp_mux)?;
     formats.retain(|format| match format {
         OurFormat::Audio(..) => true,
+        OurFormat::ComfortNoise(_) => !negotiated.comfort_noise_receive.is_empty(),
         OurFormat::TelephoneEvent(pt, rate) => {
             negotiated.telephone_event_receive.contains(&(*pt, *rate))
         }
@@ -69,7 +74,11 @@ fn write_answer(
         .enumerate()
         .map(|(index, offered)| {
             if index == taken {
-                audio(local, &offered.media.proto, negotiated.direction, formats)
+                let local = LocalMedia {
+                    rtcp_mux: negotiated.rtcp_mux,
+                    ..local.clone()
+                };
+                audio(&local, &offered.media.proto, negotiated.direction, formats)
             } else {
                 declined(offered.media)
             }
@@ -107,7 +116,7 @@ pub fn accept_answer(
     if line.media.port == 0 {
         return Err(SdpError::AudioDisabled);
     }
-    if !line.is_plain_rtp() {
+    if !usable(local, &line) {
         return Err(SdpError::Profile(line.media.proto.clone()));
     }
 
@@ -123,23 +132,31 @@ pub fn accept_answer(
         })
         .filter(|format| match format {
             OurFormat::Audio(_, codec) => local.codecs.contains(codec),
+            OurFormat::ComfortNoise(_) => local.comfort_noise,
             OurFormat::TelephoneEvent(..) => local.telephone_event,
         })
         .collect();
     let direction = ours.direction().intersect(line.direction().reversed());
-    agreed(local, &line, direction, &send, &receive)
+    let rtcp_mux = ours.rtcp_mux() && line.rtcp_mux();
+    agreed(local, &line, direction, &send, &receive, rtcp_mux)
 }
 
 fn known(format: &Format) -> Option<OurFormat> {
     match format.kind {
         FormatKind::Audio(codec) => Some(OurFormat::Audio(format.pt, codec)),
         FormatKind::TelephoneEvent(rate) => Some(OurFormat::TelephoneEvent(format.pt, rate)),
+        FormatKind::ComfortNoise => Some(OurFormat::ComfortNoise(format.pt)),
         FormatKind::Unmapped | FormatKind::Unknown => None,
     }
 }
 
+/// Whether the line asks for a transport we have.
+fn usable(local: &LocalMedia, line: &MediaLine<'_>) -> bool {
+    line.is_plain_rtp() && (local.rtcp_mux || !line.rtcp_mux_only())
+}
+
 /// The audio lines that could carry the call, or why none can.
-fn usable_audio(offer: &Description) -> Result<Vec<usize>, SdpError> {
+fn usable_audio(local: &LocalMedia, offer: &Description) -> Result<Vec<usize>, SdpError> {
     if offer.media().len() == 0 {
         return Err(SdpError::NoMedia);
     }
@@ -147,20 +164,20 @@ fn usable_audio(offer: &Description) -> Result<Vec<usize>, SdpError> {
         let kinds: Vec<String> = offer.media().map(|line| line.media.media.clone()).collect();
         return Err(SdpError::NoAudio(kinds.join(", ")));
     }
-    let mut usable = Vec::new();
+    let mut indices = Vec::new();
     let mut profiles: Vec<String> = Vec::new();
     for (index, line) in offer.media().enumerate() {
         if !line.is_audio() || line.media.port == 0 {
             continue;
         }
-        if line.is_plain_rtp() {
-            usable.push(index);
+        if usable(local, &line) {
+            indices.push(index);
         } else if !profiles.contains(&line.media.proto) {
             profiles.push(line.media.proto.clone());
         }
     }
-    match (usable.is_empty(), profiles.is_empty()) {
-        (false, _) => Ok(usable),
+    match (indices.is_empty(), profiles.is_empty()) {
+        (false, _) => Ok(indices),
         (true, false) => Err(SdpError::Profile(profiles.join(" and "))),
         (true, true) => Err(SdpError::AudioDisabled),
     }
@@ -173,6 +190,7 @@ fn agreed(
     direction: super::Direction,
     send: &[OurFormat],
     receive: &[OurFormat],
+    rtcp_mux: bool,
 ) -> Result<Negotiated, SdpError> {
     let (send_pt, codec) = audio_of(send)
         .next()
@@ -198,14 +216,27 @@ fn agreed(
     receive_audio.sort_by_key(|(_, known)| *known != codec);
     Ok(Negotiated {
         remote_rtp,
-        remote_rtcp: line.rtcp(remote_rtp),
+        remote_rtcp: if rtcp_mux {
+            remote_rtp
+        } else {
+            line.rtcp(remote_rtp)
+        },
+        rtcp_mux,
         direction,
         codec,
         send_pt,
         telephone_event_send: events_for(&[(send_pt, codec)], send).first().copied(),
         telephone_event_receive: events_for(&receive_audio, receive),
+        comfort_noise_send: noise_for(&[(send_pt, codec)], send).first().copied(),
+        comfort_noise_receive: noise_for(&receive_audio, receive),
         receive: receive_audio,
-        ptime_ms: ptime_ms(codec, line.ptime_ms(), line.max_ptime_ms()),
+        ptime_ms: ptime_ms(
+            codec,
+            line.ptime_ms()
+                .filter(|ms| *ms > 0)
+                .unwrap_or(local.ptime_ms.into()),
+            line.max_ptime_ms(),
+        ),
         opus_fmtp: match codec {
             Codec::Opus => line.opus_fmtp(send_pt),
             Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 => OpusFmtp::default(),
@@ -216,8 +247,21 @@ fn agreed(
 fn audio_of(formats: &[OurFormat]) -> impl Iterator<Item = (u8, Codec)> + '_ {
     formats.iter().filter_map(|format| match format {
         OurFormat::Audio(pt, codec) => Some((*pt, *codec)),
-        OurFormat::TelephoneEvent(..) => None,
+        OurFormat::ComfortNoise(_) | OurFormat::TelephoneEvent(..) => None,
     })
+}
+
+/// The comfort noise that goes with these codecs: its clock must be theirs (RFC 3389 section 5).
+/// Opus has silence of its own (RFC 7587 section 3.1.3).
+fn noise_for(codecs: &[(u8, Codec)], formats: &[OurFormat]) -> Vec<u8> {
+    if !codecs.iter().any(|(_, codec)| codec.clock_rate() == 8_000) {
+        return Vec::new();
+    }
+    let numbers = formats.iter().filter_map(|format| match format {
+        OurFormat::ComfortNoise(pt) => Some(*pt),
+        _ => None,
+    });
+    numbers.collect()
 }
 
 /// The events that go with these codecs: RFC 4733 section 2.1 wants the audio's clock rate.
@@ -229,7 +273,7 @@ fn events_for(codecs: &[(u8, Codec)], formats: &[OurFormat]) -> Vec<(u8, u32)> {
         .iter()
         .filter_map(|format| match format {
             OurFormat::TelephoneEvent(pt, rate) => Some((*pt, *rate)),
-            OurFormat::Audio(..) => None,
+            OurFormat::Audio(..) | OurFormat::ComfortNoise(_) => None,
         })
         .collect();
     let fits = |(_, rate): &(u8, u32)| codecs.iter().any(|(_, codec)| codec.clock_rate() == *rate);
@@ -237,16 +281,15 @@ fn events_for(codecs: &[(u8, Codec)], formats: &[OurFormat]) -> Vec<(u8, u32)> {
     if fitting.is_empty() { all } else { fitting }
 }
 
-/// The packet time to send with: what the far end asks for, within its limit, in a length the codec
-/// has frames for. 20 ms where it asks for nothing (RFC 3551 section 4.2).
-fn ptime_ms(codec: Codec, wanted: Option<u32>, limit: Option<u32>) -> u8 {
+/// The packet time to send with: what the far end asks for, or else we do, within its limit, in a
+/// length the codec has frames for.
+fn ptime_ms(codec: Codec, wanted: u32, limit: Option<u32>) -> u8 {
     let lengths: &[u8] = match codec {
         Codec::Pcmu | Codec::Pcma | Codec::G722 => &[60, 50, 40, 30, 20, 10],
         // More would not fit an Ethernet frame.
         Codec::L16 => &[40, 30, 20, 10],
         Codec::Opus => &[60, 40, 20, 10],
     };
-    let wanted = wanted.filter(|ms| *ms > 0).unwrap_or(20);
     let most = limit
         .filter(|ms| *ms > 0)
         .map_or(wanted, |limit| limit.min(wanted));

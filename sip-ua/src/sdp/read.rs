@@ -13,6 +13,9 @@ use super::{Codec, Direction, OpusFmtp, SdpError};
 /// More media lines than any device sends; the answer must hold as many.
 const MEDIA_LIMIT: usize = 32;
 
+/// The payload type of comfort noise at 8000 Hz (RFC 3551 section 6).
+pub(super) const COMFORT_NOISE_PT: u8 = 13;
+
 /// A session description as the far end (or we, earlier) wrote it.
 #[derive(Debug)]
 pub(super) struct Description {
@@ -40,6 +43,8 @@ pub(super) enum FormatKind {
     Audio(Codec),
     /// RFC 4733, at this clock rate.
     TelephoneEvent(u32),
+    /// RFC 3389, at the clock rate of G.711 and G.722.
+    ComfortNoise,
     /// A dynamic payload type without `a=rtpmap`: known only from the other description.
     Unmapped,
     Unknown,
@@ -113,7 +118,16 @@ impl<'a> MediaLine<'a> {
         ["RTP/AVP", "RTP/AVPF"]
             .iter()
             .any(|plain| self.media.proto.eq_ignore_ascii_case(plain))
-            && self.attribute("rtcp-mux-only").is_none()
+    }
+
+    /// Whether the far end can take RTP and RTCP on one port (RFC 5761 section 5.1.1).
+    pub(super) fn rtcp_mux(&self) -> bool {
+        self.attribute("rtcp-mux").is_some() || self.rtcp_mux_only()
+    }
+
+    /// Whether it can do nothing else (RFC 8858).
+    pub(super) fn rtcp_mux_only(&self) -> bool {
+        self.attribute("rtcp-mux-only").is_some()
     }
 
     /// The media line's attribute, else the session's.
@@ -275,6 +289,7 @@ fn format_of(pt: u8, map: Option<&RtpMap>) -> Format {
             pt,
             kind: match codec {
                 Some(codec) => FormatKind::Audio(codec),
+                None if pt == COMFORT_NOISE_PT => FormatKind::ComfortNoise,
                 None if pt >= 96 => FormatKind::Unmapped,
                 None => FormatKind::Unknown,
             },
@@ -290,6 +305,9 @@ fn format_of(pt: u8, map: Option<&RtpMap>) -> Format {
         }
         None if map.encoding_name.eq_ignore_ascii_case("telephone-event") && map.clock_rate > 0 => {
             FormatKind::TelephoneEvent(map.clock_rate)
+        }
+        None if map.encoding_name.eq_ignore_ascii_case("CN") && map.clock_rate == 8_000 => {
+            FormatKind::ComfortNoise
         }
         _ => FormatKind::Unknown,
     };

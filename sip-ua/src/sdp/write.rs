@@ -3,9 +3,9 @@
 
 use std::net::IpAddr;
 
-use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
+use sdp_types::{Attribute, Connection, Media, Origin, RtcpMux, Session, Time};
 
-use super::read::{Description, FormatKind};
+use super::read::{COMFORT_NOISE_PT, Description, FormatKind};
 use super::{Codec, Direction, LocalMedia};
 
 /// The payload types of digits in a fresh offer; 101 is what nearly every telephone uses.
@@ -26,13 +26,16 @@ fn usual_pt(codec: Codec) -> u8 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OurFormat {
     Audio(u8, Codec),
+    ComfortNoise(u8),
     TelephoneEvent(u8, u32),
 }
 
 impl OurFormat {
     fn pt(self) -> u8 {
         match self {
-            OurFormat::Audio(pt, _) | OurFormat::TelephoneEvent(pt, _) => pt,
+            OurFormat::Audio(pt, _)
+            | OurFormat::ComfortNoise(pt)
+            | OurFormat::TelephoneEvent(pt, _) => pt,
         }
     }
 }
@@ -69,6 +72,7 @@ pub fn reoffer(local: &LocalMedia, previous: &[u8]) -> Vec<u8> {
                 FormatKind::TelephoneEvent(rate) => {
                     Some(OurFormat::TelephoneEvent(format.pt, rate))
                 }
+                FormatKind::ComfortNoise => Some(OurFormat::ComfortNoise(format.pt)),
                 FormatKind::Unmapped | FormatKind::Unknown => None,
             })
             .collect();
@@ -100,6 +104,15 @@ fn formats(local: &LocalMedia, mapped: &[OurFormat]) -> Vec<OurFormat> {
         if let Some(format) = kept.copied().or_else(fresh)
             && !formats.contains(&format)
         {
+            formats.push(format);
+        }
+    }
+    if local.comfort_noise && local.codecs.iter().any(|codec| codec.clock_rate() == 8_000) {
+        let kept = mapped
+            .iter()
+            .find(|format| matches!(format, OurFormat::ComfortNoise(_)));
+        let fresh = || Some(OurFormat::ComfortNoise(free(&formats, COMFORT_NOISE_PT)?));
+        if let Some(format) = kept.copied().or_else(fresh) {
             formats.push(format);
         }
     }
@@ -143,6 +156,9 @@ pub(super) fn audio(
                 let map = format!("{pt} {}/{}", codec.name(), codec.clock_rate());
                 media.add_attribute_with_value("rtpmap", map);
             }
+            OurFormat::ComfortNoise(pt) => {
+                media.add_attribute_with_value("rtpmap", format!("{pt} CN/8000"));
+            }
             OurFormat::TelephoneEvent(pt, rate) => {
                 media.add_attribute_with_value("rtpmap", format!("{pt} telephone-event/{rate}"));
                 media.add_attribute_with_value("fmtp", format!("{pt} 0-15"));
@@ -150,6 +166,9 @@ pub(super) fn audio(
         }
     }
     media.add_attribute_with_value("ptime", local.ptime_ms);
+    if local.rtcp_mux {
+        media.add_attribute(RtcpMux);
+    }
     media.attributes.push(Attribute::new(direction));
     media
 }

@@ -9,6 +9,7 @@ mod dtx_pauses;
 mod hold_is_hold;
 mod jitter;
 mod loss;
+mod one_port;
 mod peer_that_never_speaks;
 mod reordered_and_doubled;
 mod reports_measure_the_line;
@@ -149,6 +150,9 @@ fn agreement(with: &str, codec: Codec) -> Negotiated {
     Negotiated {
         remote_rtp,
         remote_rtcp: SocketAddr::new(remote_rtp.ip(), remote_rtp.port() + 1),
+        rtcp_mux: false,
+        comfort_noise_send: None,
+        comfort_noise_receive: Vec::new(),
         direction: Direction::SendRecv,
         codec,
         send_pt: if codec == Codec::Opus { 111 } else { 0 },

@@ -72,6 +72,9 @@ impl End {
             .apply(Negotiated {
                 remote_rtp: with,
                 remote_rtcp: SocketAddr::new(with.ip(), with.port() + 1),
+                rtcp_mux: false,
+                comfort_noise_send: None,
+                comfort_noise_receive: Vec::new(),
                 direction: Direction::SendRecv,
                 codec,
                 send_pt,

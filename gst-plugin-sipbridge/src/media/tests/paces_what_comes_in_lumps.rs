@@ -60,6 +60,9 @@ impl Sending {
             &Negotiated {
                 remote_rtp: "192.0.2.1:4000".parse().unwrap(),
                 remote_rtcp: "192.0.2.1:4001".parse().unwrap(),
+                rtcp_mux: false,
+                comfort_noise_send: None,
+                comfort_noise_receive: Vec::new(),
                 direction: Direction::SendRecv,
                 codec: Codec::Pcmu,
                 send_pt: 0,

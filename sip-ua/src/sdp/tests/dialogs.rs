@@ -24,7 +24,8 @@ fn both_ends_agree() {
     assert_eq!(at_caller.codec, Codec::Opus);
     assert_eq!(at_callee.codec, Codec::Opus);
     assert_eq!(at_caller.remote_rtp, "203.0.113.5:20000".parse().unwrap());
-    assert_eq!(at_caller.remote_rtcp, "203.0.113.5:20001".parse().unwrap());
+    assert!(at_caller.rtcp_mux && at_callee.rtcp_mux);
+    assert_eq!(at_caller.remote_rtcp, at_caller.remote_rtp);
     assert_eq!(at_callee.remote_rtp, "198.51.100.1:10000".parse().unwrap());
     assert_eq!(at_caller.telephone_event_send, Some((110, 48_000)));
     assert_eq!(
@@ -103,7 +104,7 @@ fn hold_and_resume_keep_session_and_numbers() {
     let hold = reoffer(&callee, &answered);
     assert_eq!(
         lines_starting(&hold, "m="),
-        ["m=audio 20000 RTP/AVP 0 111 101 110"]
+        ["m=audio 20000 RTP/AVP 0 111 13 101 110"]
     );
     caller.session = caller.session.next();
     let (held, at_caller) = answer(&caller, &hold).unwrap();
@@ -165,7 +166,7 @@ fn a_reoffer_changes_the_codec() {
     let again = reoffer(&narrow, &offered);
     assert_eq!(
         lines_starting(&again, "m="),
-        ["m=audio 10000 RTP/AVP 0 101"]
+        ["m=audio 10000 RTP/AVP 0 13 101"]
     );
     let (_, at_callee) = answer(&other(), &again).unwrap();
     assert_eq!(at_callee.codec, Codec::Pcmu);
@@ -187,7 +188,7 @@ fn a_reoffer_keeps_every_line_and_the_meaning_of_every_number() {
         lines_starting(&again, "m="),
         [
             "m=video 0 RTP/AVP 96",
-            "m=audio 10000 RTP/AVP 101 8 0 96 111"
+            "m=audio 10000 RTP/AVP 101 8 0 13 96 111"
         ]
     );
     for line in [

@@ -3,7 +3,9 @@
 
 mod dialogs;
 mod hostile;
+mod noise;
 mod offers;
+mod one_port;
 
 use super::*;
 
