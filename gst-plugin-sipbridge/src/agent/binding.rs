@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
-use sip_ua::agent::{Agent, AgentConfig, AgentError, IncomingCall, Listen, Screen, Verdict};
+use sip_ua::agent::{
+    Agent, AgentConfig, AgentError, IncomingCall, Listen, Registration, RegistrationConfig, Screen,
+    Verdict,
+};
 use sip_ua::wire::Method;
 
 use super::access::AccessList;
+use super::registering::{self, RegistrarAddress, RegistrationNews};
 use super::runtime;
 use super::settings::{AgentSettingsError, Settings};
 
@@ -42,6 +46,9 @@ pub(crate) trait Listener: Send + Sync {
     /// `Some` gives the call back: this listener is busy, another may want it.
     fn offer(&self, incoming: IncomingCall) -> Option<IncomingCall>;
 
+    /// The agent is registered, or is not.
+    fn registration(&self, news: &RegistrationNews);
+
     /// Somebody outside of `accept-from` tried to call.
     fn turned_away(&self, source: SocketAddr, accept_from: &str);
 }
@@ -52,6 +59,10 @@ type Listeners = Mutex<Vec<(u64, Weak<dyn Listener>)>>;
 pub(super) struct Shared {
     agent: Agent,
     listeners: Arc<Listeners>,
+    /// Where to register while somebody listens.
+    account: Option<RegistrationConfig>,
+    registration: Mutex<Option<Arc<Registration>>>,
+    registrar: RegistrarAddress,
 }
 
 /// How long the far end has to answer our BYE before the socket goes.
@@ -78,6 +89,8 @@ impl Shared {
     pub(super) fn open(settings: &Settings, port: u16) -> Result<Arc<Shared>, BindError> {
         let listeners: Arc<Listeners> = Arc::default();
         let addr = SocketAddr::new(settings.address()?, port);
+        let account = registering::config(settings)?;
+        let registrar = RegistrarAddress::default();
         let config = AgentConfig {
             listen: settings
                 .transports()?
@@ -86,7 +99,7 @@ impl Shared {
                 .collect(),
             advertise: settings.advertise.clone(),
             user_agent: settings.user_agent.clone(),
-            screen: screen(settings.accept_from()?, &listeners),
+            screen: screen(settings.accept_from()?, &listeners, &registrar),
             ..AgentConfig::default()
         };
         let runtime = runtime::handle()?;
@@ -101,7 +114,37 @@ impl Shared {
                 dispatch(&for_calls, call);
             }
         });
-        Ok(Arc::new(Shared { agent, listeners }))
+        Ok(Arc::new(Shared {
+            agent,
+            listeners,
+            account,
+            registration: Mutex::default(),
+            registrar,
+        }))
+    }
+
+    /// Registers where the first listener came, takes it back where the last has gone.
+    fn update_registration(&self) {
+        let mut registration = self
+            .registration
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let wanted = self.account.as_ref();
+        let wanted = wanted.filter(|_| !lock(&self.listeners).is_empty());
+        match (wanted, registration.is_some()) {
+            (Some(account), false) => {
+                let listeners = Arc::downgrade(&self.listeners);
+                let tell = move |news: RegistrationNews| {
+                    for listener in listeners.upgrade().iter().flat_map(|all| living(all)) {
+                        listener.registration(&news);
+                    }
+                };
+                *registration =
+                    registering::begin(&self.agent, account.clone(), self.registrar.clone(), tell);
+            }
+            (None, true) => *registration = None,
+            _ => {}
+        }
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
@@ -128,8 +171,9 @@ impl Drop for Shared {
 
 /// Who is not on the list gets silence; the listeners hear of the first, so that their user learns
 /// why nobody gets through.
-fn screen(accept: AccessList, listeners: &Arc<Listeners>) -> Screen {
+fn screen(accept: AccessList, listeners: &Arc<Listeners>, registrar: &RegistrarAddress) -> Screen {
     let listeners = Arc::downgrade(listeners);
+    let registrar = registrar.clone();
     let told = AtomicBool::new(false);
     Arc::new(move |request, source| {
         let Some(listeners) = listeners.upgrade() else {
@@ -139,7 +183,8 @@ fn screen(accept: AccessList, listeners: &Arc<Listeners>) -> Screen {
         if living.is_empty() {
             return Verdict::Silent;
         }
-        if accept.allows(source.ip()) {
+        let registrar = *registrar.lock().unwrap_or_else(PoisonError::into_inner);
+        if accept.allows(source.ip()) || registrar == Some(source.ip().to_canonical()) {
             return Verdict::Allow;
         }
         if request.method == Method::Invite && !told.swap(true, Ordering::Relaxed) {
@@ -189,6 +234,7 @@ impl Binding {
     pub(crate) fn listen(&self, listener: Weak<dyn Listener>) -> Listening {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         lock(&self.shared.listeners).push((id, listener));
+        self.shared.update_registration();
         Listening {
             shared: Arc::downgrade(&self.shared),
             id,
@@ -200,6 +246,7 @@ impl Drop for Listening {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
             lock(&shared.listeners).retain(|(id, _)| *id != self.id);
+            shared.update_registration();
         }
     }
 }

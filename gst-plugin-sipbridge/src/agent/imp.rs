@@ -155,6 +155,19 @@ impl ObjectImpl for SipAgent {
                     Some(settings::DEFAULT_ACCEPT_FROM),
                 ),
                 text(
+                    "registrar",
+                    "Registrar",
+                    "Host, or host and port, to register with as username while elements listen for calls; it may then call too",
+                    None,
+                ),
+                glib::ParamSpecUInt::builder("register-expires")
+                    .nick("Registration interval")
+                    .blurb("Seconds to register for at a time; what the registrar grants counts, and it is refreshed in time")
+                    .minimum(10)
+                    .maximum(7 * 24 * 3600)
+                    .default_value(settings::DEFAULT_REGISTER_EXPIRES)
+                    .build(),
+                text(
                     "media-ports",
                     "Media ports",
                     "Range of local UDP ports for media",
@@ -178,6 +191,12 @@ impl ObjectImpl for SipAgent {
             }
             return;
         }
+        if pspec.name() == "register-expires" {
+            if let Ok(seconds) = value.get() {
+                settings.register_expires = seconds;
+            }
+            return;
+        }
         let Ok(text) = value.get::<Option<String>>() else {
             return;
         };
@@ -195,6 +214,8 @@ impl ObjectImpl for SipAgent {
             accept_from,
             media_ports,
             transports,
+            registrar,
+            register_expires: _,
             port: _,
         } = &mut *settings;
         match pspec.name() {
@@ -213,6 +234,7 @@ impl ObjectImpl for SipAgent {
             "outbound-proxy" => *outbound_proxy = text,
             // Nothing stands for nobody, as an empty list does.
             "accept-from" => *accept_from = text.unwrap_or_default(),
+            "registrar" => *registrar = text,
             "media-ports" => {
                 *media_ports = text.unwrap_or_else(|| settings::DEFAULT_MEDIA_PORTS.to_owned());
             }
@@ -236,6 +258,8 @@ impl ObjectImpl for SipAgent {
             "from-domain" => settings.from_domain.to_value(),
             "outbound-proxy" => settings.outbound_proxy.to_value(),
             "accept-from" => settings.accept_from.to_value(),
+            "registrar" => settings.registrar.to_value(),
+            "register-expires" => settings.register_expires.to_value(),
             "media-ports" => settings.media_ports.to_value(),
             "context" => self.obj().to_context().to_value(),
             _ => pspec.default_value().clone(),

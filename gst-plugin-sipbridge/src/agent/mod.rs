@@ -19,6 +19,7 @@
 mod access;
 mod binding;
 mod imp;
+mod registering;
 pub(crate) mod runtime;
 mod settings;
 
@@ -30,6 +31,7 @@ use gst::subclass::prelude::*;
 
 pub use access::{AccessList, AccessListError};
 pub(crate) use binding::{BindError, Binding, Listener, Listening, Role};
+pub(crate) use registering::RegistrationNews;
 pub use settings::AgentSettingsError;
 
 /// The type of the context an application puts its agent into.

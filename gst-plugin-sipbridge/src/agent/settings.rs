@@ -16,6 +16,7 @@ pub(super) const DEFAULT_PORT: i32 = -1;
 pub(super) const DEFAULT_TRANSPORTS: &str = "udp, tcp";
 pub(super) const DEFAULT_ACCEPT_FROM: &str = "127.0.0.0/8, ::1";
 pub(super) const DEFAULT_MEDIA_PORTS: &str = "10000-20000";
+pub(super) const DEFAULT_REGISTER_EXPIRES: u32 = 3600;
 pub(super) const SIP_PORT: u16 = 5060;
 
 /// The properties of a `GstSipAgent`.
@@ -35,6 +36,8 @@ pub(super) struct Settings {
     pub(super) accept_from: String,
     pub(super) media_ports: String,
     pub(super) transports: String,
+    pub(super) registrar: Option<String>,
+    pub(super) register_expires: u32,
 }
 
 /// A password. It has no way out but [`Settings::credentials`], not even into debug output.
@@ -70,6 +73,8 @@ impl Default for Settings {
             accept_from: DEFAULT_ACCEPT_FROM.to_owned(),
             media_ports: DEFAULT_MEDIA_PORTS.to_owned(),
             transports: DEFAULT_TRANSPORTS.to_owned(),
+            registrar: None,
+            register_expires: DEFAULT_REGISTER_EXPIRES,
         }
     }
 }
@@ -100,6 +105,12 @@ pub enum AgentSettingsError {
     /// `username`, `display-name` or `from-domain` cannot stand in a From header.
     #[error("agent::username, display-name or from-domain: {0} cannot be called from")]
     From(String),
+    /// `registrar` is no host.
+    #[error("agent::registrar is \"{0}\"; HOST, HOST:PORT or sip:HOST is wanted")]
+    Registrar(String),
+    /// `registrar` without a name to register.
+    #[error("agent::registrar is set, but agent::username is not: nobody could be registered")]
+    NoUsername,
     /// `outbound-proxy` is no host.
     #[error("agent::outbound-proxy is \"{0}\"; sip:HOST, sip:HOST:PORT or HOST:PORT is wanted")]
     OutboundProxy(String),

@@ -11,7 +11,7 @@ use sip_ua::wire::Request;
 
 use super::target::Target;
 use super::{Line, LineError, messages, signals};
-use crate::agent::{Listener, SipAgent};
+use crate::agent::{Listener, RegistrationNews, SipAgent};
 use crate::call::{
     self, Call, CallError, CallNotice, CallParams, CallState, DialParams, MediaParams,
 };
@@ -302,6 +302,12 @@ impl Listener for Line {
             ),
         }
         None
+    }
+
+    fn registration(&self, news: &RegistrationNews) {
+        if let Some(element) = self.user.element() {
+            messages::post(&element, messages::registration(news));
+        }
     }
 
     fn turned_away(&self, source: SocketAddr, accept_from: &str) {

@@ -3,6 +3,7 @@
 
 use gst::prelude::*;
 
+use crate::agent::RegistrationNews;
 use crate::call::{Call, CallNotice, CallState};
 
 /// GStreamer's numbers of telephone keys (`dtmf-event`).
@@ -63,6 +64,16 @@ pub(super) fn structure(call: &Call, notice: &CallNotice) -> Option<gst::Structu
         }
         CallNotice::FirstMedia => return None,
     })
+}
+
+/// The structure that tells how the agent's registration stands.
+pub(super) fn registration(news: &RegistrationNews) -> gst::Structure {
+    gst::Structure::builder("sip-registration")
+        .field("state", news.state)
+        .field("code", u32::from(news.code))
+        .field("reason", news.reason.as_str())
+        .field("expires", u32::try_from(news.expires).unwrap_or(u32::MAX))
+        .build()
 }
 
 pub(super) fn post(element: &gst::Element, structure: gst::Structure) {

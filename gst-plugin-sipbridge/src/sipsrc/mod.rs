@@ -15,9 +15,10 @@
  * ```
  *
  * The element posts `sip-call-state` {call, state, code, reason, sip-call-id}, `sip-media` {call,
- * codec, ptime, remote, direction, srtp} and `dtmf-event` {type, number, method, volume}. When the
- * far end hangs up it sends EOS; when a call of its own does not come about it posts an error whose
- * details hold `sip-code`.
+ * codec, ptime, remote, direction, srtp} and `dtmf-event` {type, number, method, volume}; while it
+ * listens with an agent that has a `registrar`, `sip-registration` {state, code, reason, expires}, where
+ * state is registering, registered, failed or unregistered. When the far end hangs up it sends EOS;
+ * when a call of its own does not come about it posts an error whose details hold `sip-code`.
  *
  * Leaving PAUSED downwards hangs up. PAUSED is not hold: the call stays, its data stops.
  */
