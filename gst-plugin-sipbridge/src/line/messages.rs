@@ -68,6 +68,9 @@ pub(super) fn structure(call: &Call, notice: &CallNotice) -> Option<gst::Structu
 
 /// The structure that tells how the agent's registration stands.
 pub(super) fn registration(news: &RegistrationNews) -> gst::Structure {
+    // sip-registration: element message of a listener whose agent has a `registrar`: how the
+    // registration stands. `state` is `registering`, `registered`, `failed` or `unregistered`, `code`
+    // the SIP status (0: none), `reason` a sentence where it failed, `expires` the seconds granted.
     gst::Structure::builder("sip-registration")
         .field("state", news.state)
         .field("code", u32::from(news.code))
