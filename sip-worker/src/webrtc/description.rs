@@ -188,6 +188,21 @@ pub fn repair_directions(sdp: &str) -> Cow<'_, str> {
     Cow::Owned(repaired)
 }
 
+/// Lets the far end begin the DTLS handshake, where its offer leaves that to us: what webrtcbin reads
+/// as `active` it answers with `passive`, as RFC 8842 section 5.3 permits.
+///
+/// webrtcbin would choose to begin, and does so as soon as ICE is up on its side. The far end may not be
+/// as far yet and drop the first packet (Janus does, in a quarter of all connections on a busy
+/// machine), which OpenSSL sends again only after a second. A webrtcbin that waits loses nothing:
+/// what comes early stays in its queue.
+pub fn let_the_far_end_begin(offer: &str) -> Cow<'_, str> {
+    const EITHER: &str = "a=setup:actpass";
+    if !offer.contains(EITHER) {
+        return Cow::Borrowed(offer);
+    }
+    Cow::Owned(offer.replace(EITHER, "a=setup:active"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +220,16 @@ mod tests {
         assert!(repaired.contains("a=mid:1\r\na=sendrecv\r\nm=video"));
         assert!(repaired.ends_with("a=mid:2\r\na=inactive\r\n"));
         assert!(matches!(repair_directions(&repaired), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn who_may_begin_is_asked_to() {
+        let offer = OFFER.replace("a=mid:0", "a=setup:actpass\r\na=mid:0");
+        let asked = let_the_far_end_begin(&offer);
+        assert!(asked.contains("a=setup:active\r\na=mid:0\r\n"));
+        assert_eq!(asked.len() + 1, offer.len(), "and nothing else changes");
+        let passive = OFFER.replace("a=mid:0", "a=setup:passive\r\na=mid:0");
+        assert_eq!(let_the_far_end_begin(&passive), passive);
     }
 
     #[test]

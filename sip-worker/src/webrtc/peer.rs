@@ -174,7 +174,8 @@ impl Peer {
 
     /// Applies an offer and answers it. Returns the answer with its candidates.
     pub async fn answer(&self, offer: &str) -> Result<String, PeerError> {
-        self.apply_remote(WebRTCSDPType::Offer, offer).await?;
+        let offer = description::let_the_far_end_begin(offer);
+        self.apply_remote(WebRTCSDPType::Offer, &offer).await?;
         let answer = self.inner.create("create-answer", "answer").await?;
         self.describe(answer).await
     }
