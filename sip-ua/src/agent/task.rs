@@ -386,6 +386,10 @@ impl Task {
     /// Carries out what the endpoint wants.
     fn flush(&mut self) {
         loop {
+            // Before the registrar's answer leaves: who is told of a binding finds it.
+            if let Some(bindings) = self.endpoint.changed_bindings() {
+                self.bindings.send_replace(Arc::new(bindings));
+            }
             while let Some(transmit) = self.endpoint.poll_transmit() {
                 if transmit.transport != Transport::Udp {
                     self.streams.flows.send(Instant::now(), transmit);
@@ -408,9 +412,6 @@ impl Task {
             } else {
                 break;
             }
-        }
-        if let Some(bindings) = self.endpoint.changed_bindings() {
-            self.bindings.send_replace(Arc::new(bindings));
         }
         let now = self.endpoint.stats();
         self.stats.send_if_modified(|stats| {
