@@ -49,7 +49,7 @@ impl Default for MediaParams {
             ports: 10_000..=20_000,
             codecs: DEFAULT_CODECS.to_vec(),
             ptime_ms: 20,
-            latency: Duration::from_millis(60),
+            latency: Duration::from_millis(200),
             opus: OpusSettings::default(),
         }
     }

@@ -11,8 +11,12 @@ pub mod g711;
 pub mod g722;
 pub mod l16;
 pub mod opus;
+pub mod stretch;
 
-pub use opus::{OpusDecoder, OpusEncoder, packet_samples as opus_packet_samples};
+pub use opus::{
+    OpusDecoder, OpusEncoder, carries_copy as opus_carries_copy,
+    packet_samples as opus_packet_samples,
+};
 
 use sip_ua::sdp::Codec;
 

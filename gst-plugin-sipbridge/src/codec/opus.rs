@@ -42,6 +42,33 @@ pub fn packet_samples(packet: &[u8]) -> Option<u32> {
         .map(|samples| samples as u32)
 }
 
+/// Whether a packet carries a copy of the one before it for forward error correction (the LBRR flag,
+/// RFC 6716 section 4.2.4). Of packets with more than two frames only libopus itself knows.
+pub fn carries_copy(packet: &[u8]) -> bool {
+    let [toc, rest @ ..] = packet else {
+        return false;
+    };
+    // The configurations of SILK and of hybrid frames; CELT has no copies.
+    let config = toc >> 3;
+    if config >= 16 {
+        return false;
+    }
+    // Where the first frame begins (RFC 6716 section 3.2).
+    let first = match (toc & 3, rest) {
+        (0 | 1, [first, ..]) => first,
+        (2, [length, first, ..]) if *length < 252 => first,
+        (2, [_, _, first, ..]) => first,
+        _ => return false,
+    };
+    // One voice-activity bit for each 20 ms, then the flag: 10, 20, 40, 60 ms of SILK.
+    let activity = match config {
+        0..12 if config % 4 == 2 => 2,
+        0..12 if config % 4 == 3 => 3,
+        _ => 1,
+    };
+    first >> (7 - activity) & 1 == 1
+}
+
 /// One to three frames of silence at 20 ms each: full-band CELT, mono, coded as silent. Returns
 /// their length in RTP clock units.
 pub(super) fn silence(samples: u32, payload: &mut Vec<u8>) -> u32 {
@@ -309,6 +336,32 @@ mod tests {
         let (with, without) = (heard(true), heard(false));
         assert!(with > 1_000.0, "{with}");
         assert!(without < with / 4.0, "{without} {with}");
+    }
+
+    #[test]
+    fn a_copy_is_seen_from_outside() {
+        for (inband_fec, expected) in [(true, true), (false, false)] {
+            let settings = OpusSettings {
+                packet_loss_percent: 20,
+                bitrate_bps: 24_000,
+                inband_fec,
+                ..OpusSettings::default()
+            };
+            let mut encoder = OpusEncoder::new(16_000, settings).unwrap();
+            let copies = (0..50)
+                .filter(|frame| {
+                    let mut packet = Vec::new();
+                    encoder.encode(&tone(16_000, *frame), &mut packet);
+                    carries_copy(&packet)
+                })
+                .count();
+            assert_eq!(copies > 20, expected, "{copies}");
+            assert!(expected || copies == 0, "{copies}");
+        }
+        for byte in 0..=255u8 {
+            assert!(!carries_copy(&[]) && !carries_copy(&[byte]));
+            carries_copy(&[byte, byte]);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ const BIN_US: i64 = 5_000;
 const FORGET: f32 = 0.995;
 
 /// The share of packets the target must be late enough for.
-const QUANTILE: f32 = 0.97;
+const QUANTILE: f32 = 0.99;
 
 /// The minimum is that of the last ten seconds, so that a drifting clock moves it along.
 const WINDOW_US: i64 = 10_000_000;

@@ -5,8 +5,9 @@
 //! Time has two axes. A packet's *delay* is the time between when it would be there at the fastest
 //! and when it is played; the buffer steers the delay of what it plays towards a target that
 //! follows the measured jitter. It never stops playing to refill: it grows by concealing a packet
-//! that is late and playing it all the same, and shrinks by leaving out what is quiet. Where the
-//! far end itself pauses (DTX, a digit, hold) it starts over at the target.
+//! that is late and playing it all the same, and shrinks by playing a little faster, or for who
+//! cannot, by leaving out what is quiet. Where the far end itself pauses (DTX, a digit, hold) it
+//! starts over at the target.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 use sip_ua::sdp::Codec;
 
 use super::arrival::Arrivals;
+use super::foresight::Foresight;
+use super::tempo::{Steering, Tempo};
+use crate::codec::opus_carries_copy;
 
 /// The delay aimed at on a clean network: one usual packet, so that a late tick or a packet out of
 /// order costs nothing.
@@ -27,6 +31,12 @@ const CONCEAL_MAX_US: i64 = 200_000;
 
 /// Delay above the target that is taken out even where it is not quiet.
 const FORCED_EXCESS_US: i64 = 80_000;
+
+/// The same where a faster tempo would take too long to do it.
+const HOPELESS_EXCESS_US: i64 = 240_000;
+
+/// What the next packet may come later than a packet time after the one before.
+const NEXT_US: i64 = 5_000;
 
 /// At most one packet in this long is left out.
 const SKIP_PAUSE_US: i64 = 100_000;
@@ -83,6 +93,17 @@ pub enum Playout<'a> {
     Silence,
 }
 
+/// Who plays, and what is known of what was played last.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Listener {
+    /// What was played last was near silence: a piece of it can be left out or drawn out unheard.
+    pub quiet: bool,
+    /// Audio can be made shorter and longer ([`Frame::tempo`]).
+    pub elastic: bool,
+    /// Audio taken before that still waits to be played.
+    pub held: Duration,
+}
+
 /// A packet to play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
@@ -94,6 +115,8 @@ pub struct Frame<'a> {
     pub samples: u32,
     /// The first after a pause: of the far end's making, or of ours.
     pub talkspurt: bool,
+    /// For a [`Listener`] that is elastic: how fast to play it.
+    pub tempo: Tempo,
     /// The timestamp it came with.
     pub timestamp: u32,
     /// The sequence number it came with.
@@ -120,6 +143,8 @@ pub(super) struct JitterBuffer {
     spare: Vec<Vec<u8>>,
     current: Vec<u8>,
     arrivals: Arrivals,
+    foresight: Foresight,
+    steering: Steering,
     /// The last timestamp that came in, extended.
     latest: Option<i64>,
     /// What is to be played next, in extended clock units; `None` while waiting to begin.
@@ -147,6 +172,8 @@ impl JitterBuffer {
             spare: Vec::new(),
             current: Vec::new(),
             arrivals: Arrivals::new(),
+            foresight: Foresight::default(),
+            steering: Steering::default(),
             latest: None,
             position: None,
             played: None,
@@ -171,10 +198,14 @@ impl JitterBuffer {
         }
         self.arrivals.rebase();
         self.latest = None;
-        self.position = None;
         self.played = None;
-        self.ahead = 0;
-        self.concealed_run = 0;
+        self.pause();
+    }
+
+    /// Whoever plays took this much out of the audio, or put it in.
+    pub(super) fn stretched(&mut self, out_us: i64, in_us: i64) {
+        self.done.skipped_us += out_us;
+        self.done.stretched_us += in_us;
     }
 
     pub(super) fn clock_hz(&self) -> u32 {
@@ -192,8 +223,14 @@ impl JitterBuffer {
 
     /// The delay aimed at.
     pub(super) fn target_us(&self) -> i64 {
-        self.arrivals
-            .spread_us()
+        let spread = self.arrivals.spread_us();
+        let next = if self.foresight.pays() {
+            spread + self.us(self.usual) + NEXT_US
+        } else {
+            0
+        };
+        spread
+            .max(next)
             .max(FLOOR_US)
             .min(self.max_us.max(FLOOR_US))
     }
@@ -224,7 +261,9 @@ impl JitterBuffer {
             // Far from zero, so that what comes before the first is not negative.
             None => i64::from(arrived.timestamp) + (1 << 32),
         };
-        if let Some((_, _, samples)) = arrived.audio {
+        if let Some((codec, payload, samples)) = arrived.audio {
+            self.foresight
+                .came(codec == Codec::Opus && opus_carries_copy(payload));
             let transit = now_us - self.us(timestamp);
             if let Some(lowest) = self.arrivals.lowest()
                 && (transit - lowest).abs() > CLOCK_JUMP_US
@@ -306,15 +345,15 @@ impl JitterBuffer {
 
     /// The far end pauses: begin anew, at the target, with what comes next.
     fn pause(&mut self) {
+        self.steering.reset();
         self.position = None;
         self.ahead = 0;
         self.concealed_run = 0;
     }
 
-    /// What to play at `at`: now, or a little later where audio already taken lasts until then.
-    /// `quiet`: what was played last can lose or gain a piece unheard.
-    pub(super) fn pull(&mut self, at: Instant, quiet: bool) -> Playout<'_> {
-        let at_us = self.time_us(at);
+    /// What to play now, or a little later where audio already taken lasts until then.
+    pub(super) fn pull(&mut self, now: Instant, listener: Listener) -> Playout<'_> {
+        let at_us = self.time_us(now + listener.held);
         loop {
             // Things that are no audio have been told of when they came; here they only explain
             // why there is none.
@@ -337,7 +376,7 @@ impl JitterBuffer {
                     return Playout::Silence;
                 }
                 self.position = Some(timestamp);
-                return self.take(at_us, true);
+                return self.take(at_us, true, Tempo::Keep);
             };
             if timestamp + duration <= position {
                 // Its time is over: it came late, or was left out.
@@ -346,8 +385,8 @@ impl JitterBuffer {
             }
             let gap = timestamp - position;
             if gap <= 0 {
-                match self.adapt(at_us, timestamp, duration, quiet) {
-                    Adapt::Play => return self.take(at_us, false),
+                match self.adapt(at_us, timestamp, duration, listener) {
+                    Adapt::Play(tempo) => return self.take(at_us, false, tempo),
                     Adapt::Skip => continue,
                     Adapt::Stretch => return self.conceal(self.units(STEP_US)),
                 }
@@ -364,6 +403,7 @@ impl JitterBuffer {
             }
             let reclaimed = self.ahead.min(gap);
             if reclaimed > 0 {
+                self.foresight.due(true);
                 self.ahead -= reclaimed;
                 self.position = Some(position + reclaimed);
                 continue;
@@ -417,6 +457,7 @@ impl JitterBuffer {
     /// The packet at `position` will not come any more: the one `gap` after it is to be played soon.
     fn lost(&mut self, position: i64, gap: i64) -> Playout<'_> {
         let samples = gap.min(self.usual);
+        self.foresight.due(true);
         self.position = Some(position + samples);
         self.concealed_run += samples;
         self.count_concealed(samples);
@@ -431,12 +472,19 @@ impl JitterBuffer {
     }
 
     /// The next packet is there and due. Steers the delay towards the target.
-    fn adapt(&mut self, at_us: i64, timestamp: i64, duration: i64, quiet: bool) -> Adapt {
+    fn adapt(&mut self, at_us: i64, timestamp: i64, duration: i64, listener: Listener) -> Adapt {
         let delay = self.delay_at(at_us, timestamp);
         let target = self.target_us();
         let length = self.us(duration).max(1);
         let excess = delay - target;
-        let may = quiet || excess > FORCED_EXCESS_US;
+        let quiet = listener.quiet && !listener.elastic;
+        let may = quiet
+            || excess
+                > if listener.elastic {
+                    HOPELESS_EXCESS_US
+                } else {
+                    FORCED_EXCESS_US
+                };
         if may
             && excess > length
             && self.packets.len() > 1
@@ -451,10 +499,18 @@ impl JitterBuffer {
             self.done.stretched_us += STEP_US;
             return Adapt::Stretch;
         }
-        Adapt::Play
+        if !listener.elastic {
+            return Adapt::Play(Tempo::Keep);
+        }
+        let held_us = listener.held.as_micros() as i64;
+        let next = self.packets.len() > 1;
+        Adapt::Play(
+            self.steering
+                .judge(delay, held_us, target, listener.quiet, next),
+        )
     }
 
-    fn take(&mut self, at_us: i64, talkspurt: bool) -> Playout<'_> {
+    fn take(&mut self, at_us: i64, talkspurt: bool, tempo: Tempo) -> Playout<'_> {
         let Some(mut entry) = self.packets.pop_front() else {
             return Playout::Silence;
         };
@@ -462,6 +518,7 @@ impl JitterBuffer {
             // Late, not lost: what was concealed meanwhile stays in.
             self.done.stretched_us += self.us(self.ahead);
         }
+        self.foresight.due(false);
         self.ahead = 0;
         self.concealed_run = 0;
         self.delay_us = self.delay_at(at_us, entry.timestamp);
@@ -476,6 +533,7 @@ impl JitterBuffer {
                 payload: &self.current,
                 samples: entry.duration as u32,
                 talkspurt: talkspurt || entry.marker,
+                tempo,
                 timestamp: entry.timestamp as u32,
                 sequence: entry.sequence as u16,
             }),
@@ -485,7 +543,7 @@ impl JitterBuffer {
 }
 
 enum Adapt {
-    Play,
+    Play(Tempo),
     Skip,
     Stretch,
 }

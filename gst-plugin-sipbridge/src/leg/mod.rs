@@ -9,6 +9,7 @@
 mod api;
 mod arrival;
 mod digits;
+mod foresight;
 mod jitter;
 mod receive;
 mod reception;
@@ -17,6 +18,7 @@ mod send;
 mod sender;
 mod source;
 mod stats;
+mod tempo;
 
 #[cfg(test)]
 mod tests;
@@ -28,8 +30,9 @@ use sip_ua::sdp::{Codec, Negotiated};
 
 pub use api::{Datagram, DigitsError, LegConfig, LegEvent};
 pub use digits::check_digits;
-pub use jitter::{Frame, Playout};
+pub use jitter::{Frame, Listener, Playout};
 pub use stats::LegStats;
+pub use tempo::Tempo;
 
 use digits::{DigitReceiver, DigitSender};
 use jitter::JitterBuffer;
@@ -144,11 +147,20 @@ impl Leg {
             .map_or(8_000, |negotiated| negotiated.codec.clock_rate())
     }
 
-    /// What to play at `at`: now, or a little later where audio taken before lasts until then.
-    /// `quiet`: the last audio played was near silence, so that a piece of it may be left out or
-    /// drawn out to catch up with the far end's clock.
-    pub fn playout(&mut self, at: Instant, quiet: bool) -> Playout<'_> {
-        self.jitter.pull(at, quiet)
+    /// What to play now, or a little later where audio taken before lasts until then.
+    pub fn playout(&mut self, now: Instant, listener: Listener) -> Playout<'_> {
+        self.jitter.pull(now, listener)
+    }
+
+    /// Whoever plays took so much out of the audio to play faster, or put so much in.
+    pub fn stretched(&mut self, out: Duration, put_in: Duration) {
+        self.jitter
+            .stretched(out.as_micros() as i64, put_in.as_micros() as i64);
+    }
+
+    /// The codec audio last came in.
+    pub fn receive_codec(&self) -> Option<Codec> {
+        self.receive_codec
     }
 
     /// Forgets what waits to be played: nobody listened for a while.

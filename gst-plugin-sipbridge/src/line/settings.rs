@@ -41,7 +41,7 @@ pub(crate) struct LineSettings {
     pub(crate) extra_headers: Option<gst::Structure>,
 }
 
-const DEFAULT_LATENCY_MS: u32 = 60;
+const DEFAULT_LATENCY_MS: u32 = 200;
 pub(crate) const DEFAULT_PTIME_MS: u32 = 20;
 const DEFAULT_RING_TIMEOUT_S: u32 = 60;
 const DEFAULT_CONTEXT_WAIT_MS: u32 = 5;

@@ -35,7 +35,7 @@ impl Default for MediaConfig {
         MediaConfig {
             bind: IpAddr::from([127, 0, 0, 1]),
             ports: 10_000..=20_000,
-            latency: Duration::from_millis(60),
+            latency: Duration::from_millis(200),
             ptime_ms: 20,
             opus: OpusSettings::default(),
             cname: format!("{:016x}", rand::random::<u64>()),

@@ -9,8 +9,9 @@ use sip_ua::sdp::Codec;
 use super::api::{AudioOut, Format, OutFrame};
 use super::feed::is_quiet;
 use crate::codec::chain::{Resampler, write_samples};
+use crate::codec::stretch::{Easy, Stretch};
 use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
-use crate::leg::{Frame, Leg, Playout};
+use crate::leg::{Frame, Leg, Listener, Playout, Tempo};
 
 /// The period of the tick.
 pub(super) const TICK: Duration = Duration::from_millis(20);
@@ -26,6 +27,9 @@ const FOLLOW_MAX: i64 = 1_000_000;
 /// packet before its time.
 const FILTER_US: u64 = 5_000;
 
+/// The longest piece of audio that is said twice to play slower.
+const PIECE_US: u32 = 15_000;
+
 pub(super) struct Output {
     sink: Box<dyn AudioOut>,
     format: Format,
@@ -33,6 +37,7 @@ pub(super) struct Output {
     /// Decoders by codec; a call that changes codec may change back.
     decoders: Vec<(Codec, Decoder)>,
     resampler: Option<Resampler>,
+    stretch: Stretch,
     encoder: Option<Encoder>,
     /// The rate of `pcm` where it is encoded anew.
     between_hz: u32,
@@ -71,6 +76,7 @@ impl Output {
             opus,
             decoders: Vec::new(),
             resampler: None,
+            stretch: Stretch::new(8_000),
             encoder: None,
             between_hz: 8_000,
             pcm: Vec::new(),
@@ -159,11 +165,17 @@ impl Output {
         let wanted = rate_hz as usize / 50;
         let mut heard = !self.pcm.is_empty();
         while self.pcm.len() < wanted {
-            let at = now + held(&self.pcm, rate_hz);
-            match leg.playout(at, self.quiet) {
+            let listener = Listener {
+                quiet: self.quiet,
+                elastic: true,
+                held: held(&self.pcm, rate_hz),
+            };
+            match leg.playout(now, listener) {
                 Playout::Frame(frame) => {
                     heard = true;
+                    let (from, tempo) = (self.pcm.len(), frame.tempo);
                     self.decode(frame, rate_hz);
+                    self.adjust(leg, tempo, from, rate_hz);
                 }
                 Playout::Lost {
                     codec,
@@ -190,7 +202,12 @@ impl Output {
         while self.ahead_us < tick {
             let ahead = Duration::from_micros(self.ahead_us) + held(&self.pcm, self.between_hz);
             let pts = pts + gst::ClockTime::from_useconds(self.ahead_us);
-            match leg.playout(now + ahead, self.quiet) {
+            let listener = Listener {
+                quiet: self.quiet,
+                elastic: leg.receive_codec().is_some_and(|other| other != codec),
+                held: ahead,
+            };
+            match leg.playout(now, listener) {
                 Playout::Frame(frame) if frame.codec == codec => {
                     self.bytes.clear();
                     self.bytes.extend_from_slice(frame.payload);
@@ -202,7 +219,9 @@ impl Output {
                 }
                 Playout::Frame(frame) => {
                     let rate_hz = self.between(frame.codec, codec);
+                    let (from, tempo) = (self.pcm.len(), frame.tempo);
                     self.decode(frame, rate_hz);
+                    self.adjust(leg, tempo, from, rate_hz);
                     self.encode(pts, codec);
                 }
                 Playout::Lost {
@@ -340,6 +359,37 @@ impl Output {
         decoder.decode(frame.payload, &mut self.scratch);
         let from_hz = decoder.rate_hz();
         self.append(from_hz, rate_hz);
+    }
+
+    /// Plays the samples from `from` on a little faster or slower.
+    fn adjust(&mut self, leg: &mut Leg, tempo: Tempo, from: usize, rate_hz: u32) {
+        if tempo == Tempo::Keep {
+            return;
+        }
+        if self.stretch.rate_hz() != rate_hz {
+            self.stretch = Stretch::new(rate_hz);
+        }
+        let us = |samples: usize| {
+            Duration::from_micros(samples as u64 * 1_000_000 / u64::from(rate_hz.max(1)))
+        };
+        let easy = |urgent: bool| match (self.quiet, urgent) {
+            (true, _) => Easy::Quiet,
+            (false, true) => Easy::Urgent,
+            (false, false) => Easy::No,
+        };
+        match tempo {
+            Tempo::Keep => {}
+            Tempo::Shorten { most_us, urgent } => {
+                let easy = easy(urgent);
+                let gone = self.stretch.shorten(&mut self.pcm, from, most_us, easy);
+                leg.stretched(us(gone), Duration::ZERO);
+            }
+            Tempo::Lengthen => {
+                let easy = easy(false);
+                let came = self.stretch.lengthen(&mut self.pcm, from, PIECE_US, easy);
+                leg.stretched(Duration::ZERO, us(came));
+            }
+        }
     }
 
     fn conceal(&mut self, codec: Codec, samples: u32, next: Option<&[u8]>, rate_hz: u32) {

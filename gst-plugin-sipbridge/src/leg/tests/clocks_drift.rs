@@ -29,3 +29,28 @@ fn drift_without_any_quiet_costs_a_piece_now_and_then() {
     assert!(depth <= 130.0, "{depth}");
     assert!(rising(&story.numbers()));
 }
+
+#[test]
+fn drift_is_absorbed_in_speech_by_a_tempo_nobody_hears() {
+    for drift_ppm in [-300, 300] {
+        let mut story = Story::new(Line::jittery(4));
+        story.drift_ppm = drift_ppm;
+        story.elastic = true;
+        story.run(Duration::from_secs(30));
+        story.chapter();
+        let mut sum = 0.0;
+        for _ in 0..570 {
+            story.run(Duration::from_secs(1));
+            let depth = story.bob.stats().depth_ms;
+            assert!((5.0..=60.0).contains(&depth), "{depth} at {drift_ppm}");
+            sum += depth;
+        }
+        // Ten minutes at 300 ppm are 180 ms: every packet is played all the same.
+        let numbers = story.numbers();
+        assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+        assert_eq!(story.lost() + story.silent(), 0, "at {drift_ppm}");
+        let mean = sum / 570.0;
+        assert!((15.0..=40.0).contains(&mean), "{mean} at {drift_ppm}");
+        assert!((15..=60).contains(&story.changes), "{}", story.changes);
+    }
+}

@@ -125,8 +125,10 @@ struct Story {
     ptime_ms: u32,
     drift_ppm: i64,
     talking: bool,
-    /// Whether what Bob hears is quiet, as his decoder would find.
+    /// Whether what Bob hears is quiet, as his decoder would find, and whether he can play faster and
+    /// slower.
     quiet: bool,
+    elastic: bool,
     next_packet: Instant,
     next_tick: Instant,
     /// Audio Bob took and has not played yet.
@@ -134,6 +136,8 @@ struct Story {
     number: u32,
     on_the_way: BTreeMap<(Instant, u32), Vec<u8>>,
     packets: u32,
+    /// How often audio was made shorter or longer.
+    changes: u32,
     heard: Vec<(Duration, Played)>,
     events: Vec<LegEvent>,
 }
@@ -202,12 +206,14 @@ impl Story {
             drift_ppm: 0,
             talking: true,
             quiet: false,
+            elastic: false,
             next_packet: now,
             next_tick: now + 7 * MS,
             held: Duration::ZERO,
             number: 0,
             on_the_way: BTreeMap::new(),
             packets: 0,
+            changes: 0,
             heard: Vec::new(),
             events: Vec::new(),
         }
@@ -278,14 +284,27 @@ impl Story {
             let at = self.elapsed();
             let hz = u64::from(self.bob.jitter.clock_hz());
             let length = |samples: u32| Duration::from_micros(u64::from(samples) * 1_000_000 / hz);
-            let (played, lasts) = match self.bob.playout(self.now + self.held, self.quiet) {
+            let listener = Listener {
+                quiet: self.quiet,
+                elastic: self.elastic,
+                held: self.held,
+            };
+            let (played, lasts) = match self.bob.playout(self.now, listener) {
                 Playout::Frame(frame) => {
+                    // A voice of 125 Hz: whole periods of 8 ms come and go.
+                    let change = match frame.tempo {
+                        Tempo::Shorten { most_us, .. } if most_us >= 8_000 => -8,
+                        Tempo::Shorten { .. } | Tempo::Keep => 0,
+                        Tempo::Lengthen => 8,
+                    };
                     let number = frame.payload.first_chunk::<4>().copied();
                     let played = Played::Packet {
                         number: number.map_or(u32::MAX, u32::from_be_bytes),
                         talkspurt: frame.talkspurt,
                     };
-                    (played, length(frame.samples))
+                    let samples = i64::from(frame.samples) + change * hz as i64 / 1_000;
+                    self.changes += u32::from(change != 0);
+                    (played, length(samples as u32))
                 }
                 Playout::Lost { samples, next, .. } => {
                     let helped = next.is_some();
