@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Once a call runs, its media thread takes no memory from the allocator for a packet. A file, and
+//! so a process, of its own: it counts what the allocator is asked for.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod kit;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gst::prelude::*;
+use gstsipbridge::context::on_context_thread;
+use kit::{Line, eventually};
+
+/// Counts what media threads ask for.
+struct Counting;
+
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: hands everything on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if on_context_thread() {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The two ends of a call in this codec.
+fn call(codec: &str) -> [Line; 2] {
+    let sip = format!(
+        "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! \
+         sipbin name=s codecs=<{codec}> handover=direct agent::address=127.0.0.1 agent::port=0"
+    );
+    let (answering, uri) = Line::answering(&format!(
+        "{sip} mode=listener auto-answer=true ! fakesink sync=false"
+    ));
+    let calling = Line::new(&format!("{sip} uri={uri} ! fakesink sync=false"));
+    calling.play();
+    calling.wait_state("answered");
+    [calling, answering]
+}
+
+fn received(lines: &[Line]) -> u64 {
+    let of = |line: &Line| {
+        let stats = line.element("s").property::<gst::Structure>("stats");
+        stats.get::<u64>("packets-received").unwrap()
+    };
+    lines.iter().map(of).sum()
+}
+
+#[test]
+fn in_any_codec() {
+    let lines: Vec<Line> = ["pcmu", "pcma", "g722", "l16", "opus"]
+        .into_iter()
+        .flat_map(call)
+        .collect();
+    let runs_on = |packets: u64| {
+        let until = received(&lines) + packets * lines.len() as u64;
+        eventually("packets", || received(&lines) >= until);
+    };
+    // Buffers grow to the size they need.
+    runs_on(50);
+    let before = (ASKED.load(Ordering::Relaxed), received(&lines));
+    runs_on(100);
+    let asked = ASKED.load(Ordering::Relaxed) - before.0;
+    let packets = received(&lines) - before.1;
+    // Reports and snapshots of the counters come with time, not with packets.
+    assert!(
+        asked * 8 < packets,
+        "{asked} allocations in {packets} packets each way"
+    );
+}
