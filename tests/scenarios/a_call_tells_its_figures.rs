@@ -58,6 +58,10 @@ fn a_call_tells_its_figures() -> Result<()> {
         let value = media.pointer(what).and_then(Value::as_f64);
         assert!(value.is_some_and(|value| value <= most), "{what}: {media}");
     }
+    for what in ["/phone/received/mos", "/phone/sent/mos"] {
+        let value = media.pointer(what).and_then(Value::as_f64);
+        assert!(value.is_some_and(|value| value > 3.5), "{what}: {media}");
+    }
 
     let id = call["id"].as_str().context("its id")?;
     let told = BufReader::new(events)

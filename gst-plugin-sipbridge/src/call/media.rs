@@ -41,6 +41,7 @@ impl Call {
             ports: params.ports.clone(),
             latency: params.latency,
             ptime_ms: params.ptime_ms,
+            media_timeout: params.media_timeout,
             opus: params.opus,
             ..MediaConfig::default()
         };
@@ -172,6 +173,12 @@ impl Call {
                     .timeline
                     .first_rtp_out
                     .get_or_insert_with(Instant::now);
+            }
+            // While it rings, nobody has to be heard.
+            MediaEvent::TimedOut(silent) if self.state() == CallState::Answered => {
+                let seconds = silent.as_secs();
+                let reason = format!("no media from the far end for {seconds} s");
+                self.hangup_because(EndedBy::Network, 408, &reason);
             }
             MediaEvent::Failed(reason) => {
                 self.hangup_because(EndedBy::Network, 500, &reason);

@@ -31,6 +31,9 @@ pub struct MediaParams {
     pub ptime_ms: u8,
     /// The most delay the jitter buffer may add.
     pub latency: Duration,
+    /// An answered call ends when this long nothing came of a far end that ought to send; zero:
+    /// never.
+    pub media_timeout: Duration,
     /// How Opus is encoded.
     pub opus: OpusSettings,
 }
@@ -50,6 +53,7 @@ impl Default for MediaParams {
             codecs: DEFAULT_CODECS.to_vec(),
             ptime_ms: 20,
             latency: Duration::from_millis(200),
+            media_timeout: Duration::ZERO,
             opus: OpusSettings::default(),
         }
     }

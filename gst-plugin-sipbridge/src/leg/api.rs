@@ -38,6 +38,8 @@ pub struct LegConfig {
     pub latency: Duration,
     /// Sending stops when this long nothing ever came back.
     pub silent_peer: Duration,
+    /// A far end that ought to send and does not is told of after this long; zero: never.
+    pub media_timeout: Duration,
 }
 
 /// Something to tell the call.
@@ -62,6 +64,8 @@ pub enum LegEvent {
     DigitsSent,
     /// Nothing ever came back: sending stopped.
     PeerSilent,
+    /// The far end ought to send, and for so long nothing came. Told again each time as long.
+    TimedOut(Duration),
 }
 
 /// A datagram to send.

@@ -129,6 +129,13 @@ pub(super) struct Done {
     pub(super) concealed_us: i64,
     /// In packet times.
     pub(super) concealed_frames: u64,
+    /// Packets played.
+    pub(super) played: u64,
+    /// Packets that were not there when they were due, and in how many runs.
+    pub(super) missed: u64,
+    pub(super) missed_runs: u64,
+    /// Of those, whose copy was at hand in the packet after them.
+    pub(super) recovered: u64,
     pub(super) skipped_us: i64,
     pub(super) stretched_us: i64,
 }
@@ -219,6 +226,11 @@ impl JitterBuffer {
     /// The delay of what was last played.
     pub(super) fn delay_us(&self) -> i64 {
         self.delay_us
+    }
+
+    /// The usual length of a packet.
+    pub(super) fn usual_us(&self) -> i64 {
+        self.us(self.usual)
     }
 
     /// The delay aimed at.
@@ -464,10 +476,14 @@ impl JitterBuffer {
         let (Some(codec), Some(head)) = (self.codec, self.packets.front()) else {
             return Playout::Silence;
         };
+        let next = (gap == samples && head.codec == Some(codec)).then_some(head.payload.as_slice());
+        if codec == Codec::Opus && next.is_some_and(opus_carries_copy) {
+            self.done.recovered += 1;
+        }
         Playout::Lost {
             codec,
             samples: samples as u32,
-            next: (gap == samples && head.codec == Some(codec)).then_some(head.payload.as_slice()),
+            next,
         }
     }
 
@@ -521,6 +537,12 @@ impl JitterBuffer {
         self.foresight.due(false);
         self.ahead = 0;
         self.concealed_run = 0;
+        let missed = self
+            .played
+            .map_or(0, |played| (entry.sequence - played - 1).max(0));
+        self.done.played += 1;
+        self.done.missed += missed.unsigned_abs();
+        self.done.missed_runs += u64::from(missed > 0);
         self.delay_us = self.delay_at(at_us, entry.timestamp);
         self.position = Some(entry.timestamp + entry.duration);
         self.played = Some(entry.sequence);

@@ -11,6 +11,8 @@ mod arrival;
 mod digits;
 mod foresight;
 mod jitter;
+mod liveness;
+mod quality;
 mod receive;
 mod reception;
 mod reports;
@@ -36,6 +38,7 @@ pub use tempo::Tempo;
 
 use digits::{DigitReceiver, DigitSender};
 use jitter::JitterBuffer;
+use liveness::Liveness;
 use reception::Reception;
 use reports::{Reports, Sent};
 use sender::Sender;
@@ -56,6 +59,7 @@ pub struct Leg {
     reports: Reports,
     events: VecDeque<LegEvent>,
     silent_peer: Duration,
+    liveness: Liveness,
     sending_since: Option<Instant>,
     heard: bool,
     peer_silent: bool,
@@ -79,6 +83,7 @@ impl Leg {
             reports: Reports::new(config.ssrc, config.cname, config.ntp_epoch, now),
             events: VecDeque::new(),
             silent_peer: config.silent_peer,
+            liveness: Liveness::new(config.media_timeout),
             sending_since: None,
             heard: false,
             peer_silent: false,
@@ -96,6 +101,7 @@ impl Leg {
             negotiated.rtcp_mux,
         );
         self.reports.begin(now);
+        self.liveness.expect(now, negotiated.direction.receives());
         let sent_before = self.sends();
         let clock_before = self.send_clock_hz();
         if negotiated.telephone_event_send.is_none() {
@@ -174,6 +180,7 @@ impl Leg {
             self.reports.due(),
             self.digits_in.next_timeout(),
             self.silent_at(),
+            self.liveness.due(),
         ]
         .into_iter()
         .flatten()
@@ -194,6 +201,9 @@ impl Leg {
         if self.silent_at().is_some_and(|at| at <= now) {
             self.peer_silent = true;
             self.events.push_back(LegEvent::PeerSilent);
+        }
+        if let Some(silent) = self.liveness.timeout(now) {
+            self.events.push_back(LegEvent::TimedOut(silent));
         }
         self.report(now, false)
     }
@@ -230,6 +240,41 @@ impl Leg {
         self.heard_at
     }
 
+    /// What is heard of the far end: by what was played, so that a packet that came too late counts
+    /// like one that never came, and one whose copy was found does not.
+    fn way_in(&self) -> quality::Way {
+        let done = self.jitter.done();
+        let network = self.reports.remote.round_trip.unwrap_or_default() / 2;
+        quality::Way {
+            heard: done.played + done.recovered,
+            missed: done.missed.saturating_sub(done.recovered),
+            runs: done.missed_runs,
+            delay_ms: network.as_secs_f64() * 1000.0
+                + (self.jitter.delay_us() + self.jitter.usual_us()) as f64 / 1000.0,
+        }
+    }
+
+    /// What the far end hears of us, by its reports. Of its jitter buffer nothing is known but what
+    /// it must hold back at least: a packet and the jitter.
+    fn way_out(&self) -> quality::Way {
+        let remote = self.reports.remote;
+        let Some(negotiated) = self.negotiated.as_ref().filter(|_| remote.lost.is_some()) else {
+            return quality::Way::default();
+        };
+        let missed = u64::from(remote.lost.unwrap_or_default());
+        let jitter = f64::from(remote.jitter_units.unwrap_or_default()) * 1000.0
+            / f64::from(self.send_clock_hz());
+        let network = remote.round_trip.unwrap_or_default() / 2;
+        quality::Way {
+            heard: self.sender.packets().saturating_sub(missed),
+            missed,
+            runs: 0,
+            delay_ms: network.as_secs_f64() * 1000.0
+                + 2.0 * f64::from(negotiated.ptime_ms)
+                + jitter,
+        }
+    }
+
     /// The counters.
     pub fn stats(&self) -> LegStats {
         let done = self.jitter.done();
@@ -257,6 +302,8 @@ impl Leg {
                 .jitter_units
                 .map(|units| f64::from(units) * 1000.0 / send_hz),
             round_trip: remote.round_trip,
+            mos: quality::mos(&self.way_in()),
+            remote_mos: quality::mos(&self.way_out()),
             digits_sent: self.digits_out.sent(),
             ..self.stats.clone()
         }

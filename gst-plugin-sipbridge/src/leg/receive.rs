@@ -17,6 +17,9 @@ use super::{Leg, LegEvent};
 /// silence around it.
 const COMFORT_NOISE: u8 = 13;
 
+/// An Opus packet this small says that there is nothing to say (RFC 6716 section 2.1.9).
+const OPUS_DTX_BYTES: usize = 2;
+
 /// A packet of more audio than this is none.
 const PACKET_MAX_MS: u32 = 200;
 
@@ -77,6 +80,11 @@ impl Leg {
         let Some(sequence) = self.sequence(packet.ssrc(), packet.sequence_number()) else {
             return;
         };
+        let pauses = match audio {
+            Some((codec, payload, _)) => codec == Codec::Opus && payload.len() <= OPUS_DTX_BYTES,
+            None => event_clock.is_none(),
+        };
+        self.liveness.rtp(now, pauses);
         self.stats.packets_received += 1;
         self.stats.bytes_received += packet.payload().len() as u64;
         if let Some(clock_hz) = event_clock {
@@ -197,6 +205,7 @@ impl Leg {
         }
         let ssrc = self.reception.as_ref().map(|reception| reception.ssrc);
         if self.reports.receive(now, bytes, ssrc) {
+            self.liveness.rtcp(now);
             self.heard_from(now);
         } else {
             self.stats.malformed += 1;

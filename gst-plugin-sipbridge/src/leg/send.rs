@@ -47,6 +47,19 @@ impl Leg {
         Some(Datagram { to, bytes })
     }
 
+    /// Comfort noise (RFC 3389) in place of `samples` RTP clock units of audio; `None` where the far
+    /// end takes none.
+    pub fn send_noise(&mut self, payload: &[u8], samples: u32) -> Option<Datagram<'_>> {
+        if !self.sends() {
+            return None;
+        }
+        let payload_type = self.negotiated.as_ref()?.comfort_noise_send?;
+        let to = self.source.rtp()?;
+        self.tell_of_first_packet();
+        let bytes = self.sender.noise(payload_type, payload, samples);
+        Some(Datagram { to, bytes })
+    }
+
     fn tell_of_first_packet(&mut self) {
         if self.sender.packets() == 0 {
             self.events.push_back(LegEvent::Sending);

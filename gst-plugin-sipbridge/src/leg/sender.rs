@@ -78,6 +78,13 @@ impl Sender {
         self.write(payload_type, payload, timestamp, marker)
     }
 
+    /// A packet of comfort noise; the audio after it begins a talkspurt.
+    pub(super) fn noise(&mut self, payload_type: u8, payload: &[u8], samples: u32) -> &[u8] {
+        let timestamp = self.timestamp;
+        self.pass(samples);
+        self.write(payload_type, payload, timestamp, false)
+    }
+
     /// A packet of a digit; the audio after it begins a talkspurt.
     pub(super) fn event(
         &mut self,

@@ -63,6 +63,11 @@ pub struct LegStats {
     pub remote_jitter_ms: Option<f64>,
     /// To the far end and back, from its reports (RFC 3550 section 6.4.1).
     pub round_trip: Option<Duration>,
+    /// How the far end sounds to us, from 1 to 4.4, by the E-model (ITU-T G.107) from what was
+    /// played, missed and waited for so far.
+    pub mos: Option<f64>,
+    /// How we sound to the far end, the same way by its reports.
+    pub remote_mos: Option<f64>,
     /// Input dropped because it came faster than it could be sent, in frames.
     pub input_overflows: u64,
     /// Digits received.

@@ -28,6 +28,7 @@ impl Line {
             codecs: settings.codecs()?,
             ptime_ms: u8::try_from(settings.ptime_ms).unwrap_or(20),
             latency: Duration::from_millis(settings.latency_ms.into()),
+            media_timeout: Duration::from_secs(settings.media_timeout_s.into()),
             ..agent.media_params()?
         })
     }
@@ -156,7 +157,8 @@ impl Line {
         // `bytes-sent`, `bytes-received`, `packets-lost`, `packets-late`, `packets-foreign` (from
         // addresses that are not the far end's), `frames-concealed`, `remote-lost` (as the far end
         // reports), and in milliseconds `jitter`, `depth` of the jitter buffer, `concealed` and
-        // `round-trip`.
+        // `round-trip`. `mos` (how the far end sounds to us) and `remote-mos` (how we sound there), from 1
+        // to 4.4 by the E-model of ITU-T G.107; 0 while there is too little to judge by.
         let mut stats = gst::Structure::builder("application/x-sip-stats");
         let Some(call) = self.call() else {
             return stats.build();
@@ -193,6 +195,8 @@ impl Line {
             .field("frames-concealed", leg.concealed_frames)
             .field("remote-lost", leg.remote_lost.unwrap_or(0))
             .field("round-trip", round_trip_ms)
+            .field("mos", leg.mos.unwrap_or(0.0))
+            .field("remote-mos", leg.remote_mos.unwrap_or(0.0))
             .build()
     }
 

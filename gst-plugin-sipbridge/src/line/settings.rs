@@ -36,6 +36,7 @@ pub(crate) struct LineSettings {
     pub(crate) latency_ms: u32,
     pub(crate) ptime_ms: u32,
     pub(crate) ring_timeout_s: u32,
+    pub(crate) media_timeout_s: u32,
     pub(crate) context: Option<String>,
     pub(crate) context_wait_ms: u32,
     pub(crate) extra_headers: Option<gst::Structure>,
@@ -61,6 +62,7 @@ impl Default for LineSettings {
             latency_ms: DEFAULT_LATENCY_MS,
             ptime_ms: DEFAULT_PTIME_MS,
             ring_timeout_s: DEFAULT_RING_TIMEOUT_S,
+            media_timeout_s: 0,
             context: None,
             context_wait_ms: DEFAULT_CONTEXT_WAIT_MS,
             extra_headers: None,
@@ -160,6 +162,14 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             600,
             DEFAULT_RING_TIMEOUT_S,
         ),
+        uint(
+            "media-timeout",
+            "Media timeout",
+            "Seconds after which a call ends whose far end ought to send and does not; 0: never",
+            0,
+            86_400,
+            0,
+        ),
         glib::ParamSpecString::builder("context")
             .nick("Context")
             .blurb(
@@ -240,6 +250,7 @@ impl LineSettings {
             "latency" => put(&mut self.latency_ms, value),
             "ptime" => put(&mut self.ptime_ms, value),
             "ring-timeout" => put(&mut self.ring_timeout_s, value),
+            "media-timeout" => put(&mut self.media_timeout_s, value),
             "context" => {
                 self.context = value
                     .get::<Option<String>>()
@@ -266,6 +277,7 @@ impl LineSettings {
             "latency" => self.latency_ms.to_value(),
             "ptime" => self.ptime_ms.to_value(),
             "ring-timeout" => self.ring_timeout_s.to_value(),
+            "media-timeout" => self.media_timeout_s.to_value(),
             "context" => self.context.to_value(),
             "context-wait" => self.context_wait_ms.to_value(),
             "extra-headers" => self.extra_headers.to_value(),

@@ -28,6 +28,9 @@ pub struct MediaConfig {
     /// We stop sending when this long nothing came back from a far end that ought to send, and
     /// start again when something does.
     pub silent_peer: Duration,
+    /// A far end that ought to send and does not is told of after this long, again and again; zero:
+    /// never. Hold, comfort noise and reports are understood.
+    pub media_timeout: Duration,
 }
 
 impl Default for MediaConfig {
@@ -40,6 +43,7 @@ impl Default for MediaConfig {
             opus: OpusSettings::default(),
             cname: format!("{:016x}", rand::random::<u64>()),
             silent_peer: Duration::from_secs(30),
+            media_timeout: Duration::ZERO,
         }
     }
 }
@@ -99,6 +103,8 @@ pub enum MediaEvent {
     DigitsSent,
     /// Nothing came back for [`MediaConfig::silent_peer`]: we stopped sending.
     PeerSilent,
+    /// The far end ought to send, and for so long nothing came.
+    TimedOut(Duration),
     /// The media stopped for good; no other event follows. Says why in a sentence.
     Failed(String),
 }

@@ -104,6 +104,7 @@ impl Media {
                 ntp_epoch: ntp_now(),
                 latency: config.latency,
                 silent_peer: config.silent_peer,
+                media_timeout: config.media_timeout,
             },
         );
         Media {
@@ -211,6 +212,7 @@ impl Media {
                 LegEvent::CodecChanged(codec) => MediaEvent::CodecChanged(codec),
                 LegEvent::DigitsSent => MediaEvent::DigitsSent,
                 LegEvent::PeerSilent => MediaEvent::PeerSilent,
+                LegEvent::TimedOut(silent) => MediaEvent::TimedOut(silent),
             });
         }
         let failed = self

@@ -34,6 +34,9 @@ pub struct Received {
     pub jitter_ms: f64,
     /// Packets that came too late to be played.
     pub late: u64,
+    /// How it sounds, from 1 to 4.4, by the E-model (ITU-T G.107) on the narrow-band scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mos: Option<f64>,
     /// Packet times that were concealed, for their packet was lost or late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concealed_frames: Option<u64>,
@@ -58,6 +61,9 @@ pub struct Sent {
     /// Interarrival jitter, as the far end reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jitter_ms: Option<f64>,
+    /// How it sounds there, by those reports, from 1 to 4.4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mos: Option<f64>,
 }
 
 /// The phone's side of a call.
@@ -145,6 +151,7 @@ impl From<&LegStats> for PhoneFigures {
                 loss_percent: percent(leg.lost, leg.packets_received),
                 jitter_ms: leg.jitter_ms,
                 late: leg.late,
+                mos: leg.mos,
                 concealed_frames: Some(leg.concealed_frames),
                 silent_ms: leg
                     .heard_ago
@@ -156,6 +163,7 @@ impl From<&LegStats> for PhoneFigures {
                 lost: leg.remote_lost.map(i64::from),
                 loss_percent: leg.remote_loss_percent,
                 jitter_ms: leg.remote_jitter_ms,
+                mos: leg.remote_mos,
             },
             round_trip_ms: leg.round_trip.map(|time| time.as_secs_f64() * 1000.0),
             buffer_ms: leg.depth_ms,
@@ -175,6 +183,7 @@ impl From<&LinkStats> for PublishedFigures {
                 lost: link.remote_lost,
                 loss_percent: link.remote_loss_percent,
                 jitter_ms: link.remote_jitter_ms,
+                mos: None,
             },
             round_trip_ms: link.round_trip_ms,
         }
@@ -194,6 +203,7 @@ impl HeardFigures {
                 loss_percent: percent(link.lost, link.packets_received),
                 jitter_ms: link.jitter_ms,
                 late: link.late,
+                mos: None,
                 concealed_frames: concealed,
                 silent_ms: None,
             },

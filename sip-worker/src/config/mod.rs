@@ -93,6 +93,8 @@ pub struct Media {
     pub contexts: usize,
     /// The share of a core that a media thread may work before no further call is taken.
     pub max_load: f64,
+    /// A call ends when this long nothing came of a phone that ought to send; zero: never.
+    pub timeout: Duration,
     /// The name of the media graph calls use.
     pub pipeline: String,
     /// A folder of pipeline files, beside those built in; one of the same name takes its place.
@@ -102,6 +104,9 @@ pub struct Media {
     /// `[media.params]`: values for the parameters of that media graph.
     pub params: BTreeMap<String, Scalar>,
 }
+
+/// How long a phone that ought to send may be silent where nothing else is asked for.
+const DEFAULT_MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often the figures of a call are told where nothing else is asked for.
 const DEFAULT_FIGURES_EVERY: Duration = Duration::from_secs(5);

@@ -8,7 +8,10 @@ use std::ops::RangeInclusive;
 use sip_ua::agent::{Listen, SessionTimer, Transport};
 
 use super::duration::duration;
-use super::{Config, DEFAULT_FIGURES_EVERY, Http, Ice, Media, Sip, path_in, sfu, trunk, user};
+use super::{
+    Config, DEFAULT_FIGURES_EVERY, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, path_in, sfu,
+    trunk, user,
+};
 use crate::document::{Scalar, Section};
 
 use crate::route::Route;
@@ -137,6 +140,7 @@ fn media(section: Option<Section<'_>>) -> Media {
         ports: DEFAULT_PORTS,
         contexts: 0,
         max_load: 0.9,
+        timeout: DEFAULT_MEDIA_TIMEOUT,
         pipeline: crate::pipeline::DEFAULT.to_owned(),
         pipelines: None,
         allow_elements: Vec::new(),
@@ -153,6 +157,9 @@ fn media(section: Option<Section<'_>>) -> Media {
     }
     let max_load = section.number_within("max_load", 0.1..=1.0);
     media.max_load = max_load.unwrap_or(media.max_load);
+    if let Some(timeout) = duration(&mut section, "timeout", 0) {
+        media.timeout = timeout;
+    }
     if let Some(pipeline) = section.string("pipeline") {
         media.pipeline = pipeline.value;
     }

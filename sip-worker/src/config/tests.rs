@@ -59,6 +59,10 @@ fn values_are_read() {
     let listen: Vec<String> = config.sip.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["udp:127.0.0.1:5070", "tcp:[::1]:5070"]);
     assert_eq!(config.media.ports, 20_000..=20_010);
+    assert_eq!(config.media.timeout, Duration::from_secs(60));
+    let patient = GOOD.replace("[media]", "[media]\ntimeout = 0");
+    let config_of = |text: &str| Config::parse(&Document::new("c.toml", text)).unwrap();
+    assert_eq!(config_of(&patient).media.timeout, Duration::ZERO);
     let allow = &config.trunks[0].allow;
     assert!(allow[0].contains(&"127.0.0.1".parse::<IpAddr>().unwrap()));
     assert!(!allow[0].contains(&"127.0.0.2".parse::<IpAddr>().unwrap()));

@@ -11,9 +11,11 @@ mod jitter;
 mod loss;
 mod one_port;
 mod peer_that_never_speaks;
+mod quality_is_an_opinion;
 mod reordered_and_doubled;
 mod reports_measure_the_line;
 mod sequence_restarts;
+mod silence_ends_a_call;
 mod strangers;
 mod unusual_ptime;
 
@@ -168,20 +170,22 @@ fn agreement(with: &str, codec: Codec) -> Negotiated {
     }
 }
 
+fn config(ssrc: u32, latency: Duration) -> LegConfig {
+    LegConfig {
+        ssrc,
+        // Both wrap soon.
+        sequence: 65_500,
+        timestamp: u32::MAX - 8_000,
+        cname: format!("leg-{ssrc}"),
+        ntp_epoch: 3_900_000_000 << 32,
+        latency,
+        silent_peer: Duration::from_secs(30),
+        media_timeout: Duration::ZERO,
+    }
+}
+
 fn leg(now: Instant, ssrc: u32, latency: Duration) -> Leg {
-    Leg::new(
-        now,
-        LegConfig {
-            ssrc,
-            // Both wrap soon.
-            sequence: 65_500,
-            timestamp: u32::MAX - 8_000,
-            cname: format!("leg-{ssrc}"),
-            ntp_epoch: 3_900_000_000 << 32,
-            latency,
-            silent_peer: Duration::from_secs(30),
-        },
-    )
+    Leg::new(now, config(ssrc, latency))
 }
 
 impl Story {

@@ -63,6 +63,9 @@ fn loss_and_round_trip_are_known_to_the_sender() {
         );
     }
     assert!(seen.remote_jitter_ms.unwrap() < 5.0);
+    // One packet in ten is missed there.
+    let remote_mos = seen.remote_mos.unwrap();
+    assert!((2.8..4.0).contains(&remote_mos), "{remote_mos}");
     assert_eq!(bob.stats().malformed, 0);
     assert!((140..=150).contains(&bob.stats().lost));
     // As of the last report, up to 7.5 s old.

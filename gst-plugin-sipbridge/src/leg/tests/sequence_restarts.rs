@@ -14,6 +14,7 @@ fn takes_over(story: &mut Story, config: impl Fn(&mut LegConfig)) {
         ntp_epoch: 0,
         latency: 60 * MS,
         silent_peer: Duration::from_secs(30),
+        media_timeout: Duration::ZERO,
     };
     config(&mut fresh);
     story.alice = Leg::new(story.now, fresh);
@@ -76,6 +77,7 @@ fn a_single_stray_packet_changes_nothing() {
                 ntp_epoch: 0,
                 latency: MS,
                 silent_peer: MS,
+                media_timeout: Duration::ZERO,
             },
         );
         stray.apply(story.now, &agreement(BOB, Codec::Pcmu));

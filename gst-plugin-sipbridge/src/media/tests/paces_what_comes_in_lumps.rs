@@ -53,6 +53,7 @@ impl Sending {
             ntp_epoch: 0,
             latency: Duration::from_millis(60),
             silent_peer: Duration::from_secs(1_000),
+            media_timeout: Duration::ZERO,
         };
         let mut leg = Leg::new(begin, config);
         leg.apply(

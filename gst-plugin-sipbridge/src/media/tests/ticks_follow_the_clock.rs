@@ -62,6 +62,7 @@ impl Ticker {
             ntp_epoch: 0,
             latency: Duration::from_millis(60),
             silent_peer: Duration::from_secs(30),
+            media_timeout: Duration::ZERO,
         };
         Ticker {
             now,
