@@ -21,6 +21,7 @@ pub mod g722enc;
 pub mod leg;
 mod line;
 pub mod media;
+pub mod mixer;
 pub mod opusdec;
 pub mod opusenc;
 pub mod sipbin;

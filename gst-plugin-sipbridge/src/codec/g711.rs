@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
-//! G.711 by GStreamer's stock elements, concealment by spandsp.
+//! G.711: decoding by GStreamer's stock elements, concealment by spandsp. Encoding is arithmetic: a
+//! mixer does it for each speaker of a room.
 
 use sip_ua::sdp::Codec;
 
 use super::CodecError;
-use super::chain::{Chain, append_samples, duration, raw_caps, write_samples};
+use super::chain::{Chain, append_samples, duration, raw_caps};
 
 const RATE_HZ: u32 = 8_000;
 
@@ -64,40 +65,53 @@ impl G711Decoder {
     }
 }
 
-/// Samples to A-law or µ-law.
+/// Samples to A-law or µ-law: so little arithmetic that it needs no elements around it.
+#[derive(Debug, Clone, Copy)]
 pub struct G711Encoder {
-    chain: Chain,
-    bytes: Vec<u8>,
+    law: fn(i16) -> u8,
 }
 
 impl G711Encoder {
     /// An encoder of [`Codec::Pcma`]; of µ-law for anything else.
-    pub fn new(codec: Codec) -> Result<G711Encoder, CodecError> {
-        let element = if codec == Codec::Pcma {
-            "alawenc"
-        } else {
-            "mulawenc"
-        };
-        let chain = Chain::new(
-            "G.711 encoding",
-            &[element],
-            &raw_caps(RATE_HZ),
-            &law_caps(codec),
-        )?;
-        Ok(G711Encoder {
-            chain,
-            bytes: Vec::new(),
-        })
+    pub fn new(codec: Codec) -> G711Encoder {
+        G711Encoder {
+            law: if codec == Codec::Pcma { alaw } else { mulaw },
+        }
     }
 
     /// Appends one byte a sample.
     pub fn encode(&mut self, pcm: &[i16], payload: &mut Vec<u8>) {
-        write_samples(pcm, &mut self.bytes);
-        self.chain
-            .push(&self.bytes, duration(pcm.len(), RATE_HZ), |bytes| {
-                payload.extend_from_slice(bytes);
-            });
+        payload.extend(pcm.iter().copied().map(self.law));
     }
+}
+
+/// The µ-law code nearest to a sample: sign, segment, step, all inverted (ITU-T G.711 table 2a).
+fn mulaw(sample: i16) -> u8 {
+    const BIAS: u16 = 132;
+    const LOUDEST: u16 = 32_635;
+    let sign = if sample < 0 { 0x80 } else { 0 };
+    let magnitude = sample.unsigned_abs().min(LOUDEST) + BIAS;
+    let segment = 8 - magnitude.leading_zeros();
+    let step = (magnitude >> (segment + 3)) & 0x0f;
+    !(sign | (segment << 4) as u8 | step as u8)
+}
+
+/// The A-law code nearest to a sample: sign, segment, step, every other bit inverted (ITU-T G.711
+/// table 1a).
+fn alaw(sample: i16) -> u8 {
+    let (sign, magnitude) = if sample < 0 {
+        (0, !sample as u16 >> 4)
+    } else {
+        (0x80, sample as u16 >> 4)
+    };
+    let code = if magnitude < 16 {
+        magnitude as u8
+    } else {
+        let segment = 12 - magnitude.leading_zeros();
+        let step = (magnitude >> (segment - 1)) & 0x0f;
+        (segment << 4) as u8 | step as u8
+    };
+    (sign | code) ^ 0x55
 }
 
 #[cfg(test)]
@@ -105,7 +119,7 @@ mod tests {
     use super::*;
 
     /// ITU-T G.711 table 2a, as arithmetic.
-    fn mulaw(code: u8) -> i16 {
+    fn from_mulaw(code: u8) -> i16 {
         let code = !code;
         let magnitude = ((i16::from(code & 0x0f) << 3) + 0x84) << ((code >> 4) & 7);
         if code & 0x80 != 0 {
@@ -116,7 +130,7 @@ mod tests {
     }
 
     /// ITU-T G.711 table 1a, as arithmetic.
-    fn alaw(code: u8) -> i16 {
+    fn from_alaw(code: u8) -> i16 {
         let code = code ^ 0x55;
         let step = i16::from(code & 0x0f) << 4;
         let magnitude = match (code >> 4) & 7 {
@@ -135,7 +149,10 @@ mod tests {
         gst::init().unwrap();
         let codes: Vec<u8> = (0..=255).collect();
         type Law = fn(u8) -> i16;
-        for (codec, law) in [(Codec::Pcmu, mulaw as Law), (Codec::Pcma, alaw as Law)] {
+        for (codec, law) in [
+            (Codec::Pcmu, from_mulaw as Law),
+            (Codec::Pcma, from_alaw as Law),
+        ] {
             let mut pcm = Vec::new();
             let mut decoder = G711Decoder::new(codec).unwrap();
             for packet in codes.chunks(64) {
@@ -144,7 +161,7 @@ mod tests {
             let expected: Vec<i16> = codes.iter().map(|code| law(*code)).collect();
             assert_eq!(pcm, expected, "{codec}");
             let mut payload = Vec::new();
-            G711Encoder::new(codec).unwrap().encode(&pcm, &mut payload);
+            G711Encoder::new(codec).encode(&pcm, &mut payload);
             assert_eq!(payload.len(), codes.len());
             for (code, back) in codes.iter().zip(&payload) {
                 // µ-law has two zeros.
@@ -157,10 +174,39 @@ mod tests {
     }
 
     #[test]
+    fn every_sample_is_within_half_a_step_of_what_its_code_stands_for() {
+        for (codec, law) in [
+            (Codec::Pcmu, from_mulaw as fn(u8) -> i16),
+            (Codec::Pcma, from_alaw),
+        ] {
+            let mut sizes: Vec<i32> = (0..=255).map(|code| i32::from(law(code)).abs()).collect();
+            sizes.sort_unstable();
+            let loudest = sizes[255];
+            let samples: Vec<i16> = (i16::MIN..=i16::MAX).collect();
+            let mut payload = Vec::new();
+            G711Encoder::new(codec).encode(&samples, &mut payload);
+            for (sample, code) in samples.into_iter().map(i32::from).zip(payload) {
+                let means = i32::from(law(code));
+                assert!(
+                    means == 0 || (means < 0) == (sample < 0),
+                    "{codec} {sample}"
+                );
+                let next = sizes[sizes.partition_point(|size| *size <= means.abs()).min(255)];
+                let half = if means.abs() == loudest {
+                    1_024
+                } else {
+                    (next - means.abs()) / 2
+                };
+                assert!((means - sample).abs() <= half, "{codec} {sample} {means}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_lost_is_concealed_by_what_was_heard() {
         gst::init().unwrap();
         let mut decoder = G711Decoder::new(Codec::Pcma).unwrap();
-        let mut encoder = G711Encoder::new(Codec::Pcma).unwrap();
+        let mut encoder = G711Encoder::new(Codec::Pcma);
         let mut pcm = Vec::new();
         let mut payload = Vec::new();
         for frame in 0..10 {

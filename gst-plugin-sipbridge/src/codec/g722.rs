@@ -73,6 +73,12 @@ impl G722Encoder {
         }
     }
 
+    /// Forgets the past.
+    pub fn reset(&mut self) {
+        self.encoder = Compress::new();
+        self.pending = None;
+    }
+
     /// Appends a byte for every two samples; an odd one waits for its fellow.
     pub fn encode(&mut self, pcm: &[i16], payload: &mut Vec<u8>) {
         self.samples.clear();

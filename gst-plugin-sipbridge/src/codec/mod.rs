@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Between samples and payloads: signed 16-bit mono on one side, the bytes of a packet on the other.
 //!
-//! G.711, its concealment and resampling are GStreamer's stock elements, pushed by whoever asks
-//! ([`chain`]); G.722 is the crate audio-codec ([`g722`]), Opus libopus's single-stream API
-//! ([`opus`]).
+//! Decoding G.711, concealment and resampling are GStreamer's stock elements, pushed by whoever asks
+//! ([`chain`]); encoding G.711 is arithmetic ([`g711`]); G.722 is the crate audio-codec ([`g722`]),
+//! Opus libopus's single-stream API ([`opus`]).
 
 pub mod chain;
 mod concealment;
@@ -135,7 +135,7 @@ impl Encoder {
     /// An encoder for samples at a rate as near to `rate_hz` as the codec can take.
     pub fn new(codec: Codec, rate_hz: u32, opus: OpusSettings) -> Result<Encoder, CodecError> {
         Ok(match codec {
-            Codec::Pcmu | Codec::Pcma => Encoder::G711(g711::G711Encoder::new(codec)?),
+            Codec::Pcmu | Codec::Pcma => Encoder::G711(g711::G711Encoder::new(codec)),
             Codec::G722 => Encoder::G722(Box::default()),
             Codec::L16 => Encoder::L16,
             Codec::Opus => Encoder::Opus(Box::new(OpusEncoder::new(rate_hz, opus)?)),
@@ -159,6 +159,27 @@ impl Encoder {
             Encoder::G722(g722) => g722.encode(pcm, payload),
             Encoder::L16 => l16::encode(pcm, payload),
             Encoder::Opus(opus) => opus.encode(pcm, payload),
+        }
+    }
+
+    /// As [`Encoder::encode`]. Where the codec can do so, the packet leans on none before it, for a
+    /// decoder that has heard the same audio from another encoder so far.
+    pub fn encode_afresh(&mut self, pcm: &[i16], payload: &mut Vec<u8>) {
+        match self {
+            Encoder::Opus(opus) => {
+                payload.clear();
+                opus.encode_afresh(pcm, payload);
+            }
+            other => other.encode(pcm, payload),
+        }
+    }
+
+    /// Forgets the past.
+    pub fn reset(&mut self) {
+        match self {
+            Encoder::G711(_) | Encoder::L16 => {}
+            Encoder::G722(g722) => g722.reset(),
+            Encoder::Opus(opus) => opus.reset(),
         }
     }
 }

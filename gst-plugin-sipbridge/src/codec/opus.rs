@@ -236,6 +236,15 @@ impl OpusEncoder {
         packet.truncate(before + length);
     }
 
+    /// As [`OpusEncoder::encode`], but the packet leans on none before it: a decoder that has heard
+    /// the same audio from another encoder goes on with it unharmed.
+    pub fn encode_afresh(&mut self, pcm: &[i16], packet: &mut Vec<u8>) {
+        // libopus documents no way for this to fail.
+        let _ = self.encoder.set_prediction_disabled(true);
+        self.encode(pcm, packet);
+        let _ = self.encoder.set_prediction_disabled(false);
+    }
+
     /// Samples at its rate by which its output lags.
     pub fn look_ahead(&mut self) -> u32 {
         self.encoder.get_look_ahead().unwrap_or(0)
