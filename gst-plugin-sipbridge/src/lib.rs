@@ -18,6 +18,7 @@ pub mod codec;
 pub mod context;
 pub mod g722dec;
 pub mod g722enc;
+pub mod handover;
 pub mod leg;
 mod line;
 pub mod media;

@@ -6,8 +6,9 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use sip_ua::sdp::Codec;
 
-use super::output::{Begun, Handover, Output, Tap};
+use super::output::{Begun, Output, Tap};
 use crate::call::{Call, CallEnd, CallNotice, EndedBy};
+use crate::handover::Handover;
 use crate::line::{self, Line, LineError, LineUser, caps, errors};
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {

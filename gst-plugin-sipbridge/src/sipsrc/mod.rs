@@ -24,12 +24,11 @@
  */
 mod imp;
 mod output;
-mod queue;
 
 use gst::glib;
 use gst::prelude::*;
 
-pub use output::Handover;
+pub use crate::handover::Handover;
 
 glib::wrapper! {
     /// The `sipsrc` element.

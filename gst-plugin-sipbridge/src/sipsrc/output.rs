@@ -7,28 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gst::glib;
 use gst::prelude::*;
 
-use super::queue::{Item, Queue};
+use crate::handover::{Handover, Item, Queue, leaks};
 use crate::line::caps;
 use crate::media::{AudioOut, Format, OutFrame};
-
-/// Who pushes the buffers of a `sipsrc`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
-#[enum_type(name = "GstSipSrcHandover")]
-pub enum Handover {
-    /// The media thread where a leaky queue follows, else a thread of the pad.
-    #[default]
-    #[enum_value(name = "Direct where a leaky queue follows, else queue", nick = "auto")]
-    Auto,
-    /// A thread of the pad, behind a leaky queue of its own.
-    #[enum_value(name = "A leaky queue and a thread of the pad", nick = "queue")]
-    Queue,
-    /// The media thread that all calls of the context share: nothing downstream may ever block.
-    #[enum_value(
-        name = "The media thread; nothing downstream may block",
-        nick = "direct"
-    )]
-    Direct,
-}
 
 /// The way out of a `sipsrc`.
 pub(super) struct Output {
@@ -255,26 +236,4 @@ impl AudioOut for Tap {
             }
         });
     }
-}
-
-/// Whether the pad leads straight into a queue that drops rather than waits.
-fn leaks(pad: &gst::Pad) -> bool {
-    let mut peer = pad.peer();
-    // Through the ghost pads of the bins around us and around it.
-    while let Some(proxy) = peer
-        .as_ref()
-        .and_then(|peer| peer.downcast_ref::<gst::ProxyPad>())
-    {
-        peer = proxy.internal().and_then(|inside| inside.peer());
-    }
-    let Some(element) = peer.and_then(|peer| peer.parent_element()) else {
-        return false;
-    };
-    let is_queue = element
-        .factory()
-        .is_some_and(|factory| factory.name() == "queue");
-    // 0 is "no" in queue's own enumeration.
-    is_queue
-        && glib::EnumValue::from_value(&element.property_value("leaky"))
-            .is_some_and(|(_, leaky)| leaky.value() != 0)
 }

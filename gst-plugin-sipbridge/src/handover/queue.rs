@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What goes downstream, in order.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(crate) enum Item {
     Buffer(gst::Buffer),
     /// Serialised, and never dropped but by a flush.
     Event(gst::Event),
@@ -24,7 +24,7 @@ struct State {
     gap: bool,
 }
 
-pub(super) struct Queue {
+pub(crate) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
 }
@@ -48,12 +48,12 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.lock() = State::default();
     }
 
     /// Empties it and wakes the taker for good.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         *self.lock() = State {
             closed: true,
             ..State::default()
@@ -62,7 +62,7 @@ impl Queue {
     }
 
     /// Forgets frames, keeps events.
-    pub(super) fn forget_frames(&self) {
+    pub(crate) fn forget_frames(&self) {
         let mut state = self.lock();
         let before = state.items.len();
         state.items.retain(|item| matches!(item, Item::Event(_)));
@@ -71,7 +71,7 @@ impl Queue {
     }
 
     /// Adds an item; of too many frames the oldest goes.
-    pub(super) fn push(&self, item: Item) {
+    pub(crate) fn push(&self, item: Item) {
         let mut state = self.lock();
         if state.closed {
             return;
@@ -96,7 +96,7 @@ impl Queue {
     }
 
     /// The next item; waits for it. `None` when closed.
-    pub(super) fn take(&self) -> Option<Item> {
+    pub(crate) fn take(&self) -> Option<Item> {
         let mut state = self.lock();
         loop {
             if state.closed {
