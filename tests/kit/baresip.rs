@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// For whatever takes no network but starting a program.
 const START: Duration = Duration::from_secs(10);
+/// Calls that begin later are not recorded after they were on hold.
+const RECORDS: Duration = Duration::from_secs(180);
 
 pub struct Options<'a> {
     /// Also the user part of its address.
@@ -97,9 +99,10 @@ impl Baresip {
         }
         std::fs::write(folder.join("accounts"), account + "\n")?;
         std::fs::write(folder.join("contacts"), "")?;
+        record_on_after_hold(&folder)?;
 
         let mut command = Command::new("baresip");
-        command.arg("-s").arg("-f").arg(&folder);
+        command.arg("-s").arg("-f").arg(&folder).env("TZ", "UTC");
         let process = Process::start(
             &format!("baresip {name}"),
             command,
@@ -167,8 +170,11 @@ impl Baresip {
         Ok(())
     }
 
-    pub fn wait_registered(&mut self, patience: Duration) -> Result<()> {
-        self.wait_for("REGISTER_OK", patience).map(|_| ())
+    /// Waits until it is. Where the registrar is quick, that is before anybody can ask for events.
+    pub fn wait_registered(&self, patience: Duration) -> Result<()> {
+        self.process
+            .wait_for_line(" binding]", patience)
+            .map(|_| ())
     }
 
     pub fn wait_ringing(&mut self, patience: Duration) -> Result<()> {
@@ -270,7 +276,21 @@ impl Baresip {
     }
 }
 
-/// What it recorded, call after call: it writes a file each, named after the time.
+/// On hold, baresip takes its `sndfile` filter out of what it hears, and puts it back only if there is none
+/// in what it says. Ours is to be in the one alone: where a folder has its name, the file of what is said
+/// cannot be opened. Names are of the second that a call begins.
+fn record_on_after_hold(folder: &Path) -> Result<()> {
+    let mut second = gst::glib::DateTime::now_utc()?;
+    let last = second.add_seconds(RECORDS.as_secs_f64())?;
+    while second < last {
+        let name = second.format("dump-%Y-%m-%d-%H-%M-%S-enc.wav")?;
+        std::fs::create_dir(folder.join(name.as_str()))?;
+        second = second.add_seconds(1.0)?;
+    }
+    Ok(())
+}
+
+/// What it recorded, call after call: it writes a file each, and another from a hold on, named after the time.
 fn recording(folder: &Path) -> Result<Option<Wave>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {

@@ -2,8 +2,8 @@
 //! Kamailio as a registrar and a proxy in front of phones and worker, as many a provider runs it.
 //!
 //! Everybody has the same password. It stays in the path of each call (Record-Route), asks for
-//! credentials (401 to REGISTER, 407 to INVITE), and calls whoever is registered under the number that is
-//! called; numbers that are all digits belong to the registered user `trunk`.
+//! credentials (401 to REGISTER, 407 to INVITE), and calls whoever is registered under the name that is
+//! called; numbers belong to one of two trunks, by their first digit.
 
 use crate::process::Process;
 use crate::{out_dir, ports};
@@ -14,8 +14,10 @@ use std::time::Duration;
 
 const START: Duration = Duration::from_secs(10);
 
-/// The user whom calls to numbers are sent to.
+/// The user whom calls to numbers that begin with 1 are sent to.
 pub const TRUNK: &str = "trunk";
+/// The user whom calls to all other numbers are sent to.
+pub const OTHER_TRUNK: &str = "other-trunk";
 /// Everybody's.
 pub const PASSWORD: &str = "open-sesame";
 
@@ -144,8 +146,10 @@ request_route {{
     consume_credentials();
     record_route();
     $var(number) = $rU;
-    if ($rU =~ "^[0-9]+$") {{
+    if ($rU =~ "^1[0-9]+$") {{
         $rU = "{TRUNK}";
+    }} else if ($rU =~ "^[0-9]+$") {{
+        $rU = "{OTHER_TRUNK}";
     }}
     if (!lookup("location")) {{
         sl_send_reply("404", "Not Found");

@@ -15,6 +15,7 @@ pub mod ports;
 pub mod process;
 pub mod provider;
 pub mod raw;
+pub mod refrain;
 pub mod resources;
 pub mod room;
 pub mod scene;

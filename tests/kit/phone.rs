@@ -64,7 +64,7 @@ impl Make {
                     transport,
                     ..baresip::Options::new(name, says)
                 };
-                let mut phone = Baresip::start(scenario, &options)?;
+                let phone = Baresip::start(scenario, &options)?;
                 phone.wait_registered(Duration::from_secs(5))?;
                 Ok(Box::new(phone))
             }

@@ -11,7 +11,7 @@ use sip_worker::webrtc::PeerConfig;
 use sip_worker::webrtc::participant::{Options as Manner, RoomParticipant, Seen};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 /// The room that the scenarios meet in.
@@ -142,12 +142,22 @@ room_create = true
         self.detour.as_ref().context("the scene has no detour")
     }
 
+    /// Lets time pass until `then`.
+    pub fn pass(&self, then: Instant) {
+        self.wait(async { tokio::time::sleep_until(then.into()).await });
+    }
+
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
     }
 
     /// Somebody who listens and speaks in [`ROOM`].
     pub fn join(&self, name: &str) -> Result<Somebody<'_>> {
+        self.join_room(ROOM, name)
+    }
+
+    /// Somebody who listens and speaks in another room.
+    pub fn join_room(&self, room: &str, name: &str) -> Result<Somebody<'_>> {
         gst::init()?;
         let connector = Connector::new(JanusConfig {
             api_secret: self.api_secret.clone().map(Into::into),
@@ -165,7 +175,7 @@ room_create = true
             },
             ..Manner::default()
         };
-        let participant = self.wait(RoomParticipant::join(&connector, ROOM, who, manner))?;
+        let participant = self.wait(RoomParticipant::join(&connector, room, who, manner))?;
         Ok(Somebody {
             scene: self,
             participant: Some(participant),

@@ -79,7 +79,7 @@ impl Worker {
         let config = folder.join("sip-worker.toml");
         let text = format!(
             "[sip]
-listen = [\"udp:{sip}\"]
+listen = [\"udp:{sip}\", \"tcp:{sip}\"]
 
 [media]
 ports = \"{rtp}-{}\"
@@ -88,6 +88,7 @@ ports = \"{rtp}-{}\"
 [http]
 listen = \"{http}\"
 token_file = \"{}\"
+figures_every = \"1s\"
 
 [ice]
 addresses = [\"{ice}\"]
@@ -203,6 +204,22 @@ addresses = [\"{ice}\"]
         call.context("it was there a moment ago")
     }
 
+    /// Waits until all of its trunks that register are registered, and returns what it tells of that.
+    pub fn until_registered(&self, patience: Duration) -> Result<Value> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let (status, told) = self.ask("GET", "/v1/registrations", None)?;
+            let trunks = told["trunks"].as_array().filter(|_| status == 200);
+            if trunks.is_some_and(|all| all.iter().all(|trunk| trunk["state"] == "registered")) {
+                return Ok(told);
+            }
+            if Instant::now() > deadline {
+                bail!("not registered within {patience:?}: {status} {told}");
+            }
+            std::thread::sleep(ASK_EVERY);
+        }
+    }
+
     /// Waits until all calls together satisfy `wanted`, and returns them.
     pub fn until_calls(
         &self,
@@ -222,6 +239,12 @@ addresses = [\"{ice}\"]
             std::thread::sleep(ASK_EVERY);
         }
     }
+}
+
+/// Whether what somebody says in the room has begun to come to this call.
+pub fn room_is_heard(call: &Value) -> bool {
+    let heard = call.pointer("/media/room/heard/0/received/packets");
+    heard.and_then(Value::as_u64).is_some_and(|came| came > 0)
 }
 
 fn request(

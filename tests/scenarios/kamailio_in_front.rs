@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Kamailio as registrar and proxy in front: the worker registers with it as two trunks, one over UDP and
+//! one over TCP. Two phones of different make behind it call the worker's numbers and are called by the
+//! worker, at the same time, Kamailio staying in the path of each call.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use sip_worker::measure::ROOM_SPEECH;
+use sipbridge_tests::kamailio::{Kamailio, OTHER_TRUNK, PASSWORD, TRUNK};
+use sipbridge_tests::out_dir;
+use sipbridge_tests::phone::{Account, Make};
+use sipbridge_tests::refrain::Refrain;
+use sipbridge_tests::scene::{GONE_WITHIN, Scene};
+use sipbridge_tests::speech::Speech;
+use sipbridge_tests::worker::room_is_heard;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+const SCENARIO: &str = "kamailio_in_front";
+const SOON: Duration = Duration::from_secs(5);
+/// What the room says each time.
+const WORDS: Duration = Duration::from_millis(1_500);
+/// Until what is to be said is at hand.
+const SETTLED: Duration = Duration::from_millis(500);
+
+/// Somebody with a phone.
+struct User {
+    name: &'static str,
+    make: Make,
+    transport: &'static str,
+    /// Which leads to a trunk of the other transport.
+    number: &'static str,
+    /// The trunk they are called by, of the same transport.
+    trunk: &'static str,
+    room: &'static str,
+}
+
+const USERS: [User; 2] = [
+    User {
+        name: "alice",
+        make: Make::Baresip,
+        transport: "udp",
+        number: "2000",
+        trunk: "udp",
+        room: "lobby",
+    },
+    User {
+        name: "bob",
+        make: Make::Linphone,
+        transport: "tcp",
+        number: "1000",
+        trunk: "tcp",
+        room: "hall",
+    },
+];
+
+#[test]
+fn kamailio_in_front() -> Result<()> {
+    let folder = out_dir(SCENARIO);
+    std::fs::create_dir_all(&folder)?;
+    let password = folder.join("password");
+    std::fs::write(&password, PASSWORD)?;
+    let kamailio = Kamailio::start(SCENARIO)?;
+    let proxy = kamailio.address();
+    let trunks = [("udp", TRUNK), ("tcp", OTHER_TRUNK)].map(|(transport, user)| {
+        format!(
+            "[[trunk]]
+name = \"{transport}\"
+uri = \"sip:{proxy};transport={transport}\"
+register = true
+username = \"{user}\"
+password_file = \"{}\"
+dial_allow = [\"*\"]
+
+",
+            password.display(),
+        )
+    });
+    let routes = USERS.each_ref().map(|user| {
+        format!(
+            "[[route]]
+to = \"{}\"
+room = \"{}\"
+answer = \"at-once\"
+
+",
+            user.number, user.room
+        )
+    });
+    let mut scene = Scene::open(SCENARIO, &[trunks, routes].concat().concat())?;
+    for user in [TRUNK, OTHER_TRUNK] {
+        kamailio.wait_registered(user, SOON)?;
+    }
+    let registrations = scene.worker.until_registered(SOON)?;
+    assert_eq!(registrations["trunks"].as_array().map(Vec::len), Some(2));
+    assert!(!registrations.to_string().contains(PASSWORD));
+
+    std::thread::scope(|threads| {
+        let scene = &scene;
+        let stories = USERS
+            .each_ref()
+            .map(|user| threads.spawn(move || story(scene, proxy, user).context(user.name)));
+        stories.into_iter().try_for_each(|story| {
+            story
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })?;
+
+    // All calls went through it to their end: the dialogs kept to the recorded route.
+    let byes = kamailio.requests("BYE");
+    assert_eq!(byes.len(), 2 * USERS.len(), "{byes:?}");
+    scene.worker.process().terminate()?;
+    for user in [TRUNK, OTHER_TRUNK] {
+        kamailio.wait_unregistered(user, SOON)?;
+    }
+    Ok(())
+}
+
+fn story(scene: &Scene, proxy: SocketAddr, user: &User) -> Result<()> {
+    let User { name, room, .. } = user;
+    let worker = &scene.worker;
+    let host = scene.join_room(room, "host")?;
+    let says = Refrain::new()?;
+    let room_says = [0, 1].map(|turn| Speech::stretch(ROOM_SPEECH, WORDS * turn, WORDS));
+    let [to_caller, to_called] = room_says;
+    let (to_caller, to_called) = (to_caller?, to_called?);
+    // Both speak for as long as the phone's refrain takes; returns when that began.
+    let speak = |room_says: &Speech| {
+        let from = Instant::now() + SETTLED;
+        host.say(&room_says.wave, from);
+        scene.pass(from + says.stretch());
+        from
+    };
+    let account = Account {
+        name,
+        password: PASSWORD,
+        registrar: proxy,
+        transport: user.transport,
+    };
+    let mut phone = user.make.register(SCENARIO, account, &says.plays())?;
+
+    let number = user.number;
+    phone.dial(&format!("sip:{number}@{proxy}"))?;
+    phone.wait_established(SOON)?;
+    let heard = scene.wait(host.hears(name, SOON))?;
+    worker.until_call("are connected", SOON, |call| {
+        call["to"] == number && room_is_heard(call)
+    })?;
+    let up = speak(&to_caller);
+    phone.hang_up()?;
+    phone.wait_closed(SOON)?;
+    host.sees_gone(name, GONE_WITHIN)?;
+    let in_room = heard.recording.between(up, up + says.stretch());
+    says.assert_heard_in(&in_room, SCENARIO, &format!("{name} to room"))?;
+
+    let wanted = json!({
+        "to": name,
+        "trunk": user.trunk,
+        "room": room,
+        "participant": "guest",
+        "name": "Guest"
+    });
+    let (status, call) = worker.ask("POST", "/v1/calls", Some(&wanted))?;
+    ensure!(status == 201, "{status} {call}");
+    let id = call["id"].as_str().context("a call has an id")?;
+    phone.wait_established(SOON)?;
+    let heard = scene.wait(host.hears("Guest", SOON))?;
+    worker.until_call("are connected", SOON, |call| {
+        call["id"] == id && room_is_heard(call)
+    })?;
+    let up = speak(&to_called);
+    let (status, answer) = worker.ask("DELETE", &format!("/v1/calls/{id}"), None)?;
+    ensure!((200..300).contains(&status), "{status} {answer}");
+    phone.wait_closed(SOON)?;
+    host.sees_gone("Guest", GONE_WITHIN)?;
+    let in_room = heard.recording.between(up, up + says.stretch());
+    says.assert_heard_in(&in_room, SCENARIO, &format!("{name} called to room"))?;
+
+    let by_phone = phone.into_heard()?;
+    to_caller.assert_heard_in(&by_phone, SCENARIO, &format!("room to {name}"))?;
+    to_called.assert_heard_in(&by_phone, SCENARIO, &format!("room that calls to {name}"))?;
+    Ok(())
+}
