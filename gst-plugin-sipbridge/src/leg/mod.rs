@@ -19,6 +19,7 @@ mod reports;
 mod send;
 mod sender;
 mod source;
+mod srtp;
 mod stats;
 mod tempo;
 
@@ -40,9 +41,10 @@ use digits::{DigitReceiver, DigitSender};
 use jitter::JitterBuffer;
 use liveness::Liveness;
 use reception::Reception;
-use reports::{Reports, Sent};
+use reports::Reports;
 use sender::Sender;
 use source::Source;
+use srtp::Srtp;
 
 /// The media of one call with a telephone.
 #[derive(Debug)]
@@ -57,6 +59,10 @@ pub struct Leg {
     digits_out: DigitSender,
     sender: Sender,
     reports: Reports,
+    /// Keys and places of SRTP, where it was agreed on.
+    srtp: Option<Box<Srtp>>,
+    /// A packet that was protected; kept for its memory.
+    opened: Vec<u8>,
     events: VecDeque<LegEvent>,
     silent_peer: Duration,
     liveness: Liveness,
@@ -81,6 +87,8 @@ impl Leg {
             digits_out: DigitSender::default(),
             sender: Sender::new(config.ssrc, config.sequence, config.timestamp),
             reports: Reports::new(config.ssrc, config.cname, config.ntp_epoch, now),
+            srtp: None,
+            opened: Vec::new(),
             events: VecDeque::new(),
             silent_peer: config.silent_peer,
             liveness: Liveness::new(config.media_timeout),
@@ -102,6 +110,7 @@ impl Leg {
         );
         self.reports.begin(now);
         self.liveness.expect(now, negotiated.direction.receives());
+        self.agree_on_keys(negotiated.srtp.as_ref());
         let sent_before = self.sends();
         let clock_before = self.send_clock_hz();
         if negotiated.telephone_event_send.is_none() {
@@ -214,15 +223,15 @@ impl Leg {
     }
 
     fn report(&mut self, now: Instant, bye: bool) -> Option<Datagram<'_>> {
-        let sent = Sent {
-            packets: self.sender.packets(),
-            bytes: self.sender.bytes(),
-            rtp_now: self.sender.timestamp_at(now),
-        };
+        let sent = self.sender.report(now);
         let to = self.source.rtcp();
         let bytes = self
             .reports
             .write(now, sent, self.reception.as_mut(), bye)?;
+        let bytes = match &mut self.srtp {
+            Some(srtp) => srtp.protect_rtcp(bytes)?,
+            None => bytes,
+        };
         // A far end that never showed itself gets no reports either.
         Some(Datagram {
             to: to.filter(|_| !self.peer_silent)?,
@@ -284,6 +293,7 @@ impl Leg {
         LegStats {
             send_codec: self.negotiated.as_ref().map(|agreed| agreed.codec),
             receive_codec: self.receive_codec,
+            srtp_suite: self.srtp.as_ref().map(|srtp| srtp.suite()),
             remote: self.source.latched().or(self.source.rtp()),
             described: self.source.described(),
             packets_sent: self.sender.packets(),

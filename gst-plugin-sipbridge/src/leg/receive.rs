@@ -24,8 +24,8 @@ const OPUS_DTX_BYTES: usize = 2;
 const PACKET_MAX_MS: u32 = 200;
 
 impl Leg {
-    /// One datagram from the RTP socket.
-    pub fn receive_rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+    /// One RTP packet.
+    pub(super) fn take_rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
         let Some(negotiated) = &self.negotiated else {
             return;
         };
@@ -36,7 +36,7 @@ impl Leg {
         let payload_type = packet.payload_type();
         // RTCP on the RTP port (RFC 5761 section 4): some send it so unasked.
         if (64..=95).contains(&payload_type) && packet.marker_bit() {
-            self.receive_rtcp(now, from, bytes);
+            self.take_rtcp(now, from, bytes);
             return;
         }
         let codec = negotiated
@@ -194,8 +194,8 @@ impl Leg {
         }
     }
 
-    /// One datagram from the RTCP socket.
-    pub fn receive_rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+    /// One RTCP packet.
+    pub(super) fn take_rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
         if self.negotiated.is_none() {
             return;
         }

@@ -70,6 +70,12 @@ impl Reports {
         }
     }
 
+    /// We send with another SSRC. What the far end reported of the one before does not hold for it.
+    pub(super) fn rename(&mut self, ssrc: u32) {
+        self.ssrc = ssrc;
+        self.remote = Remote::default();
+    }
+
     /// Another source: what its predecessor reported does not hold for it.
     pub(super) fn forget_source(&mut self) {
         self.last_sender_report = None;

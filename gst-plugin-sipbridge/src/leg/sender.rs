@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use rtp_types::RtpPacketBuilder;
 
+use super::reports::Sent;
+
 /// The outgoing RTP stream.
 #[derive(Debug)]
 pub(super) struct Sender {
@@ -15,6 +17,8 @@ pub(super) struct Sender {
     anchor: Option<(Instant, u32, u32)>,
     packets: u64,
     bytes: u64,
+    /// Packets and bytes of former SSRCs among them.
+    former: (u64, u64),
     /// Set on the first packet of a talkspurt (RFC 3551 section 4.1).
     talkspurt: bool,
     buffer: Vec<u8>,
@@ -29,6 +33,7 @@ impl Sender {
             anchor: None,
             packets: 0,
             bytes: 0,
+            former: (0, 0),
             talkspurt: true,
             buffer: Vec::with_capacity(512),
         }
@@ -40,6 +45,30 @@ impl Sender {
 
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// What a sender report tells of this SSRC (RFC 3550 section 6.4.1).
+    pub(super) fn report(&self, now: Instant) -> Sent {
+        let (packets, bytes) = self.former;
+        Sent {
+            packets: self.packets - packets,
+            bytes: self.bytes - bytes,
+            rtp_now: self.timestamp_at(now),
+        }
+    }
+
+    /// What follows is a stream of its own. Returns its SSRC.
+    pub(super) fn begin_stream(&mut self) -> u32 {
+        // One linear congruential step: no SSRC comes back.
+        self.ssrc = self
+            .ssrc
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
+        // Low, so that a lost first packet hides no wrap from SRTP (RFC 4568 section 6.4).
+        self.sequence &= 0x7fff;
+        self.former = (self.packets, self.bytes);
+        self.talkspurt = true;
+        self.ssrc
     }
 
     /// The timestamp of the next packet.

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sip_ua::sdp::Codec;
+use sip_ua::sdp::{Codec, Suite};
 
 /// Counters of a leg, as of its last snapshot (about once in 200 ms).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -41,6 +41,12 @@ pub struct LegStats {
     pub foreign_from: Option<SocketAddr>,
     /// What came in and was no RTP or RTCP of this call.
     pub malformed: u64,
+    /// SRTP and SRTCP packets that were not made with the key agreed on, or were changed on the way.
+    pub forged: u64,
+    /// SRTP and SRTCP packets that came again.
+    pub replayed: u64,
+    /// The SRTP suite of both directions; none: plain RTP.
+    pub srtp_suite: Option<Suite>,
     /// Interarrival jitter (RFC 3550 section 6.4.1), in milliseconds.
     pub jitter_ms: f64,
     /// How much audio the jitter buffer holds back, in milliseconds.

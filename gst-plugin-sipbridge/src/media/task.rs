@@ -98,7 +98,8 @@ impl Media {
             now,
             LegConfig {
                 ssrc: rand::random(),
-                sequence: rand::random(),
+                // Low, so that a lost first packet hides no wrap from SRTP (RFC 4568 section 6.4).
+                sequence: rand::random::<u16>() & 0x7fff,
                 timestamp: rand::random(),
                 cname: config.cname.clone(),
                 ntp_epoch: ntp_now(),

@@ -32,6 +32,17 @@ pub enum SdpError {
     /// The audio uses a profile we do not speak.
     #[error("the audio is offered as {0} only; RTP/AVP is what is spoken here")]
     Profile(String),
+    /// The far end wants SRTP, and it is switched off here.
+    #[error(
+        "the audio is offered as {0} only, and SRTP is off here: `srtp` can be optional or required"
+    )]
+    SrtpOff(String),
+    /// SRTP is a must, here or by the profile, and the far end gives no key for it.
+    #[error("SRTP is required, and the far end's audio has no key for it (no a=crypto line)")]
+    SrtpRequired,
+    /// SRTP is wanted, but in no way that both sides know.
+    #[error("no common SRTP crypto suite: the far end has {}", list(.0))]
+    NoCommonSuite(Vec<String>),
     /// The audio line has no `c=` line, neither its own nor the session's.
     #[error("the m=audio line has no c= line")]
     NoAddress,

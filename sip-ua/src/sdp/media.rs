@@ -4,6 +4,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use super::sdes::{LocalSrtp, SrtpKeys};
+
 /// An audio codec this workspace can speak on the telephone side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
@@ -204,6 +206,8 @@ pub struct LocalMedia {
     /// The packet time we ask the far end for, and send with where it asks for none, in
     /// milliseconds.
     pub ptime_ms: u8,
+    /// Our keys for SRTP; none: plain RTP.
+    pub srtp: Option<LocalSrtp>,
     /// Our `o=` line.
     pub session: SessionId,
 }
@@ -221,6 +225,7 @@ impl LocalMedia {
             rtcp_mux: true,
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            srtp: None,
             session: SessionId::random(),
         }
     }
@@ -256,6 +261,8 @@ pub struct Negotiated {
     /// The packet time the far end wants, made to fit the codec: 10, 20, 40 or 60 (G.711 and
     /// G.722 also 30 and 50; L16 up to 40).
     pub ptime_ms: u8,
+    /// The keys of both directions, where media are encrypted.
+    pub srtp: Option<SrtpKeys>,
     /// How the far end wants Opus, where Opus is what we send.
     pub opus_fmtp: OpusFmtp,
 }

@@ -26,6 +26,8 @@ mod error;
 mod media;
 mod negotiate;
 mod read;
+mod sdes;
+mod secure;
 mod write;
 
 #[cfg(test)]
@@ -35,4 +37,5 @@ pub use body::description_in;
 pub use error::SdpError;
 pub use media::{Codec, Direction, LocalMedia, Negotiated, OpusFmtp, SessionId};
 pub use negotiate::{accept_answer, answer};
+pub use sdes::{LocalSrtp, MasterKey, SrtpKeys, SrtpPolicy, Suite};
 pub use write::{offer, reoffer};

@@ -4,6 +4,8 @@
 use super::SdpError;
 use super::media::{Codec, LocalMedia, Negotiated, OpusFmtp};
 use super::read::{Description, Format, FormatKind, MediaLine};
+use super::sdes::CryptoLine;
+use super::secure;
 use super::write::{OurFormat, audio, declined, write};
 
 /// Answers an offer: the bytes to send, and what they agree on.
@@ -19,8 +21,8 @@ pub fn answer(local: &LocalMedia, offer: &[u8]) -> Result<(Vec<u8>, Negotiated),
             continue;
         };
         match answer_line(local, &line) {
-            Ok((formats, negotiated)) => {
-                let body = write_answer(local, &offer, index, &formats, &negotiated);
+            Ok((formats, key, negotiated)) => {
+                let body = write_answer(local, &offer, index, &formats, key, &negotiated);
                 return Ok((body, negotiated));
             }
             Err(error) => refused = refused.or(Some(error)),
@@ -32,7 +34,8 @@ pub fn answer(local: &LocalMedia, offer: &[u8]) -> Result<(Vec<u8>, Negotiated),
 fn answer_line(
     local: &LocalMedia,
     line: &MediaLine<'_>,
-) -> Result<(Vec<OurFormat>, Negotiated), SdpError> {
+) -> Result<(Vec<OurFormat>, Option<CryptoLine>, Negotiated), SdpError> {
+    let (key, srtp) = secure::take(local, line)?.unzip();
     let mut formats = Vec::new();
     for format in line.formats() {
         match format.kind {
@@ -51,7 +54,8 @@ fn answer_line(
     let direction = local.direction.intersect(line.direction().reversed());
     // The far end sends with the numbers it offered: what it may send is what it may get.
     let rtcp_mux = local.rtcp_mux && line.rtcp_mux();
-    let negotiated = agreed(local, line, direction, &formats, &formats, rtcp_mux)?;
+    let mut negotiated = agreed(local, line, direction, &formats, &formats, rtcp_mux)?;
+    negotiated.srtp = srtp;
     formats.retain(|format| match format {
         OurFormat::Audio(..) => true,
         OurFormat::ComfortNoise(_) => !negotiated.comfort_noise_receive.is_empty(),
@@ -59,7 +63,7 @@ fn answer_line(
             negotiated.telephone_event_receive.contains(&(*pt, *rate))
         }
     });
-    Ok((formats, negotiated))
+    Ok((formats, key, negotiated))
 }
 
 fn write_answer(
@@ -67,8 +71,10 @@ fn write_answer(
     offer: &Description,
     taken: usize,
     formats: &[OurFormat],
+    key: Option<CryptoLine>,
     negotiated: &Negotiated,
 ) -> Vec<u8> {
+    let keys = key.as_slice();
     let medias = offer
         .media()
         .enumerate()
@@ -78,7 +84,13 @@ fn write_answer(
                     rtcp_mux: negotiated.rtcp_mux,
                     ..local.clone()
                 };
-                audio(&local, &offered.media.proto, negotiated.direction, formats)
+                audio(
+                    &local,
+                    &offered.media.proto,
+                    negotiated.direction,
+                    formats,
+                    keys,
+                )
             } else {
                 declined(offered.media)
             }
@@ -117,8 +129,10 @@ pub fn accept_answer(
         return Err(SdpError::AudioDisabled);
     }
     if !usable(local, &line) {
-        return Err(SdpError::Profile(line.media.proto.clone()));
+        let profile = line.media.proto.clone();
+        return Err(secure::unspoken(local, &[profile]));
     }
+    let srtp = secure::taken(local, &ours, &line)?;
 
     let offered = ours.formats();
     let receive: Vec<OurFormat> = offered.iter().filter_map(known).collect();
@@ -138,7 +152,10 @@ pub fn accept_answer(
         .collect();
     let direction = ours.direction().intersect(line.direction().reversed());
     let rtcp_mux = ours.rtcp_mux() && line.rtcp_mux();
-    agreed(local, &line, direction, &send, &receive, rtcp_mux)
+    Ok(Negotiated {
+        srtp,
+        ..agreed(local, &line, direction, &send, &receive, rtcp_mux)?
+    })
 }
 
 fn known(format: &Format) -> Option<OurFormat> {
@@ -152,7 +169,7 @@ fn known(format: &Format) -> Option<OurFormat> {
 
 /// Whether the line asks for a transport we have.
 fn usable(local: &LocalMedia, line: &MediaLine<'_>) -> bool {
-    line.is_plain_rtp() && (local.rtcp_mux || !line.rtcp_mux_only())
+    secure::speaks(local, line) && (local.rtcp_mux || !line.rtcp_mux_only())
 }
 
 /// The audio lines that could carry the call, or why none can.
@@ -178,7 +195,7 @@ fn usable_audio(local: &LocalMedia, offer: &Description) -> Result<Vec<usize>, S
     }
     match (indices.is_empty(), profiles.is_empty()) {
         (false, _) => Ok(indices),
-        (true, false) => Err(SdpError::Profile(profiles.join(" and "))),
+        (true, false) => Err(secure::unspoken(local, &profiles)),
         (true, true) => Err(SdpError::AudioDisabled),
     }
 }
@@ -230,6 +247,7 @@ fn agreed(
         comfort_noise_send: noise_for(&[(send_pt, codec)], send).first().copied(),
         comfort_noise_receive: noise_for(&receive_audio, receive),
         receive: receive_audio,
+        srtp: None,
         ptime_ms: ptime_ms(
             codec,
             line.ptime_ms()

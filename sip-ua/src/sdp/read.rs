@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Connection, Media, Rtcp, RtpMap, Session};
 
+use super::sdes::CryptoLine;
 use super::{Codec, Direction, OpusFmtp, SdpError};
 
 /// More media lines than any device sends; the answer must hold as many.
@@ -128,6 +129,36 @@ impl<'a> MediaLine<'a> {
     /// Whether it can do nothing else (RFC 8858).
     pub(super) fn rtcp_mux_only(&self) -> bool {
         self.attribute("rtcp-mux-only").is_some()
+    }
+
+    /// Whether the profile is SRTP with keys in the description.
+    pub(super) fn is_secure_rtp(&self) -> bool {
+        ["RTP/SAVP", "RTP/SAVPF"]
+            .iter()
+            .any(|secure| self.media.proto.eq_ignore_ascii_case(secure))
+    }
+
+    /// The values of the line's own `a=crypto` attributes; there are none for the whole session
+    /// (RFC 4568 section 4).
+    fn crypto_values(&self) -> impl Iterator<Item = &'a str> {
+        self.media
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.attribute.eq_ignore_ascii_case("crypto"))
+            .filter_map(|attribute| attribute.value.as_deref())
+    }
+
+    /// Those of its keys that can be used.
+    pub(super) fn crypto(&self) -> Vec<CryptoLine> {
+        CryptoLine::all(self.crypto_values())
+    }
+
+    /// The names of all its suites, for messages.
+    pub(super) fn suite_names(&self) -> Vec<String> {
+        self.crypto_values()
+            .filter_map(|value| value.split_ascii_whitespace().nth(1))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The media line's attribute, else the session's.

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use sdp_types::{Attribute, Connection, Media, Origin, RtcpMux, Session, Time};
 
 use super::read::{COMFORT_NOISE_PT, Description, FormatKind};
-use super::{Codec, Direction, LocalMedia};
+use super::sdes::CryptoLine;
+use super::{Codec, Direction, LocalMedia, LocalSrtp};
 
 /// The payload types of digits in a fresh offer; 101 is what nearly every telephone uses.
 const TELEPHONE_EVENT_PTS: [(u32, u8); 3] = [(8_000, 101), (16_000, 108), (48_000, 110)];
@@ -42,9 +43,25 @@ impl OurFormat {
 
 /// The first offer of a dialog.
 pub fn offer(local: &LocalMedia) -> Vec<u8> {
+    write(local, vec![fresh_audio(local)])
+}
+
+/// The audio line of an offer that follows no other.
+///
+/// Keys in a plain profile mean SRTP for who knows of them, and plain RTP for who does not (RFC 8643).
+fn fresh_audio(local: &LocalMedia) -> Media {
+    let required = local.srtp.as_ref().is_some_and(|srtp| srtp.required);
+    let proto = if required { "RTP/SAVP" } else { "RTP/AVP" };
     let formats = formats(local, &[]);
-    let media = audio(local, "RTP/AVP", local.direction, &formats);
-    write(local, vec![media])
+    audio(local, proto, local.direction, &formats, &keys_of(local))
+}
+
+fn keys_of(local: &LocalMedia) -> Vec<CryptoLine> {
+    local
+        .srtp
+        .as_ref()
+        .map(LocalSrtp::offered)
+        .unwrap_or_default()
 }
 
 /// A later offer in the same dialog: hold, resume, a moved address, other codecs.
@@ -77,11 +94,12 @@ pub fn reoffer(local: &LocalMedia, previous: &[u8]) -> Vec<u8> {
             })
             .collect();
         let formats = formats(local, &mapped);
-        medias.push(audio(local, &line.media.proto, local.direction, &formats));
+        let proto = &line.media.proto;
+        let keys = keys_of(local);
+        medias.push(audio(local, proto, local.direction, &formats, &keys));
     }
     if !placed {
-        let formats = formats(local, &[]);
-        medias.push(audio(local, "RTP/AVP", local.direction, &formats));
+        medias.push(fresh_audio(local));
     }
     write(local, medias)
 }
@@ -139,6 +157,7 @@ pub(super) fn audio(
     proto: &str,
     direction: Direction,
     formats: &[OurFormat],
+    keys: &[CryptoLine],
 ) -> Media {
     let numbers: Vec<String> = formats
         .iter()
@@ -164,6 +183,9 @@ pub(super) fn audio(
                 media.add_attribute_with_value("fmtp", format!("{pt} 0-15"));
             }
         }
+    }
+    for key in keys {
+        media.add_attribute_with_value("crypto", key.write());
     }
     media.add_attribute_with_value("ptime", local.ptime_ms);
     if local.rtcp_mux {

@@ -82,6 +82,7 @@ impl End {
                 telephone_event_send: Some((101, codec.clock_rate())),
                 telephone_event_receive: vec![(101, codec.clock_rate())],
                 ptime_ms: 20,
+                srtp: None,
                 opus_fmtp: Default::default(),
             })
             .unwrap();

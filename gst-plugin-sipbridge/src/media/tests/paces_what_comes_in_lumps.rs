@@ -71,6 +71,7 @@ impl Sending {
                 telephone_event_send: None,
                 telephone_event_receive: vec![],
                 ptime_ms: 20,
+                srtp: None,
                 opus_fmtp: Default::default(),
             },
         );

@@ -2,6 +2,7 @@
 //! Tables for single rules here; the stories of calls and hostile input in files of their own.
 
 mod dialogs;
+mod encrypted;
 mod hostile;
 mod noise;
 mod offers;
