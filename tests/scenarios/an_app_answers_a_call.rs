@@ -90,7 +90,7 @@ fn c() -> Result<()> {
 #[test]
 fn an_app_answers_a_call_in_rust_python_and_c() {
     // Side by side: each takes the time of its words and next to no processor.
-    let apps = [rust, python, c].map(|app| std::thread::spawn(app));
+    let apps = [rust, python, c].map(std::thread::spawn);
     let results = apps.map(|app| app.join());
     for (language, result) in ["Rust", "Python", "C"].into_iter().zip(results) {
         match result {

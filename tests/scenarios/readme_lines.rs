@@ -174,7 +174,7 @@ fn readme_lines_do_what_they_say() -> Result<()> {
         "each gst-launch line of the README has its place in this test"
     );
     // Side by side: each takes the time of its words and next to no processor.
-    let running = scenarios.map(|scenario| std::thread::spawn(scenario));
+    let running = scenarios.map(std::thread::spawn);
     for scenario in running {
         match scenario.join() {
             Ok(result) => result.context("a line of the README")?,

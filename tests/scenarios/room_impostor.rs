@@ -85,8 +85,8 @@ impl Sfu for Tampered<dyn Sfu> {
         self.0.name()
     }
 
-    fn patience(&self) -> Duration {
-        self.0.patience()
+    fn outage_patience(&self) -> Duration {
+        self.0.outage_patience()
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SfuError>> {

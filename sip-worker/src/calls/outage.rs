@@ -32,7 +32,7 @@ impl Outage {
     pub(super) fn begin(sfu: Arc<dyn Sfu>, room: &str, who: &Participant, why: String) -> Outage {
         let mut outage = Outage {
             began: Instant::now(),
-            patience: sfu.patience(),
+            patience: sfu.outage_patience(),
             sfu,
             room: room.to_owned(),
             who: who.clone(),
@@ -146,7 +146,7 @@ mod tests {
             "main"
         }
 
-        fn patience(&self) -> Duration {
+        fn outage_patience(&self) -> Duration {
             self.patience
         }
 

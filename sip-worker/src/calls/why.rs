@@ -329,7 +329,8 @@ mod tests {
 
     #[test]
     fn loss_is_told_by_direction_and_hop() {
-        let table: [(&str, fn(&mut PhoneFigures, &mut RoomFigures)); 6] = [
+        type Change = fn(&mut PhoneFigures, &mut RoomFigures);
+        let table: [(&str, Change); 6] = [
             (
                 "7.5 % of the RTP from carrier was lost on its way to us",
                 |phone, _| phone.received.loss_percent = 7.5,

@@ -34,7 +34,7 @@ pub trait Sfu: Send + Sync {
     fn name(&self) -> &str;
 
     /// How long a call stays up, with comfort noise, while the SFU that it is in a room of is away.
-    fn patience(&self) -> Duration;
+    fn outage_patience(&self) -> Duration;
 
     /// Is it reachable, now?
     fn check(&self) -> BoxFuture<'_, Result<(), SfuError>>;

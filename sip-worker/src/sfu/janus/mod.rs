@@ -137,7 +137,7 @@ impl Sfu for Janus {
         &self.config.name
     }
 
-    fn patience(&self) -> Duration {
+    fn outage_patience(&self) -> Duration {
         self.config.outage_patience
     }
 
