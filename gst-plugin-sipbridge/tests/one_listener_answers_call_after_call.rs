@@ -7,7 +7,7 @@ mod kit;
 
 use gst::prelude::*;
 
-use kit::{Ear, Line, eventually, match_of, say, voice};
+use kit::{Ear, Line, RATE_HZ, eventually, match_of, say, voice};
 
 const ECHO: &str = "sipbin name=s mode=listener auto-answer=true keep-listening=true \
     agent::address=127.0.0.1 agent::port=0 s. ! queue ! s.";
@@ -26,8 +26,9 @@ fn one_listener_answers_call_after_call() {
         caller.play();
         caller.wait_state("answered");
         say(&caller, "mouth", &said, false);
+        // What a line holds too much of when a call begins, it leaves out in the first pauses.
         eventually("the caller hears what they said", || {
-            match_of(&said, &hears.samples(), 0) > 0.9
+            match_of(&said, &hears.samples(), RATE_HZ) > 0.9
         });
         let done = caller
             .element("c")

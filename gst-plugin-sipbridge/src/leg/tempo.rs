@@ -12,6 +12,11 @@
 const WINDOW: usize = 8;
 const WINDOW_QUIET: usize = 4;
 
+/// Takes in which there has to be too much before a piece of speech is taken out, where neither is
+/// it quiet nor does time press: nobody speaks for long without a pause, and most of what is too
+/// much when a call begins is gone by then.
+const PATIENCE: u32 = 100;
+
 /// The longest piece that is taken out or put in at once: the longest period of a voice.
 const PIECE_US: i64 = 15_000;
 
@@ -27,8 +32,9 @@ const SHORT_US: i64 = 10_000;
 /// How little of a step may be missing at the target after a step was saved.
 const SLACK_US: i64 = 5_000;
 
-/// Delay above the target that is taken out without waiting for a good place.
-const URGENT_US: i64 = 60_000;
+/// Delay above the target that is taken out without waiting for a good place: more than the few
+/// packets that a source often lacks when it begins.
+const URGENT_US: i64 = 120_000;
 
 /// What to do with a packet's audio before it is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,12 +58,15 @@ pub enum Tempo {
 pub(super) struct Steering {
     held_us: [i64; WINDOW],
     takes: usize,
+    /// Takes in a row in which there was too much.
+    too_much: u32,
 }
 
 impl Steering {
     /// Another stream or another tempo: what was held says nothing any more.
     pub(super) fn reset(&mut self) {
         self.takes = 0;
+        self.too_much = 0;
     }
 
     /// The tempo of a packet played `delay_us` after it could have been there, taken while `held_us`
@@ -100,6 +109,11 @@ impl Steering {
         } else {
             Tempo::Keep
         };
+        let shortens = matches!(tempo, Tempo::Shorten { .. });
+        self.too_much = if shortens { self.too_much + 1 } else { 0 };
+        if shortens && !quiet && !urgent && self.too_much < PATIENCE {
+            return Tempo::Keep;
+        }
         if tempo != Tempo::Keep {
             self.reset();
         }
@@ -113,14 +127,14 @@ mod tests {
 
     const TARGET: i64 = 20_000;
 
-    /// The first tempo that is not to keep on, within a second.
-    fn judged(delay_us: i64, held_us: &[i64]) -> Option<(usize, Tempo)> {
+    /// The first tempo that is not to keep on, within three seconds.
+    fn judged(quiet: bool, delay_us: i64, held_us: &[i64]) -> Option<(usize, Tempo)> {
         let mut steering = Steering::default();
         let mut held = held_us.iter().cycle();
-        (0..50)
+        (0..150)
             .map(|take| {
                 let held_us = held.next().copied().unwrap_or_default();
-                let tempo = steering.judge(delay_us, held_us, TARGET, false, true);
+                let tempo = steering.judge(delay_us, held_us, TARGET, quiet, true);
                 (take, tempo)
             })
             .find(|(_, tempo)| *tempo != Tempo::Keep)
@@ -129,19 +143,26 @@ mod tests {
     #[test]
     fn near_the_target_nothing_is_done() {
         for delay_us in [12_000, 20_000, 34_000] {
-            assert_eq!(judged(delay_us, &[0]), None, "{delay_us}");
+            assert_eq!(judged(false, delay_us, &[0]), None, "{delay_us}");
         }
     }
 
     #[test]
-    fn a_step_too_much_goes_and_too_little_grows() {
+    fn a_step_too_much_goes_where_it_is_quiet_and_too_little_grows() {
         let shorten = |urgent| Tempo::Shorten {
             most_us: 15_000,
             urgent,
         };
-        assert_eq!(judged(36_000, &[0]), Some((7, shorten(false))));
-        assert_eq!(judged(90_000, &[0]), Some((0, shorten(true))));
-        assert_eq!(judged(9_000, &[0]), Some((7, Tempo::Lengthen)));
+        assert_eq!(judged(true, 36_000, &[0]), Some((3, shorten(false))));
+        assert_eq!(judged(false, 150_000, &[0]), Some((0, shorten(true))));
+        assert_eq!(judged(false, 9_000, &[0]), Some((7, Tempo::Lengthen)));
+    }
+
+    #[test]
+    fn speech_is_left_alone_for_two_seconds() {
+        let (take, tempo) = judged(false, 36_000, &[0]).unwrap();
+        assert!((100..=110).contains(&take), "{take}");
+        assert!(matches!(tempo, Tempo::Shorten { urgent: false, .. }));
     }
 
     #[test]
@@ -150,8 +171,8 @@ mod tests {
             most_us: 8_000,
             urgent: false,
         };
-        assert_eq!(judged(36_000, &[8_000]), Some((7, shave)));
+        assert_eq!(judged(true, 36_000, &[8_000]), Some((3, shave)));
         // Packets of 30 ms leave something every other time.
-        assert_eq!(judged(34_000, &[0, 10_000]), None);
+        assert_eq!(judged(false, 34_000, &[0, 10_000]), None);
     }
 }
