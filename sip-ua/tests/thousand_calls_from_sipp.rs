@@ -8,7 +8,6 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 const WARM_UP: u64 = 100;
@@ -40,31 +39,25 @@ fn a_thousand_calls_leave_nothing_behind() {
 
 /// So many calls over UDP, half as many on one TCP connection, half as many on one each.
 fn sipp_by_all_ways(target: &str, calls: u64) {
-    let ways = [("u1", 1), ("t1", 2), ("tn", 2)];
+    // All look for a free port from the same one on: at one address they would race for it.
+    let ways = [
+        ("u1", 1, "127.0.0.1"),
+        ("t1", 2, "127.0.0.2"),
+        ("tn", 2, "127.0.0.3"),
+    ];
     std::thread::scope(|scope| {
-        // Chosen together, so that they differ: sipp's own choice is always the same one.
-        let ports = ways.map(|_| TcpListener::bind("127.0.0.1:0").expect("there is a free port"));
-        for ((transport, share), port) in ways.into_iter().zip(ports) {
+        for (transport, share, from) in ways {
             let (calls, rate) = (calls / share, CALLS_A_SECOND / share);
-            scope.spawn(move || sipp(target, transport, port, calls, rate));
+            scope.spawn(move || sipp(target, transport, from, calls, rate));
         }
     });
 }
 
-/// Fails unless every call succeeded. Sends from this port, which is free until then.
-fn sipp(target: &str, transport: &str, port: TcpListener, calls: u64, calls_a_second: u64) {
-    let from = port.local_addr().expect("it is bound").port();
-    drop(port);
+/// Fails unless every call succeeded.
+fn sipp(target: &str, transport: &str, from: &str, calls: u64, calls_a_second: u64) {
     let output = Command::new("sipp")
-        .args(["-sn", "uac", target, "-i", "127.0.0.1", "-mi", "127.0.0.1"])
-        .args([
-            "-p",
-            &from.to_string(),
-            "-t",
-            transport,
-            "-max_socket",
-            "1000",
-        ])
+        .args(["-sn", "uac", target, "-i", from, "-mi", from])
+        .args(["-t", transport, "-max_socket", "1000"])
         .args(["-m", &calls.to_string(), "-r", &calls_a_second.to_string()])
         .args(["-d", "200", "-nostdin", "-timeout", "120", "-timeout_error"])
         .stdin(Stdio::null())
