@@ -43,6 +43,7 @@ impl Call {
             ptime_ms: params.ptime_ms,
             media_timeout: params.media_timeout,
             opus: params.opus,
+            dtx: params.dtx,
             ..MediaConfig::default()
         };
         let me = self.me.clone();

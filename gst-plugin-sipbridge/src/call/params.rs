@@ -34,6 +34,8 @@ pub struct MediaParams {
     /// An answered call ends when this long nothing came of a far end that ought to send; zero:
     /// never.
     pub media_timeout: Duration,
+    /// Pauses of speech are not sent, where the far end understands it.
+    pub dtx: bool,
     /// How Opus is encoded.
     pub opus: OpusSettings,
 }
@@ -54,6 +56,7 @@ impl Default for MediaParams {
             ptime_ms: 20,
             latency: Duration::from_millis(200),
             media_timeout: Duration::ZERO,
+            dtx: false,
             opus: OpusSettings::default(),
         }
     }

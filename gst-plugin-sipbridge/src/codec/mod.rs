@@ -10,8 +10,10 @@ mod concealment;
 pub mod g711;
 pub mod g722;
 pub mod l16;
+pub mod noise;
 pub mod opus;
 pub mod stretch;
+pub mod voice;
 
 pub use opus::{
     OpusDecoder, OpusEncoder, carries_copy as opus_carries_copy,

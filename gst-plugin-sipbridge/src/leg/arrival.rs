@@ -14,15 +14,16 @@ const FORGET: f32 = 0.995;
 /// The share of packets the target must be late enough for.
 const QUANTILE: f32 = 0.99;
 
-/// The minimum is that of the last ten seconds, so that a drifting clock moves it along.
-const WINDOW_US: i64 = 10_000_000;
-const BUCKET_US: i64 = 1_000_000;
+/// The minimum is that of the last seconds, so that a drifting clock moves it along, and a first
+/// packet that was sent too early is forgotten.
+const WINDOW_US: i64 = 4_000_000;
+const BUCKET_US: i64 = 500_000;
 
 /// Transit times of one stream. A transit is arrival minus media time, both in microseconds from
 /// epochs of their own, so only differences mean anything.
 #[derive(Debug, Clone)]
 pub(super) struct Arrivals {
-    /// Start and lowest transit of each second.
+    /// Start and lowest transit of each half second.
     buckets: VecDeque<(i64, i64)>,
     histogram: [f32; BINS],
     weight: f32,

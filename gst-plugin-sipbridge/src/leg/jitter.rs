@@ -16,7 +16,9 @@ use sip_ua::sdp::Codec;
 
 use super::arrival::Arrivals;
 use super::foresight::Foresight;
+use super::playout::{Frame, Listener, Playout};
 use super::tempo::{Steering, Tempo};
+use crate::codec::noise::Noise;
 use crate::codec::opus_carries_copy;
 
 /// The delay aimed at on a clean network: one usual packet, so that a late tick or a packet out of
@@ -53,8 +55,18 @@ pub(super) struct Arrived<'a> {
     pub(super) sequence: i64,
     pub(super) timestamp: u32,
     pub(super) marker: bool,
-    /// `None`: something that takes the place of audio but is none, such as a digit.
-    pub(super) audio: Option<(Codec, &'a [u8], u32)>,
+    pub(super) content: Content<'a>,
+}
+
+/// What is in a packet.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Content<'a> {
+    /// Audio, so many RTP clock units long.
+    Audio(Codec, &'a [u8], u32),
+    /// A pause, and what it sounds like.
+    Noise(Option<Noise>),
+    /// Something that takes the place of audio but is none, such as a digit.
+    Event,
 }
 
 /// What became of it.
@@ -72,55 +84,8 @@ struct Entry {
     duration: i64,
     marker: bool,
     codec: Option<Codec>,
+    noise: Option<Noise>,
     payload: Vec<u8>,
-}
-
-/// What to play now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Playout<'a> {
-    /// A packet.
-    Frame(Frame<'a>),
-    /// Audio that is missing and worth concealing.
-    Lost {
-        /// The codec it would have been in.
-        codec: Codec,
-        /// How much, in RTP clock units.
-        samples: u32,
-        /// The packet after it, if that is there: Opus may carry the missing one within.
-        next: Option<&'a [u8]>,
-    },
-    /// Nothing: the far end pauses, or has not begun.
-    Silence,
-}
-
-/// Who plays, and what is known of what was played last.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Listener {
-    /// What was played last was near silence: a piece of it can be left out or drawn out unheard.
-    pub quiet: bool,
-    /// Audio can be made shorter and longer ([`Frame::tempo`]).
-    pub elastic: bool,
-    /// Audio taken before that still waits to be played.
-    pub held: Duration,
-}
-
-/// A packet to play.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame<'a> {
-    /// What it is in.
-    pub codec: Codec,
-    /// The encoded audio.
-    pub payload: &'a [u8],
-    /// How much audio, in RTP clock units.
-    pub samples: u32,
-    /// The first after a pause: of the far end's making, or of ours.
-    pub talkspurt: bool,
-    /// For a [`Listener`] that is elastic: how fast to play it.
-    pub tempo: Tempo,
-    /// The timestamp it came with.
-    pub timestamp: u32,
-    /// The sequence number it came with.
-    pub sequence: u16,
 }
 
 /// Counters of what was done to the audio, in microseconds.
@@ -159,6 +124,8 @@ pub(super) struct JitterBuffer {
     /// The last packet played or passed over.
     played: Option<i64>,
     codec: Option<Codec>,
+    /// What the far end's silence sounds like, while it pauses.
+    noise: Option<Noise>,
     usual: i64,
     /// Concealed without moving on, in the hope that the packet was only late.
     ahead: i64,
@@ -185,6 +152,7 @@ impl JitterBuffer {
             position: None,
             played: None,
             codec: None,
+            noise: None,
             usual: 160,
             ahead: 0,
             concealed_run: 0,
@@ -206,6 +174,7 @@ impl JitterBuffer {
         self.arrivals.rebase();
         self.latest = None;
         self.played = None;
+        self.noise = None;
         self.pause();
     }
 
@@ -273,7 +242,7 @@ impl JitterBuffer {
             // Far from zero, so that what comes before the first is not negative.
             None => i64::from(arrived.timestamp) + (1 << 32),
         };
-        if let Some((codec, payload, samples)) = arrived.audio {
+        if let Content::Audio(codec, payload, samples) = arrived.content {
             self.foresight
                 .came(codec == Codec::Opus && opus_carries_copy(payload));
             let transit = now_us - self.us(timestamp);
@@ -314,12 +283,13 @@ impl JitterBuffer {
         }
         let mut payload = self.spare.pop().unwrap_or_default();
         payload.clear();
-        let (codec, duration) = match arrived.audio {
-            Some((codec, bytes, samples)) => {
+        let (codec, duration, noise) = match arrived.content {
+            Content::Audio(codec, bytes, samples) => {
                 payload.extend_from_slice(bytes);
-                (Some(codec), i64::from(samples))
+                (Some(codec), i64::from(samples), None)
             }
-            None => (None, 0),
+            Content::Noise(noise) => (None, 0, noise),
+            Content::Event => (None, 0, None),
         };
         self.packets.insert(
             place,
@@ -329,6 +299,7 @@ impl JitterBuffer {
                 duration,
                 marker: arrived.marker,
                 codec,
+                noise,
                 payload,
             },
         );
@@ -369,11 +340,10 @@ impl JitterBuffer {
         loop {
             // Things that are no audio have been told of when they came; here they only explain
             // why there is none.
-            if self
-                .packets
-                .front()
-                .is_some_and(|head| head.codec.is_none())
+            if let Some(head) = self.packets.front()
+                && head.codec.is_none()
             {
+                self.noise = head.noise.or(self.noise);
                 self.drop_front();
                 self.pause();
                 continue;
@@ -385,7 +355,7 @@ impl JitterBuffer {
             let Some(position) = self.position else {
                 // A half step early is nearer than a half step late.
                 if self.delay_at(at_us, timestamp) + STEP_US / 4 < self.target_us() {
-                    return Playout::Silence;
+                    return self.silence();
                 }
                 self.position = Some(timestamp);
                 return self.take(at_us, true, Tempo::Keep);
@@ -432,11 +402,11 @@ impl JitterBuffer {
     /// sign of which.
     fn nothing_there(&mut self, at_us: i64) -> Playout<'_> {
         let Some(position) = self.position else {
-            return Playout::Silence;
+            return self.silence();
         };
         if self.us(self.concealed_run) >= CONCEAL_MAX_US {
             self.pause();
-            return Playout::Silence;
+            return self.silence();
         }
         let step = self.usual.min(self.units(STEP_US));
         if self.delay_at(at_us, position) + STEP_US <= self.max_us {
@@ -445,6 +415,10 @@ impl JitterBuffer {
             self.position = Some(position + step);
         }
         self.conceal(step)
+    }
+
+    fn silence(&self) -> Playout<'_> {
+        self.noise.map_or(Playout::Silence, Playout::Noise)
     }
 
     fn count_concealed(&mut self, samples: i64) {
@@ -535,6 +509,7 @@ impl JitterBuffer {
             self.done.stretched_us += self.us(self.ahead);
         }
         self.foresight.due(false);
+        self.noise = None;
         self.ahead = 0;
         self.concealed_run = 0;
         let missed = self

@@ -12,6 +12,7 @@ mod digits;
 mod foresight;
 mod jitter;
 mod liveness;
+mod playout;
 mod quality;
 mod receive;
 mod reception;
@@ -24,16 +25,16 @@ mod stats;
 mod tempo;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use sip_ua::sdp::{Codec, Negotiated};
+use sip_ua::sdp::{Codec, Direction, Negotiated};
 
 pub use api::{Datagram, DigitsError, LegConfig, LegEvent};
 pub use digits::check_digits;
-pub use jitter::{Frame, Listener, Playout};
+pub use playout::{Frame, Listener, Playout};
 pub use stats::LegStats;
 pub use tempo::Tempo;
 
@@ -109,7 +110,9 @@ impl Leg {
             negotiated.rtcp_mux,
         );
         self.reports.begin(now);
-        self.liveness.expect(now, negotiated.direction.receives());
+        // A far end that holds us ("sendonly") may have no music to send.
+        self.liveness
+            .expect(now, negotiated.direction == Direction::SendRecv);
         self.agree_on_keys(negotiated.srtp.as_ref());
         let sent_before = self.sends();
         let clock_before = self.send_clock_hz();
@@ -304,6 +307,7 @@ impl Leg {
             target_ms: self.jitter.target_us() as f64 / 1000.0,
             concealed_ms: ms(done.concealed_us),
             concealed_frames: done.concealed_frames,
+            recovered_frames: done.recovered,
             skipped_ms: ms(done.skipped_us),
             stretched_ms: ms(done.stretched_us),
             remote_lost: remote.lost,

@@ -8,13 +8,13 @@ use rtp_types::RtpPacket;
 use sip_ua::sdp::Codec;
 
 use super::digits::Heard;
-use super::jitter::{Arrived, Inserted};
+use super::jitter::{Arrived, Content, Inserted};
 use super::reception::{Reception, Sequenced};
 use super::source::Verdict;
 use super::{Leg, LegEvent};
+use crate::codec::noise::Noise;
 
-/// Comfort noise (RFC 3389): says that there is no audio. What it should sound like is left to the
-/// silence around it.
+/// Comfort noise (RFC 3389) at its usual number: some send it unasked.
 const COMFORT_NOISE: u8 = 13;
 
 /// An Opus packet this small says that there is nothing to say (RFC 6716 section 2.1.9).
@@ -49,15 +49,18 @@ impl Leg {
             .iter()
             .find(|(number, _)| *number == payload_type)
             .map(|(_, clock_hz)| *clock_hz);
-        let audio = match codec {
+        let is_noise = payload_type == COMFORT_NOISE
+            || negotiated.comfort_noise_receive.contains(&payload_type);
+        let content = match codec {
             Some(codec) => match packet_samples(codec, packet.payload()) {
-                Some(samples) => Some((codec, packet.payload(), samples)),
+                Some(samples) => Content::Audio(codec, packet.payload(), samples),
                 None => {
                     self.stats.malformed += 1;
                     return;
                 }
             },
-            None if event_clock.is_some() || payload_type == COMFORT_NOISE => None,
+            None if event_clock.is_some() => Content::Event,
+            None if is_noise => Content::Noise(Noise::parse(packet.payload())),
             None => {
                 self.stats.malformed += 1;
                 return;
@@ -80,9 +83,12 @@ impl Leg {
         let Some(sequence) = self.sequence(packet.ssrc(), packet.sequence_number()) else {
             return;
         };
-        let pauses = match audio {
-            Some((codec, payload, _)) => codec == Codec::Opus && payload.len() <= OPUS_DTX_BYTES,
-            None => event_clock.is_none(),
+        let pauses = match content {
+            Content::Audio(codec, payload, _) => {
+                codec == Codec::Opus && payload.len() <= OPUS_DTX_BYTES
+            }
+            Content::Noise(_) => true,
+            Content::Event => false,
         };
         self.liveness.rtp(now, pauses);
         self.stats.packets_received += 1;
@@ -93,7 +99,7 @@ impl Leg {
                 .receive(now, packet.timestamp(), clock_hz, packet.payload());
             self.digit(heard);
         }
-        if let Some((codec, _, _)) = audio {
+        if let Content::Audio(codec, _, _) = content {
             if let Some(reception) = &mut self.reception {
                 reception.arrived(now, packet.timestamp(), codec.clock_rate());
             }
@@ -104,7 +110,7 @@ impl Leg {
                 sequence,
                 timestamp: packet.timestamp(),
                 marker: packet.marker_bit(),
-                audio,
+                content,
             };
             match self.jitter.insert(now, arrived) {
                 Inserted::Kept => {}

@@ -65,6 +65,10 @@ impl Leg {
         let to = self.source.rtp()?;
         self.tell_of_first_packet();
         let bytes = self.sender.noise(payload_type, payload, samples);
+        let bytes = match &mut self.srtp {
+            Some(srtp) => srtp.protect_rtp(bytes)?,
+            None => bytes,
+        };
         Some(Datagram { to, bytes })
     }
 

@@ -57,6 +57,8 @@ pub struct LegStats {
     pub concealed_ms: u64,
     /// The same in packet times.
     pub concealed_frames: u64,
+    /// Packets of Opus that were lost and whose copy was at hand in the next.
+    pub recovered_frames: u64,
     /// Time taken out of silence to catch up, in milliseconds.
     pub skipped_ms: u64,
     /// Time put into the audio to wait for it, in milliseconds.

@@ -28,6 +28,7 @@ impl Line {
             codecs: settings.codecs()?,
             ptime_ms: u8::try_from(settings.ptime_ms).unwrap_or(20),
             latency: Duration::from_millis(settings.latency_ms.into()),
+            dtx: settings.dtx,
             media_timeout: Duration::from_secs(settings.media_timeout_s.into()),
             ..agent.media_params()?
         })

@@ -35,6 +35,7 @@ pub(crate) struct LineSettings {
     pub(crate) codecs: Vec<String>,
     pub(crate) latency_ms: u32,
     pub(crate) ptime_ms: u32,
+    pub(crate) dtx: bool,
     pub(crate) ring_timeout_s: u32,
     pub(crate) media_timeout_s: u32,
     pub(crate) context: Option<String>,
@@ -61,6 +62,7 @@ impl Default for LineSettings {
                 .to_vec(),
             latency_ms: DEFAULT_LATENCY_MS,
             ptime_ms: DEFAULT_PTIME_MS,
+            dtx: false,
             ring_timeout_s: DEFAULT_RING_TIMEOUT_S,
             media_timeout_s: 0,
             context: None,
@@ -153,6 +155,11 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             10,
             60,
             DEFAULT_PTIME_MS,
+        ),
+        flag(
+            "dtx",
+            "Discontinuous transmission",
+            "Send no pauses where the far end understands it: comfort noise instead, in Opus a packet now and then",
         ),
         uint(
             "ring-timeout",
@@ -249,6 +256,7 @@ impl LineSettings {
             }
             "latency" => put(&mut self.latency_ms, value),
             "ptime" => put(&mut self.ptime_ms, value),
+            "dtx" => put(&mut self.dtx, value),
             "ring-timeout" => put(&mut self.ring_timeout_s, value),
             "media-timeout" => put(&mut self.media_timeout_s, value),
             "context" => {
@@ -276,6 +284,7 @@ impl LineSettings {
             "codecs" => gst::Array::new(&self.codecs).to_value(),
             "latency" => self.latency_ms.to_value(),
             "ptime" => self.ptime_ms.to_value(),
+            "dtx" => self.dtx.to_value(),
             "ring-timeout" => self.ring_timeout_s.to_value(),
             "media-timeout" => self.media_timeout_s.to_value(),
             "context" => self.context.to_value(),

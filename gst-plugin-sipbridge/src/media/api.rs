@@ -23,6 +23,9 @@ pub struct MediaConfig {
     pub ptime_ms: u8,
     /// How Opus is encoded, towards the far end and towards an [`AudioOut`] that asks for it.
     pub opus: OpusSettings,
+    /// Pauses of speech are not sent, where the far end understands it: comfort noise (RFC 3389)
+    /// beside G.711 and G.722, a packet now and then in Opus.
+    pub dtx: bool,
     /// The name in our RTCP reports (RFC 3550 section 6.5.1). Never a user's name.
     pub cname: String,
     /// We stop sending when this long nothing came back from a far end that ought to send, and
@@ -41,6 +44,7 @@ impl Default for MediaConfig {
             latency: Duration::from_millis(200),
             ptime_ms: 20,
             opus: OpusSettings::default(),
+            dtx: false,
             cname: format!("{:016x}", rand::random::<u64>()),
             silent_peer: Duration::from_secs(30),
             media_timeout: Duration::ZERO,

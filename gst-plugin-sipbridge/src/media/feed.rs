@@ -9,8 +9,9 @@ use sip_ua::sdp::Codec;
 
 use super::api::Format;
 use super::input::SharedQueue;
+use super::pauses::{Mode, Pauses, Say};
 use crate::codec::chain::{Resampler, append_samples};
-use crate::codec::{CodecError, Decoder, Encoder, OpusSettings, opus_packet_samples};
+use crate::codec::{self, CodecError, Decoder, Encoder, OpusSettings, opus_packet_samples};
 
 /// Samples of less than this (−50 dBFS) on average are quiet.
 const QUIET: u32 = 100;
@@ -20,6 +21,8 @@ const QUIET: u32 = 100;
 pub(super) enum Ready {
     /// A packet, so many RTP clock units long.
     Packet(u32),
+    /// Comfort noise in place of so many RTP clock units.
+    Noise(u32),
     /// So many RTP clock units that need not be sent (DTX).
     Pass(u32),
     /// Not enough audio for a packet.
@@ -42,6 +45,11 @@ pub(super) struct Feed {
     scratch: Vec<i16>,
     /// In the call's codec already.
     packets: VecDeque<(Vec<u8>, u32)>,
+    /// Payloads that were sent, to be filled again.
+    spare: Vec<Vec<u8>>,
+    /// Whether pauses need not be sent.
+    dtx: bool,
+    pauses: Pauses,
     quiet: bool,
     /// How much raw audio came at once the last time, in microseconds.
     lump_us: u64,
@@ -49,7 +57,7 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(queue: SharedQueue, opus: OpusSettings) -> Feed {
+    pub(super) fn new(queue: SharedQueue, opus: OpusSettings, dtx: bool) -> Feed {
         Feed {
             queue,
             opus,
@@ -62,6 +70,9 @@ impl Feed {
             pcm: Vec::new(),
             scratch: Vec::new(),
             packets: VecDeque::new(),
+            spare: Vec::new(),
+            dtx,
+            pauses: Pauses::default(),
             quiet: false,
             lump_us: 0,
             failed: None,
@@ -72,8 +83,14 @@ impl Feed {
         self.prepared.extend(encoders);
     }
 
-    /// The codec packets are to be in.
-    pub(super) fn set_codec(&mut self, codec: Codec) {
+    /// The codec packets are to be in, and whether the far end takes comfort noise beside it.
+    pub(super) fn set_codec(&mut self, codec: Codec, noise: bool) {
+        self.pauses.set_mode(match codec {
+            _ if !self.dtx => Mode::Off,
+            Codec::Opus => Mode::Refresh,
+            _ if noise => Mode::Noise,
+            _ => Mode::Off,
+        });
         if self.codec != codec {
             self.codec = codec;
             self.forget();
@@ -171,8 +188,9 @@ impl Feed {
         if !self.is_ready(samples) {
             return Ready::Nothing;
         }
-        if let Some((packet, length)) = self.packets.pop_front() {
-            *payload = packet;
+        if let Some((mut packet, length)) = self.packets.pop_front() {
+            std::mem::swap(payload, &mut packet);
+            self.spare.push(packet);
             self.quiet = payload.len() <= 3;
             return Ready::Packet(length);
         }
@@ -182,14 +200,44 @@ impl Feed {
         let (Some(frame), Some(encoder)) = (self.pcm.get(..wanted), &mut self.encoder) else {
             return Ready::Nothing;
         };
-        encoder.encode(frame, payload);
+        let ready = match self.pauses.judge(frame, encoder.rate_hz()) {
+            Say::Frame => {
+                encoder.encode(frame, payload);
+                if payload.is_empty() {
+                    Ready::Pass(samples)
+                } else {
+                    Ready::Packet(samples)
+                }
+            }
+            Say::Noise(noise) => {
+                noise.write(payload);
+                Ready::Noise(samples)
+            }
+            Say::Nothing => Ready::Pass(samples),
+        };
         self.quiet = is_quiet(frame);
         self.pcm.drain(..wanted);
-        if payload.is_empty() {
-            Ready::Pass(samples)
-        } else {
-            Ready::Packet(samples)
+        ready
+    }
+
+    /// What goes out where no input comes: silence, or what stands for it.
+    pub(super) fn rest(&mut self, samples: u32, payload: &mut Vec<u8>) -> Ready {
+        if self.pauses.are_left_out() {
+            let rate_hz = self.codec.audio_rate();
+            let length = u64::from(samples) * u64::from(rate_hz);
+            let length = length / u64::from(self.codec.clock_rate());
+            self.scratch.clear();
+            self.scratch.resize(length as usize, 0);
+            match self.pauses.judge(&self.scratch, rate_hz) {
+                Say::Frame => {}
+                Say::Noise(noise) => {
+                    noise.write(payload);
+                    return Ready::Noise(samples);
+                }
+                Say::Nothing => return Ready::Pass(samples),
+            }
         }
+        Ready::Packet(codec::silence(self.codec, samples, payload))
     }
 
     fn absorb(&mut self, format: Format, buffer: &gst::Buffer) {
@@ -228,7 +276,10 @@ impl Feed {
                 Codec::L16 => Some(payload.len() as u32 / 2).filter(|n| *n > 0),
             };
             if let Some(samples) = samples {
-                self.packets.push_back((payload.to_vec(), samples));
+                let mut packet = self.spare.pop().unwrap_or_default();
+                packet.clear();
+                packet.extend_from_slice(payload);
+                self.packets.push_back((packet, samples));
             }
             return;
         }

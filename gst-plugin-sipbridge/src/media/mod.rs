@@ -11,6 +11,7 @@ mod handle;
 mod input;
 mod output;
 mod pace;
+mod pauses;
 mod sockets;
 mod task;
 

@@ -9,7 +9,9 @@ use sip_ua::sdp::Codec;
 use super::api::{AudioOut, Format, OutFrame};
 use super::feed::is_quiet;
 use crate::codec::chain::{Resampler, write_samples};
+use crate::codec::noise::{Background, Noise, NoiseMaker};
 use crate::codec::stretch::{Easy, Stretch};
+use crate::codec::voice::VoiceDetector;
 use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
 use crate::leg::{Frame, Leg, Listener, Playout, Tempo};
 
@@ -27,6 +29,9 @@ const FOLLOW_MAX: i64 = 1_000_000;
 /// packet before its time.
 const FILTER_US: u64 = 5_000;
 
+/// Noise that the far end did not ask for is no louder than this, below the loudest there can be.
+const UNASKED_DB: u8 = 50;
+
 /// The longest piece of audio that is said twice to play slower.
 const PIECE_US: u32 = 15_000;
 
@@ -38,12 +43,17 @@ pub(super) struct Output {
     decoders: Vec<(Codec, Decoder)>,
     resampler: Option<Resampler>,
     stretch: Stretch,
+    /// What the far end's pauses sound like, for those it does not send.
+    voice: VoiceDetector,
+    background: Background,
+    noise: NoiseMaker,
     encoder: Option<Encoder>,
     /// The rate of `pcm` where it is encoded anew.
     between_hz: u32,
     pcm: Vec<i16>,
     scratch: Vec<i16>,
     bytes: Vec<u8>,
+    scratch_bytes: Vec<u8>,
     quiet: bool,
     due: Instant,
     /// Running time of the next frame; `None` while the pipeline does not play.
@@ -77,11 +87,15 @@ impl Output {
             decoders: Vec::new(),
             resampler: None,
             stretch: Stretch::new(8_000),
+            voice: VoiceDetector::default(),
+            background: Background::default(),
+            noise: NoiseMaker::new(rand::random()),
             encoder: None,
             between_hz: 8_000,
             pcm: Vec::new(),
             scratch: Vec::new(),
             bytes: Vec::new(),
+            scratch_bytes: Vec::new(),
             quiet: false,
             due: now + Duration::from_micros(u64::from(phase_us)),
             pts: None,
@@ -175,6 +189,7 @@ impl Output {
                     heard = true;
                     let (from, tempo) = (self.pcm.len(), frame.tempo);
                     self.decode(frame, rate_hz);
+                    self.listen(frame.codec, rate_hz);
                     self.adjust(leg, tempo, from, rate_hz);
                 }
                 Playout::Lost {
@@ -185,7 +200,18 @@ impl Output {
                     heard = true;
                     self.conceal(codec, samples, next, rate_hz);
                 }
-                Playout::Silence => self.pcm.resize(wanted, 0),
+                Playout::Noise(noise) => {
+                    heard = true;
+                    self.fill(&noise, leg.receive_codec(), wanted, rate_hz);
+                }
+                Playout::Silence => match self.background.noise().filter(|_| leg.receives()) {
+                    Some(noise) => {
+                        heard = true;
+                        let noise = noise.at_most(UNASKED_DB);
+                        self.fill(&noise, leg.receive_codec(), wanted, rate_hz);
+                    }
+                    None => self.pcm.resize(wanted, 0),
+                },
             }
         }
         let frame = self.pcm.get(..wanted).unwrap_or_default();
@@ -238,7 +264,7 @@ impl Output {
                         self.encode(pts, codec);
                     }
                 }
-                Playout::Silence => {
+                Playout::Noise(_) | Playout::Silence => {
                     let length = tick - self.ahead_us;
                     self.gap(pts, length, false);
                 }
@@ -315,16 +341,17 @@ impl Output {
         } = self.format
         {
             let units = pts.nseconds() / 1000 * u64::from(codec.clock_rate()) / 1_000_000;
-            let packet = RtpPacketBuilder::<&[u8], &[u8]>::new()
+            self.scratch_bytes.clear();
+            RtpPacketBuilder::<&[u8], &[u8]>::new()
                 .payload_type(payload_type & 0x7f)
                 .marker_bit(talkspurt)
                 .sequence_number(self.rtp.sequence)
                 .timestamp(self.rtp.timestamp.wrapping_add(units as u32))
                 .ssrc(self.rtp.ssrc)
                 .payload(&self.bytes)
-                .write_vec_unchecked();
+                .write_into_vec_unchecked(&mut self.scratch_bytes);
             self.rtp.sequence = self.rtp.sequence.wrapping_add(1);
-            self.bytes = packet;
+            std::mem::swap(&mut self.bytes, &mut self.scratch_bytes);
         }
         let Ok(mut buffer) = gst::Buffer::with_size(self.bytes.len()) else {
             return;
@@ -400,6 +427,31 @@ impl Output {
         };
         decoder.conceal(samples, next, &mut self.scratch);
         let from_hz = decoder.rate_hz();
+        self.append(from_hz, rate_hz);
+    }
+
+    /// Learns from what was just decoded what a pause of the far end sounds like.
+    fn listen(&mut self, codec: Codec, rate_hz: u32) {
+        let from_hz = if codec == Codec::Opus {
+            rate_hz
+        } else {
+            codec.audio_rate()
+        };
+        if !self.voice.is_speech(&self.scratch, from_hz) {
+            self.background.listen(&self.scratch);
+        }
+    }
+
+    /// Noise until there is as much as wanted.
+    fn fill(&mut self, noise: &Noise, codec: Option<Codec>, wanted: usize, rate_hz: u32) {
+        let from_hz = match codec {
+            Some(codec) if codec != Codec::Opus => codec.audio_rate(),
+            _ => rate_hz,
+        };
+        let missing = wanted.saturating_sub(self.pcm.len());
+        let samples = (missing * from_hz as usize).div_ceil(rate_hz.max(1) as usize);
+        self.scratch.clear();
+        self.noise.make(noise, samples, &mut self.scratch);
         self.append(from_hz, rate_hz);
     }
 

@@ -17,6 +17,10 @@ const SLACK: Duration = Duration::from_millis(10);
 /// Input this late has run dry. Until then the far end's jitter buffer bridges the gap.
 const DRY: Duration = Duration::from_millis(80);
 
+/// Input that only begins may begin with a hiccup: until it has come for so many packets, it runs dry
+/// at once, and silence keeps the far end's clock.
+const BEGINNING: u32 = 50;
+
 /// After this long without a look at it, the pace starts over.
 const OVERRUN: Duration = Duration::from_millis(200);
 
@@ -37,6 +41,8 @@ pub(super) struct Pace {
     due: Option<Instant>,
     /// Whether input comes; else silence is sent.
     fed: bool,
+    /// Packets of input since it came.
+    came: u32,
     muted: bool,
     payload: Vec<u8>,
     least_backlog_us: u64,
@@ -49,6 +55,7 @@ impl Pace {
         Pace {
             due: None,
             fed: false,
+            came: 0,
             muted: false,
             payload: Vec::new(),
             least_backlog_us: u64::MAX,
@@ -73,11 +80,11 @@ impl Pace {
         feed: &mut Feed,
         wire: &mut impl Wire,
     ) -> Option<Instant> {
-        let agreed = leg
-            .negotiated()
-            .filter(|_| leg.sends())
-            .map(|agreed| (agreed.codec, u32::from(agreed.ptime_ms.max(10))));
-        let Some((codec, ptime_ms)) = agreed else {
+        let agreed = leg.negotiated().filter(|_| leg.sends()).map(|agreed| {
+            let ptime_ms = u32::from(agreed.ptime_ms.max(10));
+            (agreed.codec, ptime_ms, agreed.comfort_noise_send.is_some())
+        });
+        let Some((codec, ptime_ms, noise)) = agreed else {
             self.due = None;
             self.fed = false;
             feed.discard();
@@ -85,7 +92,7 @@ impl Pace {
         };
         let samples = codec.clock_rate() / 1000 * ptime_ms;
         let ptime = Duration::from_millis(u64::from(ptime_ms));
-        feed.set_codec(codec);
+        feed.set_codec(codec, noise);
 
         let mut due = match self.due {
             Some(due) if now.saturating_duration_since(due) < OVERRUN => due,
@@ -115,8 +122,10 @@ impl Pace {
                 }
                 if !self.fed {
                     self.fed = true;
+                    self.came = 0;
                     due = now;
                 }
+                self.came = self.came.saturating_add(1);
                 let length = self.send_input(codec, samples, leg, feed, wire);
                 let length = units(length, codec);
                 // The pace follows the input: slowly to earlier times, so that a live source is sent
@@ -128,7 +137,7 @@ impl Pace {
                 continue;
             }
             if self.fed {
-                if now < due + DRY {
+                if now < due + self.dry(feed, ptime) {
                     break;
                 }
                 self.fed = false;
@@ -138,12 +147,9 @@ impl Pace {
             if now < due {
                 break;
             }
-            let length = codec::silence(codec, samples, &mut self.payload);
-            if let Some(datagram) = leg.send_audio(&self.payload, length) {
-                wire.send(datagram);
-            }
-            self.silence_sent += 1;
-            due += units(length, codec);
+            let rest = feed.rest(samples, &mut self.payload);
+            self.silence_sent += u64::from(matches!(rest, Ready::Packet(_)));
+            due += units(self.send(rest, samples, leg, wire), codec);
         }
         self.due = Some(due);
         Some(if leg.sending_digits() || !self.fed {
@@ -151,8 +157,17 @@ impl Pace {
         } else if feed.is_ready(samples) {
             due - slack(feed, ptime)
         } else {
-            due + DRY
+            due + self.dry(feed, ptime)
         })
+    }
+
+    /// How late input may be before silence goes out in its place.
+    fn dry(&self, feed: &Feed, ptime: Duration) -> Duration {
+        if self.came < BEGINNING && feed.lump() <= ptime * 2 {
+            ptime
+        } else {
+            DRY
+        }
     }
 
     /// Sends one packet of input and says how long it was.
@@ -164,27 +179,29 @@ impl Pace {
         feed: &mut Feed,
         wire: &mut impl Wire,
     ) -> u32 {
-        let length = match feed.take(samples, &mut self.payload) {
-            Ready::Packet(length) if !self.muted => {
-                if let Some(datagram) = leg.send_audio(&self.payload, length) {
-                    wire.send(datagram);
-                }
-                length
-            }
-            Ready::Packet(_) => {
-                let length = codec::silence(codec, samples, &mut self.payload);
-                if let Some(datagram) = leg.send_audio(&self.payload, length) {
-                    wire.send(datagram);
-                }
-                length
-            }
+        let mut ready = feed.take(samples, &mut self.payload);
+        if self.muted && matches!(ready, Ready::Packet(_)) {
+            ready = Ready::Packet(codec::silence(codec, samples, &mut self.payload));
+        }
+        let length = self.send(ready, samples, leg, wire);
+        self.catch_up(samples, feed);
+        length
+    }
+
+    /// Sends what is ready and says how long it was.
+    fn send(&self, ready: Ready, samples: u32, leg: &mut Leg, wire: &mut impl Wire) -> u32 {
+        let (datagram, length) = match ready {
+            Ready::Packet(length) => (leg.send_audio(&self.payload, length), length),
+            Ready::Noise(length) => (leg.send_noise(&self.payload, length), length),
             Ready::Pass(length) => {
                 leg.pass(length);
-                length
+                return length;
             }
-            Ready::Nothing => samples,
+            Ready::Nothing => return samples,
         };
-        self.catch_up(samples, feed);
+        if let Some(datagram) = datagram {
+            wire.send(datagram);
+        }
         length
     }
 

@@ -115,7 +115,7 @@ impl Media {
             },
             leg,
             pace: Pace::new(),
-            feed: Feed::new(shared.queue.clone(), config.opus),
+            feed: Feed::new(shared.queue.clone(), config.opus, config.dtx),
             output: None,
             decoders: Vec::new(),
             opus: config.opus,

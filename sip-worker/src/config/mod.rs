@@ -93,6 +93,8 @@ pub struct Media {
     pub contexts: usize,
     /// The share of a core that a media thread may work before no further call is taken.
     pub max_load: f64,
+    /// Pauses of speech are not sent to a phone that understands it.
+    pub dtx: bool,
     /// A call ends when this long nothing came of a phone that ought to send; zero: never.
     pub timeout: Duration,
     /// The name of the media graph calls use.

@@ -140,6 +140,7 @@ fn media(section: Option<Section<'_>>) -> Media {
         ports: DEFAULT_PORTS,
         contexts: 0,
         max_load: 0.9,
+        dtx: false,
         timeout: DEFAULT_MEDIA_TIMEOUT,
         pipeline: crate::pipeline::DEFAULT.to_owned(),
         pipelines: None,
@@ -157,6 +158,7 @@ fn media(section: Option<Section<'_>>) -> Media {
     }
     let max_load = section.number_within("max_load", 0.1..=1.0);
     media.max_load = max_load.unwrap_or(media.max_load);
+    media.dtx = section.boolean("dtx").unwrap_or(media.dtx);
     if let Some(timeout) = duration(&mut section, "timeout", 0) {
         media.timeout = timeout;
     }

@@ -44,3 +44,21 @@ fn the_first_packet_begins_a_talkspurt_and_is_told() {
     ];
     assert_eq!(story.events, expected);
 }
+
+#[test]
+fn nothing_is_stretched_whenever_packets_come_and_however_the_thread_sleeps() {
+    for phase_ms in 0..20 {
+        let mut story = Story::new(Line::clean());
+        story.elastic = true;
+        story.sleeps_ms = 5;
+        story.line.random = u64::from(phase_ms);
+        story.next_packet += MS * phase_ms;
+        story.run(Duration::from_secs(60));
+        let stats = story.bob.stats();
+        let stretched = (story.changes, stats.stretched_ms, stats.concealed_ms);
+        assert_eq!(stretched, (0, 0, 0), "{phase_ms} ms after a tick");
+        story.quiet = true;
+        story.run(Duration::from_secs(20));
+        assert_eq!(story.changes, 0);
+    }
+}

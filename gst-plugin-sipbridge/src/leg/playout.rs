@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What the jitter buffer gives to whoever plays, and what it is told of them.
+
+use std::time::Duration;
+
+use sip_ua::sdp::Codec;
+
+use super::tempo::Tempo;
+use crate::codec::noise::Noise;
+
+/// What to play now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Playout<'a> {
+    /// A packet.
+    Frame(Frame<'a>),
+    /// Audio that is missing and worth concealing.
+    Lost {
+        /// The codec it would have been in.
+        codec: Codec,
+        /// How much, in RTP clock units.
+        samples: u32,
+        /// The packet after it, if that is there: Opus may carry the missing one within.
+        next: Option<&'a [u8]>,
+    },
+    /// The far end pauses, and says what its silence sounds like.
+    Noise(Noise),
+    /// Nothing: the far end pauses, or has not begun.
+    Silence,
+}
+
+/// Who plays, and what is known of what was played last.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Listener {
+    /// What was played last was near silence: a piece of it can be left out or drawn out unheard.
+    pub quiet: bool,
+    /// Audio can be made shorter and longer ([`Frame::tempo`]).
+    pub elastic: bool,
+    /// Audio taken before that still waits to be played.
+    pub held: Duration,
+}
+
+/// A packet to play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// What it is in.
+    pub codec: Codec,
+    /// The encoded audio.
+    pub payload: &'a [u8],
+    /// How much audio, in RTP clock units.
+    pub samples: u32,
+    /// The first after a pause: of the far end's making, or of ours.
+    pub talkspurt: bool,
+    /// For a [`Listener`] that is elastic: how fast to play it.
+    pub tempo: Tempo,
+    /// The timestamp it came with.
+    pub timestamp: u32,
+    /// The sequence number it came with.
+    pub sequence: u16,
+}
