@@ -21,6 +21,7 @@ pub mod room;
 pub mod scene;
 pub mod sipp;
 pub mod speech;
+pub mod together;
 pub mod worker;
 
 use std::path::PathBuf;

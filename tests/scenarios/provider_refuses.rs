@@ -8,6 +8,7 @@ use serde_json::json;
 use sipbridge_tests::out_dir;
 use sipbridge_tests::provider::{Manner, Nonce, Provider};
 use sipbridge_tests::scene::{GONE_WITHIN, ROOM, Scene, trunk_to};
+use sipbridge_tests::together::together;
 use std::time::Duration;
 
 const SCENARIO: &str = "provider_refuses";
@@ -181,7 +182,15 @@ fn assert_is_one_clear_sentence(sentence: &str, case: &Case) {
     );
 }
 
+/// Side by side, for each waits for those who never answer.
 #[test]
+fn worker_and_sipbin_say_why() -> Result<()> {
+    together(&[the_api_says_why, sipbin_posts_the_right_error], |why| {
+        why()
+    })
+    .map(|_| ())
+}
+
 fn the_api_says_why() -> Result<()> {
     let provider = provider()?;
     let folder = out_dir(SCENARIO);
@@ -256,7 +265,6 @@ fn who_is_declined_leaves_the_room() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn sipbin_posts_the_right_error() -> Result<()> {
     gst::init()?;
     gstsipbridge::register_once()?;
