@@ -12,6 +12,7 @@ mod secret;
 mod sfu;
 mod trunk;
 mod user;
+mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use sip_ua::agent::{Listen, SessionTimer, Transport};
 
 use super::duration::duration;
+use super::value::is_host;
 use super::{
     Config, DEFAULT_FIGURES_EVERY, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, path_in, sfu,
     trunk, user,
@@ -120,19 +121,6 @@ fn listener(text: &str) -> Result<Listen, String> {
         format!("\"{address}\" is not ADDRESS:PORT, such as 0.0.0.0:5060 or [::]:5060")
     })?;
     Ok(Listen { transport, addr })
-}
-
-/// An IP address or a host name (RFC 1123).
-pub(super) fn is_host(text: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
 }
 
 fn media(section: Option<Section<'_>>) -> Media {

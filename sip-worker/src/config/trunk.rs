@@ -8,12 +8,11 @@ use std::time::Duration;
 use gstsipbridge::call::DEFAULT_CODECS;
 use ipnet::IpNet;
 use sip_ua::agent::Transport;
-use sip_ua::sdp::Codec;
 use sip_ua::wire::{Scheme, Uri};
 
 use super::duration::duration;
-use super::parse::is_host;
 use super::secret::secret;
+use super::value::{codec, is_host, number, text};
 use super::{Trunk, TrunkAuth};
 use crate::document::Section;
 
@@ -109,21 +108,6 @@ fn trunk(mut section: Section<'_>) -> Trunk {
     trunk
 }
 
-pub(super) fn number(number: Option<i64>) -> Option<u32> {
-    number.and_then(|number| u32::try_from(number).ok())
-}
-
-/// A text that may end in a SIP header: no line breaks or other control characters.
-pub(super) fn text(section: &mut Section<'_>, key: &str) -> Option<String> {
-    section.parsed(key, |text| {
-        if text.is_empty() || text.contains(char::is_control) {
-            Err("it is empty or holds control characters")
-        } else {
-            Ok(text.to_owned())
-        }
-    })
-}
-
 fn auth(mut section: Section<'_>) -> Option<TrunkAuth> {
     let username = text(&mut section, "username");
     let before = section.has("password_file") || section.has("password_env");
@@ -205,11 +189,4 @@ fn pattern(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.to_owned())
-}
-
-pub(super) fn codec(text: &str) -> Result<Codec, String> {
-    Codec::from_name(text).ok_or_else(|| {
-        let known = Codec::ALL.map(|codec| format!("\"{}\"", codec.name().to_ascii_lowercase()));
-        format!("\"{text}\" is none of {}", known.join(", "))
-    })
 }

@@ -13,7 +13,7 @@ use sip_ua::sdp::Codec;
 
 use super::duration::duration;
 use super::secret::secret;
-use super::trunk::{codec, number, text};
+use super::value::{codec, number, text};
 use crate::document::Section;
 
 /// `[[user]]`: a softphone that registers here.

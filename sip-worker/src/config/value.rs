@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Values that several tables have.
+
+use std::net::IpAddr;
+
+use sip_ua::sdp::Codec;
+
+use crate::document::Section;
+
+/// An IP address or a host name (RFC 1123).
+pub(super) fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
+}
+
+pub(super) fn number(number: Option<i64>) -> Option<u32> {
+    number.and_then(|number| u32::try_from(number).ok())
+}
+
+/// A text that may end in a SIP header: no line breaks or other control characters.
+pub(super) fn text(section: &mut Section<'_>, key: &str) -> Option<String> {
+    section.parsed(key, |text| {
+        if text.is_empty() || text.contains(char::is_control) {
+            Err("it is empty or holds control characters")
+        } else {
+            Ok(text.to_owned())
+        }
+    })
+}
+
+pub(super) fn codec(text: &str) -> Result<Codec, String> {
+    Codec::from_name(text).ok_or_else(|| {
+        let known = Codec::ALL.map(|codec| format!("\"{}\"", codec.name().to_ascii_lowercase()));
+        format!("\"{text}\" is none of {}", known.join(", "))
+    })
+}
