@@ -460,35 +460,20 @@ impl<C, S> Table<C, S> {
 
     /// True if the message that was just handled is for the user.
     fn client_outputs(&mut self, id: ClientId, outputs: Outputs) -> bool {
-        let mut deliver = false;
-        let (mut timed_out, mut terminated) = (false, false);
         let Some(client) = self.clients.get_mut(&id) else {
             return false;
         };
-        for output in outputs {
-            match output {
-                Output::Send(packet) => {
-                    self.effects.push_back(Effect::Transmit {
-                        path: client.path,
-                        packet,
-                    });
-                }
-                Output::Deliver => deliver = true,
-                Output::TimedOut => timed_out = true,
-                Output::NeverAcknowledged => {}
-                Output::Terminated => terminated = true,
-            }
-        }
-        if terminated {
+        let outcome = carry_out(&mut self.effects, client.path, outputs);
+        if outcome.terminated {
             if let Some(client) = self.clients.remove(&id) {
                 self.client_keys.remove(&client.key);
-                self.effects.push_back(if timed_out {
+                self.effects.push_back(if outcome.timed_out {
                     Effect::TimedOut(client.user)
                 } else {
                     Effect::ClientTerminated(client.user)
                 });
             }
-            return deliver;
+            return outcome.deliver;
         }
         let next = match &client.machine {
             ClientMachine::Invite(machine) => machine.poll_timeout(),
@@ -499,30 +484,15 @@ impl<C, S> Table<C, S> {
             self.deadlines
                 .extend(next.map(|at| Reverse((at, Timer::Client(id)))));
         }
-        deliver
+        outcome.deliver
     }
 
     fn server_outputs(&mut self, id: ServerId, outputs: Outputs) -> bool {
-        let mut deliver = false;
-        let (mut never_acknowledged, mut terminated) = (false, false);
         let Some(server) = self.servers.get_mut(&id) else {
             return false;
         };
-        for output in outputs {
-            match output {
-                Output::Send(packet) => {
-                    self.effects.push_back(Effect::Transmit {
-                        path: server.path,
-                        packet,
-                    });
-                }
-                Output::Deliver => deliver = true,
-                Output::NeverAcknowledged => never_acknowledged = true,
-                Output::TimedOut => {}
-                Output::Terminated => terminated = true,
-            }
-        }
-        if terminated {
+        let outcome = carry_out(&mut self.effects, server.path, outputs);
+        if outcome.terminated {
             if let Some(server) = self.servers.remove(&id) {
                 // A later transaction may have taken the same key over.
                 if self.server_keys.get(&server.key) == Some(&id) {
@@ -533,13 +503,13 @@ impl<C, S> Table<C, S> {
                 {
                     self.merge_keys.remove(merge);
                 }
-                self.effects.push_back(if never_acknowledged {
+                self.effects.push_back(if outcome.never_acknowledged {
                     Effect::NeverAcknowledged(server.user)
                 } else {
                     Effect::ServerTerminated(server.user)
                 });
             }
-            return deliver;
+            return outcome.deliver;
         }
         let next = match &server.machine {
             ServerMachine::Invite(machine) => machine.poll_timeout(),
@@ -550,6 +520,29 @@ impl<C, S> Table<C, S> {
             self.deadlines
                 .extend(next.map(|at| Reverse((at, Timer::Server(id)))));
         }
-        deliver
+        outcome.deliver
     }
+}
+
+/// What a machine's outputs come to, beside the messages that it sends.
+#[derive(Default)]
+struct Outcome {
+    deliver: bool,
+    timed_out: bool,
+    never_acknowledged: bool,
+    terminated: bool,
+}
+
+fn carry_out<C, S>(effects: &mut VecDeque<Effect<C, S>>, path: Path, outputs: Outputs) -> Outcome {
+    let mut outcome = Outcome::default();
+    for output in outputs {
+        match output {
+            Output::Send(packet) => effects.push_back(Effect::Transmit { path, packet }),
+            Output::Deliver => outcome.deliver = true,
+            Output::TimedOut => outcome.timed_out = true,
+            Output::NeverAcknowledged => outcome.never_acknowledged = true,
+            Output::Terminated => outcome.terminated = true,
+        }
+    }
+    outcome
 }
