@@ -7,6 +7,7 @@
 mod call;
 pub(crate) mod caps;
 pub(crate) mod errors;
+pub(crate) mod interfaces;
 pub(crate) mod messages;
 mod settings;
 mod signals;

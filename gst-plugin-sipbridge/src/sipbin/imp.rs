@@ -213,18 +213,4 @@ impl ChildProxyImpl for SipBin {
     }
 }
 
-impl URIHandlerImpl for SipBin {
-    const URI_TYPE: gst::URIType = gst::URIType::Src;
-
-    fn protocols() -> &'static [&'static str] {
-        &["sip", "sips"]
-    }
-
-    fn uri(&self) -> Option<String> {
-        self.line().settings().uri.clone()
-    }
-
-    fn set_uri(&self, uri: &str) -> Result<(), glib::Error> {
-        self.line().set_uri(self.obj().current_state(), uri)
-    }
-}
+line::interfaces::handles_sip_uris!(SipBin, Src);

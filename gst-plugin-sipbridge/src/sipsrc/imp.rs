@@ -323,32 +323,5 @@ impl ElementImpl for SipSrc {
     }
 }
 
-impl ChildProxyImpl for SipSrc {
-    fn child_by_name(&self, name: &str) -> Option<glib::Object> {
-        (name == "agent").then(|| self.line().own_agent().upcast())
-    }
-
-    fn child_by_index(&self, index: u32) -> Option<glib::Object> {
-        (index == 0).then(|| self.line().own_agent().upcast())
-    }
-
-    fn children_count(&self) -> u32 {
-        1
-    }
-}
-
-impl URIHandlerImpl for SipSrc {
-    const URI_TYPE: gst::URIType = gst::URIType::Src;
-
-    fn protocols() -> &'static [&'static str] {
-        &["sip", "sips"]
-    }
-
-    fn uri(&self) -> Option<String> {
-        self.line().settings().uri.clone()
-    }
-
-    fn set_uri(&self, uri: &str) -> Result<(), glib::Error> {
-        self.line().set_uri(self.obj().current_state(), uri)
-    }
-}
+line::interfaces::shows_its_agent!(SipSrc);
+line::interfaces::handles_sip_uris!(SipSrc, Src);
