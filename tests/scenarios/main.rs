@@ -28,6 +28,7 @@ mod sfu_dies;
 mod sip_worker_dial;
 mod sixty_calls_come_and_go;
 mod stranger_meets_silence;
+mod the_worker_holds_a_phone;
 mod three_phones_in_a_room;
 mod two_phones_behind_kamailio;
 mod two_phones_hear_each_other;
