@@ -7,9 +7,13 @@
 // The worker's own body.
 pub mod calls;
 pub mod demo;
+pub mod exposition;
 pub mod http;
 pub mod phone;
+pub mod problem;
+pub mod registrations;
 pub mod run;
+pub mod worker;
 
 // What decides: configuration, routes and media graphs, and where they are.
 pub mod check;

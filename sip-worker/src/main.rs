@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sip_worker::{check, demo, http, installed, phone, run};
+use sip_worker::{check, demo, http, installed, phone, run, worker};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
@@ -86,7 +86,7 @@ fn log_to_stderr(level: &str) {
 
 /// A sentence for each thing that is wrong.
 fn findings(files: &[PathBuf]) -> ExitCode {
-    if let Err(error) = run::init_media() {
+    if let Err(error) = worker::init_media() {
         return failed(&error.into());
     }
     let usual = [installed::config()];

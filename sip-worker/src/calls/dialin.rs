@@ -8,6 +8,7 @@ use std::time::Instant;
 use gstsipbridge::call::{Call as Leg, CallError, CallParams, Signalling};
 use sip_ua::agent::IncomingCall;
 use sip_ua::wire::{HeaderName, NameAddr, Request, Uri};
+use tokio::sync::mpsc;
 
 use super::identity::{caller_of, trusts};
 use super::life::{AnswerWhen, Life, Phone, Plan};
@@ -15,11 +16,18 @@ use super::limits::Bounds;
 use super::table::{self, CallInfo, Direction, State};
 use crate::config::{Answer, Party};
 use crate::route::{self, Facts};
-use crate::run::Worker;
 use crate::sfu::Participant;
+use crate::worker::Worker;
+
+/// Takes what calls come in, until the user agent is closed.
+pub async fn take_all(worker: Arc<Worker>, mut incoming: mpsc::Receiver<IncomingCall>) {
+    while let Some(call) = incoming.recv().await {
+        take(&worker, call);
+    }
+}
 
 /// Takes a call that passed the screen, or refuses it. Never waits: the 180 goes out from here.
-pub fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
+fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     let began = Instant::now();
     let source = incoming.source;
     let Some(party) = worker.doorkeeper.party(&incoming) else {

@@ -20,10 +20,10 @@ use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
 use super::table::{self, CallInfo, Direction, State};
 use crate::config::{Party, Trunk, User};
-use crate::http::problem::Problem;
+use crate::problem::Problem;
 use crate::route;
-use crate::run::Worker;
 use crate::sfu::Participant;
+use crate::worker::Worker;
 
 /// For how long a phone may ring.
 const RING_FOR: Duration = Duration::from_secs(90);

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use sip_ua::wire::{HeaderName, NameAddr, Request, Uri};
 
 use crate::config::{Party, Trunk};
-use crate::http::problem::Problem;
+use crate::problem::Problem;
 
 /// The From of calls out through this trunk.
 pub(super) fn caller(trunk: &Trunk) -> Result<NameAddr, Problem> {

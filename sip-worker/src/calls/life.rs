@@ -11,16 +11,14 @@ use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until
 use super::ending::Ending;
 use super::limits::Place;
 use super::meter::{Meter, RoomProbes};
-use super::outage::Outage;
+use super::outage::{JOIN_WITHIN, Outage};
 use super::stay::{Change, Stay};
 use super::table::{Control, State};
 use super::watch::MediaWatch;
 use super::why::{self, Facts};
-use crate::run::Worker;
 use crate::sfu::{Joined, Participant, Sfu, SfuEvent};
+use crate::worker::Worker;
 
-/// A room that takes longer to enter is not entered.
-pub(super) const JOIN_WITHIN: Duration = Duration::from_secs(10);
 /// A phone that rings this long without being answered is sent away (RFC 3261's timer C).
 const RING_FOR: Duration = Duration::from_secs(180);
 /// A phone that sends no packet for this long, though it should, is gone.

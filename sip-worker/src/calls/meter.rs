@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::figures::{HeardFigures, PhoneFigures, PublishedFigures, RoomFigures};
-use crate::run::Worker;
 use crate::webrtc::Probe;
+use crate::worker::Worker;
 
 /// A webrtcbin that takes longer is busy with something else.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);

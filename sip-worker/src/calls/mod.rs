@@ -19,14 +19,13 @@ mod life;
 pub mod limits;
 mod meter;
 mod outage;
-mod stay;
+pub(crate) mod stay;
 pub mod table;
 mod uplink;
 mod watch;
 mod why;
 
-pub use dialin::take;
+pub use dialin::take_all;
 pub use dialout::{DialRequest, dial};
 pub use life::DIGIT_MS;
-pub use stay::Means;
 pub use table::{CallInfo, CallTable, Control, Direction, Event, State};

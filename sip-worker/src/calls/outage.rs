@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::ending::Ending;
-use super::life::JOIN_WITHIN;
 use crate::sfu::{BoxFuture, Joined, Participant, Sfu, SfuError};
 
+/// A room that takes longer to enter is not entered.
+pub(super) const JOIN_WITHIN: Duration = Duration::from_secs(10);
 /// Between attempts to get back in. Short, for an SFU that cannot be reached says so without being
 /// asked each time; and not the same for all, so that a thousand calls do not come at once.
 const PAUSE: std::ops::Range<Duration> = Duration::from_millis(100)..Duration::from_millis(300);

@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, mpsc};
 pub use measured::{Ladder, MediaTotals, Stream};
 
 use super::figures::Figures;
-use crate::run::registrations::{TrunkRegistration, UserRegistration};
+use crate::registrations::{TrunkRegistration, UserRegistration};
 
 /// Ended calls that are remembered. Older ones make room for newer ones.
 const ENDED_KEPT: usize = 500;

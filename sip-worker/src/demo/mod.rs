@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::measure::{FLOOR_DBFS, Marker, PHONE_SPEECH, ROOM_SPEECH, Wave};
 use crate::phone::{Clock, RATE_HZ};
-use crate::run::{page_link, until_signal};
+use crate::run::until_signal;
 use crate::webrtc::participant::{Recording, RoomParticipant};
 use live::Live;
 use phone::{Telephone, Told};
@@ -224,8 +224,8 @@ async fn stay(stage: &Stage) {
     println!(
         "in room '{ROOM}' you hear a voice, and it hears you. Another room: any other name before the @."
     );
-    if let Some(link) = page_link(&stage.worker) {
-        println!("Live calls: {link}");
+    if let Some(served) = &stage.served {
+        println!("Live calls: {}", served.page_link());
     }
     println!("Ctrl-C ends it.");
     let speech = Wave::from_wav(ROOM_SPEECH);

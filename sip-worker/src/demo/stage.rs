@@ -13,10 +13,12 @@ use tokio::time::sleep;
 use super::janus::{Janus, Options};
 use crate::calls::CallInfo;
 use crate::config::Config;
-use crate::run::{Worker, init_media};
+use crate::http::Served;
+use crate::run;
 use crate::sfu::Participant;
 use crate::webrtc::PeerConfig;
 use crate::webrtc::participant::{Options as Attendance, RoomParticipant};
+use crate::worker::{Worker, init_media};
 
 /// The room of the demonstration.
 pub(super) const ROOM: &str = "lobby";
@@ -30,6 +32,8 @@ pub(super) struct Stage {
     /// What to dial.
     pub(super) dial: String,
     pub(super) worker: Arc<Worker>,
+    /// Where it can be asked.
+    pub(super) served: Option<Served>,
     /// Somebody in the room.
     pub(super) ada: RoomParticipant,
     _janus: Janus,
@@ -54,7 +58,7 @@ impl Stage {
         };
         let path = folder.join("sip-worker.toml");
         fs::write(&path, configuration(port, &janus)).context("cannot write the configuration")?;
-        let worker = Worker::start(Config::load(&path)?)
+        let (worker, served) = run::start(Config::load(&path)?)
             .await
             .context("the worker does not start")?;
         let sfu = worker
@@ -85,6 +89,7 @@ impl Stage {
             folder,
             dial,
             worker,
+            served,
             ada,
             _janus: janus,
         })

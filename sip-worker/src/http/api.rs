@@ -13,14 +13,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::problem::Problem;
 use super::text;
 use crate::calls::{self, CallInfo, Control, DialRequest};
-use crate::run::Worker;
+use crate::problem::Problem;
+use crate::worker::Worker;
 
 type Shared = State<Arc<Worker>>;
 
-/// What `design.md` names and a later version will do.
+/// What a later version will do.
 const NOT_BUILT: [&str; 4] = ["transfer", "play", "stop", "record"];
 
 /// All of this for programs, as OpenAPI describes it; kept true by a test.

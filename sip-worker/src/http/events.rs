@@ -10,7 +10,7 @@ use axum::response::sse::{Event as Line, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::run::Worker;
+use crate::worker::Worker;
 
 /// `GET /v1/events`
 pub async fn stream(

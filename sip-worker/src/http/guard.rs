@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]

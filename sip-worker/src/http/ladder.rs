@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use sip_ua::ladder::{LadderStep, draw};
 
-use super::problem::Problem;
 use crate::calls::table;
-use crate::run::Worker;
+use crate::problem::Problem;
+use crate::worker::Worker;
 
 /// How it is to be shown.
 #[derive(Debug, Default, Deserialize)]

@@ -14,25 +14,89 @@ pub mod guard;
 pub mod ladder;
 pub mod metrics;
 pub mod page;
-pub mod problem;
 pub mod text;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
-use crate::run::Worker;
+use crate::config::Http;
+use crate::worker::Worker;
+use guard::TokenError;
 
 /// Largest body taken.
 const LARGEST_BODY: usize = 64 * 1024;
 
+/// Why nobody can be served.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// The token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The port.
+    #[error("[http] cannot listen on {address}: {source}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// The open port, before there is a worker behind it.
+pub struct Port {
+    listener: TcpListener,
+    served: Served,
+}
+
+/// Where the API is, and what opens it.
+pub struct Served {
+    /// What is listened on.
+    pub address: SocketAddr,
+    token: SecretString,
+}
+
+impl Port {
+    /// Reads or makes the token, and listens.
+    pub async fn open(config: &Http) -> Result<Port, PortError> {
+        let token = guard::token(&config.token_file)?;
+        let failed = |source| PortError::Listen {
+            address: config.listen,
+            source,
+        };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let served = Served { address, token };
+        Ok(Port { listener, served })
+    }
+
+    /// Serves until the worker stops.
+    pub fn serve(self, worker: &Arc<Worker>) -> Served {
+        let router = router(worker.clone(), &self.served.token);
+        tokio::spawn(serve(self.listener, router, worker.clone()));
+        self.served
+    }
+}
+
+impl Served {
+    /// The link that opens the page.
+    pub fn page_link(&self) -> String {
+        format!(
+            "http://{}/#token={}",
+            self.address,
+            self.token.expose_secret()
+        )
+    }
+}
+
 /// All routes, behind the guard.
-pub fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
+fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
     Router::new()
         .route("/", get(page::page))
         .route("/healthz", get(api::healthz))
@@ -55,8 +119,7 @@ pub fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
         .with_state(worker)
 }
 
-/// Serves until the worker stops.
-pub async fn serve(listener: TcpListener, router: Router, worker: Arc<Worker>) {
+async fn serve(listener: TcpListener, router: Router, worker: Arc<Worker>) {
     let mut stopping = worker.stopping();
     let until = async move {
         // An error means that the worker is gone, which is a stop too.

@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// Longest value taken for one field.
 const LONGEST: usize = 256;

@@ -30,7 +30,8 @@ pub use lines::{Clock, monotonic_us};
 pub use recorder::{Recorder, Recording};
 
 use crate::measure::Wave;
-use crate::run::{init_media, until_signal};
+use crate::run::until_signal;
+use crate::worker::init_media;
 use graph::PhoneGraph;
 use lines::Lines;
 use speaker::Speaker;

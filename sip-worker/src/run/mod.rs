@@ -1,37 +1,44 @@
 // SPDX-License-Identifier: MPL-2.0
-//! `sip-worker run`: from a configuration to a worker that takes calls.
+//! `sip-worker run`: from a configuration to a worker that takes calls, and that can be asked over HTTP.
 //!
-//! - [`screen`]: who may call in
-//! - [`registrations`]: where we are registered, and who is registered here
-//! - [`balance`]: how much the media threads may carry, and that each carries its share
-//! - [`worker`]: all that a running worker holds
-//! - [`signals`]: what the system asks of it; [`notify`]: what systemd is told
+//! [`signals`]: what the system asks of it; [`notify`]: what systemd is told.
 
-mod balance;
 mod notify;
-pub mod registrations;
-pub mod screen;
 mod signals;
-mod worker;
 
 use std::path::Path;
-
-use secrecy::ExposeSecret;
+use std::sync::Arc;
 
 pub use signals::{Asked, Signals, until_signal};
-pub use worker::{StartError, Worker, init_media};
 
+use crate::calls;
 use crate::config::Config;
+use crate::http::{Port, Served};
+use crate::worker::Worker;
+
+/// Starts a worker, and its control interface where the configuration has one.
+pub async fn start(config: Config) -> anyhow::Result<(Arc<Worker>, Option<Served>)> {
+    // Before the first call is taken: a worker that cannot be asked as configured takes none.
+    let port = match &config.http {
+        Some(http) => Some(Port::open(http).await?),
+        None => None,
+    };
+    let (worker, incoming) = Worker::start(config).await?;
+    let served = port.map(|port| port.serve(&worker));
+    tokio::spawn(calls::take_all(worker.clone(), incoming));
+    Ok((worker, served))
+}
 
 /// Runs until told to stop.
 pub async fn run(config: &Path) -> anyhow::Result<()> {
     let config = Config::load(config)?;
     let mut signals = Signals::new()?;
-    let worker = Worker::start(config).await?;
+    let (worker, served) = start(config).await?;
     tracing::info!(sip = %worker.agent.local_addr(), "taking calls");
-    if let Some((address, _)) = worker.http() {
+    if let Some(served) = served {
         tracing::info!(
-            "API and page at http://{address}/, opened by the token in [http] token_file"
+            "API and page at http://{}/, opened by the token in [http] token_file",
+            served.address
         );
     }
     notify::notify(notify::READY);
@@ -48,10 +55,4 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
     notify::notify(notify::STOPPING);
     worker.stop("the worker was stopped").await;
     Ok(())
-}
-
-/// The link that opens the page.
-pub fn page_link(worker: &Worker) -> Option<String> {
-    let (address, token) = worker.http()?;
-    Some(format!("http://{address}/#token={}", token.expose_secret()))
 }

@@ -1,30 +1,34 @@
 // SPDX-License-Identifier: MPL-2.0
 //! All that a running worker holds, how it starts and how it stops.
+//!
+//! - [`screen`]: who may call in
+//! - [`balance`]: how much the media threads may carry, and that each carries its share
+//! - [`news`]: what becomes of registrations
 
-use std::net::SocketAddr;
+mod balance;
+mod news;
+pub mod screen;
+
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use gstsipbridge::call::MediaParams;
 use gstsipbridge::context::{self, Context, ContextError, ContextStats, LATENESS_MS, MAX_WAIT};
-use secrecy::SecretString;
 use sip_ua::agent::{Agent, AgentConfig, AgentError, IncomingCall};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use super::balance::{self, Burden};
-use super::registrations::{self, Registrations};
-use super::screen::Doorkeeper;
 use crate::calls::limits::Limits;
-use crate::calls::{self, CallTable, Control, Means};
+use crate::calls::stay::Means;
+use crate::calls::table::{CallTable, Control};
 use crate::config::{Config, Party, SfuConfig};
-use crate::http;
-use crate::http::guard::{self, TokenError};
-use crate::http::metrics::Exposition;
+use crate::exposition::Exposition;
 use crate::pipeline::{PipelineError, PipelineSet};
+use crate::registrations::{self, Registrations, UserRegistration};
 use crate::sfu::Sfu;
 use crate::webrtc::PeerConfig;
+use balance::Burden;
+use screen::Doorkeeper;
 
 /// All calls are over and all rooms left within this time, or the worker stops without.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -49,17 +53,6 @@ pub enum StartError {
     /// Media graphs.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
-    /// The API's token.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// The API's port.
-    #[error("[http] cannot listen on {address}: {source}")]
-    Http {
-        /// As configured.
-        address: SocketAddr,
-        /// What the system says.
-        source: std::io::Error,
-    },
 }
 
 /// A running worker.
@@ -81,7 +74,6 @@ pub struct Worker {
     stop: watch::Sender<bool>,
     /// The media threads.
     pub burden: Arc<Burden>,
-    http: Option<(SocketAddr, SecretString)>,
 }
 
 /// Initialises GStreamer with our elements in it. May be called again.
@@ -92,8 +84,10 @@ pub fn init_media() -> Result<(), StartError> {
 }
 
 impl Worker {
-    /// Starts to listen. Calls are taken from now on, in tasks of the current runtime.
-    pub async fn start(config: Config) -> Result<Arc<Worker>, StartError> {
+    /// Starts to listen. Returns the calls that come in beside it, for somebody to take them.
+    pub async fn start(
+        config: Config,
+    ) -> Result<(Arc<Worker>, mpsc::Receiver<IncomingCall>), StartError> {
         init_media()?;
         let contexts = contexts(config.media.contexts)?;
         let burden = Arc::new(Burden::new(contexts, config.media.max_load));
@@ -108,23 +102,6 @@ impl Worker {
             ..AgentConfig::default()
         })
         .await?;
-        let http = match &config.http {
-            Some(http) => {
-                let token = guard::token(&http.token_file)?;
-                let failed = |source| StartError::Http {
-                    address: http.listen,
-                    source,
-                };
-                let listener = TcpListener::bind(http.listen).await.map_err(failed)?;
-                let address = listener.local_addr().map_err(failed)?;
-                Some((listener, address, token))
-            }
-            None => None,
-        };
-        let (listener, http) = match http {
-            Some((listener, address, token)) => (Some(listener), Some((address, token))),
-            None => (None, None),
-        };
         doorkeeper.watch(agent.watch_bindings());
         let worker = Arc::new(Worker {
             registrations: Registrations::begin(&agent, &config.trunks),
@@ -137,21 +114,10 @@ impl Worker {
             pipelines: RwLock::new(Arc::new(pipelines)),
             stop: watch::Sender::new(false),
             burden,
-            http,
         });
-        if let (Some(listener), Some((_, token))) = (listener, &worker.http) {
-            let router = http::router(worker.clone(), token);
-            tokio::spawn(http::serve(listener, router, worker.clone()));
-        }
-        registrations::follow(&worker);
+        news::follow(&worker);
         tokio::spawn(balance::keep_even(Arc::downgrade(&worker.burden)));
-        tokio::spawn(take_calls(worker.clone(), incoming));
-        Ok(worker)
-    }
-
-    /// Where the API listens, and what opens it.
-    pub fn http(&self) -> Option<&(SocketAddr, SecretString)> {
-        self.http.as_ref()
+        Ok((worker, incoming))
     }
 
     /// Turns true when the worker stops.
@@ -218,6 +184,11 @@ impl Worker {
         Ok(())
     }
 
+    /// How each `[[user]]` can be reached.
+    pub fn users(&self) -> Vec<UserRegistration> {
+        registrations::users(&self.agent, &self.config.users)
+    }
+
     /// What a call with this party needs for its phone's media.
     pub fn media(&self, party: &Party) -> MediaParams {
         MediaParams {
@@ -254,7 +225,7 @@ impl Worker {
 
     /// Adds what the layers below know of themselves to the metrics.
     pub fn expose(&self, out: &mut Exposition) {
-        registrations::expose(self, out);
+        news::expose(self, out);
         let sip = self.agent.stats();
         let gauge = "gauge";
         let of_sip = [
@@ -380,10 +351,4 @@ fn contexts(count: usize) -> Result<Vec<Context>, ContextError> {
     (0..count)
         .map(|index| Context::acquire(&format!("sipbridge-{index}"), MAX_WAIT))
         .collect()
-}
-
-async fn take_calls(worker: Arc<Worker>, mut incoming: mpsc::Receiver<IncomingCall>) {
-    while let Some(call) = incoming.recv().await {
-        calls::take(&worker, call);
-    }
 }

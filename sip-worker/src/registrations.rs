@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Where this worker is registered, and who is registered here.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,12 +9,8 @@ use serde::Serialize;
 use sip_ua::agent::{Agent, Binding, Registration, RegistrationConfig, RegistrationState};
 use sip_ua::digest::Credentials;
 use sip_ua::wire::{NameAddr, Uri};
-use tokio::sync::watch;
 
-use super::Worker;
-use crate::calls::Event;
-use crate::config::Trunk;
-use crate::http::metrics::Exposition;
+use crate::config::{Trunk, User};
 
 /// How the registration of a trunk stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -80,6 +75,13 @@ impl Registrations {
         Registrations {
             trunks: trunks.iter().filter_map(register).collect(),
         }
+    }
+
+    /// Each trunk that is registered, or should be.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<Trunk>, &Registration)> {
+        self.trunks
+            .iter()
+            .map(|(trunk, registration)| (trunk, registration))
     }
 
     /// How they stand.
@@ -165,132 +167,13 @@ fn contacts(bindings: &[Binding]) -> Vec<Contact> {
         .collect()
 }
 
-impl Worker {
-    /// How each `[[user]]` can be reached.
-    pub fn users(&self) -> Vec<UserRegistration> {
-        self.config
-            .users
-            .iter()
-            .map(|user| UserRegistration {
-                user: user.name.clone(),
-                contacts: contacts(&self.agent.bindings(&user.name)),
-            })
-            .collect()
-    }
-}
-
-/// Adds both kinds to the metrics.
-pub(super) fn expose(worker: &Worker, out: &mut Exposition) {
-    let name = "sipbridge_trunk_registered";
-    out.metric(
-        name,
-        "gauge",
-        "1 while this worker is registered with the trunk.",
-    );
-    for trunk in worker.registrations.list() {
-        let registered = u8::from(trunk.state == "registered");
-        out.sample(name, &[("trunk", &trunk.trunk)], registered);
-    }
-    let name = "sipbridge_user_phones";
-    out.metric(
-        name,
-        "gauge",
-        "Phones of the user that are registered here.",
-    );
-    for user in worker.users() {
-        out.sample(name, &[("user", &user.user)], user.contacts.len());
-    }
-}
-
-/// Tells the log, the event stream and the screen what becomes of the registrations, until the
-/// worker is gone.
-pub(super) fn follow(worker: &Arc<Worker>) {
-    for (trunk, registration) in &worker.registrations.trunks {
-        tokio::spawn(follow_trunk(
-            worker.clone(),
-            trunk.clone(),
-            registration.watch(),
-        ));
-    }
-    tokio::spawn(follow_users(worker.clone()));
-}
-
-async fn follow_trunk(
-    worker: Arc<Worker>,
-    trunk: Arc<Trunk>,
-    mut news: watch::Receiver<RegistrationState>,
-) {
-    // Refreshes are no news for people.
-    let mut last = None;
-    // An error means that the agent is gone.
-    while news.changed().await.is_ok() {
-        let state = news.borrow_and_update().clone();
-        let list = worker.registrations.list();
-        let Some(shown) = list.into_iter().find(|shown| shown.trunk == trunk.name) else {
-            return;
-        };
-        let registrar = worker
-            .registrations
-            .trunks
-            .iter()
-            .find(|(known, _)| known.name == trunk.name)
-            .and_then(|(_, registration)| registration.registrar_hop());
-        if let (RegistrationState::Registered { .. }, Some(hop)) = (&state, registrar) {
-            worker
-                .doorkeeper
-                .registered(&trunk.name, Some(hop.addr.ip()));
-        }
-        match &state {
-            RegistrationState::Registered { .. } if last == Some("registered") => continue,
-            RegistrationState::Registered { .. } => {
-                tracing::info!(
-                    trunk = trunk.name,
-                    registrar = shown.registrar,
-                    "registered"
-                );
-            }
-            RegistrationState::Failed { reason, .. } => {
-                let retry_in = shown.retry_in;
-                tracing::warn!(
-                    trunk = trunk.name,
-                    code = shown.code,
-                    why = reason,
-                    retry_in,
-                    "not registered"
-                );
-            }
-            RegistrationState::Unregistered => {
-                worker.doorkeeper.registered(&trunk.name, None);
-                tracing::info!(trunk = trunk.name, "registration taken back");
-            }
-            _ => {}
-        }
-        last = Some(shown.state);
-        worker.calls.tell(Event::Registration {
-            registration: shown,
-        });
-    }
-}
-
-async fn follow_users(worker: Arc<Worker>) {
-    let mut bindings = worker.agent.watch_bindings();
-    let mut last: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    while bindings.changed().await.is_ok() {
-        bindings.borrow_and_update();
-        for user in worker.users() {
-            let mut addresses: Vec<String> = user.contacts.iter().map(|c| c.uri.clone()).collect();
-            addresses.sort();
-            // A refresh is no news for people.
-            if last.get(&user.user).map(Vec::as_slice).unwrap_or_default() == addresses {
-                continue;
-            }
-            tracing::info!(
-                user = user.user,
-                phones = addresses.len(),
-                "registered phones"
-            );
-            last.insert(user.user.clone(), addresses);
-            worker.calls.tell(Event::User { user });
-        }
-    }
+/// How each `[[user]]` can be reached.
+pub fn users(agent: &Agent, users: &[Arc<User>]) -> Vec<UserRegistration> {
+    users
+        .iter()
+        .map(|user| UserRegistration {
+            user: user.name.clone(),
+            contacts: contacts(&agent.bindings(&user.name)),
+        })
+        .collect()
 }
