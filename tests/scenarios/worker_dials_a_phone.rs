@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The worker is asked to call a phone; both sides hear each other; the worker hangs up when asked.
+//! The worker is asked to call a phone, through a proxy, as who its trunk says it is; both sides hear each
+//! other; the worker hangs up when asked.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{GONE_WITHIN, ROOM, Scene, trunk_to};
@@ -21,7 +22,19 @@ fn worker_dials_a_phone() -> Result<()> {
             ..Options::new("bob", &plays)
         },
     )?;
-    let scene = Scene::open(SCENARIO, &trunk_to(&format!("sip:{}", phone.address())))?;
+    // The phone stands in for the proxy that leads to the carrier.
+    let tables = trunk_to("sip:carrier.invalid").replace(
+        "dial_allow",
+        &format!(
+            "outbound_proxy = \"{}\"
+from_name = \"Example Ltd\"
+from_domain = \"example.com\"
+asserted_identity = \"+15550199\"
+dial_allow",
+            phone.address()
+        ),
+    );
+    let scene = Scene::open(SCENARIO, &tables)?;
     let host = scene.join("host")?;
 
     let (status, refusal) = scene.worker.ask_without_token("POST", "/v1/calls")?;
@@ -32,6 +45,15 @@ fn worker_dials_a_phone() -> Result<()> {
     let id = call["id"].as_str().context("a call has an id")?;
 
     phone.wait_established(Duration::from_secs(10))?;
+    let invite = phone.trace();
+    for line in [
+        "INVITE sip:bob@carrier.invalid SIP/2.0".to_owned(),
+        format!("Route: <sip:{};lr>", phone.address()),
+        "From: \"Example Ltd\" <sip:+15550100@example.com>;tag=".to_owned(),
+        "P-Asserted-Identity: <sip:+15550199@example.com>".to_owned(),
+    ] {
+        ensure!(invite.contains(&line), "{line} is missing: {invite}");
+    }
     let heard = scene.wait(host.hears("Bob", Duration::from_secs(5)))?;
     let room_begins = Instant::now() + Duration::from_millis(1_500);
     host.say(&room_says.wave, room_begins);
