@@ -38,14 +38,23 @@ fn number(request: &Request) -> u32 {
     text.split(' ').next().unwrap().parse().unwrap()
 }
 
+/// Alice's `nth` UPDATE in a call that is up reaches Bob.
+fn alice_updates(pair: &mut Pair, nth: u32, offer: Option<&[u8]>) {
+    let packet = alices_update(pair, nth, offer);
+    pair.inject(Side::Bob, Side::Alice.addr(), &packet);
+}
+
+fn alices_update(pair: &Pair, nth: u32, offer: Option<&[u8]>) -> Vec<u8> {
+    let ack = ack(pair);
+    let to = ack.headers.get(HeaderName::To).unwrap().to_vec();
+    update(&ack, &to, number(&ack) + nth, offer)
+}
+
 #[test]
 fn an_offer_in_an_update_is_answered_in_its_200() {
     let mut pair = Pair::new();
     let (_, b) = pair.up();
-    let ack = ack(&pair);
-    let to = ack.headers.get(HeaderName::To).unwrap().to_vec();
-    let packet = update(&ack, &to, number(&ack) + 1, Some(OFFER));
-    pair.inject(Side::Bob, Side::Alice.addr(), &packet);
+    alice_updates(&mut pair, 1, Some(OFFER));
     assert_eq!(
         pair.events(Side::Bob, b).last(),
         Some(&CallEvent::Reoffer {
@@ -69,10 +78,7 @@ fn an_offer_in_an_update_is_answered_in_its_200() {
 fn an_offer_that_is_refused_changes_nothing() {
     let mut pair = Pair::new();
     let (_, b) = pair.up();
-    let ack = ack(&pair);
-    let to = ack.headers.get(HeaderName::To).unwrap().to_vec();
-    let packet = update(&ack, &to, number(&ack) + 1, Some(OFFER));
-    pair.inject(Side::Bob, Side::Alice.addr(), &packet);
+    alice_updates(&mut pair, 1, Some(OFFER));
     pair.act(Side::Bob, |bob, now| bob.answer_reoffer(now, b, Err(488)));
     assert_eq!(pair.count(Side::Bob, "SIP/2.0 488"), 1);
     pair.act(Side::Bob, |bob, now| bob.hangup(now, b, None));
@@ -83,10 +89,7 @@ fn an_offer_that_is_refused_changes_nothing() {
 fn without_an_offer_it_moves_the_contact_and_no_more() {
     let mut pair = Pair::new();
     let (_, b) = pair.up();
-    let ack = ack(&pair);
-    let to = ack.headers.get(HeaderName::To).unwrap().to_vec();
-    let packet = update(&ack, &to, number(&ack) + 1, None);
-    let moved = String::from_utf8(packet)
+    let moved = String::from_utf8(alices_update(&pair, 1, None))
         .unwrap()
         .replace("<sip:alice@192.0.2.1:5060>", "<sip:alice@198.51.100.9>");
     pair.inject(Side::Bob, Side::Alice.addr(), moved.as_bytes());
@@ -105,11 +108,8 @@ fn without_an_offer_it_moves_the_contact_and_no_more() {
 fn one_offer_at_a_time() {
     let mut pair = Pair::new();
     let (_, b) = pair.up();
-    let ack = ack(&pair);
-    let to = ack.headers.get(HeaderName::To).unwrap().to_vec();
-    for at in 1..=2 {
-        let packet = update(&ack, &to, number(&ack) + at, Some(OFFER));
-        pair.inject(Side::Bob, Side::Alice.addr(), &packet);
+    for nth in 1..=2 {
+        alice_updates(&mut pair, nth, Some(OFFER));
     }
     // RFC 3311 §5.2: their earlier one still waits for our answer.
     let refused = pair.response(Side::Bob, "SIP/2.0 500");
@@ -119,8 +119,7 @@ fn one_offer_at_a_time() {
     });
     // Now one of ours is under way.
     pair.act(Side::Bob, |bob, now| bob.reoffer(now, b, OFFER.to_vec()));
-    let packet = update(&ack, &to, number(&ack) + 3, Some(OFFER));
-    pair.inject(Side::Bob, Side::Alice.addr(), &packet);
+    alice_updates(&mut pair, 3, Some(OFFER));
     assert_eq!(pair.count(Side::Bob, "SIP/2.0 491"), 1);
 }
 

@@ -7,15 +7,15 @@ use super::*;
 
 const CSEQ: &str = "CSeq: 1 INVITE";
 
-/// A bad message whose end is known gets its 400, and the stream and the call on it stay up.
-#[tokio::test]
-async fn what_can_be_skipped_is_answered_and_skipped() {
-    let (bob, mut calls) = tcp_agent().await;
-    let at = bob.local_addr();
-    let mut carol = FarEnd::connect(at).await;
-    let invite = carol.compose("INVITE", at, "call", &[CSEQ], "");
-    carol.write(&invite).await;
-    let mut theirs = taken(&mut calls).await;
+/// Carol's call is taken and confirmed. Returns it and the To of requests within it.
+async fn up(
+    carol: &mut FarEnd,
+    at: SocketAddr,
+    invite: &str,
+    calls: &mut mpsc::Receiver<IncomingCall>,
+) -> (IncomingCall, String) {
+    carol.write(invite).await;
+    let mut theirs = taken(calls).await;
     theirs.call.handle.accept(b"v=0 offer".to_vec());
     let answer = carol.response().await;
     let tagged = String::from_utf8(answer.headers.get("To").unwrap().to_vec()).unwrap();
@@ -26,6 +26,17 @@ async fn what_can_be_skipped_is_answered_and_skipped() {
         next(&mut theirs.call).await,
         CallEvent::Confirmed { .. }
     ));
+    (theirs, within)
+}
+
+/// A bad message whose end is known gets its 400, and the stream and the call on it stay up.
+#[tokio::test]
+async fn what_can_be_skipped_is_answered_and_skipped() {
+    let (bob, mut calls) = tcp_agent().await;
+    let at = bob.local_addr();
+    let mut carol = FarEnd::connect(at).await;
+    let invite = carol.compose("INVITE", at, "call", &[CSEQ], "");
+    let (mut theirs, within) = up(&mut carol, at, &invite, &mut calls).await;
 
     let options = carol.compose("OPTIONS", at, "bad", &["CSeq: 1 OPTIONS"], "");
     let bad = [
@@ -81,18 +92,7 @@ async fn what_has_no_end_costs_the_connection_and_not_the_call() {
     let invite = carol
         .compose("INVITE", at, "call", &[CSEQ], "")
         .replace(&own, &contact);
-    carol.write(&invite).await;
-    let mut theirs = taken(&mut calls).await;
-    theirs.call.handle.accept(b"v=0 offer".to_vec());
-    let answer = carol.response().await;
-    let tagged = String::from_utf8(answer.headers.get("To").unwrap().to_vec()).unwrap();
-    let within = format!("To: {tagged}");
-    let ack = carol.compose("ACK", at, "call", &["CSeq: 1 ACK", &within], "");
-    carol.write(ack).await;
-    assert!(matches!(
-        next(&mut theirs.call).await,
-        CallEvent::Confirmed { .. }
-    ));
+    let (theirs, _) = up(&mut carol, at, &invite, &mut calls).await;
 
     let endless = carol
         .compose("OPTIONS", at, "bad", &["CSeq: 1 OPTIONS"], "")
