@@ -36,7 +36,7 @@ impl Liveness {
     }
 
     /// An agreement has the far end send, or not.
-    pub(super) fn expect(&mut self, now: Instant, expected: bool) {
+    pub(super) fn agreed(&mut self, now: Instant, expected: bool) {
         if expected && !self.expected {
             self.since = Some(now);
         }

@@ -112,7 +112,7 @@ impl Leg {
         self.reports.begin(now);
         // A far end that holds us ("sendonly") may have no music to send.
         self.liveness
-            .expect(now, negotiated.direction == Direction::SendRecv);
+            .agreed(now, negotiated.direction == Direction::SendRecv);
         self.agree_on_keys(negotiated.srtp.as_ref());
         let sent_before = self.sends();
         let clock_before = self.send_clock_hz();
