@@ -399,3 +399,34 @@ fn new_calls_go_to_the_context_with_fewest() {
     assert_eq!(third.name(), first.name());
     set_default_contexts(0);
 }
+
+/// The nice value of the thread that calls this.
+fn nice() -> i32 {
+    // SAFETY: plain numbers in and out; 0 is the calling thread.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
+/// Says how nice its thread is.
+struct Nice(Sender<i32>);
+
+impl Task for Nice {
+    fn start(&mut self, _cx: &mut Cx<'_>) {
+        let _ = self.0.send(nice());
+    }
+}
+
+#[test]
+fn media_threads_go_first_where_that_is_allowed() {
+    let allowed = std::thread::spawn(|| {
+        // SAFETY: as above.
+        let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -10) };
+        nice()
+    });
+    let context = Context::acquire("ctx-first", MAX_WAIT).unwrap();
+    let (say, said) = channel();
+    let _handle = context.add(Box::new(Nice(say)));
+    assert_eq!(
+        said.recv_timeout(PATIENCE).unwrap(),
+        allowed.join().unwrap()
+    );
+}
