@@ -38,10 +38,10 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// The two ends of a call in this codec.
-fn call(codec: &str) -> [Line; 2] {
+fn call((codec, srtp): (&str, &str)) -> [Line; 2] {
     let sip = format!(
         "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! \
-         sipbin name=s codecs=<{codec}> handover=direct agent::address=127.0.0.1 agent::port=0"
+         sipbin name=s codecs=<{codec}> srtp={srtp} handover=direct agent::address=127.0.0.1 agent::port=0"
     );
     let (answering, uri) = Line::answering(&format!(
         "{sip} mode=listener auto-answer=true ! fakesink sync=false"
@@ -63,7 +63,9 @@ fn received(lines: &[Line]) -> u64 {
 #[test]
 fn in_any_codec() {
     let lines: Vec<Line> = ["pcmu", "pcma", "g722", "l16", "opus"]
+        .map(|codec| (codec, "off"))
         .into_iter()
+        .chain([("pcmu", "required"), ("opus", "required")])
         .flat_map(call)
         .collect();
     let runs_on = |packets: u64| {

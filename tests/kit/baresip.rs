@@ -36,6 +36,8 @@ pub struct Options<'a> {
     pub registrar: Option<SocketAddr>,
     /// How it speaks to others: `udp` or `tcp`.
     pub transport: &'a str,
+    /// Speak SRTP, and nothing else.
+    pub srtp: bool,
 }
 
 impl<'a> Options<'a> {
@@ -49,6 +51,7 @@ impl<'a> Options<'a> {
             password: None,
             registrar: None,
             transport: "udp",
+            srtp: false,
         }
     }
 }
@@ -96,6 +99,9 @@ impl Baresip {
         );
         if let Some(password) = options.password {
             write!(account, ";auth_user={name};auth_pass={password}")?;
+        }
+        if options.srtp {
+            account += ";mediaenc=srtp-mand";
         }
         std::fs::write(folder.join("accounts"), account + "\n")?;
         std::fs::write(folder.join("contacts"), "")?;
@@ -337,6 +343,7 @@ module g722.so
 module opus.so
 module sndfile.so
 module aufile.so
+module srtp.so
 module_app account.so
 module_app menu.so
 module_app ctrl_tcp.so

@@ -34,6 +34,8 @@ pub struct Options<'a> {
     pub password: &'a str,
     /// How it speaks to others: `udp` or `tcp`.
     pub transport: &'a str,
+    /// Speak SRTP, and nothing else.
+    pub srtp: bool,
 }
 
 impl<'a> Options<'a> {
@@ -52,6 +54,7 @@ impl<'a> Options<'a> {
             registrar,
             password,
             transport: "udp",
+            srtp: false,
         }
     }
 }
@@ -203,8 +206,11 @@ fn configuration(options: &Options<'_>) -> String {
         registrar,
         password,
         transport,
+        srtp,
         ..
     } = options;
+    let encryption = if *srtp { "srtp" } else { "none" };
+    let mandatory = u8::from(*srtp);
     let listen = ports::free();
     let rtp = ports::free();
     let here = Ipv4Addr::LOCALHOST;
@@ -218,6 +224,8 @@ use_ipv6=0
 guess_hostname=0
 contact=sip:{name}@{here}
 default_proxy=0
+media_encryption={encryption}
+media_encryption_mandatory={mandatory}
 
 [proxy_0]
 reg_proxy=<sip:{registrar};transport={transport}>

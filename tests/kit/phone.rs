@@ -39,6 +39,8 @@ pub struct Account<'a> {
     pub registrar: SocketAddr,
     /// `udp` or `tcp`.
     pub transport: &'a str,
+    /// Speak SRTP, and nothing else.
+    pub srtp: bool,
 }
 
 impl Make {
@@ -54,6 +56,7 @@ impl Make {
             password,
             registrar,
             transport,
+            srtp,
         } = account;
         match self {
             Make::Baresip => {
@@ -62,6 +65,7 @@ impl Make {
                     password: Some(password),
                     registrar: Some(registrar),
                     transport,
+                    srtp,
                     ..baresip::Options::new(name, says)
                 };
                 let phone = Baresip::start(scenario, &options)?;
@@ -72,6 +76,7 @@ impl Make {
                 let options = linphone::Options {
                     auto_answer: true,
                     transport,
+                    srtp,
                     ..linphone::Options::new(name, says, registrar, password)
                 };
                 Ok(Box::new(Linphone::start(scenario, &options)?))

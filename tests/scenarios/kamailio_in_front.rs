@@ -142,6 +142,7 @@ fn story(scene: &Scene, proxy: SocketAddr, user: &User) -> Result<Told> {
         password: PASSWORD,
         registrar: proxy,
         transport: user.transport,
+        srtp: false,
     };
     let mut phone = user.make.register(SCENARIO, account, &says.plays())?;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Stock phones of two makes, over UDP and over TCP, with the worker as their only server: they register,
 //! call a room, put it on hold and take it back, hang up, and are called. Every word is checked on both
-//! sides. They do so at the same time, each in a room of its own.
+//! sides. They do so at the same time, each in a room of its own; over TCP with SRTP.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -32,6 +32,9 @@ struct User {
     name: &'static str,
     make: Make,
     transport: &'static str,
+    /// What the worker is told about it: those whose calls must be encrypted have phones that insist, too;
+    /// the others' know nothing of it.
+    srtp: &'static str,
 }
 
 const USERS: [User; 4] = [
@@ -39,21 +42,25 @@ const USERS: [User; 4] = [
         name: "alice",
         make: Make::Baresip,
         transport: "udp",
+        srtp: "optional",
     },
     User {
         name: "bob",
         make: Make::Baresip,
         transport: "tcp",
+        srtp: "required",
     },
     User {
         name: "carol",
         make: Make::Linphone,
         transport: "udp",
+        srtp: "optional",
     },
     User {
         name: "dave",
         make: Make::Linphone,
         transport: "tcp",
+        srtp: "required",
     },
 ];
 
@@ -77,10 +84,12 @@ fn registered_phones() -> Result<()> {
             "[[user]]
 name = \"{}\"
 password_file = \"{}\"
+srtp = \"{}\"
 
 ",
             user.name,
             password.display(),
+            user.srtp,
         )
     });
     let route = format!(
@@ -102,8 +111,12 @@ answer = \"at-once\"
 
 fn story(scene: &Scene, user: &User) -> Result<Told> {
     let &User {
-        name, transport, ..
+        name,
+        transport,
+        srtp,
+        ..
     } = user;
+    let encrypted = srtp == "required";
     let worker = &scene.worker;
     let host = scene.join_room(name, "host")?;
     let says = Refrain::new()?;
@@ -122,6 +135,7 @@ fn story(scene: &Scene, user: &User) -> Result<Told> {
         password: PASSWORD,
         registrar: worker.sip(),
         transport,
+        srtp: encrypted,
     };
     let mut phone = user.make.register(SCENARIO, account, &says.plays())?;
 
@@ -129,8 +143,9 @@ fn story(scene: &Scene, user: &User) -> Result<Told> {
     phone.wait_established(SOON)?;
     let calling = scene.wait(host.hears(name, SOON))?;
     let of_user = |call: &Value| call["user"] == name && call["state"] == "active";
+    let as_agreed = |call: &Value| call["media"]["phone"]["srtp"].is_string() == encrypted;
     worker.until_call("are connected", SOON, |call| {
-        of_user(call) && room_is_heard(call)
+        of_user(call) && room_is_heard(call) && as_agreed(call)
     })?;
     let up = speak(0, ACQUAINTED);
 
@@ -142,7 +157,7 @@ fn story(scene: &Scene, user: &User) -> Result<Told> {
 
     phone.resume()?;
     worker.until_call("are resumed", SOON, |call| {
-        of_user(call) && call["held_by_phone"] != true
+        of_user(call) && call["held_by_phone"] != true && as_agreed(call)
     })?;
     let resumed = speak(2, SETTLED);
     phone.hang_up()?;
@@ -156,7 +171,7 @@ fn story(scene: &Scene, user: &User) -> Result<Told> {
     phone.wait_established(SOON)?;
     let called = scene.wait(host.hears("Guest", SOON))?;
     worker.until_call("are connected", SOON, |call| {
-        call["id"] == id && room_is_heard(call)
+        call["id"] == id && room_is_heard(call) && as_agreed(call)
     })?;
     let up_again = speak(3, ACQUAINTED);
     let (status, answer) = worker.ask("DELETE", &format!("/v1/calls/{id}"), None)?;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 use sip_ua::agent::{Agent, AgentConfig, IncomingCall, Verdict};
 use sip_ua::digest::server::{Presented, Verifier};
-use sip_ua::sdp::{Codec, LocalMedia, answer};
+use sip_ua::sdp::{Codec, LocalMedia, LocalSrtp, SrtpPolicy, answer};
 use sip_ua::wire::{HeaderName, Method};
 use sipbridge_tests::janus::Options;
 use sipbridge_tests::scene::{NUMBER, ROOM, Scene, Setup, route};
@@ -42,17 +42,20 @@ fn secrets_stay_secret() -> Result<()> {
     let (api_secret, api_secret_file) = secret("api-secret")?;
 
     let runtime = tokio::runtime::Runtime::new()?;
-    let carrier = runtime.block_on(carrier(outgoing.clone()))?;
+    let keys = Keys::default();
+    let carrier = runtime.block_on(carrier(outgoing.clone(), keys.clone()))?;
     let tables = format!(
         "[[trunk]]
 name = \"carrier\"
 uri = \"sip:{carrier}\"
+srtp = \"required\"
 username = \"worker\"
 password_file = \"{}\"
 dial_allow = [\"*\"]
 
 [[trunk]]
 name = \"phones\"
+srtp = \"required\"
 auth = {{ username = \"alice\", password_file = \"{}\" }}
 
 {}",
@@ -100,6 +103,14 @@ auth = {{ username = \"alice\", password_file = \"{}\" }}
             .worker
             .until_call(ends, SOON, |call| call["id"] == id && call["state"] == ends)?;
         said.push(call.to_string());
+        let mut ladder = String::new();
+        let path = format!("/v1/calls/{id}/ladder");
+        scene
+            .worker
+            .get(Some(&token), &path)?
+            .read_to_string(&mut ladder)?;
+        assert!(ladder.contains("a=crypto:1"), "its SDP is shown: {ladder}");
+        said.push(ladder);
     }
     // Calls in: a good one, and one with another secret of ours for a password.
     for (password, good) in [(&incoming_file, true), (&outgoing_file, false)] {
@@ -110,6 +121,8 @@ auth = {{ username = \"alice\", password_file = \"{}\" }}
             "alice",
             "--password-file",
             &password.to_string_lossy(),
+            "--srtp",
+            "required",
             "--seconds",
             "0.5",
         ])?;
@@ -151,7 +164,17 @@ auth = {{ username = \"alice\", password_file = \"{}\" }}
         ("Janus' secret", api_secret, api_secret_file),
     ] {
         // That it is found where it belongs shows that it would be found elsewhere.
-        assert_eq!(holding(&canary, &folder)?, [file], "{what}");
+        assert_eq!(holding(canary.as_bytes(), &folder)?, [file], "{what}");
+    }
+    // The keys of SRTP, of both sides: in the SIP messages, and nowhere else.
+    let keys = keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    assert!(keys.len() > 3, "{} keys were seen", keys.len());
+    let file = folder.join("keys");
+    for key in keys {
+        std::fs::write(&file, &key)?;
+        assert_eq!(holding(key.as_bytes(), &folder)?, [file.as_path()]);
+        let bytes = gst::glib::base64_decode(&key);
+        assert_eq!(holding(&bytes, &folder)?, [file.as_path()]);
     }
     Ok(())
 }
@@ -160,8 +183,20 @@ fn canary() -> String {
     format!("canary{:032x}", rand::random::<u128>())
 }
 
-/// A carrier that asks callers for `password`.
-async fn carrier(password: String) -> Result<SocketAddr> {
+/// What stood in `a=crypto` lines, in Base64.
+type Keys = Arc<Mutex<Vec<String>>>;
+
+fn keys_in(sdp: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(sdp)
+        .lines()
+        .filter(|line| line.starts_with("a=crypto:"))
+        .filter_map(|line| line.split_once("inline:"))
+        .map(|(_, key)| key.to_owned())
+        .collect()
+}
+
+/// A carrier that asks callers for `password`, and keeps the keys of their media and of its own.
+async fn carrier(password: String, keys: Keys) -> Result<SocketAddr> {
     let lifetime = Duration::from_secs(60);
     let verifier = Mutex::new(Verifier::new("carrier", Instant::now(), lifetime, 100));
     let (agent, incoming) = Agent::bind(AgentConfig {
@@ -190,18 +225,27 @@ async fn carrier(password: String) -> Result<SocketAddr> {
     })
     .await?;
     let address = agent.local_addr();
-    tokio::spawn(take(agent, incoming));
+    tokio::spawn(take(agent, incoming, keys));
     Ok(address)
 }
 
 /// Takes every call but those to [`BUSY`], and says nothing in them.
-async fn take(_agent: Agent, mut incoming: mpsc::Receiver<IncomingCall>) {
+async fn take(_agent: Agent, mut incoming: mpsc::Receiver<IncomingCall>, keys: Keys) {
     let mut taken = Vec::new();
     while let Some(IncomingCall { request, call, .. }) = incoming.recv().await {
         let here = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let local = LocalMedia::new(here, ports::free(), vec![Codec::Pcmu]);
+        let local = LocalMedia {
+            srtp: LocalSrtp::new(SrtpPolicy::Required),
+            ..LocalMedia::new(here, ports::free(), vec![Codec::Pcmu])
+        };
+        let seen = |sdp: &[u8]| {
+            let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
+            keys.extend(keys_in(sdp));
+        };
+        seen(&request.body);
         match answer(&local, &request.body) {
             Ok((sdp, _)) if request.uri.user.as_deref() != Some(BUSY.as_bytes()) => {
+                seen(&sdp);
                 call.handle.accept(sdp);
             }
             _ => call.handle.reject(486, None),
@@ -211,7 +255,7 @@ async fn take(_agent: Agent, mut incoming: mpsc::Receiver<IncomingCall>) {
 }
 
 /// The files under `folder` that hold `secret`.
-fn holding(secret: &str, folder: &Path) -> Result<Vec<PathBuf>> {
+fn holding(secret: &[u8], folder: &Path) -> Result<Vec<PathBuf>> {
     let forms = written(secret);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -229,21 +273,22 @@ fn holding(secret: &str, folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// How a text may end in a log, in lower case: as it is, as hexadecimal, as a list of numbers, as Base64.
-fn written(secret: &str) -> Vec<String> {
+fn written(secret: &[u8]) -> Vec<String> {
     let mut hexadecimal = String::new();
     let mut numbers = Vec::new();
-    for byte in secret.bytes() {
+    for byte in secret {
         // Writing into a String cannot fail.
         let _ = write!(hexadecimal, "{byte:02x}");
         numbers.push(byte.to_string());
     }
-    let mut forms = vec![secret.to_owned(), hexadecimal, numbers.join(", ")];
+    let mut forms = vec![hexadecimal, numbers.join(", ")];
+    if let Ok(text) = std::str::from_utf8(secret) {
+        forms.push(text.to_lowercase());
+    }
     // Base64 of the secret somewhere in a longer text: from any of the three places in a group of bytes.
     for skipped in 0..3 {
         let whole = (secret.len() - skipped) / 3 * 3;
-        forms.push(
-            gst::glib::base64_encode(&secret.as_bytes()[skipped..skipped + whole]).to_lowercase(),
-        );
+        forms.push(gst::glib::base64_encode(&secret[skipped..skipped + whole]).to_lowercase());
     }
     forms
 }

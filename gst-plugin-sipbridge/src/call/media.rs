@@ -61,6 +61,7 @@ impl Call {
             peer,
             params.codecs.clone(),
             params.ptime_ms,
+            params.srtp,
         ));
         handle.set_mute(inner.muted);
         inner.media = Some(Arc::new(handle));
@@ -150,6 +151,7 @@ impl Call {
             ptime_ms: negotiated.ptime_ms,
             remote: negotiated.remote_rtp,
             direction: negotiated.direction.as_str(),
+            srtp: suite(&negotiated),
         };
         match media.apply(negotiated) {
             Ok(()) => self.notify(&notice),
@@ -211,6 +213,7 @@ impl Call {
             ptime_ms: agreed.ptime_ms,
             remote: agreed.remote_rtp,
             direction: agreed.direction.as_str(),
+            srtp: suite(&agreed),
         })
     }
 
@@ -356,4 +359,8 @@ impl Call {
     pub fn signalling(&self) -> Signalling {
         self.signalling.clone()
     }
+}
+
+fn suite(agreed: &Negotiated) -> Option<&'static str> {
+    agreed.srtp.as_ref().map(|keys| keys.suite().name())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sip_ua::agent::{Hop, SessionTimer};
 use sip_ua::digest::Credentials;
-use sip_ua::sdp::Codec;
+use sip_ua::sdp::{Codec, SrtpPolicy};
 use sip_ua::wire::{NameAddr, Uri};
 
 use crate::codec::OpusSettings;
@@ -27,6 +27,8 @@ pub struct MediaParams {
     pub ports: RangeInclusive<u16>,
     /// Codecs we take, in order of preference.
     pub codecs: Vec<Codec>,
+    /// Whether media are encrypted (SRTP with keys in the SDP).
+    pub srtp: SrtpPolicy,
     /// The packet time we ask for and prefer to send, in milliseconds.
     pub ptime_ms: u8,
     /// The most delay the jitter buffer may add.
@@ -53,6 +55,7 @@ impl Default for MediaParams {
             advertise: None,
             ports: 10_000..=20_000,
             codecs: DEFAULT_CODECS.to_vec(),
+            srtp: SrtpPolicy::Off,
             ptime_ms: 20,
             latency: Duration::from_millis(200),
             media_timeout: Duration::ZERO,

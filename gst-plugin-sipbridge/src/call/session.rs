@@ -3,7 +3,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sip_ua::sdp::{self, Codec, Direction, LocalMedia, Negotiated, SdpError};
+use sip_ua::sdp::{
+    self, Codec, Direction, LocalMedia, LocalSrtp, Negotiated, SdpError, SrtpPolicy,
+};
 
 use super::address::{self, MediaAddressError};
 
@@ -46,9 +48,11 @@ impl Session {
         peer: IpAddr,
         codecs: Vec<Codec>,
         ptime_ms: u8,
+        srtp: SrtpPolicy,
     ) -> Session {
         let mut local = LocalMedia::new(media.ip(), media.port(), codecs);
         local.ptime_ms = ptime_ms;
+        local.srtp = LocalSrtp::new(srtp);
         Session {
             local,
             peer,
@@ -93,13 +97,25 @@ impl Session {
     /// The answer to an offer of theirs. On error the session stays as it was.
     pub(super) fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Negotiated), SessionError> {
         let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
+        self.check(&negotiated)?;
+        // A far end that comes with another key set up its SRTP anew, and would take our former key
+        // with a roll-over counter that is not ours any more: it gets another one too.
+        if let (Some(before), Some(now)) = (
+            self.agreed.as_ref().and_then(|agreed| agreed.srtp.as_ref()),
+            negotiated.srtp.as_ref(),
+        ) && before.receive != now.receive
+            && before.send == now.send
+            && let Some(srtp) = &mut self.local.srtp
+        {
+            srtp.renew();
+            (answer, negotiated) = sdp::answer(&self.local, offer)?;
+        }
         // The same words keep their version (RFC 3264 section 8): a session that is only refreshed
         // (RFC 4028) looks so to both sides.
         if self.described.as_ref() != Some(&answer) {
             self.next_version();
             (answer, negotiated) = sdp::answer(&self.local, offer)?;
         }
-        self.check(&negotiated)?;
         self.agreed = Some(negotiated.clone());
         self.described = Some(answer.clone());
         Ok((answer, negotiated))
@@ -160,7 +176,14 @@ mod tests {
             peer.parse().unwrap(),
             vec![Codec::Pcma, Codec::Pcmu],
             20,
+            SrtpPolicy::Off,
         )
+    }
+
+    fn secure(port: u16) -> Session {
+        let mut session = session(port, "127.0.0.1");
+        session.local.srtp = LocalSrtp::new(SrtpPolicy::Required);
+        session
     }
 
     fn version(sdp: &[u8]) -> u64 {
@@ -198,6 +221,28 @@ mod tests {
         let (answer, at_b) = b.answer(&second).unwrap();
         assert_eq!(at_b.direction, Direction::RecvOnly);
         assert_eq!(a.accept(&answer).unwrap().direction, Direction::SendOnly);
+    }
+
+    #[test]
+    fn keys_outlast_hold_and_refresh_and_are_answered_with_others_when_renewed() {
+        let (mut a, mut b) = (secure(4000), secure(5000));
+        let first = a.offer();
+        let (answer, at_b) = b.answer(&first).unwrap();
+        let at_a = a.accept(&answer).unwrap();
+        let keys = at_a.srtp.clone().unwrap();
+        assert_eq!(keys.send, at_b.srtp.as_ref().unwrap().receive);
+        assert_eq!(a.refresh(&answer), Ok(None));
+        assert_eq!(b.answer(&first).unwrap().0, answer, "a refresh of theirs");
+
+        a.set_hold(true);
+        let (held, _) = b.answer(&a.offer()).unwrap();
+        assert_eq!(a.accept(&held).unwrap().srtp, Some(keys.clone()));
+
+        a.local.srtp.as_mut().unwrap().renew();
+        let (renewed, _) = b.answer(&a.offer()).unwrap();
+        let now = a.accept(&renewed).unwrap().srtp.unwrap();
+        assert_ne!(now.send, keys.send);
+        assert_ne!(now.receive, keys.receive);
     }
 
     #[test]

@@ -26,6 +26,7 @@ impl Line {
             context: settings.context.clone(),
             context_wait: settings.context_wait(),
             codecs: settings.codecs()?,
+            srtp: settings.srtp.into(),
             ptime_ms: u8::try_from(settings.ptime_ms).unwrap_or(20),
             latency: Duration::from_millis(settings.latency_ms.into()),
             dtx: settings.dtx,
@@ -156,7 +157,8 @@ impl Line {
         // application/x-sip-stats: what the property `stats` holds. `call` and `state`; once there are
         // media `codec` (sent) and `codec-received`, `remote`, `packets-sent`, `packets-received`,
         // `bytes-sent`, `bytes-received`, `packets-lost`, `packets-late`, `packets-foreign` (from
-        // addresses that are not the far end's), `frames-concealed`, `remote-lost` (as the far end
+        // addresses that are not the far end's), `packets-forged` (that the agreed SRTP key does not
+        // open), `srtp-suite` where media are encrypted, `frames-concealed`, `remote-lost` (as the far end
         // reports), and in milliseconds `jitter`, `depth` of the jitter buffer, `concealed` and
         // `round-trip`. `mos` (how the far end sounds to us) and `remote-mos` (how we sound there), from 1
         // to 4.4 by the E-model of ITU-T G.107; 0 while there is too little to judge by.
@@ -190,6 +192,8 @@ impl Line {
             .field("packets-lost", leg.lost)
             .field("packets-late", leg.late)
             .field("packets-foreign", leg.foreign)
+            .field("packets-forged", leg.forged)
+            .field_if_some("srtp-suite", leg.srtp_suite.map(|suite| suite.name()))
             .field("jitter", leg.jitter_ms)
             .field("depth", leg.depth_ms)
             .field("concealed", leg.concealed_ms)

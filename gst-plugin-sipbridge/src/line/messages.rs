@@ -37,17 +37,20 @@ pub(super) fn structure(call: &Call, notice: &CallNotice) -> Option<gst::Structu
             ptime_ms,
             remote,
             direction,
+            srtp,
         } => {
             // sip-media: element message: media were agreed on, for the first time or anew. `call`,
             // `codec`, `ptime` in milliseconds, `remote` where it is sent to, `direction` ours
-            // (`sendrecv`, `sendonly`, `recvonly` or `inactive`), `srtp` whether it is encrypted.
+            // (`sendrecv`, `sendonly`, `recvonly` or `inactive`), `srtp` whether it is encrypted, and
+            // `srtp-suite` with what.
             gst::Structure::builder("sip-media")
                 .field("call", call.name())
                 .field("codec", *codec)
                 .field("ptime", u32::from(*ptime_ms))
                 .field("remote", remote.to_string())
                 .field("direction", *direction)
-                .field("srtp", false)
+                .field("srtp", srtp.is_some())
+                .field_if_some("srtp-suite", *srtp)
                 .build()
         }
         CallNotice::Digit { digit, .. } => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gst::glib;
 use gst::prelude::*;
-use sip_ua::sdp::Codec;
+use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use super::target::{TargetError, check_header};
 use crate::agent::SipAgent;
@@ -24,6 +24,32 @@ pub enum Mode {
     Listener,
 }
 
+/// Whether media are encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstSipSrtp")]
+pub enum Srtp {
+    /// Plain RTP.
+    #[default]
+    #[enum_value(name = "Plain RTP; offers of SRTP alone are refused", nick = "off")]
+    Off,
+    /// Encrypted where the far end can.
+    #[enum_value(name = "SRTP where the far end can, else plain RTP", nick = "optional")]
+    Optional,
+    /// Encrypted or not at all.
+    #[enum_value(name = "SRTP or no call", nick = "required")]
+    Required,
+}
+
+impl From<Srtp> for SrtpPolicy {
+    fn from(srtp: Srtp) -> SrtpPolicy {
+        match srtp {
+            Srtp::Off => SrtpPolicy::Off,
+            Srtp::Optional => SrtpPolicy::Optional,
+            Srtp::Required => SrtpPolicy::Required,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct LineSettings {
     pub(crate) uri: Option<String>,
@@ -33,6 +59,7 @@ pub(crate) struct LineSettings {
     pub(crate) auto_answer: bool,
     pub(crate) keep_listening: bool,
     pub(crate) codecs: Vec<String>,
+    pub(crate) srtp: Srtp,
     pub(crate) latency_ms: u32,
     pub(crate) ptime_ms: u32,
     pub(crate) dtx: bool,
@@ -60,6 +87,7 @@ impl Default for LineSettings {
             codecs: DEFAULT_CODECS
                 .map(|codec| codec.name().to_ascii_lowercase())
                 .to_vec(),
+            srtp: Srtp::default(),
             latency_ms: DEFAULT_LATENCY_MS,
             ptime_ms: DEFAULT_PTIME_MS,
             dtx: false,
@@ -138,6 +166,11 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
                     .blurb("opus, g722, pcma, pcmu or l16")
                     .build(),
             )
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("srtp", Srtp::default())
+            .nick("SRTP")
+            .blurb("Whether media are encrypted: SRTP with keys in the SDP (RFC 4568)")
             .mutable_ready()
             .build(),
         uint(
@@ -254,6 +287,7 @@ impl LineSettings {
                     self.codecs = array.iter().filter_map(|codec| codec.get().ok()).collect();
                 }
             }
+            "srtp" => put(&mut self.srtp, value),
             "latency" => put(&mut self.latency_ms, value),
             "ptime" => put(&mut self.ptime_ms, value),
             "dtx" => put(&mut self.dtx, value),
@@ -282,6 +316,7 @@ impl LineSettings {
             "auto-answer" => self.auto_answer.to_value(),
             "keep-listening" => self.keep_listening.to_value(),
             "codecs" => gst::Array::new(&self.codecs).to_value(),
+            "srtp" => self.srtp.to_value(),
             "latency" => self.latency_ms.to_value(),
             "ptime" => self.ptime_ms.to_value(),
             "dtx" => self.dtx.to_value(),

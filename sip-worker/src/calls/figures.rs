@@ -75,6 +75,9 @@ pub struct PhoneFigures {
     /// The codec that comes in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codec_received: Option<String>,
+    /// The SRTP suite of both directions; none: plain RTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub srtp: Option<String>,
     /// Where our packets go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<SocketAddr>,
@@ -95,6 +98,8 @@ pub struct PhoneFigures {
     /// The last of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign_from: Option<SocketAddr>,
+    /// Packets that the agreed SRTP key does not open: not played.
+    pub forged: u64,
 }
 
 /// The room's side of a call.
@@ -142,6 +147,7 @@ impl From<&LegStats> for PhoneFigures {
         PhoneFigures {
             codec: leg.send_codec.map(|codec| codec.name().to_owned()),
             codec_received: leg.receive_codec.map(|codec| codec.name().to_owned()),
+            srtp: leg.srtp_suite.map(|suite| suite.name().to_owned()),
             remote: leg.remote,
             described: leg.described,
             received: Received {
@@ -169,6 +175,7 @@ impl From<&LegStats> for PhoneFigures {
             buffer_ms: leg.depth_ms,
             foreign: leg.foreign,
             foreign_from: leg.foreign_from,
+            forged: leg.forged,
         }
     }
 }

@@ -66,6 +66,10 @@ fn nothing_from_phone(facts: &Facts<'_>, phone: &PhoneFigures) -> Option<String>
     if phone.received.packets == 0 {
         let lasted = seconds(facts.lasted);
         let instead = match phone.foreign_from {
+            _ if phone.forged > 0 => {
+                let forged = phone.forged;
+                format!("; {forged} packets came that the agreed SRTP key does not open")
+            }
             Some(from) => format!("; {} packets came from {from} instead", phone.foreign),
             None => String::new(),
         };
@@ -320,6 +324,14 @@ mod tests {
         assert_eq!(
             elsewhere,
             "no RTP from carrier in 40.0 s; 3 packets came from 198.51.100.8:999 instead; last SDP said 198.51.100.7:4000"
+        );
+        let other_key = said(|phone, _| {
+            phone.received = Received::default();
+            phone.forged = 1_999;
+        });
+        assert_eq!(
+            other_key,
+            "no RTP from carrier in 40.0 s; 1999 packets came that the agreed SRTP key does not open; last SDP said 198.51.100.7:4000"
         );
         let held = said_from("203.0.113.9", false, |phone, _| {
             phone.received = Received::default();

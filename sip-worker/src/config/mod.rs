@@ -25,7 +25,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use sip_ua::agent::{Listen, SessionTimer};
-use sip_ua::sdp::Codec;
+use sip_ua::sdp::{Codec, SrtpPolicy};
 use sip_ua::wire::Uri;
 
 use crate::document::{Document, Finding, Scalar, Section};
@@ -173,6 +173,8 @@ pub struct Trunk {
     pub max_duration: Option<Duration>,
     /// Codecs in order of preference.
     pub codecs: Vec<Codec>,
+    /// Whether media are encrypted.
+    pub srtp: SrtpPolicy,
 }
 
 /// What a caller must know to be this trunk.

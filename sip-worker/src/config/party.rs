@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip_ua::sdp::Codec;
+use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use super::{Trunk, User};
 
@@ -79,6 +79,14 @@ impl Party {
         match self {
             Party::Trunk(trunk) => &trunk.codecs,
             Party::User(user) => &user.codecs,
+        }
+    }
+
+    /// Whether media are encrypted.
+    pub fn srtp(&self) -> SrtpPolicy {
+        match self {
+            Party::Trunk(trunk) => trunk.srtp,
+            Party::User(user) => user.srtp,
         }
     }
 }

@@ -141,8 +141,8 @@ fn what_is_wrong_is_named_with_its_line() {
         ),
         (
             "allow =",
-            "srtp = \"required\"\nallow =",
-            "SRTP on the telephone side is not built yet",
+            "srtp = \"yes\"\nallow =",
+            "\"yes\" is none of \"off\", \"optional\", \"required\"",
         ),
         (
             "allow =",

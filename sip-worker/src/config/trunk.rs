@@ -12,7 +12,7 @@ use sip_ua::wire::{Scheme, Uri};
 
 use super::duration::duration;
 use super::secret::secret;
-use super::value::{codec, is_host, number, text};
+use super::value::{codec, is_host, number, srtp, text};
 use super::{Trunk, TrunkAuth};
 use crate::document::Section;
 
@@ -43,15 +43,6 @@ fn trunk(mut section: Section<'_>) -> Trunk {
         None => section.find("`name` is missing"),
     }
     section.not_built("refer_allow", "transfer by a trunk");
-    if section.has("srtp") {
-        section.parsed("srtp", |srtp| match srtp {
-            "off" | "optional" => Ok(()),
-            "required" => Err("SRTP on the telephone side is not built yet".to_owned()),
-            _ => Err(format!(
-                "\"{srtp}\" is none of \"off\", \"optional\", \"required\""
-            )),
-        });
-    }
     let auth = section.section("auth").and_then(auth);
     let registers = section.boolean("register").unwrap_or(false);
     let says_expires = section.has("expires");
@@ -85,6 +76,7 @@ fn trunk(mut section: Section<'_>) -> Trunk {
         codecs: section
             .parsed_list("codecs", codec)
             .unwrap_or_else(|| DEFAULT_CODECS.to_vec()),
+        srtp: srtp(&mut section),
     };
     if trunk.codecs.is_empty() {
         section.find("`codecs` is empty: no call could be agreed on");

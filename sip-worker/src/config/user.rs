@@ -9,11 +9,11 @@ use gstsipbridge::call::DEFAULT_CODECS;
 use secrecy::SecretString;
 use sip_ua::digest::Algorithm;
 use sip_ua::registrar;
-use sip_ua::sdp::Codec;
+use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use super::duration::duration;
 use super::secret::secret;
-use super::value::{codec, number, text};
+use super::value::{codec, number, srtp, text};
 use crate::document::Section;
 
 /// `[[user]]`: a softphone that registers here.
@@ -29,6 +29,8 @@ pub struct User {
     pub max_duration: Option<Duration>,
     /// Codecs in order of preference.
     pub codecs: Vec<Codec>,
+    /// Whether media are encrypted.
+    pub srtp: SrtpPolicy,
 }
 
 /// `[registrar]`: how users register.
@@ -100,6 +102,7 @@ fn user(mut section: Section<'_>) -> Option<User> {
         codecs: section
             .parsed_list("codecs", codec)
             .unwrap_or_else(|| DEFAULT_CODECS.to_vec()),
+        srtp: srtp(&mut section),
     };
     if user.codecs.is_empty() {
         section.find("`codecs` is empty: no call could be agreed on");

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use sip_ua::sdp::Codec;
+use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use crate::document::Section;
 
@@ -40,4 +40,14 @@ pub(super) fn codec(text: &str) -> Result<Codec, String> {
         let known = Codec::ALL.map(|codec| format!("\"{}\"", codec.name().to_ascii_lowercase()));
         format!("\"{text}\" is none of {}", known.join(", "))
     })
+}
+
+pub(super) fn srtp(section: &mut Section<'_>) -> SrtpPolicy {
+    let policy = section.parsed("srtp", |name| {
+        SrtpPolicy::from_name(name).ok_or_else(|| {
+            let known = SrtpPolicy::ALL.map(|policy| format!("\"{}\"", policy.name()));
+            format!("\"{name}\" is none of {}", known.join(", "))
+        })
+    });
+    policy.unwrap_or_default()
 }

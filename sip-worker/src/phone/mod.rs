@@ -20,7 +20,7 @@ use gstsipbridge::call::{
 use serde_json::json;
 use sip_ua::agent::{Agent, AgentConfig, IncomingCall, Listen, Transport, Verdict};
 use sip_ua::digest::Credentials;
-use sip_ua::sdp::Codec;
+use sip_ua::sdp::{Codec, SrtpPolicy};
 use sip_ua::wire::{NameAddr, Uri};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -72,6 +72,9 @@ pub struct PhoneOptions {
     /// Codecs, the preferred first.
     #[arg(long, value_delimiter = ',', default_value = "opus,g722,pcma,pcmu")]
     pub codecs: Vec<String>,
+    /// Whether media are encrypted: off, optional or required.
+    #[arg(long, default_value = "off", value_name = "POLICY")]
+    pub srtp: String,
     /// Digits to send once answered.
     #[arg(long)]
     pub dtmf: Option<String>,
@@ -303,8 +306,9 @@ impl PhoneCall {
                 ptime_ms,
                 remote,
                 direction,
+                srtp,
             } => {
-                let more = json!({ "codec": codec, "ptime_ms": ptime_ms, "remote": remote.to_string(), "direction": direction });
+                let more = json!({ "codec": codec, "ptime_ms": ptime_ms, "remote": remote.to_string(), "direction": direction, "srtp": srtp });
                 self.lines.tell("media", more);
             }
             CallNotice::FirstMedia => {
@@ -406,9 +410,12 @@ fn media(options: &PhoneOptions) -> anyhow::Result<MediaParams> {
         .iter()
         .map(codec)
         .collect::<anyhow::Result<_>>()?;
+    let srtp = SrtpPolicy::from_name(&options.srtp)
+        .with_context(|| format!("--srtp: there is no policy {:?}", options.srtp))?;
     let bind: Option<IpAddr> = Some(options.listen.ip()).filter(|ip| !ip.is_unspecified());
     Ok(MediaParams {
         codecs,
+        srtp,
         bind,
         ports: 20_000..=40_000,
         ..MediaParams::default()

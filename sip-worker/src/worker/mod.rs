@@ -194,6 +194,7 @@ impl Worker {
         MediaParams {
             ports: self.config.media.ports.clone(),
             codecs: party.codecs().to_vec(),
+            srtp: party.srtp(),
             dtx: self.config.media.dtx,
             media_timeout: self.config.media.timeout,
             advertise: self

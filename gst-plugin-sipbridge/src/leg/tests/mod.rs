@@ -7,6 +7,7 @@ mod codec_changes;
 mod comfort_noise;
 mod digits_are_told_once;
 mod dtx_pauses;
+mod encrypted;
 mod hold_is_hold;
 mod jitter;
 pub(crate) mod line;

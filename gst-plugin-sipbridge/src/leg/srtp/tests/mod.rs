@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Known packets, and what must not be taken.
 
+mod libsrtp;
+
 use super::*;
 
 fn bytes(hexadecimal: &str) -> Vec<u8> {

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Against libsrtp itself, as GStreamer's srtpenc and srtpdec wrap it: each opens what the other
+//! protected.
+
+use gst::prelude::*;
+
+use super::*;
+
+const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(10);
+const SSRC: u32 = 7;
+
+/// The names of cipher and authentication for RTP and RTCP there.
+fn names(suite: Suite) -> [&'static str; 4] {
+    let (cipher, auth, rtcp_auth) = match suite {
+        Suite::AesCm128HmacSha1Tag80 => ("aes-128-icm", "hmac-sha1-80", "hmac-sha1-80"),
+        Suite::AesCm128HmacSha1Tag32 => ("aes-128-icm", "hmac-sha1-32", "hmac-sha1-80"),
+        Suite::Aes256CmHmacSha1Tag80 => ("aes-256-icm", "hmac-sha1-80", "hmac-sha1-80"),
+        Suite::Aes256CmHmacSha1Tag32 => ("aes-256-icm", "hmac-sha1-32", "hmac-sha1-80"),
+        Suite::AeadAes128Gcm => ("aes-128-gcm", "null", "null"),
+        Suite::AeadAes256Gcm => ("aes-256-gcm", "null", "null"),
+    };
+    [cipher, auth, cipher, rtcp_auth]
+}
+
+fn buffer(key: &MasterKey) -> gst::Buffer {
+    gst::Buffer::from_slice([key.key(), key.salt()].concat())
+}
+
+/// One of the elements, with something to push into it and to pull from it for RTP and for RTCP.
+struct Other {
+    pipeline: gst::Pipeline,
+    ways: [(gst_app::AppSrc, gst_app::AppSink); 2],
+}
+
+impl Other {
+    fn new(element: &gst::Element, pads: [(&str, &str); 2], caps: [gst::Caps; 2]) -> Other {
+        let pipeline = gst::Pipeline::new();
+        pipeline.add(element).unwrap();
+        let ways = [0, 1].map(|way| {
+            let source = gst_app::AppSrc::builder()
+                .caps(&caps[way])
+                .format(gst::Format::Time)
+                .build();
+            let sink = gst_app::AppSink::builder()
+                .sync(false)
+                .async_(false)
+                .build();
+            pipeline
+                .add_many([source.upcast_ref::<gst::Element>(), sink.upcast_ref()])
+                .unwrap();
+            let (into, out) = pads[way];
+            source.link_pads(None, element, Some(into)).unwrap();
+            element.link_pads(Some(out), &sink, None).unwrap();
+            (source, sink)
+        });
+        pipeline.set_state(gst::State::Playing).unwrap();
+        Other { pipeline, ways }
+    }
+
+    fn pass(&self, way: usize, packet: Vec<u8>) -> Vec<u8> {
+        let (source, sink) = &self.ways[way];
+        source.push_buffer(gst::Buffer::from_slice(packet)).unwrap();
+        let sample = sink.try_pull_sample(PATIENCE).unwrap();
+        let map = sample.buffer().unwrap().map_readable().unwrap();
+        map.to_vec()
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+fn encrypting(key: &MasterKey) -> Other {
+    let [rtp_cipher, rtp_auth, rtcp_cipher, rtcp_auth] = names(key.suite());
+    let element = gst::ElementFactory::make("srtpenc")
+        .property("key", buffer(key))
+        .property_from_str("rtp-cipher", rtp_cipher)
+        .property_from_str("rtp-auth", rtp_auth)
+        .property_from_str("rtcp-cipher", rtcp_cipher)
+        .property_from_str("rtcp-auth", rtcp_auth)
+        .build()
+        .unwrap();
+    for pad in ["rtp_sink_0", "rtcp_sink_0"] {
+        element.request_pad_simple(pad).unwrap();
+    }
+    let rtp = gst::Caps::builder("application/x-rtp")
+        .field("media", "audio")
+        .field("payload", 0)
+        .field("clock-rate", 8_000)
+        .field("ssrc", SSRC)
+        .build();
+    let rtcp = gst::Caps::new_empty_simple("application/x-rtcp");
+    let pads = [("rtp_sink_0", "rtp_src_0"), ("rtcp_sink_0", "rtcp_src_0")];
+    Other::new(&element, pads, [rtp, rtcp])
+}
+
+fn decrypting(key: &MasterKey) -> Other {
+    let [rtp_cipher, rtp_auth, rtcp_cipher, rtcp_auth] = names(key.suite());
+    let caps = |name: &str| {
+        gst::Caps::builder(name)
+            .field("ssrc", SSRC)
+            .field("roc", 0u32)
+            .field("srtp-key", buffer(key))
+            .field("srtp-cipher", rtp_cipher)
+            .field("srtp-auth", rtp_auth)
+            .field("srtcp-cipher", rtcp_cipher)
+            .field("srtcp-auth", rtcp_auth)
+            .build()
+    };
+    let element = gst::ElementFactory::make("srtpdec").build().unwrap();
+    let pads = [("rtp_sink", "rtp_src"), ("rtcp_sink", "rtcp_src")];
+    let rtp = caps("application/x-srtp");
+    Other::new(&element, pads, [rtp, caps("application/x-srtcp")])
+}
+
+/// A sender report without blocks.
+fn report(number: u32) -> Vec<u8> {
+    let mut report = bytes("80c80006 00000007 1122334455667788 00000000 00000009 00000a00");
+    report[16..20].copy_from_slice(&number.to_be_bytes());
+    report
+}
+
+#[test]
+fn each_opens_what_the_other_protected() {
+    gst::init().unwrap();
+    for suite in Suite::ALL {
+        let key = random(suite);
+        let (encrypting, decrypting) = (encrypting(&key), decrypting(&key));
+        let mut ours = Srtp::new(&both(&key));
+        // Through two wraps.
+        for number in (65_000..140_000u32).step_by(100) {
+            let plain = packet(SSRC, number as u16);
+            let mut theirs = encrypting.pass(0, plain.clone());
+            assert_eq!(ours.unprotect_rtp(&mut theirs), Ok(()), "{suite} {number}");
+            assert_eq!(theirs, plain);
+            let protected = ours.protect_rtp(&plain).unwrap().to_vec();
+            assert_eq!(decrypting.pass(0, protected), plain, "{suite} {number}");
+        }
+        for number in 0..20 {
+            let plain = report(number);
+            let mut theirs = encrypting.pass(1, plain.clone());
+            assert_eq!(ours.unprotect_rtcp(&mut theirs), Ok(()), "{suite} {number}");
+            assert_eq!(theirs, plain);
+            let protected = ours.protect_rtcp(&plain).unwrap().to_vec();
+            assert_eq!(decrypting.pass(1, protected), plain, "{suite} {number}");
+        }
+    }
+}
