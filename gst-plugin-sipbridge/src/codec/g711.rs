@@ -1,67 +1,56 @@
 // SPDX-License-Identifier: MPL-2.0
-//! G.711: decoding by GStreamer's stock elements, concealment by spandsp. Encoding is arithmetic: a
-//! mixer does it for each speaker of a room.
+//! G.711: decoding by the crate audio-codec, concealment by spandsp. Encoding is arithmetic: a mixer
+//! does it for each speaker of a room.
 
+use audio_codec::Decoder as _;
+use audio_codec::pcma::PcmaDecoder;
+use audio_codec::pcmu::PcmuDecoder;
 use sip_ua::sdp::Codec;
 
 use super::CodecError;
-use super::chain::{Chain, append_samples, duration, raw_caps};
+use super::concealment::Concealment;
 
 const RATE_HZ: u32 = 8_000;
 
-fn law_caps(codec: Codec) -> gst::Caps {
-    let name = if codec == Codec::Pcma {
-        "audio/x-alaw"
-    } else {
-        "audio/x-mulaw"
-    };
-    gst::Caps::builder(name)
-        .field("rate", RATE_HZ as i32)
-        .field("channels", 1)
-        .build()
+enum Law {
+    A(PcmaDecoder),
+    Mu(PcmuDecoder),
 }
 
 /// A-law or µ-law to samples.
 pub struct G711Decoder {
-    chain: Chain,
+    law: Law,
+    concealment: Concealment,
 }
 
 impl G711Decoder {
     /// A decoder of [`Codec::Pcma`]; of µ-law for anything else.
     pub fn new(codec: Codec) -> Result<G711Decoder, CodecError> {
-        let elements = if codec == Codec::Pcma {
-            ["alawdec", "spanplc"]
-        } else {
-            ["mulawdec", "spanplc"]
-        };
-        let chain = Chain::new(
-            "G.711 decoding",
-            &elements,
-            &law_caps(codec),
-            &raw_caps(RATE_HZ),
-        )?;
-        Ok(G711Decoder { chain })
+        Ok(G711Decoder {
+            law: match codec {
+                Codec::Pcma => Law::A(PcmaDecoder::new()),
+                _ => Law::Mu(PcmuDecoder::new()),
+            },
+            concealment: Concealment::new(RATE_HZ)?,
+        })
     }
 
     /// Appends the samples of one packet.
     pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) {
-        let wanted = pcm.len() + payload.len();
-        self.chain
-            .push(payload, duration(payload.len(), RATE_HZ), |bytes| {
-                append_samples(bytes, pcm);
-            });
-        // Time goes on even if an element fails.
-        pcm.resize(wanted, 0);
+        let from = pcm.len();
+        pcm.resize(from + payload.len(), 0);
+        let room = pcm.get_mut(from..).unwrap_or_default();
+        // There is a sample's room for each byte: there is no other error.
+        let _ = match &mut self.law {
+            Law::A(decoder) => decoder.decode_into(payload, room),
+            Law::Mu(decoder) => decoder.decode_into(payload, room),
+        };
+        self.concealment.pass(pcm, from);
     }
 
     /// Appends what stands in for lost samples.
     pub fn conceal(&mut self, samples: u32, pcm: &mut Vec<i16>) {
-        let wanted = pcm.len() + samples as usize;
-        self.chain
-            .gap(duration(samples as usize, RATE_HZ), |bytes| {
-                append_samples(bytes, pcm);
-            });
-        pcm.resize(wanted, 0);
+        self.concealment.conceal(samples as usize, pcm);
     }
 }
 

@@ -7,6 +7,8 @@ use audio_codec::{Decoder as _, Encoder as _};
 use super::CodecError;
 use super::concealment::Concealment;
 
+const RATE_HZ: u32 = 16_000;
+
 /// Samples in a byte, and in a unit of the RTP clock.
 const SAMPLES: usize = 2;
 
@@ -23,7 +25,6 @@ pub(super) fn silence(bytes: usize, payload: &mut Vec<u8>) {
 pub struct G722Decoder {
     decoder: Expand,
     concealment: Concealment,
-    samples: Vec<i16>,
 }
 
 impl G722Decoder {
@@ -31,17 +32,18 @@ impl G722Decoder {
     pub fn new() -> Result<G722Decoder, CodecError> {
         Ok(G722Decoder {
             decoder: Expand::new(),
-            concealment: Concealment::new()?,
-            samples: Vec::new(),
+            concealment: Concealment::new(RATE_HZ)?,
         })
     }
 
     /// Appends the samples of one packet: two a byte.
     pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) {
-        self.samples.resize(payload.len() * SAMPLES, 0);
+        let from = pcm.len();
+        pcm.resize(from + payload.len() * SAMPLES, 0);
+        let room = pcm.get_mut(from..).unwrap_or_default();
         // The room is exactly what a payload of this length takes: there is no other error.
-        let _ = self.decoder.decode_into(payload, &mut self.samples);
-        self.concealment.pass(&self.samples, pcm);
+        let _ = self.decoder.decode_into(payload, room);
+        self.concealment.pass(pcm, from);
     }
 
     /// Appends what stands in for `units` of the RTP clock that were lost.
@@ -101,8 +103,6 @@ impl G722Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const RATE_HZ: u32 = 16_000;
 
     fn tone(hz: f64, samples: usize) -> Vec<i16> {
         (0..samples)

@@ -4,28 +4,27 @@
 use super::CodecError;
 use super::concealment::Concealment;
 
+const RATE_HZ: u32 = 16_000;
+
 /// L16 to samples.
 pub struct L16Decoder {
     concealment: Concealment,
-    samples: Vec<i16>,
 }
 
 impl L16Decoder {
     /// A decoder at rest.
     pub fn new() -> Result<L16Decoder, CodecError> {
         Ok(L16Decoder {
-            concealment: Concealment::new()?,
-            samples: Vec::new(),
+            concealment: Concealment::new(RATE_HZ)?,
         })
     }
 
     /// Appends the samples of one packet.
     pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) {
         let (pairs, _) = payload.as_chunks::<2>();
-        self.samples.clear();
-        self.samples
-            .extend(pairs.iter().map(|pair| i16::from_be_bytes(*pair)));
-        self.concealment.pass(&self.samples, pcm);
+        let from = pcm.len();
+        pcm.extend(pairs.iter().map(|pair| i16::from_be_bytes(*pair)));
+        self.concealment.pass(pcm, from);
     }
 
     /// Appends what stands in for lost samples.

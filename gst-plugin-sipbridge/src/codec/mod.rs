@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Between samples and payloads: signed 16-bit mono on one side, the bytes of a packet on the other.
 //!
-//! Decoding G.711, concealment and resampling are GStreamer's stock elements, pushed by whoever asks
-//! ([`chain`]); encoding G.711 is arithmetic ([`g711`]); G.722 is the crate audio-codec ([`g722`]),
-//! Opus libopus's single-stream API ([`opus`]).
+//! Concealment and resampling are GStreamer's stock elements, pushed by whoever asks ([`chain`]); G.711
+//! is decoded by the crate audio-codec and encoded by arithmetic ([`g711`]); G.722 is that crate's
+//! ([`g722`]), Opus libopus's single-stream API ([`opus`]).
 
 pub mod chain;
 mod concealment;
