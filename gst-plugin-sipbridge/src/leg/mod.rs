@@ -19,6 +19,7 @@ mod reception;
 mod reports;
 mod send;
 mod sender;
+mod sequencer;
 mod source;
 mod srtp;
 mod stats;
@@ -35,15 +36,17 @@ use sip_ua::sdp::{Codec, Direction, Negotiated};
 pub use api::{Datagram, DigitsError, LegConfig, LegEvent};
 pub use digits::check_digits;
 pub use playout::{Frame, Listener, Playout};
+pub use sequencer::Relayed;
 pub use stats::LegStats;
 pub use tempo::Tempo;
 
 use digits::{DigitReceiver, DigitSender};
-use jitter::JitterBuffer;
+use jitter::{Done, JitterBuffer};
 use liveness::Liveness;
 use reception::Reception;
 use reports::Reports;
 use sender::Sender;
+use sequencer::Sequencer;
 use source::Source;
 use srtp::Srtp;
 
@@ -56,6 +59,8 @@ pub struct Leg {
     /// SSRC and sequence of a packet that may begin another stream, if the next one agrees.
     intruder: Option<(u32, u16)>,
     jitter: JitterBuffer,
+    /// In the jitter buffer's place, where what comes is passed on and not played.
+    sequencer: Option<Box<Sequencer>>,
     digits_in: DigitReceiver,
     digits_out: DigitSender,
     sender: Sender,
@@ -84,6 +89,7 @@ impl Leg {
             reception: None,
             intruder: None,
             jitter: JitterBuffer::new(now, config.latency),
+            sequencer: None,
             digits_in: DigitReceiver::default(),
             digits_out: DigitSender::default(),
             sender: Sender::new(config.ssrc, config.sequence, config.timestamp),
@@ -99,6 +105,15 @@ impl Leg {
             heard_at: None,
             receive_codec: None,
             stats: LegStats::default(),
+        }
+    }
+
+    /// The same leg as one side of a bridge: what comes is passed on by [`Leg::relay`], and
+    /// [`Leg::playout`] has nothing to play.
+    pub fn bridged(self) -> Leg {
+        Leg {
+            sequencer: Some(Box::default()),
+            ..self
         }
     }
 
@@ -120,7 +135,7 @@ impl Leg {
             self.digits_out.clear();
         }
         if !negotiated.direction.receives() {
-            self.jitter.reset(self.jitter.clock_hz());
+            self.restart_playout();
         }
         self.negotiated = Some(negotiated.clone());
         if self.sends() {
@@ -183,7 +198,32 @@ impl Leg {
 
     /// Forgets what waits to be played: nobody listened for a while.
     pub fn restart_playout(&mut self) {
-        self.jitter.reset(self.jitter.clock_hz());
+        self.restart_at(self.jitter.clock_hz());
+    }
+
+    fn restart_at(&mut self, clock_hz: u32) {
+        self.jitter.reset(clock_hz);
+        if let Some(sequencer) = &mut self.sequencer {
+            sequencer.reset();
+        }
+    }
+
+    /// What a bridge passes on now, if anything. To be asked until there is no more, each time
+    /// something came and at [`Leg::relay_due`].
+    pub fn relay(&mut self, now: Instant) -> Option<Relayed<'_>> {
+        self.sequencer.as_mut()?.relay(now)
+    }
+
+    /// When what waits behind a hole is passed on at the latest.
+    pub fn relay_due(&self) -> Option<Instant> {
+        self.sequencer.as_ref()?.due()
+    }
+
+    fn done(&self) -> Done {
+        match &self.sequencer {
+            Some(sequencer) => sequencer.done(),
+            None => self.jitter.done(),
+        }
     }
 
     /// When [`Leg::timeout`] wants to be called.
@@ -255,7 +295,7 @@ impl Leg {
     /// What is heard of the far end: by what was played, so that a packet that came too late counts
     /// like one that never came, and one whose copy was found does not.
     fn way_in(&self) -> quality::Way {
-        let done = self.jitter.done();
+        let done = self.done();
         let network = self.reports.remote.round_trip.unwrap_or_default() / 2;
         quality::Way {
             heard: done.played + done.recovered,
@@ -289,7 +329,7 @@ impl Leg {
 
     /// The counters.
     pub fn stats(&self) -> LegStats {
-        let done = self.jitter.done();
+        let done = self.done();
         let ms = |us: i64| (us / 1000) as u64;
         let remote = self.reports.remote;
         let send_hz = f64::from(self.send_clock_hz());

@@ -112,7 +112,11 @@ impl Leg {
                 marker: packet.marker_bit(),
                 content,
             };
-            match self.jitter.insert(now, arrived) {
+            let inserted = match &mut self.sequencer {
+                Some(sequencer) => sequencer.insert(now, arrived),
+                None => self.jitter.insert(now, arrived),
+            };
+            match inserted {
                 Inserted::Kept => {}
                 Inserted::Duplicate => self.stats.duplicates += 1,
                 Inserted::Late => self.stats.late += 1,
@@ -172,7 +176,7 @@ impl Leg {
     fn begin_source(&mut self, lost_before: i64) {
         self.stats.lost += lost_before;
         self.intruder = None;
-        self.jitter.reset(self.jitter.clock_hz());
+        self.restart_playout();
         self.reports.forget_source();
         let heard = self.digits_in.reset();
         self.digit(heard);
@@ -187,7 +191,7 @@ impl Leg {
         }
         self.receive_codec = Some(codec);
         if codec.clock_rate() != self.jitter.clock_hz() {
-            self.jitter.reset(codec.clock_rate());
+            self.restart_at(codec.clock_rate());
         }
         self.events.push_back(LegEvent::CodecChanged(codec));
     }

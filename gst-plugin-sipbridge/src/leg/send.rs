@@ -83,6 +83,18 @@ impl Leg {
         self.sender.pass(samples);
     }
 
+    /// A packet of audio, `samples` RTP clock units long, was lost before it came here: the far end
+    /// misses it by its number, and conceals it as it does best.
+    pub fn lose(&mut self, samples: u32) {
+        self.sender.lose(samples);
+    }
+
+    /// The next packet is to be sent now: what timestamps say of now follows the source's clock, slowly,
+    /// for each packet is a little early or late.
+    pub fn follow_source(&mut self, now: Instant) {
+        self.sender.follow(now);
+    }
+
     /// The source of what we send runs a little later or earlier than thought: what timestamps say
     /// of now moves with it.
     pub fn shift_clock(&mut self, later: Duration, earlier: Duration) {

@@ -7,6 +7,9 @@ use rtp_types::RtpPacketBuilder;
 
 use super::reports::Sent;
 
+/// The share of a packet's being early or late by which a source's clock is followed.
+const FOLLOW: i64 = 100;
+
 /// The outgoing RTP stream.
 #[derive(Debug)]
 pub(super) struct Sender {
@@ -133,6 +136,26 @@ impl Sender {
         if let Some((at, _, _)) = &mut self.anchor {
             *at = *at + later - earlier;
         }
+    }
+
+    /// Moves what timestamps say of now towards: the next packet's timestamp is now's.
+    pub(super) fn follow(&mut self, now: Instant) {
+        let ahead = self.timestamp.wrapping_sub(self.timestamp_at(now)) as i32;
+        if let Some((at, _, hz)) = &mut self.anchor {
+            let us = i64::from(ahead) * 1_000_000 / i64::from(*hz).max(1) / FOLLOW;
+            let step = Duration::from_micros(us.unsigned_abs());
+            *at = if us > 0 {
+                at.checked_sub(step).unwrap_or(*at)
+            } else {
+                *at + step
+            };
+        }
+    }
+
+    /// A packet is missing.
+    pub(super) fn lose(&mut self, samples: u32) {
+        self.advance(samples);
+        self.sequence = self.sequence.wrapping_add(1);
     }
 
     /// Time passes in silence that is not sent.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sip_ua::sdp::Codec;
 
 use crate::codec::OpusSettings;
+use crate::leg::LegEvent;
 pub use crate::leg::{DigitsError, LegStats};
 
 /// How the media of a call is set up.
@@ -111,6 +112,21 @@ pub enum MediaEvent {
     TimedOut(Duration),
     /// The media stopped for good; no other event follows. Says why in a sentence.
     Failed(String),
+}
+
+impl From<LegEvent> for MediaEvent {
+    fn from(event: LegEvent) -> MediaEvent {
+        match event {
+            LegEvent::Digit { digit, duration_ms } => MediaEvent::Digit { digit, duration_ms },
+            LegEvent::Latched(address) => MediaEvent::Latched(address),
+            LegEvent::Started => MediaEvent::Started,
+            LegEvent::Sending => MediaEvent::Sending,
+            LegEvent::CodecChanged(codec) => MediaEvent::CodecChanged(codec),
+            LegEvent::DigitsSent => MediaEvent::DigitsSent,
+            LegEvent::PeerSilent => MediaEvent::PeerSilent,
+            LegEvent::TimedOut(silent) => MediaEvent::TimedOut(silent),
+        }
+    }
 }
 
 /// Where [`MediaEvent`]s go.

@@ -4,8 +4,11 @@
 //!
 //! What the far end says goes to an [`AudioOut`] in steps of 20 ms; what we say to it comes through
 //! an [`AudioIn`] from any thread. The call steers it through a [`MediaHandle`].
+//!
+//! Two far ends that shall hear each other and nobody else need none of that: a [`bridge`].
 
 mod api;
+pub mod bridge;
 mod feed;
 mod handle;
 mod input;

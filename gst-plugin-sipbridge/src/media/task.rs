@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The task of a call's media: sockets around the leg, on a context.
 
-use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,20 +11,11 @@ use super::api::{AudioOut, Format, MediaConfig, MediaEvent};
 use super::feed::Feed;
 use super::handle::Shared;
 use super::output::Output;
-use super::pace::{Pace, Wire};
-use super::sockets::Pair;
+use super::pace::Pace;
+use super::sockets::{self, Buffer, Pair, Sockets};
 use crate::codec::{Decoder, Encoder, OpusSettings};
 use crate::context::{Cx, Task};
-use crate::leg::{Datagram, Leg, LegConfig, LegEvent};
-
-const RTP: usize = 0;
-const RTCP: usize = 1;
-
-/// Datagrams read of one call before others have their turn.
-const READ_MAX: usize = 64;
-
-/// No RTP packet is longer on any network we know.
-const DATAGRAM_MAX: usize = 2_048;
+use crate::leg::{Leg, LegConfig};
 
 /// How often the counters are put where others can read them.
 const SNAPSHOT: Duration = Duration::from_millis(200);
@@ -46,31 +36,6 @@ pub(super) struct Prepared {
     pub(super) encoders: Vec<(Codec, Encoder)>,
 }
 
-struct Sockets {
-    rtp: mio::net::UdpSocket,
-    rtcp: mio::net::UdpSocket,
-}
-
-impl Sockets {
-    /// Sends RTCP.
-    fn report(&self, muxed: bool, datagram: Datagram<'_>) {
-        send(if muxed { &self.rtp } else { &self.rtcp }, datagram);
-    }
-}
-
-impl Wire for Sockets {
-    fn send(&mut self, datagram: Datagram<'_>) {
-        send(&self.rtp, datagram);
-    }
-}
-
-/// A packet the network does not take now is lost, as it might have been on the way.
-fn send(socket: &mio::net::UdpSocket, datagram: Datagram<'_>) {
-    if let Err(error) = socket.send_to(datagram.bytes, datagram.to) {
-        tracing::trace!(to = %datagram.to, %error, "a media packet was not sent");
-    }
-}
-
 pub(super) struct Media {
     sockets: Sockets,
     leg: Leg,
@@ -82,7 +47,7 @@ pub(super) struct Media {
     opus: OpusSettings,
     shared: Arc<Shared>,
     snapshot_due: Instant,
-    buffer: Box<[u8; DATAGRAM_MAX]>,
+    buffer: Buffer,
     phase_us: u32,
     failed: bool,
 }
@@ -94,25 +59,9 @@ impl Media {
         config: &MediaConfig,
         shared: Arc<Shared>,
     ) -> Media {
-        let leg = Leg::new(
-            now,
-            LegConfig {
-                ssrc: rand::random(),
-                // Low, so that a lost first packet hides no wrap from SRTP (RFC 4568 section 6.4).
-                sequence: rand::random::<u16>() & 0x7fff,
-                timestamp: rand::random(),
-                cname: config.cname.clone(),
-                ntp_epoch: ntp_now(),
-                latency: config.latency,
-                silent_peer: config.silent_peer,
-                media_timeout: config.media_timeout,
-            },
-        );
+        let leg = Leg::new(now, leg_config(config));
         Media {
-            sockets: Sockets {
-                rtp: pair.rtp,
-                rtcp: pair.rtcp,
-            },
+            sockets: pair.sockets,
             leg,
             pace: Pace::new(),
             feed: Feed::new(shared.queue.clone(), config.opus, config.dtx),
@@ -121,7 +70,7 @@ impl Media {
             opus: config.opus,
             shared,
             snapshot_due: now,
-            buffer: Box::new([0; DATAGRAM_MAX]),
+            buffer: sockets::buffer(),
             phase_us: 0,
             failed: false,
         }
@@ -205,16 +154,7 @@ impl Media {
 
     fn tell(&mut self) {
         while let Some(event) = self.leg.poll_event() {
-            self.event(match event {
-                LegEvent::Digit { digit, duration_ms } => MediaEvent::Digit { digit, duration_ms },
-                LegEvent::Latched(address) => MediaEvent::Latched(address),
-                LegEvent::Started => MediaEvent::Started,
-                LegEvent::Sending => MediaEvent::Sending,
-                LegEvent::CodecChanged(codec) => MediaEvent::CodecChanged(codec),
-                LegEvent::DigitsSent => MediaEvent::DigitsSent,
-                LegEvent::PeerSilent => MediaEvent::PeerSilent,
-                LegEvent::TimedOut(silent) => MediaEvent::TimedOut(silent),
-            });
+            self.event(event.into());
         }
         let failed = self
             .feed
@@ -234,31 +174,6 @@ impl Media {
             .unwrap_or_else(PoisonError::into_inner);
         events(event);
     }
-
-    fn read(&mut self, cx: &mut Cx<'_>, token: usize) {
-        let now = cx.now();
-        for _ in 0..READ_MAX {
-            let socket = if token == RTP {
-                &self.sockets.rtp
-            } else {
-                &self.sockets.rtcp
-            };
-            match socket.recv_from(self.buffer.as_mut_slice()) {
-                Ok((length, from)) => {
-                    let bytes = self.buffer.get(..length).unwrap_or_default();
-                    if token == RTP {
-                        self.leg.receive_rtp(now, from, bytes);
-                    } else {
-                        self.leg.receive_rtcp(now, from, bytes);
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // Somebody's port is closed, says ICMP; others may still send.
-                Err(_) => {}
-            }
-        }
-        cx.again(token);
-    }
 }
 
 impl Task for Media {
@@ -268,10 +183,7 @@ impl Task for Media {
     }
 
     fn arrive(&mut self, cx: &mut Cx<'_>) {
-        let registered = cx
-            .register(&mut self.sockets.rtp, RTP)
-            .and_then(|()| cx.register(&mut self.sockets.rtcp, RTCP));
-        if let Err(error) = registered {
+        if let Err(error) = self.sockets.watch(cx, 0) {
             self.failed = true;
             self.event(MediaEvent::Failed(format!(
                 "cannot watch the media sockets: {error}"
@@ -281,16 +193,17 @@ impl Task for Media {
     }
 
     fn leave(&mut self, cx: &mut Cx<'_>) {
-        for socket in [&mut self.sockets.rtp, &mut self.sockets.rtcp] {
-            if let Err(error) = cx.deregister(socket) {
-                // The new context says so too if it then cannot watch it.
-                tracing::debug!(%error, "a media socket was not watched");
-            }
-        }
+        self.sockets.unwatch(cx);
     }
 
     fn readable(&mut self, cx: &mut Cx<'_>, token: usize) {
-        self.read(cx, token);
+        let now = cx.now();
+        if self
+            .sockets
+            .read(token, now, &mut self.leg, &mut self.buffer)
+        {
+            cx.again(token);
+        }
         self.tell();
     }
 
@@ -331,6 +244,21 @@ impl Drop for Media {
 }
 
 /// Wall-clock time as NTP writes it: seconds and 2⁻³² seconds since 1900 (RFC 3550 section 4).
+/// What a leg starts from.
+pub(super) fn leg_config(config: &MediaConfig) -> LegConfig {
+    LegConfig {
+        ssrc: rand::random(),
+        // Low, so that a lost first packet hides no wrap from SRTP (RFC 4568 section 6.4).
+        sequence: rand::random::<u16>() & 0x7fff,
+        timestamp: rand::random(),
+        cname: config.cname.clone(),
+        ntp_epoch: ntp_now(),
+        latency: config.latency,
+        silent_peer: config.silent_peer,
+        media_timeout: config.media_timeout,
+    }
+}
+
 fn ntp_now() -> u64 {
     const UNIX_EPOCH: u64 = 2_208_988_800;
     let since = std::time::SystemTime::now()

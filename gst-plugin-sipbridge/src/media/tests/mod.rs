@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Two calls' media talking to each other over loopback, on one context and in real time.
 
+mod a_bridge_joins_two_phones;
 mod changes_codec_under_fixed_caps;
 mod closes_at_once;
 mod digits_cross;

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The task of a bridge: two pairs of sockets around two legs, on a context.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use sip_ua::sdp::Negotiated;
+
+use super::super::api::{MediaConfig, MediaEvent};
+use super::super::sockets::{self, Buffer, Pair, RTP, Sockets};
+use super::super::task::leg_config;
+use super::way::{Codecs, Way};
+use super::{Shared, Side};
+use crate::context::{Cx, Task};
+use crate::leg::Leg;
+
+/// How often the counters are put where others can read them.
+const SNAPSHOT: Duration = Duration::from_millis(200);
+
+/// Of the tokens of a side's sockets, one less than there can be is enough for both.
+const TOKENS: usize = 2;
+
+/// How long a digit passed on lasts at least and at most: what [`Leg::queue_digits`] takes.
+const DIGIT_MS: std::ops::RangeInclusive<u32> = 40..=6_000;
+
+/// What the owner asks.
+pub(super) enum Command {
+    /// An agreement with a side, and what each direction then needs.
+    Apply(Side, Box<Negotiated>, [Option<Codecs>; 2]),
+}
+
+struct End {
+    sockets: Sockets,
+    leg: Leg,
+    /// From this side to the other.
+    way: Way,
+}
+
+pub(super) struct Bridge {
+    ends: [End; 2],
+    shared: Arc<Shared>,
+    snapshot_due: Instant,
+    buffer: Buffer,
+    failed: bool,
+}
+
+impl Bridge {
+    pub(super) fn new(
+        now: Instant,
+        pairs: [Pair; 2],
+        configs: &[MediaConfig; 2],
+        shared: Arc<Shared>,
+    ) -> Bridge {
+        let [a, b] = pairs;
+        let [config_a, config_b] = configs;
+        let end = |pair: Pair, config: &MediaConfig, across: &MediaConfig| End {
+            sockets: pair.sockets,
+            leg: Leg::new(now, leg_config(config)).bridged(),
+            way: Way::new(across.opus),
+        };
+        Bridge {
+            ends: [end(a, config_a, config_b), end(b, config_b, config_a)],
+            shared,
+            snapshot_due: now,
+            buffer: sockets::buffer(),
+            failed: false,
+        }
+    }
+
+    /// An end and the one across.
+    fn ends(&mut self, side: Side) -> (&mut End, &mut End) {
+        let [a, b] = &mut self.ends;
+        match side {
+            Side::A => (a, b),
+            Side::B => (b, a),
+        }
+    }
+
+    /// Passes on what came from one side, and tells of it.
+    fn pass_on(&mut self, now: Instant, side: Side) {
+        let shared = self.shared.clone();
+        let (end, across) = self.ends(side);
+        end.way
+            .run(now, &mut end.leg, &mut across.leg, &mut across.sockets);
+        let mut failed = None;
+        while let Some(event) = end.leg.poll_event() {
+            let event = MediaEvent::from(event);
+            if let MediaEvent::Digit { digit, duration_ms } = event {
+                let lasts = duration_ms.clamp(*DIGIT_MS.start(), *DIGIT_MS.end());
+                let mut text = [0; 4];
+                let text = digit.encode_utf8(&mut text);
+                if let Err(error) = across.leg.queue_digits(text, lasts) {
+                    // The owner is told of the digit, and may pass it on in another form.
+                    tracing::debug!(%error, "a digit is not passed on");
+                }
+            }
+            shared.tell(side, event);
+        }
+        if let Some(error) = end.way.failed() {
+            failed = Some(error);
+        }
+        if let Some(error) = failed {
+            self.failed = true;
+            shared.tell(side, MediaEvent::Failed(error.to_string()));
+        }
+    }
+
+    /// Everything that is due on both sides, and when the next thing is.
+    fn run(&mut self, cx: &mut Cx<'_>) {
+        if self.failed {
+            return;
+        }
+        let now = cx.now();
+        for side in Side::BOTH {
+            let (end, _) = self.ends(side);
+            let muxed = end.leg.rtcp_mux();
+            if let Some(datagram) = end.leg.timeout(now) {
+                end.sockets.report(muxed, datagram);
+            }
+            self.pass_on(now, side);
+        }
+        if self.snapshot_due <= now {
+            self.snapshot_due = now + SNAPSHOT;
+            self.snapshot(now);
+        }
+        let mut next = self.snapshot_due;
+        for side in Side::BOTH {
+            let (end, across) = self.ends(side);
+            let digit = end.way.digits(now, &mut across.leg, &mut across.sockets);
+            let due = [digit, end.leg.next_timeout(), end.leg.relay_due()];
+            next = due.into_iter().flatten().fold(next, Instant::min);
+        }
+        cx.set_timer(next);
+    }
+
+    fn snapshot(&self, now: Instant) {
+        let stats = self.ends.each_ref().map(|end| {
+            let mut stats = end.leg.stats();
+            let heard_at = end.leg.heard_at();
+            stats.heard_ago = heard_at.map(|at| now.saturating_duration_since(at));
+            stats
+        });
+        // Who reads them does so for a moment; if it is now, the next snapshot will do.
+        if let Ok(mut place) = self.shared.stats.try_lock() {
+            *place = stats;
+        }
+    }
+}
+
+impl Task for Bridge {
+    fn start(&mut self, cx: &mut Cx<'_>) {
+        self.arrive(cx);
+    }
+
+    fn arrive(&mut self, cx: &mut Cx<'_>) {
+        for side in Side::BOTH {
+            let (end, _) = self.ends(side);
+            if let Err(error) = end.sockets.watch(cx, side.index() * TOKENS) {
+                self.failed = true;
+                self.shared.tell(
+                    side,
+                    MediaEvent::Failed(format!("cannot watch the media sockets: {error}")),
+                );
+            }
+        }
+        self.notified(cx);
+    }
+
+    fn leave(&mut self, cx: &mut Cx<'_>) {
+        for end in &mut self.ends {
+            end.sockets.unwatch(cx);
+        }
+    }
+
+    fn readable(&mut self, cx: &mut Cx<'_>, token: usize) {
+        if self.failed {
+            return;
+        }
+        let now = cx.now();
+        let side = if token < TOKENS { Side::A } else { Side::B };
+        let which = token % TOKENS;
+        let [a, b] = &mut self.ends;
+        let end = if side == Side::A { a } else { b };
+        if end.sockets.read(which, now, &mut end.leg, &mut self.buffer) {
+            cx.again(token);
+        }
+        if which == RTP {
+            self.pass_on(now, side);
+            let (end, across) = self.ends(side);
+            // The timer is set for all else already.
+            let hurries = across.leg.sending_digits() || end.leg.relay_due().is_some();
+            if hurries {
+                self.run(cx);
+            }
+        }
+    }
+
+    fn timeout(&mut self, cx: &mut Cx<'_>) {
+        self.run(cx);
+    }
+
+    fn notified(&mut self, cx: &mut Cx<'_>) {
+        let commands = std::mem::take(
+            &mut *self
+                .shared
+                .commands
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let now = cx.now();
+        for command in commands {
+            match command {
+                Command::Apply(side, negotiated, codecs) => {
+                    let (end, across) = self.ends(side);
+                    end.leg.apply(now, &negotiated);
+                    let [a, b] = codecs;
+                    let (there, back) = if side == Side::A { (a, b) } else { (b, a) };
+                    end.way.prepare(there);
+                    across.way.prepare(back);
+                }
+            }
+        }
+        self.run(cx);
+    }
+
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now();
+        for end in &mut self.ends {
+            let muxed = end.leg.rtcp_mux();
+            if let Some(datagram) = end.leg.goodbye(now) {
+                end.sockets.report(muxed, datagram);
+            }
+        }
+        self.snapshot(now);
+    }
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MPL-2.0
+//! One direction of a bridge, sans-IO: what one leg hears becomes the other's packets.
+
+use std::time::{Duration, Instant};
+
+use sip_ua::sdp::Codec;
+
+use super::super::pace::Wire;
+use crate::codec::chain::Resampler;
+use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
+use crate::leg::{Leg, Relayed};
+
+/// What an agreement needs between two codecs, brought up off the context.
+pub(super) struct Codecs {
+    heard: Codec,
+    said: Codec,
+    between: Option<(Decoder, Encoder, Option<Resampler>)>,
+}
+
+impl Codecs {
+    pub(super) fn new(heard: Codec, said: Codec, opus: OpusSettings) -> Result<Codecs, CodecError> {
+        let between = if heard == said {
+            None
+        } else {
+            // What comes in is never upsampled for Opus, which takes any rate.
+            let rate_hz = match said {
+                Codec::Opus => heard.audio_rate(),
+                other => other.audio_rate(),
+            };
+            let (decoder, encoder) = (
+                Decoder::new(heard, rate_hz)?,
+                Encoder::new(said, rate_hz, opus)?,
+            );
+            let (from_hz, to_hz) = (decoder.rate_hz(), encoder.rate_hz());
+            let resampler = (from_hz != to_hz).then(|| Resampler::new(from_hz, to_hz));
+            Some((decoder, encoder, resampler.transpose()?))
+        };
+        Ok(Codecs {
+            heard,
+            said,
+            between,
+        })
+    }
+
+    fn fits(&self, heard: Codec, said: Codec) -> bool {
+        (self.heard, self.said) == (heard, said)
+    }
+}
+
+/// One direction.
+pub(super) struct Way {
+    codecs: Option<Codecs>,
+    /// How Opus is encoded where codecs are wanted that no agreement announced.
+    opus: OpusSettings,
+    /// At the encoder's rate.
+    pcm: Vec<i16>,
+    scratch: Vec<i16>,
+    payload: Vec<u8>,
+    /// When the next packet of a digit is due.
+    digit_due: Option<Instant>,
+    failed: Option<CodecError>,
+}
+
+impl Way {
+    pub(super) fn new(opus: OpusSettings) -> Way {
+        Way {
+            codecs: None,
+            opus,
+            pcm: Vec::new(),
+            scratch: Vec::new(),
+            payload: Vec::new(),
+            digit_due: None,
+            failed: None,
+        }
+    }
+
+    pub(super) fn prepare(&mut self, codecs: Option<Codecs>) {
+        let known = |codecs: &Codecs| {
+            let fits = |other: &Codecs| other.fits(codecs.heard, codecs.said);
+            self.codecs.as_ref().is_some_and(fits)
+        };
+        // The same as before goes on: its memory is what was heard last.
+        if let Some(codecs) = codecs.filter(|codecs| !known(codecs)) {
+            self.codecs = Some(codecs);
+            self.pcm.clear();
+        }
+    }
+
+    /// Why the far end cannot be understood or spoken to, once.
+    pub(super) fn failed(&mut self) -> Option<CodecError> {
+        self.failed.take()
+    }
+
+    /// Passes on what is there.
+    pub(super) fn run(&mut self, now: Instant, from: &mut Leg, to: &mut Leg, wire: &mut impl Wire) {
+        while let Some(relayed) = from.relay(now) {
+            let Some((said, ptime_ms)) = to
+                .negotiated()
+                .filter(|_| to.sends())
+                .map(|agreed| (agreed.codec, u32::from(agreed.ptime_ms.max(10))))
+            else {
+                continue;
+            };
+            if to.sending_digits() {
+                // What was to be said meanwhile is not said later.
+                self.pcm.clear();
+                continue;
+            }
+            match relayed {
+                Relayed::Frame {
+                    codec,
+                    payload,
+                    samples,
+                    talkspurt,
+                } => {
+                    if talkspurt {
+                        self.pcm.clear();
+                        to.resume_sending(now);
+                    }
+                    if codec == said {
+                        send(to, wire, now, payload, samples);
+                    } else if self.decode(codec, said, |decoder, pcm| decoder.decode(payload, pcm))
+                    {
+                        self.encode(now, ptime_ms, to, wire);
+                    }
+                }
+                Relayed::Lost {
+                    codec,
+                    samples,
+                    next,
+                } => {
+                    if codec == said {
+                        to.lose(samples);
+                    } else if self.decode(codec, said, |decoder, pcm| {
+                        decoder.conceal(samples, next, pcm);
+                    }) {
+                        self.encode(now, ptime_ms, to, wire);
+                    }
+                }
+                Relayed::Noise(noise) => {
+                    noise.write(&mut self.payload);
+                    to.resume_sending(now);
+                    if let Some(datagram) = to.send_noise(&self.payload, 0) {
+                        wire.send(datagram);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Appends to `pcm` what the decoder makes of it. False: there are no such codecs.
+    fn decode(
+        &mut self,
+        heard: Codec,
+        said: Codec,
+        with: impl FnOnce(&mut Decoder, &mut Vec<i16>),
+    ) -> bool {
+        if !self
+            .codecs
+            .as_ref()
+            .is_some_and(|codecs| codecs.fits(heard, said))
+        {
+            self.pcm.clear();
+            match Codecs::new(heard, said, self.opus) {
+                Ok(codecs) => self.codecs = Some(codecs),
+                Err(error) => {
+                    self.codecs = None;
+                    self.failed = Some(error);
+                }
+            }
+        }
+        let between = self
+            .codecs
+            .as_mut()
+            .and_then(|codecs| codecs.between.as_mut());
+        match between {
+            Some((decoder, _, None)) => with(decoder, &mut self.pcm),
+            Some((decoder, _, Some(resampler))) => {
+                self.scratch.clear();
+                with(decoder, &mut self.scratch);
+                resampler.push(&self.scratch, &mut self.pcm);
+            }
+            None => return false,
+        }
+        true
+    }
+
+    /// Sends the whole packets that there are.
+    fn encode(&mut self, now: Instant, ptime_ms: u32, to: &mut Leg, wire: &mut impl Wire) {
+        let Some(codecs) = &mut self.codecs else {
+            return;
+        };
+        let Some((_, encoder, _)) = &mut codecs.between else {
+            return;
+        };
+        let wanted = (encoder.rate_hz() / 1000 * ptime_ms) as usize;
+        let samples = codecs.said.clock_rate() / 1000 * ptime_ms;
+        let mut taken = 0;
+        while let Some(frame) = self.pcm.get(taken..taken + wanted) {
+            taken += wanted;
+            encoder.encode(frame, &mut self.payload);
+            if self.payload.is_empty() {
+                to.pass(samples);
+            } else {
+                send(to, wire, now, &self.payload, samples);
+            }
+        }
+        self.pcm.drain(..taken);
+    }
+
+    /// Sends what is due of the digits that wait, and says when the next is.
+    pub(super) fn digits(
+        &mut self,
+        now: Instant,
+        to: &mut Leg,
+        wire: &mut impl Wire,
+    ) -> Option<Instant> {
+        if !to.sending_digits() {
+            self.digit_due = None;
+            return None;
+        }
+        let (clock_hz, ptime_ms) = to.negotiated().map(|agreed| {
+            (
+                agreed.codec.clock_rate(),
+                u32::from(agreed.ptime_ms.max(10)),
+            )
+        })?;
+        let samples = clock_hz / 1000 * ptime_ms;
+        let ptime = Duration::from_millis(u64::from(ptime_ms));
+        let mut due = match self.digit_due {
+            // A context that was held up does not burst.
+            Some(due) if now < due + ptime => due,
+            _ => {
+                to.resume_sending(now);
+                now
+            }
+        };
+        if due <= now {
+            match to.send_digit(samples) {
+                Some(datagram) => wire.send(datagram),
+                // Between two digits nothing is sent.
+                None => to.pass(samples),
+            }
+            due += ptime;
+        }
+        self.digit_due = Some(due);
+        to.sending_digits().then_some(due)
+    }
+}
+
+fn send(to: &mut Leg, wire: &mut impl Wire, now: Instant, payload: &[u8], samples: u32) {
+    to.follow_source(now);
+    if let Some(datagram) = to.send_audio(payload, samples) {
+        wire.send(datagram);
+    }
+}
