@@ -31,6 +31,26 @@ impl Exposition {
         };
     }
 
+    /// One histogram of it: how many fell into each class, by the classes' upper bounds, which label
+    /// it has, and the sum of all that was counted.
+    pub fn histogram(
+        &mut self,
+        name: &str,
+        label: (&str, &str),
+        classes: impl Iterator<Item = (f64, u64)>,
+        (sum, count): (f64, u64),
+    ) {
+        let bucket = format!("{name}_bucket");
+        let mut up_to = 0;
+        for (bound, counted) in classes {
+            up_to += counted;
+            self.sample(&bucket, &[label, ("le", &bound.to_string())], up_to);
+        }
+        self.sample(&bucket, &[label, ("le", "+Inf")], count);
+        self.sample(&format!("{name}_sum"), &[label], sum);
+        self.sample(&format!("{name}_count"), &[label], count);
+    }
+
     /// The whole text.
     pub fn finish(self) -> String {
         self.0

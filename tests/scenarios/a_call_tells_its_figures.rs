@@ -129,5 +129,11 @@ fn a_call_tells_its_figures() -> Result<()> {
     let value = metrics.lines().find_map(|line| line.strip_prefix(received));
     let value: i64 = value.context(metrics.clone())?.parse()?;
     assert!(value >= count(last, "/phone/received/packets"));
+    // The one call sounded as it told itself.
+    let told = last.pointer("/phone/received/mos").and_then(Value::as_f64);
+    let sum = r#"sipbridge_call_mos_sum{direction="received"} "#;
+    let sum = metrics.lines().find_map(|line| line.strip_prefix(sum));
+    let sum: f64 = sum.context(metrics.clone())?.parse()?;
+    assert!((sum - told.context("no opinion")?).abs() < 0.5, "{metrics}");
     Ok(())
 }

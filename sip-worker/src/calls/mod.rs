@@ -6,7 +6,7 @@
 //! - [`dialin`] and [`dialout`]: how a call begins
 //! - [`life`]: its task; [`stay`]: what it has in its room; [`graph`]: its media
 //! - [`uplink`] and [`outage`]: what becomes of it while its SFU is away
-//! - [`figures`] and [`meter`]: how its media fare; [`why`]: which hop was at fault
+//! - [`figures`] and [`meter`]: how its media fare; [`opinions`]: how all of them sounded; [`why`]: which hop was at fault
 //! - [`ending`] and [`watch`]: how it ends, and how we notice that the phone is gone
 
 mod dialin;
@@ -18,6 +18,7 @@ mod identity;
 mod life;
 pub mod limits;
 mod meter;
+pub mod opinions;
 mod outage;
 pub(crate) mod stay;
 pub mod table;

@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, mpsc};
 pub use measured::{Ladder, MediaTotals, Stream};
 
 use super::figures::Figures;
+use super::opinions::BothOpinions;
 use crate::registrations::{TrunkRegistration, UserRegistration};
 
 /// Ended calls that are remembered. Older ones make room for newer ones.
@@ -207,6 +208,8 @@ struct Inner {
     /// Ended calls, the oldest first.
     ended: VecDeque<String>,
     totals: Totals,
+    /// Of calls that are over.
+    opinions: BothOpinions,
     /// Of calls that are in the table no more.
     forgotten_media: MediaTotals,
 }
@@ -327,7 +330,8 @@ impl CallTable {
 
     /// Ends a call. The first reason given stays.
     pub fn end(&self, id: &str, code: Option<u16>, why: &str, now: Instant) {
-        let mut inner = self.lock();
+        let mut locked = self.lock();
+        let inner = &mut *locked;
         let Some(entry) = inner.calls.get_mut(id) else {
             return;
         };
@@ -342,6 +346,9 @@ impl CallTable {
             .answered
             .map(|at| now.saturating_duration_since(at).as_secs_f64());
         self.publish(&entry.info);
+        if let Some(figures) = &entry.figures {
+            inner.opinions.add(figures);
+        }
         inner.totals.ended += 1;
         inner.ended.push_back(id.to_owned());
         inner.forget_old(now);
@@ -409,6 +416,11 @@ impl CallTable {
     /// Counters since the start.
     pub fn totals(&self) -> Totals {
         self.lock().totals
+    }
+
+    /// How calls that are over sounded.
+    pub fn opinions(&self) -> BothOpinions {
+        self.lock().opinions
     }
 
     /// Every change from now on.

@@ -8,6 +8,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 
 use crate::calls;
+use crate::calls::opinions::BOUNDS;
 use crate::calls::table::Stream;
 use crate::exposition::Exposition;
 use crate::worker::Worker;
@@ -70,6 +71,7 @@ fn text(worker: &Worker) -> String {
     );
     out.sample("sipbridge_calls_refused_total", &[], totals.refused);
     media(worker, &mut out);
+    opinions(worker, &mut out);
     worker.expose(&mut out);
     out.finish()
 }
@@ -112,5 +114,24 @@ fn media(worker: &Worker, out: &mut Exposition) {
             let labels = [("side", *side), ("direction", *direction)];
             out.sample(name, &labels, reading(stream));
         }
+    }
+}
+
+/// How calls sounded.
+fn opinions(worker: &Worker, out: &mut Exposition) {
+    let name = "sipbridge_call_mos";
+    out.metric(
+        name,
+        "histogram",
+        "How calls sounded at their end, on the phone's side, from 1 to 4.4 (E-model, ITU-T G.107).",
+    );
+    let both = worker.calls.opinions();
+    for (direction, opinions) in [("received", both.received), ("sent", both.sent)] {
+        out.histogram(
+            name,
+            ("direction", direction),
+            BOUNDS.into_iter().zip(opinions.classes),
+            (opinions.sum, opinions.count),
+        );
     }
 }

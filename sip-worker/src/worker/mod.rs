@@ -322,22 +322,14 @@ impl Worker {
         out.metric(name, "histogram", "How late ticks were.");
         for context in self.burden.contexts() {
             let stats = context.stats();
-            let label = ("context", context.name());
-            let bucket = format!("{name}_bucket");
-            let mut up_to = 0;
-            for (bound_ms, count) in LATENESS_MS.iter().zip(stats.lateness) {
-                up_to += count;
-                let le = (*bound_ms as f64 / 1e3).to_string();
-                out.sample(&bucket, &[label, ("le", &le)], up_to);
-            }
-            let total: u64 = stats.lateness.iter().sum();
-            out.sample(&bucket, &[label, ("le", "+Inf")], total);
-            out.sample(
-                &format!("{name}_sum"),
-                &[label],
-                stats.late_sum_us as f64 / 1e6,
+            let bounds = LATENESS_MS.iter().map(|ms| *ms as f64 / 1e3);
+            let total = stats.lateness.iter().sum();
+            out.histogram(
+                name,
+                ("context", context.name()),
+                bounds.zip(stats.lateness),
+                (stats.late_sum_us as f64 / 1e6, total),
             );
-            out.sample(&format!("{name}_count"), &[label], total);
         }
     }
 }
