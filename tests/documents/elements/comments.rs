@@ -18,7 +18,8 @@ const CAPS: [&str; 2] = ["audio/", "application/x-rtp"];
 pub struct Comments {
     blocks: Vec<String>,
     signals: BTreeMap<String, String>,
-    structures: BTreeMap<String, String>,
+    /// By the folder in which they are built, then by name.
+    structures: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Comments {
@@ -35,14 +36,15 @@ impl Comments {
                 self.read_folder(&path)?;
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path)?;
-                self.read_source(&text)
+                let folder = folder.file_name().unwrap_or_default().to_string_lossy();
+                self.read_source(&text, &folder)
                     .with_context(|| path.display().to_string())?;
             }
         }
         Ok(())
     }
 
-    fn read_source(&mut self, text: &str) -> Result<()> {
+    fn read_source(&mut self, text: &str, folder: &str) -> Result<()> {
         self.blocks
             .extend(text.split("/**\n").skip(1).filter_map(block));
         // Tests are no part of what an application meets.
@@ -62,7 +64,8 @@ impl Comments {
             } else if let Some((_, rest)) = line.split_once(STRUCTURE)
                 && !CAPS.iter().any(|caps| rest.starts_with(caps))
             {
-                (&mut self.structures, rest.split('"').next())
+                let structures = self.structures.entry(folder.to_owned()).or_default();
+                (structures, rest.split('"').next())
             } else {
                 continue;
             };
@@ -92,9 +95,10 @@ impl Comments {
         Ok(text.with_context(|| format!("no comment // {name}: … in {SOURCES}"))?)
     }
 
-    /// Element messages, and what signals and errors carry, by name.
-    pub fn structures(&self) -> &BTreeMap<String, String> {
-        &self.structures
+    /// Element messages, and what signals, properties and errors carry, by name: those that are built in
+    /// this folder.
+    pub fn structures(&self, folder: &str) -> Option<&BTreeMap<String, String>> {
+        self.structures.get(folder)
     }
 }
 

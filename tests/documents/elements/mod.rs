@@ -14,6 +14,7 @@ use sipbridge_tests::document;
 
 const FOLDER: &str = "docs/elements";
 const PLUGIN: &str = "sipbridge";
+const CALLS: &str = "line";
 
 #[test]
 fn every_element_has_its_page() -> Result<()> {
@@ -66,9 +67,13 @@ fn element(factory: &gst::ElementFactory, comments: &Comments) -> Result<String>
     page.text(comments.section(&format!("SECTION:element-{name}"))?);
     page.pads(&factory.static_pad_templates().iter().collect::<Vec<_>>());
     page.properties(&element);
-    let talks = page.signals(kind, comments)?;
-    if talks {
-        page.structures(comments);
+    page.pad_properties(&element);
+    page.signals(kind, comments)?;
+    // Elements that are a call, or half of one, have theirs in common.
+    let is_call = element.find_property("call").is_some();
+    let folder = if is_call { CALLS } else { name.as_str() };
+    if let Some(structures) = comments.structures(folder) {
+        page.structures(structures);
     }
     Ok(page.finish())
 }

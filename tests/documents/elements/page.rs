@@ -5,6 +5,7 @@ use super::comments::Comments;
 use anyhow::Result;
 use gst::glib;
 use gst::prelude::*;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 const NOTE: &str =
@@ -79,6 +80,21 @@ impl Page {
 
     /// Those that the type has beyond GStreamer's own.
     pub fn properties(&mut self, object: &impl IsA<glib::Object>) {
+        self.table("Properties", object);
+    }
+
+    /// Those of pads that are more than a GstPad.
+    pub fn pad_properties(&mut self, element: &gst::Element) {
+        for template in element.pad_template_list() {
+            let kind = template.property::<glib::Type>("gtype");
+            if kind.is_a(gst::Pad::static_type()) && kind != gst::Pad::static_type() {
+                let title = format!("Properties of `{}`", template.name_template());
+                self.table(&title, &glib::Object::with_type(kind));
+            }
+        }
+    }
+
+    fn table(&mut self, title: &str, object: &impl IsA<glib::Object>) {
         let properties = object.list_properties();
         let own = properties
             .iter()
@@ -86,7 +102,7 @@ impl Page {
         let mut begun = false;
         for property in own {
             if !std::mem::replace(&mut begun, true) {
-                self.line("\n## Properties\n");
+                self.line(&format!("\n## {title}\n"));
                 self.line("| name | type | default | can be set | |\n|---|---|---|---|---|");
             }
             self.line(&format!(
@@ -100,12 +116,11 @@ impl Page {
         }
     }
 
-    /// `false`: it has none of its own.
-    pub fn signals(&mut self, kind: glib::Type, comments: &Comments) -> Result<bool> {
+    pub fn signals(&mut self, kind: glib::Type, comments: &Comments) -> Result<()> {
         let mut own = queries(kind);
         own.sort_by_key(|query| query.flags().contains(glib::SignalFlags::ACTION));
         if own.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         self.line("\n## Signals");
         for query in &own {
@@ -127,13 +142,13 @@ impl Page {
                 capital(comments.signal(name)?)
             ));
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Messages on the bus, and what signals, properties and errors carry.
-    pub fn structures(&mut self, comments: &Comments) {
+    pub fn structures(&mut self, structures: &BTreeMap<String, String>) {
         self.line("\n## Messages and structures");
-        for (name, text) in comments.structures() {
+        for (name, text) in structures {
             self.line(&format!("\n### `{name}`\n\n{}", capital(text)));
         }
     }
@@ -184,6 +199,7 @@ fn type_of(property: &glib::ParamSpec) -> String {
         glib::Type::BOOL => "boolean".to_owned(),
         glib::Type::U32 => "unsigned integer".to_owned(),
         glib::Type::I32 => "integer".to_owned(),
+        glib::Type::F64 => "number".to_owned(),
         other => format!("`{}`", other.name()),
     };
     if let Some(class) = glib::EnumClass::with_type(property.value_type()) {
@@ -196,6 +212,8 @@ fn type_of(property: &glib::ParamSpec) -> String {
     }
     let range = if let Some(int) = property.downcast_ref::<glib::ParamSpecInt>() {
         Some((int.minimum().to_string(), int.maximum().to_string()))
+    } else if let Some(number) = property.downcast_ref::<glib::ParamSpecDouble>() {
+        Some((number.minimum().to_string(), number.maximum().to_string()))
     } else {
         property
             .downcast_ref::<glib::ParamSpecUInt>()
