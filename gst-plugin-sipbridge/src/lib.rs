@@ -25,6 +25,8 @@ pub mod media;
 pub mod mixer;
 pub mod opusdec;
 pub mod opusenc;
+pub mod rtc;
+pub mod rtcbin;
 pub mod sipbin;
 pub mod sipsink;
 pub mod sipsrc;
@@ -46,7 +48,8 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     opusenc::register(plugin)?;
     opusdec::register(plugin)?;
     g722enc::register(plugin)?;
-    g722dec::register(plugin)
+    g722dec::register(plugin)?;
+    rtcbin::register(plugin)
 }
 
 gst::plugin_define!(

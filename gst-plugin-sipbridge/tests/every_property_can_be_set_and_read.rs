@@ -110,10 +110,19 @@ fn of_the_elements() {
         ("sipsrc", gst::Element::static_type()),
         ("sipsink", gst::Element::static_type()),
         ("sipbin", gst::Bin::static_type()),
+        ("rtcbin", gst::Element::static_type()),
     ] {
         let element = gst::ElementFactory::make(name).build().unwrap();
         check(&element, parent);
     }
+}
+
+#[test]
+fn of_a_sink_pad() {
+    kit::init();
+    let rtcbin = gst::ElementFactory::make("rtcbin").build().unwrap();
+    let pad = rtcbin.request_pad_simple("sink_%u").unwrap();
+    check(&pad, gst::Pad::static_type());
 }
 
 #[test]

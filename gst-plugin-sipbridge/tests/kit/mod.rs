@@ -179,17 +179,23 @@ pub fn voice(seed: u64, seconds: f64) -> Vec<i16> {
 
 /// Feeds `samples` to the appsrc of this name, as one file-like stream, and ends it if `end`.
 pub fn say(line: &Line, appsrc: &str, samples: &[i16], end: bool) {
+    say_at(line, appsrc, samples, gst::ClockTime::ZERO);
+    if end {
+        let appsrc = line.element(appsrc).downcast::<gst_app::AppSrc>().unwrap();
+        appsrc.end_of_stream().unwrap();
+    }
+}
+
+/// The same from this running time on, without an end.
+pub fn say_at(line: &Line, appsrc: &str, samples: &[i16], at: gst::ClockTime) {
     let appsrc = line.element(appsrc).downcast::<gst_app::AppSrc>().unwrap();
     let bytes: Vec<u8> = samples
         .iter()
         .flat_map(|sample| sample.to_le_bytes())
         .collect();
     let mut buffer = gst::Buffer::from_mut_slice(bytes);
-    buffer.get_mut().unwrap().set_pts(gst::ClockTime::ZERO);
+    buffer.get_mut().unwrap().set_pts(at);
     appsrc.push_buffer(buffer).unwrap();
-    if end {
-        appsrc.end_of_stream().unwrap();
-    }
 }
 
 /// What an appsink heard so far, with the PTS of each frame.
@@ -198,12 +204,13 @@ pub struct Ear(Arc<Mutex<(Vec<i16>, Vec<gst::ClockTime>)>>);
 
 impl Ear {
     pub fn on(line: &Line, appsink: &str) -> Ear {
+        Ear::of(&line.element(appsink))
+    }
+
+    pub fn of(appsink: &gst::Element) -> Ear {
         let ear = Ear::default();
         let heard = ear.0.clone();
-        let appsink = line
-            .element(appsink)
-            .downcast::<gst_app::AppSink>()
-            .unwrap();
+        let appsink = appsink.downcast_ref::<gst_app::AppSink>().unwrap();
         appsink.set_callbacks(
             gst_app::AppSinkCallbacks::builder()
                 .new_sample(move |appsink| {

@@ -93,7 +93,7 @@ fn take(
     let latency = base
         .downcast_ref::<gst_app::gst_base::BaseSink>()?
         .latency();
-    recording.push(epoch + (running + latency).into(), &samples);
+    recording.push(epoch + Duration::from(running + latency), &samples);
     Some(())
 }
 

@@ -109,7 +109,7 @@ impl Frames {
         self.next = Some(start + frame);
         let _ = clock.new_single_shot_id(base + start + frame).wait();
 
-        let samples = mix(&lock(&self.said), epoch + start.into());
+        let samples = mix(&lock(&self.said), epoch + Duration::from(start));
         let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
         let mut buffer = gst::Buffer::from_mut_slice(bytes);
         if let Some(buffer) = buffer.get_mut() {

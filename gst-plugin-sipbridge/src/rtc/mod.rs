@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MPL-2.0
+//! WebRTC for audio, sans-IO.
+//!
+//! [`Negotiation`] exchanges descriptions and says what was agreed as a [`Plan`]; [`Transport`] carries
+//! it out on str0m's direct API: ICE, DTLS, SRTP and RTCP over datagrams that somebody else sends.
+//! [`Receiver`] brings what arrives into order and time. None of them knows sockets or threads.
+
+mod certificate;
+mod crypto;
+pub mod description;
+mod negotiation;
+mod plan;
+mod receiver;
+mod reflexive;
+mod streams;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+pub use certificate::{Certificate, credentials};
+pub use negotiation::{
+    Kind, Negotiation, NegotiationConfig, NegotiationError, Sender, SignalingState, TrackId,
+};
+pub use plan::{HeaderExtension, MediaPlan, Plan, ReceivePlan, Remote, SendPlan};
+pub use receiver::{Arrival, Receiver, ReceiverStats};
+pub use reflexive::Reflexive;
+pub use transport::{
+    Action, IceState, Outgoing, Packet, Transport, TransportEvent, TransportState, TransportStats,
+    host_candidate,
+};

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MPL-2.0
+/**
+ * SECTION:element-rtcbin
+ *
+ * A WebRTC connection for audio, in the place of `webrtcbin`: the same pads, action signals,
+ * promises and read-only properties, on a media thread that all connections share. It adds no
+ * thread and a socket or two, where a webrtcbin has nine threads and two dozen descriptors.
+ *
+ * What goes into a sink pad is RTP, as from a payloader; what comes out of a source pad is RTP in
+ * order, with `GstRTPPacketLost` events for what did not come. Payload types and sources are
+ * translated to those that were agreed on, so nothing upstream need know them.
+ *
+ * ## Example
+ *
+ * ```sh
+ * gst-launch-1.0 audiotestsrc is-live=true ! audioconvert ! audioresample ! opusenc ! rtpopuspay ! rtcbin
+ * ```
+ *
+ * An application answers or offers as with webrtcbin: `create-offer`, `create-answer`,
+ * `set-local-description`, `set-remote-description`, `add-ice-candidate`, `get-stats`,
+ * `add-transceiver`; it is told by `on-negotiation-needed`, `on-ice-candidate`, `pad-added` and
+ * the properties' notifications.
+ *
+ * What it does: full ICE, or lite (`ice-lite`); host candidates, and server-reflexive ones where a
+ * `stun-server` is set; candidates that come later (trickle); several tracks, all over one
+ * transport; renegotiation and ICE restarts (option `ice-restart` of `create-offer`). The far end's
+ * certificate is compared with the SHA-256 fingerprint in its description, and without one nothing
+ * connects. A connection whose far end stops answering connectivity checks stops sending (RFC 7675),
+ * and fails 15 seconds later.
+ *
+ * What it does not: other media than audio (such lines are declined), data channels, provisional
+ * answers, rollback, and TURN: a worker is reached at an address of its own, and relays are the
+ * business of who has none. Candidates that name a `.local` host are passed over: a browser that
+ * hides behind one finds us all the same.
+ *
+ * `add-transceiver` returns nothing, since GstWebRTCRTPTransceiver cannot be made outside of
+ * GStreamer. What a transceiver would say of a track its sink pad says: properties
+ * `track-direction` and `msid`.
+ */
+mod caps;
+mod imp;
+mod incoming;
+mod operations;
+mod outgoing;
+mod pad;
+mod session;
+mod settings;
+mod signals;
+mod source;
+mod stats;
+mod steps;
+mod task;
+
+use gst::glib;
+use gst::prelude::*;
+
+pub use pad::SinkPad;
+
+glib::wrapper! {
+    /// The `rtcbin` element.
+    pub struct RtcBin(ObjectSubclass<imp::RtcBin>) @extends gst::Element, gst::Object;
+}
+
+/// Registers the element.
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    gst::Element::register(
+        Some(plugin),
+        "rtcbin",
+        gst::Rank::NONE,
+        RtcBin::static_type(),
+    )
+}

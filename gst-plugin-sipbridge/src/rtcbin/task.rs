@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The task of a connection: sockets around the transport, on a context.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use gst::glib;
+use gst::prelude::*;
+
+use super::incoming::Incoming;
+use super::outgoing::Rewriter;
+use super::source::Source;
+use crate::context::{Cx, Notifier, Task};
+use crate::rtc::{
+    Action, Plan, ReceiverStats, Reflexive, Transport, TransportEvent, TransportStats,
+};
+
+/// Datagrams read before others have their turn.
+const READ_MAX: usize = 64;
+
+/// No packet of WebRTC is longer.
+const DATAGRAM_MAX: usize = 2_048;
+
+/// Packets that wait for the context: half a second of a few tracks. Of too many the oldest go.
+const INPUT_MAX: usize = 128;
+
+/// What the owner asks.
+pub(super) enum Command {
+    /// To be reached here.
+    Sockets(Vec<UdpSocket>),
+    /// Ask this server how it sees us.
+    Stun(SocketAddr),
+    /// Nobody will ask anything more about how we are seen.
+    NoStun,
+    Plan(Box<Plan>),
+    Candidate(String),
+    /// What arrives on a line goes there.
+    Source(usize, Arc<Source>),
+    /// Payload types of a sink pad's caps, and what they are on the wire.
+    Numbers(usize, Vec<(u8, u8)>),
+    /// Nothing arrives anywhere any more: the pads are gone.
+    NoSources,
+    Stats(Counting),
+}
+
+/// What a connection counts at one moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Snapshot {
+    pub(super) transport: TransportStats,
+    pub(super) received: Vec<(usize, ReceiverStats)>,
+}
+
+/// Somebody waits for figures, and gets some in any case: empty ones where the task ends first.
+pub(super) struct Counting(Option<Box<dyn FnOnce(Snapshot) + Send>>);
+
+impl Counting {
+    pub(super) fn new(reply: impl FnOnce(Snapshot) + Send + 'static) -> Counting {
+        Counting(Some(Box::new(reply)))
+    }
+
+    fn reply(mut self, snapshot: Snapshot) {
+        if let Some(reply) = self.0.take() {
+            reply(snapshot);
+        }
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        if let Some(reply) = self.0.take() {
+            reply(Snapshot::default());
+        }
+    }
+}
+
+/// What the task tells.
+#[derive(Debug)]
+pub(super) enum Notice {
+    Transport(TransportEvent),
+    /// A candidate of ours that was found since.
+    Candidate(String),
+    /// No more are coming.
+    Gathered,
+    /// Something arrives on a line that has no pad yet.
+    Track(usize),
+}
+
+/// Where both sides leave things for the task.
+#[derive(Default)]
+pub(super) struct Shared {
+    commands: Mutex<Vec<Command>>,
+    commanded: AtomicBool,
+    input: Mutex<VecDeque<(usize, gst::Buffer)>>,
+    notifier: Mutex<Option<Notifier>>,
+}
+
+impl Shared {
+    fn notify(&self) {
+        let notifier = lock(&self.notifier).clone();
+        if let Some(notifier) = notifier {
+            notifier.notify();
+        }
+    }
+
+    pub(super) fn bind(&self, notifier: Notifier) {
+        *lock(&self.notifier) = Some(notifier);
+    }
+
+    pub(super) fn command(&self, command: Command) {
+        lock(&self.commands).push(command);
+        self.commanded.store(true, Ordering::Release);
+        self.notify();
+    }
+
+    /// Packets of a sink pad, for a line.
+    pub(super) fn push(&self, line: usize, buffers: impl IntoIterator<Item = gst::Buffer>) {
+        let was_empty = {
+            let mut input = lock(&self.input);
+            let was_empty = input.is_empty();
+            for buffer in buffers {
+                if input.len() == INPUT_MAX {
+                    input.pop_front();
+                }
+                input.push_back((line, buffer));
+            }
+            was_empty
+        };
+        // Whoever found it empty has told already.
+        if was_empty {
+            self.notify();
+        }
+    }
+}
+
+struct Socket {
+    socket: mio::net::UdpSocket,
+    local: SocketAddr,
+}
+
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    transport: Transport,
+    sockets: Vec<Socket>,
+    reflexives: Vec<Reflexive>,
+    /// No server will be named any more.
+    asked: bool,
+    gathered: bool,
+    incoming: Vec<Incoming>,
+    outgoing: Vec<(usize, Rewriter)>,
+    plan: Option<Box<Plan>>,
+    latency: Duration,
+    element: glib::WeakRef<gst::Element>,
+    tell: Box<dyn Fn(Notice) + Send>,
+    buffer: Box<[u8]>,
+    /// Taken from `shared`, kept for its room.
+    input: VecDeque<(usize, gst::Buffer)>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        transport: Transport,
+        latency: Duration,
+        element: glib::WeakRef<gst::Element>,
+        tell: Box<dyn Fn(Notice) + Send>,
+    ) -> Connection {
+        Connection {
+            shared,
+            transport,
+            sockets: Vec::new(),
+            reflexives: Vec::new(),
+            asked: false,
+            gathered: false,
+            incoming: Vec::new(),
+            outgoing: Vec::new(),
+            plan: None,
+            latency,
+            element,
+            tell,
+            buffer: vec![0; DATAGRAM_MAX].into_boxed_slice(),
+            input: VecDeque::new(),
+        }
+    }
+
+    fn obey(&mut self, cx: &mut Cx<'_>, command: Command) {
+        match command {
+            Command::Sockets(sockets) => self.listen(cx, sockets),
+            Command::Stun(server) => {
+                let now = cx.now();
+                let asked = self
+                    .sockets
+                    .iter()
+                    .filter_map(|socket| Reflexive::new(now, server, socket.local));
+                self.reflexives.extend(asked);
+                self.asked = true;
+            }
+            Command::NoStun => self.asked = true,
+            Command::Plan(plan) => {
+                self.transport.apply(cx.now(), (*plan).clone());
+                self.incoming.retain(|incoming| incoming.is_in(&plan));
+                self.outgoing
+                    .retain(|(line, _)| plan.media.iter().any(|media| media.line == *line));
+                self.plan = Some(plan);
+            }
+            Command::Candidate(candidate) => self.transport.add_remote(&candidate),
+            Command::Source(line, source) => self.incoming(line).lead_to(source),
+            Command::Numbers(line, numbers) => self.outgoing(line).translate(numbers),
+            Command::Stats(counting) => counting.reply(Snapshot {
+                transport: self.transport.stats().clone(),
+                received: self
+                    .incoming
+                    .iter()
+                    .map(|incoming| (incoming.line(), incoming.stats()))
+                    .collect(),
+            }),
+            Command::NoSources => self.incoming.clear(),
+        }
+    }
+
+    fn incoming(&mut self, line: usize) -> &mut Incoming {
+        let place = self.incoming.iter().position(|known| known.line() == line);
+        let place = place.unwrap_or_else(|| {
+            self.incoming.push(Incoming::new(line, self.latency));
+            self.incoming.len() - 1
+        });
+        &mut self.incoming[place]
+    }
+
+    fn outgoing(&mut self, line: usize) -> &mut Rewriter {
+        let place = self.outgoing.iter().position(|(known, _)| *known == line);
+        let place = place.unwrap_or_else(|| {
+            self.outgoing.push((line, Rewriter::default()));
+            self.outgoing.len() - 1
+        });
+        &mut self.outgoing[place].1
+    }
+
+    fn listen(&mut self, cx: &mut Cx<'_>, sockets: Vec<UdpSocket>) {
+        for socket in sockets {
+            let Ok(local) = socket.local_addr() else {
+                continue;
+            };
+            let mut socket = mio::net::UdpSocket::from_std(socket);
+            if let Err(error) = cx.register(&mut socket, self.sockets.len()) {
+                tracing::error!(%local, %error, "cannot watch a socket of a WebRTC connection");
+                continue;
+            }
+            // Its text went out with the description; this tells the agent.
+            self.transport.add_host(local);
+            self.sockets.push(Socket { socket, local });
+        }
+    }
+
+    /// Everything that is due, and when the next thing is.
+    fn run(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now();
+        self.transport.timeout(now);
+        self.speak(now);
+        let wait = self.drain(now);
+        self.ask(now);
+        let held = self.listen_again(now);
+        let asking = self.reflexives.iter().filter_map(Reflexive::due).min();
+        match [wait, held, asking].into_iter().flatten().min() {
+            Some(at) => cx.set_timer(at),
+            None => cx.clear_timer(),
+        }
+    }
+
+    /// Sends what the sink pads brought.
+    fn speak(&mut self, now: Instant) {
+        std::mem::swap(&mut self.input, &mut *lock(&self.shared.input));
+        while let Some((line, buffer)) = self.input.pop_front() {
+            let Ok(map) = buffer.map_readable() else {
+                continue;
+            };
+            let place = self.outgoing.iter_mut().find(|(known, _)| *known == line);
+            let Some(packet) = place.and_then(|(_, rewriter)| rewriter.rewrite(now, &map)) else {
+                continue;
+            };
+            self.transport.send(now, line, &packet);
+            // One packet at a time: what is written must be fetched before more is.
+            self.drain(now);
+        }
+    }
+
+    /// Carries out what the transport wants; the time of its next wish.
+    fn drain(&mut self, now: Instant) -> Option<Instant> {
+        let mut arrived = false;
+        let wait = loop {
+            match self.transport.poll() {
+                Action::Send { from, to, bytes } => {
+                    let socket = self.sockets.iter().find(|socket| socket.local == from);
+                    if let Some(Err(error)) = socket.map(|s| s.socket.send_to(&bytes, to)) {
+                        // Lost, as it might have been on the way.
+                        tracing::trace!(%to, %error, "a packet was not sent");
+                    }
+                }
+                Action::Packet(packet) => {
+                    let Some(running) = self.running_time() else {
+                        continue;
+                    };
+                    let line = packet.line;
+                    let Some(plan) = self.plan.take() else {
+                        continue;
+                    };
+                    let is_new = self.incoming(line).take(&plan, running, packet);
+                    self.plan = Some(plan);
+                    arrived = true;
+                    if is_new {
+                        (self.tell)(Notice::Track(line));
+                    }
+                }
+                Action::Event(event) => (self.tell)(Notice::Transport(event)),
+                Action::Wait(wait) => break wait,
+            }
+        };
+        if arrived {
+            self.listen_again(now);
+        }
+        wait
+    }
+
+    /// Hands on what is in order or given up; when there may be more.
+    fn listen_again(&mut self, now: Instant) -> Option<Instant> {
+        if self.incoming.iter().all(Incoming::is_idle) {
+            return None;
+        }
+        let running = self.running_time()?;
+        let mut next: Option<Duration> = None;
+        for incoming in &mut self.incoming {
+            incoming.hand_on(running);
+            next = [next, incoming.deadline()].into_iter().flatten().min();
+        }
+        next.map(|at| now + at.saturating_sub(running))
+    }
+
+    /// `None` while the element does not play: nothing flows then.
+    fn running_time(&self) -> Option<Duration> {
+        let element = self.element.upgrade()?;
+        if element.current_state() != gst::State::Playing {
+            return None;
+        }
+        element.current_running_time().map(Duration::from)
+    }
+
+    /// Asks servers how they see us.
+    fn ask(&mut self, now: Instant) {
+        for reflexive in &mut self.reflexives {
+            let Some(request) = reflexive.timeout(now) else {
+                continue;
+            };
+            let base = reflexive.base();
+            if let Some(socket) = self.sockets.iter().find(|socket| socket.local == base)
+                && let Err(error) = socket.socket.send_to(&request, reflexive.server())
+            {
+                tracing::debug!(%error, "a STUN server cannot be asked");
+            }
+        }
+        self.reflexives.retain(|reflexive| !reflexive.is_over());
+        if self.asked && self.reflexives.is_empty() && !self.gathered {
+            self.gathered = true;
+            (self.tell)(Notice::Gathered);
+        }
+    }
+
+    /// Whether it was a server's answer.
+    fn answered(&mut self, from: SocketAddr, bytes: &[u8]) -> bool {
+        for reflexive in &mut self.reflexives {
+            if let Some(seen) = reflexive.receive(from, bytes) {
+                if let Some(candidate) = self.transport.add_reflexive(seen, reflexive.base()) {
+                    (self.tell)(Notice::Candidate(candidate));
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    fn read(&mut self, cx: &mut Cx<'_>, token: usize) {
+        let now = cx.now();
+        for _ in 0..READ_MAX {
+            let Some(socket) = self.sockets.get(token) else {
+                return;
+            };
+            let local = socket.local;
+            match socket.socket.recv_from(&mut self.buffer) {
+                Ok((length, from)) => {
+                    let buffer = std::mem::take(&mut self.buffer);
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    if self.reflexives.is_empty() || !self.answered(from, bytes) {
+                        self.transport.receive(now, local, from, bytes);
+                        self.drain(now);
+                    }
+                    self.buffer = buffer;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // Somebody's port is closed, says ICMP; others may still send.
+                Err(_) => {}
+            }
+        }
+        cx.again(token);
+    }
+}
+
+impl Task for Connection {
+    fn start(&mut self, cx: &mut Cx<'_>) {
+        self.notified(cx);
+    }
+
+    fn readable(&mut self, cx: &mut Cx<'_>, token: usize) {
+        self.read(cx, token);
+        self.run(cx);
+    }
+
+    fn timeout(&mut self, cx: &mut Cx<'_>) {
+        self.run(cx);
+    }
+
+    fn notified(&mut self, cx: &mut Cx<'_>) {
+        if self.shared.commanded.swap(false, Ordering::AcqRel) {
+            let commands = std::mem::take(&mut *lock(&self.shared.commands));
+            for command in commands {
+                self.obey(cx, command);
+                self.drain(cx.now());
+            }
+        }
+        self.run(cx);
+    }
+
+    fn leave(&mut self, cx: &mut Cx<'_>) {
+        for socket in &mut self.sockets {
+            if let Err(error) = cx.deregister(&mut socket.socket) {
+                tracing::debug!(%error, "a socket was not watched");
+            }
+        }
+    }
+
+    fn arrive(&mut self, cx: &mut Cx<'_>) {
+        for (token, socket) in self.sockets.iter_mut().enumerate() {
+            if let Err(error) = cx.register(&mut socket.socket, token) {
+                tracing::error!(%error, "cannot watch a socket of a WebRTC connection");
+            }
+        }
+    }
+
+    fn stop(&mut self, cx: &mut Cx<'_>) {
+        self.transport.close();
+        self.drain(cx.now());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The same small application on rtcbin and on webrtcbin, and each against the other.
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod a_browser_hears_and_is_heard;
+#[allow(dead_code, reason = "each test uses the part it needs")]
+mod app;
+mod both_hear_each_other;
+mod descriptions_are_refused;
+mod it_is_shaped_like_webrtcbin;
+mod it_stops_and_starts_again;
+#[path = "../kit/mod.rs"]
+mod kit;
+mod nobody_else_gets_in;
+mod one_way;
+mod stun_shows_the_world;
+mod tracks_come_and_go;
+mod what_it_counts;
