@@ -6,16 +6,7 @@
 mod kit;
 
 use gst::prelude::*;
-use kit::{Line, eventually};
-
-/// Threads that carry this name.
-fn threads_named(name: &str) -> usize {
-    std::fs::read_dir("/proc/self/task")
-        .unwrap()
-        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .filter(|comm| comm.trim() == name)
-        .count()
-}
+use kit::{Line, eventually, threads_named};
 
 fn counter(line: &Line, name: &str) -> u64 {
     let stats = line.element("s").property::<gst::Structure>("stats");

@@ -3,15 +3,11 @@
 //! stock elements on the other end.
 #![allow(clippy::unwrap_used)]
 
-use gst::prelude::*;
+mod kit;
 
-fn init() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        gst::init().unwrap();
-        gstsipbridge::plugin_register_static().unwrap();
-    });
-}
+use gst::prelude::*;
+use kit::codec::{assert_tone, longest_quiet, lose_every_fifth, run};
+use kit::init;
 
 #[test]
 fn every_property_is_got_as_it_was_set() {
@@ -68,37 +64,6 @@ fn both_say_what_they_are() {
 }
 
 /// What comes out at the element `out` of a launch line, until its end.
-fn run(launch: &str, prepare: impl Fn(&gst::Pipeline)) -> (Vec<i16>, gst::Caps) {
-    init();
-    let pipeline = gst::parse::launch(launch).unwrap();
-    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
-    prepare(&pipeline);
-    let out = pipeline.by_name("out").unwrap();
-    let out = out.downcast::<gst_app::AppSink>().unwrap();
-    out.set_property("sync", false);
-    pipeline.set_state(gst::State::Playing).unwrap();
-    let mut pcm = Vec::new();
-    let mut caps = gst::Caps::new_empty();
-    while let Ok(sample) = out.pull_sample() {
-        caps = sample.caps_owned().unwrap();
-        let map = sample.buffer().unwrap().map_readable().unwrap();
-        let (samples, _) = map.as_chunks::<2>();
-        pcm.extend(samples.iter().map(|pair| i16::from_le_bytes(*pair)));
-    }
-    let bus = pipeline.bus().unwrap();
-    let error = bus.pop_filtered(&[gst::MessageType::Error]);
-    assert!(error.is_none(), "{launch}: {error:?}");
-    pipeline.set_state(gst::State::Null).unwrap();
-    (pcm, caps)
-}
-
-fn assert_tone(pcm: &[i16], rate_hz: u32) {
-    let tail = &pcm[pcm.len() / 4..pcm.len() * 3 / 4];
-    let ups = tail.windows(2).filter(|w| w[0] < 0 && w[1] >= 0).count();
-    let found = ups as f64 * f64::from(rate_hz) / tail.len() as f64;
-    assert!((found - 440.0).abs() < 12.0, "{found}");
-}
-
 #[test]
 fn a_tone_goes_through_at_every_rate_and_frame_size() {
     for rate_hz in [8_000, 16_000, 48_000] {
@@ -108,7 +73,7 @@ fn a_tone_goes_through_at_every_rate_and_frame_size() {
                     "audiotestsrc num-buffers=50 samplesperbuffer={} \
                      ! audio/x-raw,rate={rate_hz},channels=1 \
                      ! sipopusenc frame-size={frame_size} ! sipopusdec \
-                     ! audio/x-raw,rate={rate_hz} ! appsink name=out",
+                     ! audio/x-raw,rate={rate_hz}",
                     rate_hz / 50
                 ),
                 |_| (),
@@ -130,7 +95,7 @@ fn the_stock_elements_understand_them() {
     let (pcm, _) = run(
         &format!(
             "{SOURCE} ! sipopusenc ! rtpopuspay ! rtpopusdepay ! opusdec \
-             ! audio/x-raw,rate=48000,channels=1 ! appsink name=out"
+             ! audio/x-raw,rate=48000,channels=1"
         ),
         |_| (),
     );
@@ -138,7 +103,7 @@ fn the_stock_elements_understand_them() {
     let (pcm, _) = run(
         &format!(
             "{SOURCE} ! opusenc ! rtpopuspay ! rtpopusdepay ! sipopusdec \
-             ! audio/x-raw,rate=16000 ! appsink name=out"
+             ! audio/x-raw,rate=16000"
         ),
         |_| (),
     );
@@ -148,32 +113,11 @@ fn the_stock_elements_understand_them() {
 #[test]
 fn gaps_are_concealed() {
     let (pcm, _) = run(
-        &format!(
-            "{SOURCE} ! sipopusenc name=enc ! sipopusdec ! audio/x-raw,rate=8000 ! appsink name=out"
-        ),
-        |pipeline| {
-            // Every fifth packet is lost, and said to be.
-            let pad = pipeline.by_name("enc").unwrap().static_pad("src").unwrap();
-            let count = std::sync::atomic::AtomicU32::new(0);
-            pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-                let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let Some(gst::PadProbeData::Buffer(buffer)) = &info.data else {
-                    return gst::PadProbeReturn::Ok;
-                };
-                if number % 5 != 4 {
-                    return gst::PadProbeReturn::Ok;
-                }
-                let gap = gst::event::Gap::builder(buffer.pts().unwrap())
-                    .duration(buffer.duration().unwrap())
-                    .build();
-                info.data = None;
-                pad.peer().unwrap().send_event(gap);
-                gst::PadProbeReturn::Handled
-            });
-        },
+        &format!("{SOURCE} ! sipopusenc name=enc ! sipopusdec ! audio/x-raw,rate=8000"),
+        lose_every_fifth,
     );
     assert!(pcm.len() >= 7_800, "{}", pcm.len());
     let tail = &pcm[1_000..7_500];
-    let gap = tail.split(|s| s.abs() > 1_000).map(<[i16]>::len).max();
-    assert!(gap < Some(100), "{gap:?}");
+    let gap = longest_quiet(tail);
+    assert!(gap < 100, "{gap}");
 }

@@ -7,18 +7,9 @@
 mod kit;
 
 use gst::prelude::*;
-use kit::{Line, count_threads, eventually};
+use kit::{Line, count_threads, eventually, threads_named};
 
 const CALLS: usize = 20;
-
-/// Threads that carry the name of this task.
-fn threads_named(task: &str) -> usize {
-    std::fs::read_dir("/proc/self/task")
-        .unwrap()
-        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .filter(|name| name.trim() == task)
-        .count()
-}
 
 /// Threads that came with twenty calls, and threads of their own pads among them; the calls push into `downstream` in this way.
 fn added_by_calls(handover: &str, downstream: &str) -> (usize, usize) {

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 const START: Duration = Duration::from_secs(20);
-/// The API has no event to wait for over a blocking connection; this is how often a changed fact is asked for.
+/// How often a fact is asked for: most that are waited for are figures, which change without an event.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// What is said of a worker beyond its ports.
@@ -189,6 +189,23 @@ addresses = [\"{ice}\"]
         match answer["calls"].as_array() {
             Some(calls) if status == 200 => Ok(calls.clone()),
             _ => bail!("GET /v1/calls: {status} {answer}"),
+        }
+    }
+
+    /// Has it call somebody, and returns the id of the call.
+    pub fn call(&self, wanted: &Value) -> Result<String> {
+        let (status, call) = self.ask("POST", "/v1/calls", Some(wanted))?;
+        match call["id"].as_str() {
+            Some(id) if status == 201 => Ok(id.to_owned()),
+            _ => bail!("POST /v1/calls: {status} {call}"),
+        }
+    }
+
+    /// Has it hang up.
+    pub fn hang_up(&self, id: &str) -> Result<()> {
+        match self.ask("DELETE", &format!("/v1/calls/{id}"), None)? {
+            (200..300, _) => Ok(()),
+            (status, answer) => bail!("DELETE /v1/calls/{id}: {status} {answer}"),
         }
     }
 

@@ -3,27 +3,21 @@
 //! one over TCP. Two phones of different make behind it call the worker's numbers and are called by the
 //! worker, at the same time, Kamailio staying in the path of each call.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::json;
-use sip_worker::measure::{ROOM_SPEECH, Wave};
+use sip_worker::measure::Wave;
 use sipbridge_tests::kamailio::{Kamailio, OTHER_TRUNK, PASSWORD, TRUNK};
 use sipbridge_tests::out_dir;
 use sipbridge_tests::phone::{Account, Make};
-use sipbridge_tests::refrain::Refrain;
 use sipbridge_tests::scene::{GONE_WITHIN, Scene};
-use sipbridge_tests::speech::Speech;
+use sipbridge_tests::talk::{ACQUAINTED, Talk};
 use sipbridge_tests::together::together;
 use sipbridge_tests::worker::room_is_heard;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SCENARIO: &str = "kamailio_in_front";
 const SOON: Duration = Duration::from_secs(5);
-/// What the room says each time.
-const WORDS: Duration = Duration::from_millis(1_500);
-/// Until the jitter buffers of a new connection know its delay, which takes them two seconds, and the mixer
-/// has followed: where its first packets were held up on a busy machine, that costs a moment of sound.
-const ACQUAINTED: Duration = Duration::from_secs(3);
 
 /// Somebody with a phone.
 struct User {
@@ -58,8 +52,7 @@ const USERS: [User; 2] = [
 
 /// What was said, and heard of it.
 struct Told {
-    says: Refrain,
-    room_says: Vec<Speech>,
+    said: Talk,
     /// During the call, and the call from the room.
     in_room: [Wave; 2],
     by_phone: Wave,
@@ -126,17 +119,7 @@ fn story(scene: &Scene, proxy: SocketAddr, user: &User) -> Result<Told> {
     let User { name, room, .. } = user;
     let worker = &scene.worker;
     let host = scene.join_room(room, "host")?;
-    let says = Refrain::new()?;
-    let room_says = (0..2)
-        .map(|turn| Speech::stretch(ROOM_SPEECH, WORDS * turn, WORDS))
-        .collect::<Result<Vec<_>>>()?;
-    // Both speak for as long as the phone's refrain takes; returns when that began.
-    let speak = |turn: usize| {
-        let from = Instant::now() + ACQUAINTED;
-        host.say(&room_says[turn].wave, from);
-        scene.pass(from + says.stretch());
-        from
-    };
+    let talk = Talk::new(2)?;
     let account = Account {
         name,
         password: PASSWORD,
@@ -144,7 +127,9 @@ fn story(scene: &Scene, proxy: SocketAddr, user: &User) -> Result<Told> {
         transport: user.transport,
         srtp: false,
     };
-    let mut phone = user.make.register(SCENARIO, account, &says.plays())?;
+    let mut phone = user
+        .make
+        .register(SCENARIO, account, &talk.phone_says.plays())?;
 
     let number = user.number;
     phone.dial(&format!("sip:{number}@{proxy}"))?;
@@ -153,7 +138,7 @@ fn story(scene: &Scene, proxy: SocketAddr, user: &User) -> Result<Told> {
     worker.until_call("are connected", SOON, |call| {
         call["to"] == number && room_is_heard(call)
     })?;
-    let up = speak(0);
+    let up = talk.turn(scene, &host, 0, ACQUAINTED);
     phone.hang_up()?;
     phone.wait_closed(SOON)?;
     host.sees_gone(name, GONE_WITHIN)?;
@@ -165,28 +150,23 @@ fn story(scene: &Scene, proxy: SocketAddr, user: &User) -> Result<Told> {
         "participant": "guest",
         "name": "Guest"
     });
-    let (status, call) = worker.ask("POST", "/v1/calls", Some(&wanted))?;
-    ensure!(status == 201, "{status} {call}");
-    let id = call["id"].as_str().context("a call has an id")?;
+    let id = worker.call(&wanted)?;
     phone.wait_established(SOON)?;
     let called = scene.wait(host.hears("Guest", SOON))?;
     worker.until_call("are connected", SOON, |call| {
-        call["id"] == id && room_is_heard(call)
+        call["id"] == *id && room_is_heard(call)
     })?;
-    let up_again = speak(1);
-    let (status, answer) = worker.ask("DELETE", &format!("/v1/calls/{id}"), None)?;
-    ensure!((200..300).contains(&status), "{status} {answer}");
+    let up_again = talk.turn(scene, &host, 1, ACQUAINTED);
+    worker.hang_up(&id)?;
     phone.wait_closed(SOON)?;
     host.sees_gone("Guest", GONE_WITHIN)?;
 
-    let stretch = says.stretch();
     Ok(Told {
         in_room: [
-            calling.recording.between(up, up + stretch),
-            called.recording.between(up_again, up_again + stretch),
+            talk.heard(&calling.recording, up),
+            talk.heard(&called.recording, up_again),
         ],
-        says,
-        room_says,
+        said: talk,
         by_phone: phone.into_heard()?,
     })
 }
@@ -195,10 +175,11 @@ fn judge(user: &User, told: &Told) -> Result<()> {
     let name = user.name;
     for (turn, what) in [(0, "calling"), (1, "called")] {
         let to_room = format!("{name} {what} to room");
-        told.says
+        told.said
+            .phone_says
             .assert_heard_in(&told.in_room[turn], SCENARIO, &to_room)?;
         let to_phone = format!("room to {name} {what}");
-        told.room_says[turn].assert_heard_in(&told.by_phone, SCENARIO, &to_phone)?;
+        told.said.room_says[turn].assert_heard_in(&told.by_phone, SCENARIO, &to_phone)?;
     }
     Ok(())
 }

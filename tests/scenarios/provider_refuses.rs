@@ -218,9 +218,7 @@ dial_allow = [\"*\"]
     for case in &CASES {
         let trunk = if case.account { "account" } else { "stranger" };
         let wanted = json!({ "to": case.number, "trunk": trunk, "room": ROOM });
-        let (status, call) = scene.worker.ask("POST", "/v1/calls", Some(&wanted))?;
-        assert_eq!(status, 201, "{call}");
-        calls.push(call["id"].as_str().context("a call has an id")?.to_owned());
+        calls.push(scene.worker.call(&wanted)?);
     }
     for (case, id) in CASES.iter().zip(&calls) {
         scene
@@ -250,8 +248,7 @@ fn who_is_declined_leaves_the_room() -> Result<()> {
     )?;
     let host = scene.join("host")?;
     let wanted = json!({ "to": "bob", "room": ROOM, "name": "Bob" });
-    let (status, call) = scene.worker.ask("POST", "/v1/calls", Some(&wanted))?;
-    assert_eq!(status, 201, "{call}");
+    scene.worker.call(&wanted)?;
     host.sees("Bob", SOON)?;
     scene
         .worker

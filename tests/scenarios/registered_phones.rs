@@ -5,24 +5,18 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use sip_worker::measure::{ROOM_SPEECH, Wave};
+use sip_worker::measure::Wave;
 use sipbridge_tests::out_dir;
 use sipbridge_tests::phone::{Account, Make};
-use sipbridge_tests::refrain::Refrain;
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, Scene};
-use sipbridge_tests::speech::Speech;
+use sipbridge_tests::talk::{ACQUAINTED, Talk};
 use sipbridge_tests::together::together;
 use sipbridge_tests::worker::room_is_heard;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SCENARIO: &str = "registered_phones";
 const PASSWORD: &str = "open-sesame";
 const SOON: Duration = Duration::from_secs(5);
-/// What the room says each time.
-const WORDS: Duration = Duration::from_millis(1_500);
-/// Until the jitter buffers of a new connection know its delay, which takes them two seconds, and the mixer
-/// has followed: where its first packets were held up on a busy machine, that costs a moment of sound.
-const ACQUAINTED: Duration = Duration::from_secs(3);
 /// Until a change of the media has reached both ends, and what is to be said is at hand.
 const SETTLED: Duration = Duration::from_millis(500);
 const SILENT_DBFS: f32 = -60.0;
@@ -66,8 +60,7 @@ const USERS: [User; 4] = [
 
 /// What was said, and heard of it.
 struct Told {
-    says: Refrain,
-    room_says: Vec<Speech>,
+    said: Talk,
     /// During the call, the hold, the rest of the call, and the call from the room.
     in_room: [Wave; 4],
     by_phone: Wave,
@@ -119,17 +112,7 @@ fn story(scene: &Scene, user: &User) -> Result<Told> {
     let encrypted = srtp == "required";
     let worker = &scene.worker;
     let host = scene.join_room(name, "host")?;
-    let says = Refrain::new()?;
-    let room_says = (0..4)
-        .map(|turn| Speech::stretch(ROOM_SPEECH, WORDS * turn, WORDS))
-        .collect::<Result<Vec<_>>>()?;
-    // Both speak for as long as the phone's refrain takes; returns when that began.
-    let speak = |turn: usize, after: Duration| {
-        let from = Instant::now() + after;
-        host.say(&room_says[turn].wave, from);
-        scene.pass(from + says.stretch());
-        from
-    };
+    let talk = Talk::new(4)?;
     let account = Account {
         name,
         password: PASSWORD,
@@ -137,7 +120,9 @@ fn story(scene: &Scene, user: &User) -> Result<Told> {
         transport,
         srtp: encrypted,
     };
-    let mut phone = user.make.register(SCENARIO, account, &says.plays())?;
+    let mut phone = user
+        .make
+        .register(SCENARIO, account, &talk.phone_says.plays())?;
 
     phone.dial(&worker.uri(NUMBER))?;
     phone.wait_established(SOON)?;
@@ -147,49 +132,43 @@ fn story(scene: &Scene, user: &User) -> Result<Told> {
     worker.until_call("are connected", SOON, |call| {
         of_user(call) && room_is_heard(call) && as_agreed(call)
     })?;
-    let up = speak(0, ACQUAINTED);
+    let up = talk.turn(scene, &host, 0, ACQUAINTED);
 
     phone.hold()?;
     worker.until_call("are held by the phone", SOON, |call| {
         of_user(call) && call["held_by_phone"] == true
     })?;
-    let held = speak(1, SETTLED);
+    let held = talk.turn(scene, &host, 1, SETTLED);
 
     phone.resume()?;
     worker.until_call("are resumed", SOON, |call| {
         of_user(call) && call["held_by_phone"] != true && as_agreed(call)
     })?;
-    let resumed = speak(2, SETTLED);
+    let resumed = talk.turn(scene, &host, 2, SETTLED);
     phone.hang_up()?;
     phone.wait_closed(SOON)?;
     host.sees_gone(name, GONE_WITHIN)?;
 
     let wanted = json!({ "to": name, "room": name, "participant": "guest", "name": "Guest" });
-    let (status, call) = worker.ask("POST", "/v1/calls", Some(&wanted))?;
-    ensure!(status == 201, "{status} {call}");
-    let id = call["id"].as_str().context("a call has an id")?;
+    let id = worker.call(&wanted)?;
     phone.wait_established(SOON)?;
     let called = scene.wait(host.hears("Guest", SOON))?;
     worker.until_call("are connected", SOON, |call| {
-        call["id"] == id && room_is_heard(call) && as_agreed(call)
+        call["id"] == *id && room_is_heard(call) && as_agreed(call)
     })?;
-    let up_again = speak(3, ACQUAINTED);
-    let (status, answer) = worker.ask("DELETE", &format!("/v1/calls/{id}"), None)?;
-    ensure!((200..300).contains(&status), "{status} {answer}");
+    let up_again = talk.turn(scene, &host, 3, ACQUAINTED);
+    worker.hang_up(&id)?;
     phone.wait_closed(SOON)?;
     host.sees_gone("Guest", GONE_WITHIN)?;
 
-    let stretch = says.stretch();
-    let calling = |from| calling.recording.between(from, from + stretch);
     Ok(Told {
         in_room: [
-            calling(up),
-            calling(held),
-            calling(resumed),
-            called.recording.between(up_again, up_again + stretch),
+            talk.heard(&calling.recording, up),
+            talk.heard(&calling.recording, held),
+            talk.heard(&calling.recording, resumed),
+            talk.heard(&called.recording, up_again),
         ],
-        says,
-        room_says,
+        said: talk,
         by_phone: phone.into_heard()?,
     })
 }
@@ -197,13 +176,13 @@ fn story(scene: &Scene, user: &User) -> Result<Told> {
 fn judge(user: &User, told: &Told) -> Result<()> {
     let name = user.name;
     let Told {
-        says,
-        room_says,
+        said,
         in_room: [up, held, resumed, up_again],
         by_phone,
     } = told;
     let in_room = |heard: &Wave, what: &str| {
-        says.assert_heard_in(heard, SCENARIO, &format!("{name}{what} to room"))
+        said.phone_says
+            .assert_heard_in(heard, SCENARIO, &format!("{name}{what} to room"))
     };
     in_room(up, "")?;
     match user.make {
@@ -223,10 +202,10 @@ fn judge(user: &User, told: &Told) -> Result<()> {
 
     for (turn, what) in [(0, ""), (2, " after hold"), (3, " that calls")] {
         let direction = format!("room{what} to {name}");
-        room_says[turn].assert_heard_in(by_phone, SCENARIO, &direction)?;
+        said.room_says[turn].assert_heard_in(by_phone, SCENARIO, &direction)?;
     }
     ensure!(
-        room_says[1].marker.find(by_phone).is_none(),
+        said.room_says[1].marker.find(by_phone).is_none(),
         "{name} hears the room on hold"
     );
     Ok(())

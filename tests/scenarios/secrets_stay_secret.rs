@@ -96,12 +96,10 @@ auth = {{ username = \"alice\", password_file = \"{}\" }}
     // Calls out: one that is taken, one refused for its password, one for another reason.
     for (to, ends) in [("bob", "active"), (REFUSED, "ended"), (BUSY, "ended")] {
         let wanted = json!({ "to": to, "trunk": "carrier", "room": ROOM });
-        let (status, call) = scene.worker.ask("POST", "/v1/calls", Some(&wanted))?;
-        assert_eq!(status, 201, "{call}");
-        let id = call["id"].as_str().context("a call has an id")?;
-        let call = scene
-            .worker
-            .until_call(ends, SOON, |call| call["id"] == id && call["state"] == ends)?;
+        let id = scene.worker.call(&wanted)?;
+        let call = scene.worker.until_call(ends, SOON, |call| {
+            call["id"] == *id && call["state"] == ends
+        })?;
         said.push(call.to_string());
         let mut ladder = String::new();
         let path = format!("/v1/calls/{id}/ladder");

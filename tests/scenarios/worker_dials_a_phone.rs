@@ -2,7 +2,7 @@
 //! The worker is asked to call a phone, through a proxy, as who its trunk says it is; both sides hear each
 //! other; the worker hangs up when asked.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::json;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{GONE_WITHIN, ROOM, Scene, trunk_to};
@@ -40,9 +40,7 @@ dial_allow",
     let (status, refusal) = scene.worker.ask_without_token("POST", "/v1/calls")?;
     assert_eq!(status, 401, "{refusal}");
     let wanted = json!({ "to": "bob", "trunk": "phones", "room": ROOM, "name": "Bob" });
-    let (status, call) = scene.worker.ask("POST", "/v1/calls", Some(&wanted))?;
-    assert_eq!(status, 201, "{call}");
-    let id = call["id"].as_str().context("a call has an id")?;
+    let id = scene.worker.call(&wanted)?;
 
     phone.wait_established(Duration::from_secs(10))?;
     let invite = phone.trace();
@@ -61,16 +59,13 @@ dial_allow",
     let spoken = room_says.wave.duration().max(phone_says.wave.duration()) + Duration::from_secs(4);
     scene.wait(async { tokio::time::sleep_until((room_begins + spoken).into()).await });
 
-    let (status, answer) = scene
-        .worker
-        .ask("DELETE", &format!("/v1/calls/{id}"), None)?;
-    assert!((200..300).contains(&status), "{status} {answer}");
+    scene.worker.hang_up(&id)?;
     phone.wait_closed(Duration::from_secs(2))?;
     host.sees_gone("Bob", GONE_WITHIN)?;
     let ended = scene
         .worker
         .until_call("has ended", Duration::from_secs(2), |call| {
-            call["id"] == id && call["state"] == "ended"
+            call["id"] == *id && call["state"] == "ended"
         })?;
     assert!(
         ended["why"]

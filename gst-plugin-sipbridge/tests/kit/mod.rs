@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 #![allow(dead_code, reason = "each test file uses the part it needs")]
 
+pub mod codec;
+
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
@@ -268,6 +270,15 @@ pub fn match_of(sent: &[i16], heard: &[i16], from: usize) -> f64 {
 
 pub fn count_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Threads of this process that carry this name.
+pub fn threads_named(name: &str) -> usize {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter(|comm| comm.trim() == name)
+        .count()
 }
 
 pub fn count_threads() -> usize {
