@@ -26,41 +26,43 @@ fn buffer(key: &MasterKey) -> gst::Buffer {
     gst::Buffer::from_slice([key.key(), key.salt()].concat())
 }
 
-/// One of the elements, with something to push into it and to pull from it for RTP and for RTCP.
+/// One of the elements, with something to push into it and to pull from it. RTP and RTCP have one each:
+/// the caps of either make srtpdec set its stream up anew, and what comes on the other meanwhile is
+/// dropped.
 struct Other {
     pipeline: gst::Pipeline,
-    ways: [(gst_app::AppSrc, gst_app::AppSink); 2],
+    source: gst_app::AppSrc,
+    sink: gst_app::AppSink,
 }
 
 impl Other {
-    fn new(element: &gst::Element, pads: [(&str, &str); 2], caps: [gst::Caps; 2]) -> Other {
+    fn new(element: &gst::Element, (into, out): (&str, &str), caps: &gst::Caps) -> Other {
         let pipeline = gst::Pipeline::new();
-        pipeline.add(element).unwrap();
-        let ways = [0, 1].map(|way| {
-            let source = gst_app::AppSrc::builder()
-                .caps(&caps[way])
-                .format(gst::Format::Time)
-                .build();
-            let sink = gst_app::AppSink::builder()
-                .sync(false)
-                .async_(false)
-                .build();
-            pipeline
-                .add_many([source.upcast_ref::<gst::Element>(), sink.upcast_ref()])
-                .unwrap();
-            let (into, out) = pads[way];
-            source.link_pads(None, element, Some(into)).unwrap();
-            element.link_pads(Some(out), &sink, None).unwrap();
-            (source, sink)
-        });
+        let source = gst_app::AppSrc::builder()
+            .caps(caps)
+            .format(gst::Format::Time)
+            .build();
+        let sink = gst_app::AppSink::builder()
+            .sync(false)
+            .async_(false)
+            .build();
+        pipeline
+            .add_many([source.upcast_ref(), element, sink.upcast_ref()])
+            .unwrap();
+        source.link_pads(None, element, Some(into)).unwrap();
+        element.link_pads(Some(out), &sink, None).unwrap();
         pipeline.set_state(gst::State::Playing).unwrap();
-        Other { pipeline, ways }
+        Other {
+            pipeline,
+            source,
+            sink,
+        }
     }
 
-    fn pass(&self, way: usize, packet: Vec<u8>) -> Vec<u8> {
-        let (source, sink) = &self.ways[way];
-        source.push_buffer(gst::Buffer::from_slice(packet)).unwrap();
-        let sample = sink.try_pull_sample(PATIENCE).unwrap();
+    fn pass(&self, packet: Vec<u8>) -> Vec<u8> {
+        let buffer = gst::Buffer::from_slice(packet);
+        self.source.push_buffer(buffer).unwrap();
+        let sample = self.sink.try_pull_sample(PATIENCE).unwrap();
         let map = sample.buffer().unwrap().map_readable().unwrap();
         map.to_vec()
     }
@@ -72,19 +74,9 @@ impl Drop for Other {
     }
 }
 
-fn encrypting(key: &MasterKey) -> Other {
+/// For RTP, and for RTCP.
+fn encrypting(key: &MasterKey) -> [Other; 2] {
     let [rtp_cipher, rtp_auth, rtcp_cipher, rtcp_auth] = names(key.suite());
-    let element = gst::ElementFactory::make("srtpenc")
-        .property("key", buffer(key))
-        .property_from_str("rtp-cipher", rtp_cipher)
-        .property_from_str("rtp-auth", rtp_auth)
-        .property_from_str("rtcp-cipher", rtcp_cipher)
-        .property_from_str("rtcp-auth", rtcp_auth)
-        .build()
-        .unwrap();
-    for pad in ["rtp_sink_0", "rtcp_sink_0"] {
-        element.request_pad_simple(pad).unwrap();
-    }
     let rtp = gst::Caps::builder("application/x-rtp")
         .field("media", "audio")
         .field("payload", 0)
@@ -93,13 +85,29 @@ fn encrypting(key: &MasterKey) -> Other {
         .build();
     let rtcp = gst::Caps::new_empty_simple("application/x-rtcp");
     let pads = [("rtp_sink_0", "rtp_src_0"), ("rtcp_sink_0", "rtcp_src_0")];
-    Other::new(&element, pads, [rtp, rtcp])
+    [(pads[0], rtp), (pads[1], rtcp)].map(|(pads, caps)| {
+        let element = gst::ElementFactory::make("srtpenc")
+            .property("key", buffer(key))
+            .property_from_str("rtp-cipher", rtp_cipher)
+            .property_from_str("rtp-auth", rtp_auth)
+            .property_from_str("rtcp-cipher", rtcp_cipher)
+            .property_from_str("rtcp-auth", rtcp_auth)
+            .build()
+            .unwrap();
+        element.request_pad_simple(pads.0).unwrap();
+        Other::new(&element, pads, &caps)
+    })
 }
 
-fn decrypting(key: &MasterKey) -> Other {
+/// The same.
+fn decrypting(key: &MasterKey) -> [Other; 2] {
     let [rtp_cipher, rtp_auth, rtcp_cipher, rtcp_auth] = names(key.suite());
-    let caps = |name: &str| {
-        gst::Caps::builder(name)
+    let ways = [
+        (("rtp_sink", "rtp_src"), "application/x-srtp"),
+        (("rtcp_sink", "rtcp_src"), "application/x-srtcp"),
+    ];
+    ways.map(|(pads, name)| {
+        let caps = gst::Caps::builder(name)
             .field("ssrc", SSRC)
             .field("roc", 0u32)
             .field("srtp-key", buffer(key))
@@ -107,12 +115,10 @@ fn decrypting(key: &MasterKey) -> Other {
             .field("srtp-auth", rtp_auth)
             .field("srtcp-cipher", rtcp_cipher)
             .field("srtcp-auth", rtcp_auth)
-            .build()
-    };
-    let element = gst::ElementFactory::make("srtpdec").build().unwrap();
-    let pads = [("rtp_sink", "rtp_src"), ("rtcp_sink", "rtcp_src")];
-    let rtp = caps("application/x-srtp");
-    Other::new(&element, pads, [rtp, caps("application/x-srtcp")])
+            .build();
+        let element = gst::ElementFactory::make("srtpdec").build().unwrap();
+        Other::new(&element, pads, &caps)
+    })
 }
 
 /// A sender report without blocks.
@@ -132,19 +138,19 @@ fn each_opens_what_the_other_protected() {
         // Through two wraps.
         for number in (65_000..140_000u32).step_by(100) {
             let plain = packet(SSRC, number as u16);
-            let mut theirs = encrypting.pass(0, plain.clone());
+            let mut theirs = encrypting[0].pass(plain.clone());
             assert_eq!(ours.unprotect_rtp(&mut theirs), Ok(()), "{suite} {number}");
             assert_eq!(theirs, plain);
             let protected = ours.protect_rtp(&plain).unwrap().to_vec();
-            assert_eq!(decrypting.pass(0, protected), plain, "{suite} {number}");
+            assert_eq!(decrypting[0].pass(protected), plain, "{suite} {number}");
         }
         for number in 0..20 {
             let plain = report(number);
-            let mut theirs = encrypting.pass(1, plain.clone());
+            let mut theirs = encrypting[1].pass(plain.clone());
             assert_eq!(ours.unprotect_rtcp(&mut theirs), Ok(()), "{suite} {number}");
             assert_eq!(theirs, plain);
             let protected = ours.protect_rtcp(&plain).unwrap().to_vec();
-            assert_eq!(decrypting.pass(1, protected), plain, "{suite} {number}");
+            assert_eq!(decrypting[1].pass(protected), plain, "{suite} {number}");
         }
     }
 }
