@@ -19,6 +19,14 @@ use crate::leg::{Frame, Leg, Listener, Playout, Tempo};
 pub(super) const TICK: Duration = Duration::from_millis(20);
 const TICK_US: u64 = 20_000;
 
+/// A tick this late is made up for: a hole of that length would be heard, while whoever takes the audio
+/// to another network has a jitter buffer there that waits as long. One still later is skipped.
+const MAKE_UP: Duration = Duration::from_millis(60);
+
+/// Ticks that are made up for are no burst: so much lies between them, in which what was held up on
+/// its way to us has time to come, too.
+const HASTE: Duration = Duration::from_millis(5);
+
 /// How far the pipeline's clock may be from where ticks put it before they start over.
 const CLOCK_OFF: i64 = 40_000_000;
 
@@ -56,6 +64,8 @@ pub(super) struct Output {
     scratch_bytes: Vec<u8>,
     quiet: bool,
     due: Instant,
+    /// The next tick does not run before, though it be due.
+    not_before: Instant,
     /// Running time of the next frame; `None` while the pipeline does not play.
     pts: Option<gst::ClockTime>,
     discont: bool,
@@ -98,6 +108,7 @@ impl Output {
             scratch_bytes: Vec::new(),
             quiet: false,
             due: now + Duration::from_micros(u64::from(phase_us)),
+            not_before: now,
             pts: None,
             discont: true,
             ahead_us: 0,
@@ -120,7 +131,7 @@ impl Output {
 
     /// When the next tick is due.
     pub(super) fn due(&self) -> Instant {
-        self.due
+        self.due.max(self.not_before)
     }
 
     /// Why the output cannot be made, once.
@@ -128,11 +139,13 @@ impl Output {
         self.failed.take()
     }
 
-    /// One tick, if it is due. One that comes too late is skipped, never made up for.
+    /// One tick, if it is due. Those that come too late are made up for one by one, or skipped where it is
+    /// too many.
     pub(super) fn tick(&mut self, now: Instant, leg: &mut Leg) {
-        if now < self.due {
+        if now < self.due() {
             return;
         }
+        self.not_before = now + HASTE;
         let late = now.duration_since(self.due);
         let Some(running_time) = self.sink.running_time() else {
             if self.pts.take().is_some() {
@@ -149,7 +162,7 @@ impl Output {
         if self.pts.is_none() {
             leg.restart_playout();
         }
-        let step = if late >= TICK || off.abs() > CLOCK_OFF {
+        let step = if late > MAKE_UP || off.abs() > CLOCK_OFF {
             self.pts = Some(running_time);
             self.discont = true;
             self.due = now;

@@ -85,6 +85,10 @@ pub(super) struct Wired {
     pub(super) bob: Leg,
     output: Output,
     frames: Receiver<OutFrame>,
+    /// Bob's media thread does not run before.
+    held_up: Instant,
+    /// Where what he hears next belongs.
+    next: Option<gst::ClockTime>,
     _end: End,
 }
 
@@ -140,6 +144,8 @@ impl Wired {
             bob,
             output: Output::new(now, 7_000, setup.format, sink, setup.opus),
             frames,
+            held_up: now,
+            next: None,
             _end: end,
         }
     }
@@ -181,6 +187,9 @@ impl Wired {
             let packet = rtp_types::RtpPacket::parse(&bytes).unwrap();
             self.sent.push(packet.payload().to_vec());
         }
+        if self.now < self.held_up {
+            return;
+        }
         while let Some((&(at, number), _)) = self.on_the_way.first_key_value()
             && at <= self.now
         {
@@ -192,11 +201,23 @@ impl Wired {
         assert!(self.output.failed().is_none());
     }
 
-    /// What Bob heard since the last call.
+    /// From now on Bob's media thread does not run for a while.
+    pub(super) fn hold_up(&mut self, time: Duration) {
+        self.held_up = self.now + time;
+    }
+
+    /// What Bob heard since the last call, with silence where time was skipped.
     pub(super) fn heard(&mut self) -> Vec<i16> {
         let mut pcm = Vec::new();
         for frame in self.frames.try_iter() {
             if let OutFrame::Audio(buffer) = frame {
+                let at = buffer.pts().unwrap();
+                let skipped = at
+                    - self
+                        .next
+                        .replace(at + buffer.duration().unwrap())
+                        .unwrap_or(at);
+                pcm.resize(pcm.len() + skipped.useconds() as usize * 8 / 1_000, 0);
                 let map = buffer.map_readable().unwrap();
                 crate::codec::chain::append_samples(&map, &mut pcm);
             }
