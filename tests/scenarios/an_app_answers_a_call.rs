@@ -8,6 +8,7 @@ use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::plugin::{Plugin, built};
 use sipbridge_tests::process::Process;
 use sipbridge_tests::speech::Speech;
+use sipbridge_tests::steady::steadily;
 use sipbridge_tests::{document, out_dir};
 use std::path::Path;
 use std::process::Command;
@@ -90,7 +91,7 @@ fn c() -> Result<()> {
 #[test]
 fn an_app_answers_a_call_in_rust_python_and_c() {
     // Side by side: each takes the time of its words and next to no processor.
-    let apps = [rust, python, c].map(std::thread::spawn);
+    let apps = [rust, python, c].map(|app| std::thread::spawn(move || steadily(app)));
     let results = apps.map(|app| app.join());
     for (language, result) in ["Rust", "Python", "C"].into_iter().zip(results) {
         match result {

@@ -9,6 +9,7 @@ use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::raw::Raw;
 use sipbridge_tests::scene::{NUMBER, Scene, open_house};
 use sipbridge_tests::speech::Speech;
+use sipbridge_tests::steady::steadily;
 use std::time::Duration;
 
 const SCENARIO: &str = "garbage_harms_no_running_call";
@@ -16,6 +17,10 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\
 
 #[test]
 fn garbage_harms_no_running_call() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
     let scene = Scene::open(SCENARIO, &open_house("at-once"))?;
     let host = scene.join("host")?;
     let says = Speech::phone()?;

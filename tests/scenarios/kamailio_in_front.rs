@@ -10,6 +10,7 @@ use sipbridge_tests::kamailio::{Kamailio, OTHER_TRUNK, PASSWORD, TRUNK};
 use sipbridge_tests::out_dir;
 use sipbridge_tests::phone::{Account, Make};
 use sipbridge_tests::scene::{GONE_WITHIN, Scene};
+use sipbridge_tests::steady::steadily;
 use sipbridge_tests::talk::{ACQUAINTED, Talk};
 use sipbridge_tests::together::together;
 use sipbridge_tests::worker::room_is_heard;
@@ -60,6 +61,10 @@ struct Told {
 
 #[test]
 fn kamailio_in_front() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
     let folder = out_dir(SCENARIO);
     std::fs::create_dir_all(&folder)?;
     let password = folder.join("password");

@@ -7,6 +7,7 @@ use sip_worker::measure::{Wave, compare};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{GONE_WITHIN, Scene};
 use sipbridge_tests::speech::Speech;
+use sipbridge_tests::steady::steadily;
 use sipbridge_tests::together::together;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,10 @@ struct Told {
 
 #[test]
 fn phone_and_room_hear_each_other() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
     let tables = "[[trunk]]
 name = \"phones\"
 allow = [\"127.0.0.0/8\"]

@@ -8,6 +8,7 @@ use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::plugin::Plugin;
 use sipbridge_tests::process::Process;
 use sipbridge_tests::speech::Speech;
+use sipbridge_tests::steady::steadily;
 use sipbridge_tests::{document, out_dir, ports};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -174,7 +175,7 @@ fn readme_lines_do_what_they_say() -> Result<()> {
         "each gst-launch line of the README has its place in this test"
     );
     // Side by side: each takes the time of its words and next to no processor.
-    let running = scenarios.map(std::thread::spawn);
+    let running = scenarios.map(|line| std::thread::spawn(move || steadily(line)));
     for scenario in running {
         match scenario.join() {
             Ok(result) => result.context("a line of the README")?,

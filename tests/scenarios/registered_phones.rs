@@ -9,6 +9,7 @@ use sip_worker::measure::Wave;
 use sipbridge_tests::out_dir;
 use sipbridge_tests::phone::{Account, Make};
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, Scene};
+use sipbridge_tests::steady::steadily;
 use sipbridge_tests::talk::{ACQUAINTED, Talk};
 use sipbridge_tests::together::together;
 use sipbridge_tests::worker::room_is_heard;
@@ -68,6 +69,10 @@ struct Told {
 
 #[test]
 fn registered_phones() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
     let folder = out_dir(SCENARIO);
     std::fs::create_dir_all(&folder)?;
     let password = folder.join("password");

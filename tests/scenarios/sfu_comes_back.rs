@@ -9,6 +9,7 @@ use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::comfort;
 use sipbridge_tests::scene::{NUMBER, Scene, Setup, open_house};
 use sipbridge_tests::speech::Speech;
+use sipbridge_tests::steady::steadily;
 use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "sfu_comes_back";
@@ -23,6 +24,10 @@ const MARGIN: Duration = Duration::from_millis(700);
 
 #[test]
 fn sfu_comes_back() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
     let setup = Setup {
         detour: true,
         ..Setup::default()

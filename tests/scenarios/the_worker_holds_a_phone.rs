@@ -8,6 +8,7 @@ use sip_worker::measure::{PHONE_SPEECH, ROOM_SPEECH, Wave};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{NUMBER, Scene, open_house};
 use sipbridge_tests::speech::Speech;
+use sipbridge_tests::steady::steadily;
 use sipbridge_tests::worker::run_once;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,10 @@ const PAUSE: Duration = Duration::from_secs(4);
 
 #[test]
 fn the_worker_holds_a_phone_and_takes_it_back() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
     let scene = Scene::open(SCENARIO, &open_house("at-once"))?;
     let host = scene.join("host")?;
     let second = |of: &[u8]| Speech::stretch(of, WORDS, WORDS);
@@ -48,7 +53,7 @@ fn the_worker_holds_a_phone_and_takes_it_back() -> Result<()> {
     host.say(&room_held.wave, Instant::now());
     // How long speech takes, not a guess at a delay.
     let held_over = BEFORE + phone_held.wave.duration() + PAUSE / 4;
-    scene.wait(until(begins + held_over));
+    scene.pass(begins + held_over);
     let held = scene.worker.until_call("lasts", SOON, active)?;
     ensure!(
         held["held"] == true && held["held_by_phone"] == false,
@@ -63,7 +68,7 @@ fn the_worker_holds_a_phone_and_takes_it_back() -> Result<()> {
         .until_call("is taken back", SOON, |call| call["held"] == false)?;
     let again = begins + BEFORE + phone_held.wave.duration() + PAUSE;
     host.say(&room_free.wave, again);
-    scene.wait(until(again + phone_free.wave.duration() + PAUSE / 2));
+    scene.pass(again + phone_free.wave.duration() + PAUSE / 2);
     phone.hang_up()?;
 
     let in_room = heard.recording.wave();
@@ -83,8 +88,4 @@ fn the_worker_holds_a_phone_and_takes_it_back() -> Result<()> {
 
 fn active(call: &Value) -> bool {
     call["state"] == "active"
-}
-
-async fn until(at: Instant) {
-    tokio::time::sleep_until(at.into()).await;
 }

@@ -7,6 +7,7 @@ use sip_worker::measure::{PHONE_SPEECH, ROOM_SPEECH, Wave, compare};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, Scene, open_house};
 use sipbridge_tests::speech::Speech;
+use sipbridge_tests::steady::steadily;
 use std::time::Duration;
 
 const SCENARIO: &str = "three_phones_in_a_room";
@@ -20,6 +21,10 @@ const SILENT_DBFS: f32 = -60.0;
 
 #[test]
 fn three_phones_hear_each_other_and_never_themselves() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
     let scene = Scene::open(SCENARIO, &open_house("at-once"))?;
     let host = scene.join("host")?;
     let second = Duration::from_secs(1);

@@ -7,6 +7,7 @@ use sipbridge_tests::baresip::{self, Baresip};
 use sipbridge_tests::kamailio::{Kamailio, PASSWORD};
 use sipbridge_tests::linphone::{self, Linphone};
 use sipbridge_tests::speech::Speech;
+use sipbridge_tests::steady::steadily;
 use std::time::Duration;
 
 const SCENARIO: &str = "two_phones_behind_kamailio";
@@ -14,6 +15,10 @@ const SOON: Duration = Duration::from_secs(5);
 
 #[test]
 fn two_phones_behind_kamailio() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
     let (alice_says, bob_says) = (Speech::phone()?, Speech::room()?);
     let padding = Duration::from_millis(500);
     let (alice_plays, bob_plays) = (

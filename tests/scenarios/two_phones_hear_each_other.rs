@@ -5,12 +5,17 @@ use anyhow::Result;
 use sip_worker::measure::compare;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::speech::Speech;
+use sipbridge_tests::steady::steadily;
 use std::time::Duration;
 
 const SCENARIO: &str = "two_phones_hear_each_other";
 
 #[test]
 fn two_phones_hear_each_other() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
     let (alice_says, bob_says) = (Speech::phone()?, Speech::room()?);
     let padding = Duration::from_millis(300);
     let (alice_plays, bob_plays) = (

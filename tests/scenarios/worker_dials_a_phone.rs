@@ -7,12 +7,17 @@ use serde_json::json;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{GONE_WITHIN, ROOM, Scene, trunk_to};
 use sipbridge_tests::speech::Speech;
+use sipbridge_tests::steady::steadily;
 use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "worker_dials_a_phone";
 
 #[test]
 fn worker_dials_a_phone() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
     let (phone_says, room_says) = (Speech::phone()?, Speech::room()?);
     let plays = phone_says.between(Duration::from_secs(3), Duration::from_secs(30));
     let mut phone = Baresip::start(
