@@ -25,6 +25,7 @@ pub mod media;
 pub mod mixer;
 pub mod opusdec;
 pub mod opusenc;
+mod property;
 pub mod rtc;
 pub mod rtcbin;
 pub mod sipbin;

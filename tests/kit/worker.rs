@@ -5,6 +5,7 @@ use crate::process::Process;
 use crate::{out_dir, ports};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
+use std::fmt::Debug;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 const START: Duration = Duration::from_secs(20);
-/// How often a fact is asked for: most that are waited for are figures, which change without an event.
+/// How often a fact is asked for.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// What is said of a worker beyond its ports.
@@ -223,18 +224,12 @@ addresses = [\"{ice}\"]
 
     /// Waits until all of its trunks that register are registered, and returns what it tells of that.
     pub fn until_registered(&self, patience: Duration) -> Result<Value> {
-        let deadline = Instant::now() + patience;
-        loop {
-            let (status, told) = self.ask("GET", "/v1/registrations", None)?;
-            let trunks = told["trunks"].as_array().filter(|_| status == 200);
-            if trunks.is_some_and(|all| all.iter().all(|trunk| trunk["state"] == "registered")) {
-                return Ok(told);
-            }
-            if Instant::now() > deadline {
-                bail!("not registered within {patience:?}: {status} {told}");
-            }
-            std::thread::sleep(ASK_EVERY);
-        }
+        let ask = || self.ask("GET", "/v1/registrations", None);
+        let registered = |(status, told): &(u16, Value)| {
+            let trunks = told["trunks"].as_array().filter(|_| *status == 200);
+            trunks.is_some_and(|all| all.iter().all(|trunk| trunk["state"] == "registered"))
+        };
+        until("no registrations", patience, ask, registered).map(|(_, told)| told)
     }
 
     /// Waits until all calls together satisfy `wanted`, and returns them.
@@ -244,17 +239,28 @@ addresses = [\"{ice}\"]
         patience: Duration,
         wanted: impl Fn(&[Value]) -> bool,
     ) -> Result<Vec<Value>> {
-        let deadline = Instant::now() + patience;
-        loop {
-            let calls = self.calls()?;
-            if wanted(&calls) {
-                return Ok(calls);
-            }
-            if Instant::now() > deadline {
-                bail!("no calls that {what} within {patience:?}: {calls:?}");
-            }
-            std::thread::sleep(ASK_EVERY);
+        let otherwise = format!("no calls that {what}");
+        until(&otherwise, patience, || self.calls(), |calls| wanted(calls))
+    }
+}
+
+/// Asks until it is told what is wanted: the worker has an event for what happens, none for its figures.
+fn until<T: Debug>(
+    otherwise: &str,
+    patience: Duration,
+    ask: impl Fn() -> Result<T>,
+    wanted: impl Fn(&T) -> bool,
+) -> Result<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let told = ask()?;
+        if wanted(&told) {
+            return Ok(told);
         }
+        if Instant::now() > deadline {
+            bail!("{otherwise} within {patience:?}: {told:?}");
+        }
+        std::thread::sleep(ASK_EVERY);
     }
 }
 

@@ -7,6 +7,7 @@
 //! its last handle is gone.
 
 mod clock;
+mod mailbox;
 mod run;
 mod stats;
 mod task;
@@ -22,6 +23,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 pub use clock::{Clock, ManualClock, Monotonic};
+pub use mailbox::Mailbox;
 pub use stats::{ContextStats, LATENESS_MS};
 pub use task::{Cx, Notifier, Task, TaskHandle};
 

@@ -4,6 +4,8 @@
 
 mod queue;
 
+use std::sync::Arc;
+
 use gst::glib;
 use gst::prelude::*;
 
@@ -28,8 +30,45 @@ pub enum Handover {
     Direct,
 }
 
+impl Handover {
+    /// Whether the media thread pushes into this pad itself.
+    pub(crate) fn is_direct(self, pad: &gst::Pad) -> bool {
+        match self {
+            Handover::Direct => true,
+            Handover::Queue => false,
+            Handover::Auto => leaks(pad),
+        }
+    }
+}
+
+/// What has a pad, and a queue for where the media thread may not push into it.
+pub(crate) trait Outlet: Send + Sync + 'static {
+    fn pad(&self) -> &gst::Pad;
+    fn queue(&self) -> &Queue;
+    /// Pushes, on whatever thread may.
+    fn deliver(&self, item: Item);
+}
+
+/// Starts a thread of the pad that delivers what is queued, until the queue is closed.
+pub(crate) fn start_task(outlet: &Arc<impl Outlet>) -> Result<(), glib::BoolError> {
+    let waiting = Arc::downgrade(outlet);
+    outlet.pad().start_task(move || {
+        let Some(outlet) = waiting.upgrade() else {
+            return;
+        };
+        match outlet.queue().take() {
+            Some(item) => outlet.deliver(item),
+            None => {
+                if let Err(error) = outlet.pad().pause_task() {
+                    tracing::debug!(%error, "a pad's task had ended");
+                }
+            }
+        }
+    })
+}
+
 /// Whether the pad leads straight into a queue that drops rather than waits.
-pub(crate) fn leaks(pad: &gst::Pad) -> bool {
+fn leaks(pad: &gst::Pad) -> bool {
     let mut peer = pad.peer();
     // Through the ghost pads of the bins around us and around it.
     while let Some(proxy) = peer

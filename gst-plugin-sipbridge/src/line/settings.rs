@@ -10,6 +10,7 @@ use sip_ua::sdp::{Codec, SrtpPolicy};
 use super::target::{TargetError, check_header};
 use crate::agent::SipAgent;
 use crate::call::DEFAULT_CODECS;
+use crate::property::{flag, text, uint};
 
 /// Whether an element calls or is called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
@@ -102,30 +103,6 @@ impl Default for LineSettings {
 
 /// The shared properties, in the order gst-inspect shows them.
 pub(crate) fn properties() -> Vec<glib::ParamSpec> {
-    let uint = |name: &str, nick: &str, blurb: &str, min: u32, max: u32, default: u32| {
-        glib::ParamSpecUInt::builder(name)
-            .nick(nick)
-            .blurb(blurb)
-            .minimum(min)
-            .maximum(max)
-            .default_value(default)
-            .mutable_ready()
-            .build()
-    };
-    let flag = |name: &str, nick: &str, blurb: &str| {
-        glib::ParamSpecBoolean::builder(name)
-            .nick(nick)
-            .blurb(blurb)
-            .mutable_ready()
-            .build()
-    };
-    let text = |name: &str, nick: &str, blurb: &str| {
-        glib::ParamSpecString::builder(name)
-            .nick(nick)
-            .blurb(blurb)
-            .mutable_ready()
-            .build()
-    };
     vec![
         text(
             "uri",
@@ -177,16 +154,14 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             "latency",
             "Latency",
             "The most delay of the jitter buffer, in milliseconds; it uses no more than the network asks for",
-            20,
-            2_000,
+            20..=2_000,
             DEFAULT_LATENCY_MS,
         ),
         uint(
             "ptime",
             "Packet time",
             "Milliseconds of audio in a packet, unless the far end wants another",
-            10,
-            60,
+            10..=60,
             DEFAULT_PTIME_MS,
         ),
         flag(
@@ -198,16 +173,14 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             "ring-timeout",
             "Ring timeout",
             "Seconds a call may ring before it is given up",
-            1,
-            600,
+            1..=600,
             DEFAULT_RING_TIMEOUT_S,
         ),
         uint(
             "media-timeout",
             "Media timeout",
             "Seconds after which a call ends whose far end ought to send and does not; 0: never",
-            0,
-            86_400,
+            0..=86_400,
             0,
         ),
         glib::ParamSpecString::builder("context")
@@ -222,8 +195,7 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             "context-wait",
             "Context wait",
             "Milliseconds the named media thread may sleep to gather work",
-            0,
-            5,
+            0..=5,
             DEFAULT_CONTEXT_WAIT_MS,
         ),
         glib::ParamSpecBoxed::builder::<gst::Structure>("extra-headers")

@@ -14,14 +14,12 @@ use super::input::{AudioIn, SharedQueue};
 use super::sockets;
 use super::task::{Command, Media, Prepared};
 use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
-use crate::context::{Context, TaskHandle};
+use crate::context::{Context, Mailbox, TaskHandle};
 use crate::leg::check_digits;
 
 /// What the handle and the task share. Nothing in it is held for longer than a moment.
 pub(super) struct Shared {
-    pub(super) commands: Mutex<Vec<Command>>,
-    /// Spares the task a lock each time it is woken for input.
-    pub(super) commanded: AtomicBool,
+    pub(super) commands: Mailbox<Command>,
     pub(super) queue: SharedQueue,
     pub(super) stats: Mutex<LegStats>,
     pub(super) events: Mutex<MediaEvents>,
@@ -35,8 +33,7 @@ pub(super) fn open(
     let pair = sockets::open(config.bind, &config.ports)?;
     let local = pair.local;
     let shared = Arc::new(Shared {
-        commands: Mutex::default(),
-        commanded: AtomicBool::new(false),
+        commands: Mailbox::default(),
         queue: SharedQueue::default(),
         stats: Mutex::default(),
         events: Mutex::new(events),
@@ -160,12 +157,7 @@ impl MediaHandle {
     }
 
     fn command(&self, command: Command) {
-        self.shared
-            .commands
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(command);
-        self.shared.commanded.store(true, Ordering::Release);
+        self.shared.commands.post(command);
         self.task.notify();
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The task of a call's media: sockets around the leg, on a context.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -212,18 +211,9 @@ impl Task for Media {
     }
 
     fn notified(&mut self, cx: &mut Cx<'_>) {
-        if self.shared.commanded.swap(false, Ordering::AcqRel) {
-            let commands = std::mem::take(
-                &mut *self
-                    .shared
-                    .commands
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner),
-            );
-            let now = cx.now();
-            for command in commands {
-                self.obey(now, command);
-            }
+        let now = cx.now();
+        for command in self.shared.commands.take() {
+            self.obey(now, command);
         }
         self.run(cx);
     }
@@ -243,7 +233,6 @@ impl Drop for Media {
     }
 }
 
-/// Wall-clock time as NTP writes it: seconds and 2⁻³² seconds since 1900 (RFC 3550 section 4).
 /// What a leg starts from.
 pub(super) fn leg_config(config: &MediaConfig) -> LegConfig {
     LegConfig {
@@ -259,6 +248,7 @@ pub(super) fn leg_config(config: &MediaConfig) -> LegConfig {
     }
 }
 
+/// Wall-clock time as NTP writes it: seconds and 2⁻³² seconds since 1900 (RFC 3550 section 4).
 fn ntp_now() -> u64 {
     const UNIX_EPOCH: u64 = 2_208_988_800;
     let since = std::time::SystemTime::now()

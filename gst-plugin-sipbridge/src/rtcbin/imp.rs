@@ -18,6 +18,7 @@ use super::settings::{self, Settings};
 use super::signals;
 use super::steps::boxed;
 use super::task::Command;
+use crate::handover::Outlet as _;
 use crate::rtc::{IceState, SignalingState};
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {

@@ -15,6 +15,7 @@ use super::settings::{AddressError, Settings};
 use super::source::Source;
 use super::task::{Command, Connection, Shared};
 use crate::context::{Context, ContextError, TaskHandle};
+use crate::handover::Outlet as _;
 use crate::rtc::description::{Description, DescriptionError, Direction, Format};
 use crate::rtc::{
     Certificate, Kind, Negotiation, NegotiationConfig, NegotiationError, Plan, Sender,
@@ -317,7 +318,7 @@ impl Session {
     }
 
     /// What a pad will probably bring, as those upstream say.
-    pub(super) fn expect(&mut self, pad: &SinkPad, caps: &gst::CapsRef) {
+    pub(super) fn foresee(&mut self, pad: &SinkPad, caps: &gst::CapsRef) {
         let formats = caps::formats(caps);
         let entry = self.sinks.iter_mut().find(|entry| entry.pad == *pad);
         if let Some(entry) = entry.filter(|entry| !entry.described && !formats.is_empty()) {

@@ -9,6 +9,7 @@ use gst::prelude::*;
 use gst_webrtc::{WebRTCBundlePolicy, WebRTCICETransportPolicy};
 
 use crate::handover::Handover;
+use crate::property::{flag, text, uint};
 
 const DEFAULT_LATENCY_MS: u32 = 40;
 const DEFAULT_CONTEXT_WAIT_MS: u32 = 5;
@@ -176,21 +177,7 @@ fn leading_out() -> Vec<IpAddr> {
 }
 
 pub(super) fn properties() -> Vec<glib::ParamSpec> {
-    let text = |name: &str, nick: &str, blurb: &str| {
-        glib::ParamSpecString::builder(name)
-            .nick(nick)
-            .blurb(blurb)
-            .mutable_ready()
-            .build()
-    };
-    let port = |name: &str, nick: &str, blurb: &str| {
-        glib::ParamSpecUInt::builder(name)
-            .nick(nick)
-            .blurb(blurb)
-            .maximum(65_535)
-            .mutable_ready()
-            .build()
-    };
+    let port = |name, nick, blurb| uint(name, nick, blurb, 0..=65_535, 0);
     vec![
         glib::ParamSpecEnum::builder_with_default("bundle-policy", WebRTCBundlePolicy::MaxBundle)
             .nick("Bundle policy")
@@ -214,18 +201,18 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             .blurb("As webrtcbin's, but not used: there is no TURN client, and a warning says so")
             .flags(glib::ParamFlags::WRITABLE | gst::PARAM_FLAG_MUTABLE_READY)
             .build(),
-        glib::ParamSpecUInt::builder("latency")
-            .nick("Latency")
-            .blurb("How long jitter and disorder may hold a packet up, in milliseconds; half of it is waited for what is missing")
-            .maximum(10_000)
-            .default_value(DEFAULT_LATENCY_MS)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecBoolean::builder("ice-lite")
-            .nick("ICE lite")
-            .blurb("Answer connectivity checks and make none; for a server that everybody can reach")
-            .mutable_ready()
-            .build(),
+        uint(
+            "latency",
+            "Latency",
+            "How long jitter and disorder may hold a packet up, in milliseconds; half of it is waited for what is missing",
+            0..=10_000,
+            DEFAULT_LATENCY_MS,
+        ),
+        flag(
+            "ice-lite",
+            "ICE lite",
+            "Answer connectivity checks and make none; for a server that everybody can reach",
+        ),
         text(
             "local-addresses",
             "Local addresses",
@@ -246,13 +233,13 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             "Context",
             "The media thread to run on, by name, shared with all elements that name the same; default: the least busy one",
         ),
-        glib::ParamSpecUInt::builder("context-wait")
-            .nick("Context wait")
-            .blurb("How long a media thread that starts with this element may rest between rounds, in milliseconds")
-            .maximum(5)
-            .default_value(DEFAULT_CONTEXT_WAIT_MS)
-            .mutable_ready()
-            .build(),
+        uint(
+            "context-wait",
+            "Context wait",
+            "How long a media thread that starts with this element may rest between rounds, in milliseconds",
+            0..=5,
+            DEFAULT_CONTEXT_WAIT_MS,
+        ),
         glib::ParamSpecEnum::builder_with_default("handover", Handover::default())
             .nick("Handover")
             .blurb("Which thread pushes what arrives: one of the pad, or the media thread that all calls share")

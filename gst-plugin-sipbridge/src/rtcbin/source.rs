@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gst::glib;
 use gst::prelude::*;
 
-use crate::handover::{Handover, Item, Queue, leaks};
+use crate::handover::{Handover, Item, Outlet, Queue, start_task};
 
 /// The way to a source pad.
 pub(super) struct Source {
@@ -76,36 +76,11 @@ impl Source {
         Ok(source)
     }
 
-    pub(super) fn pad(&self) -> &gst::Pad {
-        &self.pad
-    }
-
     /// The application has linked the pad, or not: decides who pushes.
     pub(super) fn begin(self: &Arc<Self>, handover: Handover) -> Result<(), glib::BoolError> {
-        let direct = match handover {
-            Handover::Direct => true,
-            Handover::Queue => false,
-            Handover::Auto => leaks(&self.pad),
-        };
+        let direct = handover.is_direct(&self.pad);
         self.direct.store(direct, Ordering::Release);
-        if direct {
-            return Ok(());
-        }
-        let source = Arc::downgrade(self);
-        self.pad.start_task(move || {
-            let Some(source) = source.upgrade() else {
-                return;
-            };
-            match source.queue.take() {
-                Some(item) => source.deliver(item),
-                None => {
-                    // Deactivated: nothing more will come.
-                    if let Err(error) = source.pad.pause_task() {
-                        tracing::debug!(%error, "a pad's task had ended");
-                    }
-                }
-            }
-        })
+        if direct { Ok(()) } else { start_task(self) }
     }
 
     /// From the media thread.
@@ -115,6 +90,16 @@ impl Source {
         } else {
             self.queue.push(item);
         }
+    }
+}
+
+impl Outlet for Source {
+    fn pad(&self) -> &gst::Pad {
+        &self.pad
+    }
+
+    fn queue(&self) -> &Queue {
+        &self.queue
     }
 
     fn deliver(&self, item: Item) {

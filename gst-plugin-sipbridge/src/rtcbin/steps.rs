@@ -16,6 +16,7 @@ use super::session::{SessionError, resolve};
 use super::source::Source;
 use super::stats;
 use super::task::{Command, Counting, Notice};
+use crate::handover::Outlet as _;
 use crate::rtc::description::{Description, Direction};
 use crate::rtc::{TransportEvent, TransportState};
 
@@ -215,7 +216,7 @@ impl RtcBin {
                 }
                 possible
             });
-            self.imp().session().expect(&pad, &caps);
+            self.imp().session().foresee(&pad, &caps);
         }
     }
 

@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use gst::prelude::*;
 use super::incoming::Incoming;
 use super::outgoing::Rewriter;
 use super::source::Source;
-use crate::context::{Cx, Notifier, Task};
+use crate::context::{Cx, Mailbox, Notifier, Task};
 use crate::rtc::{
     Action, Plan, ReceiverStats, Reflexive, Transport, TransportEvent, TransportStats,
 };
@@ -92,8 +91,7 @@ pub(super) enum Notice {
 /// Where both sides leave things for the task.
 #[derive(Default)]
 pub(super) struct Shared {
-    commands: Mutex<Vec<Command>>,
-    commanded: AtomicBool,
+    commands: Mailbox<Command>,
     input: Mutex<VecDeque<(usize, gst::Buffer)>>,
     notifier: Mutex<Option<Notifier>>,
 }
@@ -111,8 +109,7 @@ impl Shared {
     }
 
     pub(super) fn command(&self, command: Command) {
-        lock(&self.commands).push(command);
-        self.commanded.store(true, Ordering::Release);
+        self.commands.post(command);
         self.notify();
     }
 
@@ -421,12 +418,9 @@ impl Task for Connection {
     }
 
     fn notified(&mut self, cx: &mut Cx<'_>) {
-        if self.shared.commanded.swap(false, Ordering::AcqRel) {
-            let commands = std::mem::take(&mut *lock(&self.shared.commands));
-            for command in commands {
-                self.obey(cx, command);
-                self.drain(cx.now());
-            }
+        for command in self.shared.commands.take() {
+            self.obey(cx, command);
+            self.drain(cx.now());
         }
         self.run(cx);
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gst::glib;
 use gst::prelude::*;
 
-use crate::handover::{Handover, Item, Queue, leaks};
+use crate::handover::{Handover, Item, Outlet, Queue, start_task};
 use crate::line::caps;
 use crate::media::{AudioOut, Format, OutFrame};
 
@@ -61,11 +61,7 @@ impl Output {
     pub(super) fn play(self: &Arc<Self>, handover: Handover) -> Result<(), glib::BoolError> {
         let first = self.stream().allowed.is_none();
         if first {
-            let direct = match handover {
-                Handover::Direct => true,
-                Handover::Queue => false,
-                Handover::Auto => leaks(&self.pad),
-            };
+            let direct = handover.is_direct(&self.pad);
             let allowed = self.pad.peer_query_caps(None);
             {
                 let mut stream = self.stream();
@@ -73,7 +69,7 @@ impl Output {
                 stream.allowed = Some(allowed);
             }
             if !direct {
-                self.start_task()?;
+                start_task(self)?;
             }
         }
         self.playing.store(true, Ordering::Release);
@@ -84,21 +80,6 @@ impl Output {
     pub(super) fn pause(&self) {
         self.playing.store(false, Ordering::Release);
         self.queue.forget_frames();
-    }
-
-    fn start_task(self: &Arc<Self>) -> Result<(), glib::BoolError> {
-        let output = Arc::downgrade(self);
-        self.pad.start_task(move || {
-            let Some(output) = output.upgrade() else {
-                return;
-            };
-            match output.queue.take() {
-                Some(item) => output.deliver(item),
-                None => {
-                    let _ = output.pad.pause_task();
-                }
-            }
-        })
     }
 
     /// Chooses a format for this call and begins the stream; `None` if downstream takes none of ours,
@@ -176,15 +157,6 @@ impl Output {
         }
     }
 
-    fn deliver(&self, item: Item) {
-        match item {
-            Item::Event(event) => {
-                self.pad.push_event(event);
-            }
-            Item::Buffer(buffer) => self.push(buffer),
-        }
-    }
-
     fn push(&self, buffer: gst::Buffer) {
         match self.pad.push(buffer) {
             // Not linked (yet), or going down: the call goes on, its sound goes nowhere.
@@ -203,6 +175,25 @@ impl Output {
                     self.deliver(Item::Event(gst::event::Eos::new()));
                 }
             }
+        }
+    }
+}
+
+impl Outlet for Output {
+    fn pad(&self) -> &gst::Pad {
+        &self.pad
+    }
+
+    fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    fn deliver(&self, item: Item) {
+        match item {
+            Item::Event(event) => {
+                self.pad.push_event(event);
+            }
+            Item::Buffer(buffer) => self.push(buffer),
         }
     }
 }

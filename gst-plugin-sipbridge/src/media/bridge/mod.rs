@@ -19,7 +19,7 @@ use self::task::{Bridge, Command};
 use self::way::Codecs;
 use super::api::{LegStats, MediaConfig, MediaError, MediaEvent};
 use super::sockets;
-use crate::context::{Context, TaskHandle};
+use crate::context::{Context, Mailbox, TaskHandle};
 
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,7 +55,7 @@ pub type BridgeEvents = Box<dyn FnMut(Side, MediaEvent) + Send>;
 
 /// What the handle and the task share. Nothing in it is held for longer than a moment.
 struct Shared {
-    commands: Mutex<Vec<Command>>,
+    commands: Mailbox<Command>,
     stats: Mutex<[LegStats; 2]>,
     events: Mutex<BridgeEvents>,
 }
@@ -81,7 +81,7 @@ pub fn open(
     ];
     let local = [pairs[0].local, pairs[1].local];
     let shared = Arc::new(Shared {
-        commands: Mutex::default(),
+        commands: Mailbox::default(),
         stats: Mutex::default(),
         events: Mutex::new(events),
     });
@@ -164,11 +164,7 @@ impl BridgeHandle {
     }
 
     fn command(&self, command: Command) {
-        self.shared
-            .commands
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(command);
+        self.shared.commands.post(command);
         self.task.notify();
     }
 }

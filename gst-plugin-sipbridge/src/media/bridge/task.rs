@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The task of a bridge: two pairs of sockets around two legs, on a context.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sip_ua::sdp::Negotiated;
@@ -17,11 +17,8 @@ use crate::leg::Leg;
 /// How often the counters are put where others can read them.
 const SNAPSHOT: Duration = Duration::from_millis(200);
 
-/// Of the tokens of a side's sockets, one less than there can be is enough for both.
+/// A side has a token for its socket of RTP and one for that of RTCP.
 const TOKENS: usize = 2;
-
-/// How long a digit passed on lasts at least and at most: what [`Leg::queue_digits`] takes.
-const DIGIT_MS: std::ops::RangeInclusive<u32> = 40..=6_000;
 
 /// What the owner asks.
 pub(super) enum Command {
@@ -78,30 +75,29 @@ impl Bridge {
 
     /// Passes on what came from one side, and tells of it.
     fn pass_on(&mut self, now: Instant, side: Side) {
-        let shared = self.shared.clone();
-        let (end, across) = self.ends(side);
+        let [a, b] = &mut self.ends;
+        let (end, across) = match side {
+            Side::A => (a, b),
+            Side::B => (b, a),
+        };
         end.way
             .run(now, &mut end.leg, &mut across.leg, &mut across.sockets);
-        let mut failed = None;
         while let Some(event) = end.leg.poll_event() {
             let event = MediaEvent::from(event);
             if let MediaEvent::Digit { digit, duration_ms } = event {
-                let lasts = duration_ms.clamp(*DIGIT_MS.start(), *DIGIT_MS.end());
                 let mut text = [0; 4];
                 let text = digit.encode_utf8(&mut text);
-                if let Err(error) = across.leg.queue_digits(text, lasts) {
+                if let Err(error) = across.leg.queue_digits(text, duration_ms) {
                     // The owner is told of the digit, and may pass it on in another form.
                     tracing::debug!(%error, "a digit is not passed on");
                 }
             }
-            shared.tell(side, event);
+            self.shared.tell(side, event);
         }
         if let Some(error) = end.way.failed() {
-            failed = Some(error);
-        }
-        if let Some(error) = failed {
             self.failed = true;
-            shared.tell(side, MediaEvent::Failed(error.to_string()));
+            self.shared
+                .tell(side, MediaEvent::Failed(error.to_string()));
         }
     }
 
@@ -200,15 +196,8 @@ impl Task for Bridge {
     }
 
     fn notified(&mut self, cx: &mut Cx<'_>) {
-        let commands = std::mem::take(
-            &mut *self
-                .shared
-                .commands
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
         let now = cx.now();
-        for command in commands {
+        for command in self.shared.commands.take() {
             match command {
                 Command::Apply(side, negotiated, codecs) => {
                     let (end, across) = self.ends(side);

@@ -16,7 +16,7 @@ pub(super) fn is_plain(mid: &str) -> bool {
 impl Negotiation {
     /// An answer to the offer that waits for one.
     pub fn create_answer(&self) -> Result<Description, NegotiationError> {
-        self.expect("make an answer", &[SignalingState::HaveRemoteOffer])?;
+        self.require_state("make an answer", &[SignalingState::HaveRemoteOffer])?;
         let Some(offer) = &self.remote.pending else {
             return Err(NegotiationError::State {
                 step: "make an answer",

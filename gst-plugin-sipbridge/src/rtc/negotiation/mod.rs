@@ -278,7 +278,7 @@ impl Negotiation {
     ) -> Result<Plan, NegotiationError> {
         match kind {
             Kind::Offer => {
-                self.expect(
+                self.require_state(
                     "apply our offer",
                     &[SignalingState::Stable, SignalingState::HaveLocalOffer],
                 )?;
@@ -287,7 +287,7 @@ impl Negotiation {
                 self.state = SignalingState::HaveLocalOffer;
             }
             Kind::Answer => {
-                self.expect("apply our answer", &[SignalingState::HaveRemoteOffer])?;
+                self.require_state("apply our answer", &[SignalingState::HaveRemoteOffer])?;
                 let offered = self.remote.pending.as_ref().map_or(0, |d| d.sections.len());
                 same_lines(offered, description.sections.len())?;
                 self.settle_roles_answering(&description)?;
@@ -310,7 +310,7 @@ impl Negotiation {
     ) -> Result<Plan, NegotiationError> {
         match kind {
             Kind::Offer => {
-                self.expect(
+                self.require_state(
                     "apply an offer of the far end",
                     &[SignalingState::Stable, SignalingState::HaveRemoteOffer],
                 )?;
@@ -320,7 +320,7 @@ impl Negotiation {
                 self.state = SignalingState::HaveRemoteOffer;
             }
             Kind::Answer => {
-                self.expect(
+                self.require_state(
                     "apply an answer of the far end",
                     &[SignalingState::HaveLocalOffer],
                 )?;
@@ -338,7 +338,7 @@ impl Negotiation {
         Ok(self.plan())
     }
 
-    fn expect(
+    fn require_state(
         &self,
         step: &'static str,
         states: &[SignalingState],

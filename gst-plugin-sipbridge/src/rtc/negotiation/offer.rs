@@ -13,7 +13,7 @@ const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 impl Negotiation {
     /// An offer of all tracks. Media lines that exist stay where they are (RFC 3264 section 8).
     pub fn create_offer(&self) -> Result<Description, NegotiationError> {
-        self.expect(
+        self.require_state(
             "make an offer",
             &[SignalingState::Stable, SignalingState::HaveLocalOffer],
         )?;

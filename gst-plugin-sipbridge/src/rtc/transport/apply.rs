@@ -167,7 +167,7 @@ impl Transport {
 }
 
 /// Expects a source on a line.
-pub(super) fn expect(rtc: &mut Rtc, plan: &Plan, line: usize, ssrc: u32) {
+pub(super) fn announce(rtc: &mut Rtc, plan: &Plan, line: usize, ssrc: u32) {
     // str0m panics at a line that it was not told of.
     if let Some(media) = plan.media.iter().find(|media| media.line == line)
         && rtc.media(mid(&media.mid)).is_some()

@@ -298,7 +298,7 @@ impl Transport {
             && let Some(plan) = &self.plan
             && let Newcomer::Expect { line, instead_of } = self.streams.newcomer(plan, ssrc, pt)
         {
-            apply::expect(rtc, plan, line, ssrc);
+            apply::announce(rtc, plan, line, ssrc);
             if let Some(displaced) = instead_of {
                 rtc.direct_api().remove_stream_rx(displaced.into());
             }
