@@ -243,10 +243,21 @@ impl Ear {
 
 /// The best normalised correlation of half a second of `sent`, from `from` on, anywhere in `heard`.
 pub fn match_of(sent: &[i16], heard: &[i16], from: usize) -> f64 {
-    let probe: Vec<f32> = sent[from..from + RATE_HZ / 2]
-        .iter()
-        .map(|s| f32::from(*s))
-        .collect();
+    match_of_piece(&sent[from..from + RATE_HZ / 2], heard)
+}
+
+/// How well two seconds of `sent`, from `from` on, are found in `heard`: all of their fifths of a second but the
+/// worst two. A machine that is held up costs a piece its timing, and another where delay is given back.
+pub fn most_of(sent: &[i16], heard: &[i16], from: usize) -> f64 {
+    let pieces = sent[from..from + 2 * RATE_HZ].chunks_exact(RATE_HZ / 5);
+    let mut found: Vec<f64> = pieces.map(|piece| match_of_piece(piece, heard)).collect();
+    found.sort_by(f64::total_cmp);
+    found[2]
+}
+
+/// The best normalised correlation of a piece of what was sent anywhere in `heard`.
+fn match_of_piece(piece: &[i16], heard: &[i16]) -> f64 {
+    let probe: Vec<f32> = piece.iter().map(|s| f32::from(*s)).collect();
     let heard: Vec<f32> = heard.iter().map(|s| f32::from(*s)).collect();
     let power = |samples: &[f32]| samples.iter().map(|s| s * s).sum::<f32>().max(1.0);
     let probe_power = power(&probe);
