@@ -28,4 +28,4 @@ pub mod sfu;
 pub mod webrtc;
 
 // How we know that it works.
-pub mod measure;
+pub use sipbridge_measure as measure;

@@ -105,7 +105,7 @@ fn plays() -> Result<()> {
     says.between(PAUSE, PAUSE).write(&file)?;
     let line = line
         .instead(BOB, &bob.uri())?
-        .instead("sip-worker/speech/phone.wav", &file.to_string_lossy())?;
+        .instead("measure/speech/phone.wav", &file.to_string_lossy())?;
     ends_well(line.start()?)?;
     bob.wait_established(PATIENCE)?;
     bob.wait_closed(PATIENCE)?;

@@ -11,6 +11,7 @@ mod two_hundred_in_a_room;
 use std::sync::LazyLock;
 
 use sip_ua::sdp::Codec;
+use sipbridge_measure::{PHONE_SPEECH, ROOM_SPEECH};
 
 use super::{Heard, Listening, Mixer, MixerSettings, Participant, Rate};
 use crate::codec::{Decoder, OpusSettings};
@@ -104,10 +105,8 @@ impl Speech {
     }
 }
 
-static PHONE: LazyLock<Speech> =
-    LazyLock::new(|| Speech::read(include_bytes!("../../../../sip-worker/speech/phone.wav")));
-static OTHER: LazyLock<Speech> =
-    LazyLock::new(|| Speech::read(include_bytes!("../../../../sip-worker/speech/room.wav")));
+static PHONE: LazyLock<Speech> = LazyLock::new(|| Speech::read(PHONE_SPEECH));
+static OTHER: LazyLock<Speech> = LazyLock::new(|| Speech::read(ROOM_SPEECH));
 
 fn rms(samples: &[i16]) -> f64 {
     let sum: f64 = samples.iter().map(|s| f64::from(*s).powi(2)).sum();

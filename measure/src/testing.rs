@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Speech and what networks do to it, for the unit tests of this folder.
+//! Speech and what networks do to it, for the unit tests of this crate.
 
 use super::wave::Wave;
 use gst::prelude::*;
 
 pub(super) fn phone() -> Wave {
-    Wave::from_wav(crate::measure::PHONE_SPEECH).unwrap()
+    Wave::from_wav(crate::PHONE_SPEECH).unwrap()
 }
 
 pub(super) fn room() -> Wave {
-    Wave::from_wav(crate::measure::ROOM_SPEECH).unwrap()
+    Wave::from_wav(crate::ROOM_SPEECH).unwrap()
 }
 
 /// At 8 kHz, companded with G.711's A-law (its continuous formula, quantised to 8 bits).

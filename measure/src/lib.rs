@@ -29,6 +29,6 @@ mod testing;
 mod tests;
 
 /// The telephone's voice: about nine seconds at 16 kHz, as a WAV file.
-pub const PHONE_SPEECH: &[u8] = include_bytes!("../../speech/phone.wav");
+pub const PHONE_SPEECH: &[u8] = include_bytes!("../speech/phone.wav");
 /// The room's voice, another one with another text.
-pub const ROOM_SPEECH: &[u8] = include_bytes!("../../speech/room.wav");
+pub const ROOM_SPEECH: &[u8] = include_bytes!("../speech/room.wav");

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What is sent: speech, and sweeps whose place in time can be found again, as frames of 20 ms.
+
+use std::f64::consts::TAU;
+use std::sync::Arc;
+
+use anyhow::Result;
+use gstsipbridge::codec::{Decoder, Encoder, OpusEncoder, OpusSettings};
+use sip_ua::sdp::Codec;
+use sipbridge_measure::{PHONE_SPEECH, ROOM_SPEECH, Wave};
+
+/// The rate at which everything is compared.
+pub const RATE_HZ: u32 = 8_000;
+
+/// The Opus that a good far end sends: what browsers do.
+pub const OPUS: OpusSettings = OpusSettings {
+    complexity: 9,
+    bitrate_bps: 32_000,
+    inband_fec: true,
+    packet_loss_percent: 0,
+    dtx: false,
+};
+
+/// A sweep comes once in so many frames …
+pub const PERIOD_FRAMES: usize = 12;
+/// … and is this long.
+const SWEEP_MS: usize = 30;
+
+/// What a stream says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sound {
+    /// A man reads.
+    Phone,
+    /// A woman reads.
+    Room,
+    /// Sweeps over faint noise.
+    Sweeps,
+}
+
+/// Frames in a codec, sent round and round.
+pub struct Media {
+    pub codec: Codec,
+    pub frames: Vec<Vec<u8>>,
+}
+
+impl Media {
+    /// RTP clock units in a frame.
+    pub fn step(&self) -> u32 {
+        self.codec.clock_rate() / 50
+    }
+}
+
+/// All that may be sent.
+pub struct Speech {
+    phone: Wave,
+    room: Wave,
+    sweeps: Wave,
+}
+
+impl Speech {
+    pub fn load() -> Result<Speech> {
+        Ok(Speech {
+            phone: Wave::from_wav(PHONE_SPEECH)?,
+            room: Wave::from_wav(ROOM_SPEECH)?,
+            sweeps: sweeps(),
+        })
+    }
+
+    /// The samples of a sound, a whole number of frames of them.
+    pub fn wave(&self, sound: Sound) -> &Wave {
+        match sound {
+            Sound::Phone => &self.phone,
+            Sound::Room => &self.room,
+            Sound::Sweeps => &self.sweeps,
+        }
+    }
+
+    /// A sound in a codec.
+    pub fn encode(&self, sound: Sound, codec: Codec) -> Result<Arc<Media>> {
+        // Microphones of WebRTC run at 48 kHz.
+        let rate_hz = match codec {
+            Codec::Opus => 48_000,
+            other => other.audio_rate(),
+        };
+        let wave = self.wave(sound).resampled(rate_hz);
+        let mut encoder = match codec {
+            Codec::Opus => Encoder::Opus(Box::new(OpusEncoder::new(rate_hz, OPUS)?)),
+            other => Encoder::new(other, rate_hz, OPUS)?,
+        };
+        let frames = wave
+            .samples
+            .chunks_exact(rate_hz as usize / 50)
+            .map(|pcm| {
+                let mut payload = Vec::new();
+                encoder.encode(pcm, &mut payload);
+                payload
+            })
+            .collect();
+        Ok(Arc::new(Media { codec, frames }))
+    }
+}
+
+/// Decodes what was sent or received, at the rate of the telephone. A hole in the sequence is
+/// concealed, so that time stays right.
+pub struct Ear {
+    decoder: Decoder,
+    codec: Codec,
+    pcm: Vec<i16>,
+}
+
+impl Ear {
+    pub fn new(codec: Codec) -> Result<Ear> {
+        Ok(Ear {
+            decoder: Decoder::new(codec, RATE_HZ)?,
+            codec,
+            pcm: Vec::new(),
+        })
+    }
+
+    /// The samples of one packet.
+    pub fn hear(&mut self, payload: &[u8]) -> &[i16] {
+        self.pcm.clear();
+        self.decoder.decode(payload, &mut self.pcm);
+        &self.pcm
+    }
+
+    /// What stands in for a lost packet of 20 ms.
+    pub fn miss(&mut self) -> &[i16] {
+        self.pcm.clear();
+        let samples = self.codec.clock_rate() / 50;
+        self.decoder.conceal(samples, None, &mut self.pcm);
+        &self.pcm
+    }
+}
+
+/// Where a sweep's frequency is within it.
+fn sweep(rate_hz: u32, n: usize) -> f64 {
+    let length = SWEEP_MS as f64 / 1_000.0;
+    let t = n as f64 / f64::from(rate_hz);
+    let (from, to) = (500.0, 2_800.0);
+    let turns = from * t + (to - from) * t * t / (2.0 * length);
+    let ramp = (t.min(length - t) / 0.003).clamp(0.0, 1.0);
+    ramp * f64::sin(turns * TAU)
+}
+
+/// One sweep, as it is looked for.
+pub fn template() -> Vec<f32> {
+    (0..RATE_HZ as usize * SWEEP_MS / 1_000)
+        .map(|n| sweep(RATE_HZ, n) as f32)
+        .collect()
+}
+
+fn sweeps() -> Wave {
+    const SPEECH_RATE_HZ: u32 = 16_000;
+    let frame = SPEECH_RATE_HZ as usize / 50;
+    // A little noise keeps every codec and every silence detector awake.
+    let mut noise = 1u32;
+    let samples = (0..PERIOD_FRAMES * 50 * frame)
+        .map(|n| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let faint = f64::from(noise >> 16) / 65_536.0 * 80.0 - 40.0;
+            let into = n % (PERIOD_FRAMES * frame);
+            let loud = if into < SPEECH_RATE_HZ as usize * SWEEP_MS / 1_000 {
+                9_000.0 * sweep(SPEECH_RATE_HZ, into)
+            } else {
+                0.0
+            };
+            (faint + loud) as i16
+        })
+        .collect();
+    Wave {
+        rate_hz: SPEECH_RATE_HZ,
+        samples,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_it_can_be_sent_in_both_codecs() {
+        gst::init().unwrap();
+        let speech = Speech::load().unwrap();
+        for sound in [Sound::Phone, Sound::Room, Sound::Sweeps] {
+            for codec in [Codec::Pcmu, Codec::Opus] {
+                let media = speech.encode(sound, codec).unwrap();
+                assert!(media.frames.len() > 300, "{sound:?} {codec}");
+                assert!(media.frames.iter().all(|frame| frame.len() > 2));
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Measurements beside other software: the same work, on this machine, in one run.
+//!
+//! `./dev bench` installs what they need and runs this.
+
+mod bridge;
+mod load;
+mod machine;
+mod peers;
+mod process;
+mod progress;
+mod report;
+mod runs;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand};
+
+use report::Report;
+use runs::Bench;
+
+#[derive(Parser)]
+#[command(
+    name = "./dev bench",
+    about = "Measurements beside other software",
+    args_override_self = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Args)]
+struct Options {
+    /// Where the results go.
+    #[arg(long, global = true, default_value = "target/bench")]
+    out: PathBuf,
+    /// How many seconds each load is measured.
+    #[arg(long, global = true, default_value_t = 12)]
+    seconds: u64,
+    /// Measures though something else loads the machine; the results say so.
+    #[arg(long, global = true)]
+    despite_load: bool,
+    /// Only those with this in their name.
+    #[arg(long, global = true)]
+    only: Option<String>,
+}
+
+#[derive(Subcommand, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    /// All of them, but for the soak.
+    All,
+    /// PCMU to Opus and back, beside rtpengine and stock GStreamer.
+    Transcode,
+    /// What more calls cost: 1, 10, 50, 100, 200.
+    Growth,
+    /// A hundred calls that come and go for half an hour: memory must stay flat.
+    Soak {
+        #[arg(long, default_value_t = 30)]
+        minutes: u64,
+    },
+    /// The process that bridges, when we are measured ourselves.
+    #[command(hide = true)]
+    Bridge,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command.unwrap_or(Command::All) {
+        Command::Bridge => bridge::run(),
+        command => bench(command, &cli.options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\n./dev bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(command: Command, options: &Options) -> Result<()> {
+    gst::init().context("GStreamer does not start")?;
+    std::fs::create_dir_all(&options.out)
+        .with_context(|| format!("cannot make {}", options.out.display()))?;
+    let mut report = Report::new();
+    match machine::must_be_quiet() {
+        Err(error) if !options.despite_load => return Err(error),
+        quiet => report.despite_load = quiet.err().map(|error| error.to_string()),
+    }
+    let mut bench = Bench::new(options.out.clone(), options.despite_load)?;
+    let measured = Duration::from_secs(options.seconds.max(2));
+    let wanted = |one: Command| command == one || command == Command::All;
+    if wanted(Command::Transcode) {
+        let only = options.only.as_deref();
+        report.transcoding = Some(runs::transcode::transcode(&mut bench, measured, only)?);
+    }
+    if wanted(Command::Growth) {
+        report.growth = Some(runs::growth::growth(&mut bench, measured)?);
+    }
+    if let Command::Soak { minutes } = command {
+        let length = Duration::from_secs(minutes * 60);
+        report.soak = Some(runs::soak::soak(&mut bench, length)?);
+    }
+    bench.progress.step("done", Duration::ZERO);
+    eprintln!();
+    println!("{}", report.text());
+    for path in report.write(&options.out)? {
+        println!("{}", path.display());
+    }
+    Ok(())
+}

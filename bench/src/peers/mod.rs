@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Who is measured. All do the same work: between a phone that speaks PCMU and one that speaks
+//! Opus, plain RTP on both sides.
+
+mod bencode;
+mod ours;
+mod rtpengine;
+mod stock;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+
+pub use ours::{Bridge, Ours};
+pub use rtpengine::Rtpengine;
+pub use stock::Stock;
+
+use crate::process::Process;
+
+/// How somebody encodes Opus, and what else makes a difference.
+#[derive(Debug, Clone, Serialize)]
+pub struct Settings {
+    /// Whose libopus.
+    pub library: &'static str,
+    pub rate_hz: u32,
+    pub channels: u8,
+    pub bitrate_bps: u32,
+    pub complexity: u8,
+    /// In-band forward error correction.
+    pub fec: bool,
+    /// The jitter buffer.
+    pub jitter_buffer: &'static str,
+}
+
+/// The ports of one call: ours, which the peer is told, and the peer's.
+#[derive(Debug, Clone, Copy)]
+pub struct Leg {
+    /// Where it receives.
+    pub to: u16,
+    /// Where its packets come from.
+    pub from: u16,
+    /// The payload type both sides use.
+    pub payload_type: u8,
+}
+
+/// A call as the peer set it up.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    pub pcmu: Leg,
+    pub opus: Leg,
+}
+
+/// A peer that runs, with calls.
+pub struct Running {
+    pub process: Process,
+    pub calls: Vec<Call>,
+}
+
+/// Where and how a peer is started.
+pub struct Stage {
+    /// The core it gets.
+    pub core: usize,
+    /// For logs and configuration.
+    pub folder: PathBuf,
+}
+
+impl Stage {
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.folder.join(name).with_extension("log")
+    }
+}
+
+/// Somebody who transcodes.
+pub trait Transcoder {
+    /// As it stands in the table.
+    fn name(&self) -> String;
+
+    /// What it does the work with.
+    fn settings(&self) -> Settings;
+
+    /// Starts it, with a call for each pair of ports: where the PCMU phone and the Opus phone listen.
+    fn start(&self, stage: &Stage, phones: &[(u16, u16)]) -> Result<Running>;
+}

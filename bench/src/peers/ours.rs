@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Ourselves: two phone legs a call, joined on a context, in a process of its own ([`crate::bridge`]).
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use gstsipbridge::codec::OpusSettings;
+
+use super::{Call, Leg, Running, Settings, Stage, Transcoder};
+use crate::bridge::{Answer, Question};
+use crate::process::Process;
+
+/// What goes from one leg to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ours {
+    pub name: &'static str,
+    pub opus: OpusSettings,
+    /// The rate at which Opus is encoded: the phone's own 8000 Hz, or another.
+    pub rate_hz: u32,
+}
+
+impl Ours {
+    /// Settings for a bridge: Opus at the phone's rate, as cheap as it sounds well.
+    pub fn bridge() -> Ours {
+        Ours {
+            name: "sipbridge",
+            opus: OpusSettings {
+                complexity: 1,
+                bitrate_bps: 24_000,
+                inband_fec: false,
+                packet_loss_percent: 0,
+                dtx: false,
+            },
+            rate_hz: 8_000,
+        }
+    }
+
+    /// As the elements are set where nobody says otherwise.
+    pub fn defaults() -> Ours {
+        Ours {
+            name: "sipbridge, elements' defaults",
+            opus: OpusSettings::default(),
+            rate_hz: 8_000,
+        }
+    }
+}
+
+impl Transcoder for Ours {
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            library: "bundled by opusic-c",
+            rate_hz: self.rate_hz,
+            channels: 1,
+            bitrate_bps: self.opus.bitrate_bps,
+            complexity: self.opus.complexity,
+            fec: self.opus.inband_fec,
+            jitter_buffer: "adaptive",
+        }
+    }
+
+    fn start(&self, stage: &Stage, phones: &[(u16, u16)]) -> Result<Running> {
+        let mut bridge = Bridge::start(stage)?;
+        let calls = phones
+            .iter()
+            .map(|phones| Ok(bridge.add(self, *phones)?.1))
+            .collect::<Result<_>>()?;
+        Ok(Running {
+            process: bridge.process,
+            calls,
+        })
+    }
+}
+
+/// The process that bridges, from outside.
+pub struct Bridge {
+    pub process: Process,
+}
+
+impl Bridge {
+    pub fn start(stage: &Stage) -> Result<Bridge> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("bridge");
+        let log = stage.log("bridge");
+        let process = Process::start("the bridge", command, stage.core, &log, true)?;
+        Ok(Bridge { process })
+    }
+
+    fn ask(&mut self, question: &Question) -> Result<Answer> {
+        let answer = self.process.ask(&serde_json::to_string(question)?)?;
+        match serde_json::from_str(&answer) {
+            Ok(Answer::Refused(why)) => bail!("the bridge refuses: {why}"),
+            answered => answered.with_context(|| format!("the bridge answers {answer:?}")),
+        }
+    }
+
+    /// A call between the phones that listen on these ports, and its number.
+    pub fn add(&mut self, ours: &Ours, (pcmu, opus): (u16, u16)) -> Result<(usize, Call)> {
+        let question = Question::Add {
+            pcmu,
+            opus,
+            settings: ours.opus.into(),
+            rate_hz: ours.rate_hz,
+        };
+        let Answer::Added {
+            call,
+            pcmu,
+            opus,
+            opus_payload_type,
+        } = self.ask(&question)?
+        else {
+            bail!("the bridge answers another question");
+        };
+        let leg = |port, payload_type| Leg {
+            to: port,
+            from: port,
+            payload_type,
+        };
+        let legs = Call {
+            pcmu: leg(pcmu, 0),
+            opus: leg(opus, opus_payload_type),
+        };
+        Ok((call, legs))
+    }
+
+    pub fn remove(&mut self, call: usize) -> Result<()> {
+        self.ask(&Question::Remove { call }).map(|_| ())
+    }
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MPL-2.0
+//! One load on one peer: calls that talk all the time, both ways, and what it took.
+
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+use sip_ua::sdp::Codec;
+use sipbridge_measure::{Wave, compare};
+
+use super::Bench;
+use crate::load::{
+    Delays, Fitness, Heard, Mark, Outcome, Schedule, Stream, Tally, delays, heard_as,
+};
+use crate::machine::{self, Burden};
+use crate::peers::{Call, Running, Settings, Transcoder};
+use crate::process::Usage;
+
+/// Calls whose sound is swept, for the delay.
+const SWEPT: usize = 4;
+/// Calls that are listened to.
+const LISTENED: usize = 1;
+
+/// A load that is itself late more often than this, in thousandths of its ticks, measures nothing.
+const LATE_MAX_PERMILLE: f64 = 50.0;
+
+/// Others may use this much of a core while we measure.
+const OTHERS_MAX_PERCENT: f64 = 10.0;
+
+/// What a load came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figures {
+    pub peer: String,
+    pub settings: Settings,
+    pub calls: usize,
+    /// Of one core.
+    pub cpu_percent: f64,
+    pub calls_per_core: f64,
+    pub tally: Tally,
+    /// Nothing was lost or late, in any call.
+    pub clean: bool,
+    pub pcmu_to_opus: Direction,
+    pub opus_to_pcmu: Direction,
+    pub threads: usize,
+    pub descriptors: usize,
+    pub memory_kib: u64,
+    pub generator: Fitness,
+    /// What others used meanwhile, of one core.
+    pub others_percent: f64,
+    /// What the hypervisor kept from this machine, of one core.
+    pub stolen_percent: f64,
+}
+
+/// One direction of the calls.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Direction {
+    pub delay_p50_ms: Option<f64>,
+    pub delay_p99_ms: Option<f64>,
+    pub sweeps: usize,
+    pub sweeps_missing: usize,
+    /// How much what was heard is like what was said.
+    pub correlation: f32,
+    pub speech_gaps: usize,
+    /// What was heard, at the telephone's rate.
+    #[serde(skip)]
+    pub wave: Option<(Wave, Wave)>,
+}
+
+/// Puts a load on a peer for as long as `schedule` says.
+pub fn measure(
+    bench: &mut Bench,
+    peer: &dyn Transcoder,
+    calls: usize,
+    schedule: Schedule,
+) -> Result<Figures> {
+    let what = format!("{}: {calls} calls", peer.name());
+    bench
+        .progress
+        .step(&what, schedule.warm_up + schedule.measured);
+    let places = Places::of(bench)?;
+    let mut running = peer
+        .start(&bench.stage, &places.phones(calls))
+        .with_context(|| format!("{} cannot be set up", peer.name()))?;
+    let mut streams = Vec::new();
+    for (number, call) in running.calls.iter().enumerate() {
+        streams.extend(legs(bench, number, call, places.sockets(number)));
+    }
+    let (outcome, used) = under_load(bench, &mut running, &streams, schedule)?;
+    running.process.must_run()?;
+    let seconds = used.time.as_secs_f64().max(0.001);
+    let percent = |cpu: Duration| 100.0 * cpu.as_secs_f64() / seconds;
+    let cpu_percent = percent(used.cpu);
+    let others_percent =
+        (percent(used.everybody) - cpu_percent - outcome.generator.cpu_percent).max(0.0);
+    let tally = outcome.total();
+    let figures = Figures {
+        peer: peer.name(),
+        settings: peer.settings(),
+        calls,
+        cpu_percent,
+        calls_per_core: calls as f64 / (cpu_percent / 100.0).max(0.001),
+        tally,
+        clean: tally.is_clean(streams.len()),
+        // What is said in one codec is heard in the other.
+        pcmu_to_opus: direction(&outcome, calls, 0)?,
+        opus_to_pcmu: direction(&outcome, calls, 1)?,
+        threads: used.last.threads,
+        descriptors: used.last.descriptors,
+        memory_kib: used.last.memory_kib,
+        generator: outcome.generator,
+        others_percent,
+        stolen_percent: percent(used.stolen),
+    };
+    if bench.despite_load {
+        return Ok(figures);
+    }
+    if others_percent > OTHERS_MAX_PERCENT {
+        bail!(
+            "something else used {others_percent:.0} % of a core during this measurement: it does not count. Try again when the machine is quiet"
+        );
+    }
+    let Fitness {
+        late_permille,
+        late_max_us,
+        refused,
+        ..
+    } = figures.generator;
+    if late_permille > LATE_MAX_PERMILLE || refused > 0 {
+        bail!(
+            "the load itself was late ({late_permille:.0} of a thousand times by more than 2 ms, {} ms at most) or not taken ({refused} packets): this measurement does not count",
+            late_max_us / 1_000
+        );
+    }
+    Ok(figures)
+}
+
+/// Which of the generator's sockets plays which phone.
+pub(super) struct Places(Vec<u16>);
+
+impl Places {
+    pub(super) fn of(bench: &Bench) -> Result<Places> {
+        Ok(Places(bench.generator.ports()?))
+    }
+
+    /// PCMU phones are on the sockets of even number, Opus phones on those of odd number.
+    pub(super) fn sockets(&self, call: usize) -> (usize, usize) {
+        let first = (call * 2) % self.0.len();
+        (first, first + 1)
+    }
+
+    /// The ports of the phones of so many calls.
+    pub(super) fn phones(&self, calls: usize) -> Vec<(u16, u16)> {
+        let port = |socket: usize| self.0.get(socket).copied().unwrap_or_default();
+        (0..calls)
+            .map(|call| {
+                let (pcmu, opus) = self.sockets(call);
+                (port(pcmu), port(opus))
+            })
+            .collect()
+    }
+}
+
+/// The two streams of a call: towards the PCMU leg, and towards the Opus leg.
+fn legs(bench: &Bench, number: usize, call: &Call, sockets: (usize, usize)) -> [Stream; 2] {
+    let (pcmu, opus) = (&bench.speech.pcmu, &bench.speech.opus);
+    let swept = number < SWEPT;
+    let listened = !swept && number < SWEPT + LISTENED;
+    let first_frame = if swept || listened { 0 } else { number * 37 };
+    let media = |sounds: &super::Encoded, say_phone: bool| match (swept, say_phone) {
+        (true, _) => sounds.sweeps.clone(),
+        (false, true) => sounds.phone.clone(),
+        (false, false) => sounds.room.clone(),
+    };
+    let stream = |socket, leg: crate::peers::Leg, media| Stream {
+        socket,
+        to: leg.to,
+        from: leg.from,
+        payload_type: leg.payload_type,
+        media,
+        first_frame,
+        recorded: swept || listened,
+    };
+    [
+        stream(sockets.0, call.pcmu, media(pcmu, true)),
+        stream(sockets.1, call.opus, media(opus, false)),
+    ]
+}
+
+/// What was used while it counted.
+pub(super) struct Used {
+    pub(super) cpu: Duration,
+    everybody: Duration,
+    stolen: Duration,
+    pub(super) time: Duration,
+    pub(super) last: Usage,
+}
+
+/// Runs the generator on its core, and reads what the peer uses at both ends of what counts.
+pub(super) fn under_load(
+    bench: &mut Bench,
+    running: &mut Running,
+    streams: &[Stream],
+    schedule: Schedule,
+) -> Result<(Outcome, Used)> {
+    let pid = running.process.pid();
+    let core = bench.cores.generator;
+    let generator = &mut bench.generator;
+    let (say, said) = channel();
+    std::thread::scope(|scope| {
+        let load = scope.spawn(move || {
+            machine::pin(core)?;
+            generator.run(streams, schedule, &say)
+        });
+        let mut begin = None;
+        let mut end = None;
+        for mark in said {
+            let at = (
+                Instant::now(),
+                crate::process::Usage::cpu(pid)?,
+                Burden::now()?,
+            );
+            match mark {
+                Mark::Begin => begin = Some(at),
+                Mark::End => end = Some((at, Usage::of(pid)?)),
+            }
+        }
+        let outcome = load
+            .join()
+            .map_err(|_| anyhow::anyhow!("the load generator panicked"))??;
+        let (Some((from, cpu_from, burden_from)), Some(((to, cpu_to, burden_to), last))) =
+            (begin, end)
+        else {
+            bail!("the load generator ended too soon");
+        };
+        let (everybody, stolen) = burden_to.since(&burden_from);
+        let used = Used {
+            cpu: cpu_to.saturating_sub(cpu_from),
+            everybody,
+            stolen,
+            time: to - from,
+            last,
+        };
+        Ok((outcome, used))
+    })
+}
+
+/// What is said on one side (0: PCMU, 1: Opus) of a call comes out on the other.
+fn crossed(outcome: &Outcome, call: usize, side: usize) -> Option<Heard> {
+    let said = outcome.heard.get(&(2 * call + side))?;
+    let heard = outcome.heard.get(&(2 * call + 1 - side))?;
+    Some(Heard {
+        sent: said.sent.clone(),
+        received: heard.received.clone(),
+    })
+}
+
+fn direction(outcome: &Outcome, calls: usize, side: usize) -> Result<Direction> {
+    let codecs = [Codec::Pcmu, Codec::Opus];
+    let (said_in, heard_in) = (codecs[side], codecs[1 - side]);
+    let mut all = Delays::default();
+    for call in 0..SWEPT.min(calls) {
+        if let Some(heard) = crossed(outcome, call, side) {
+            all.add(delays(&heard, said_in, heard_in)?);
+        }
+    }
+    let mut direction = Direction {
+        delay_p50_ms: all.percentile(50.0),
+        delay_p99_ms: all.percentile(99.0),
+        sweeps: all.sorted_ms.len(),
+        sweeps_missing: all.missing,
+        ..Direction::default()
+    };
+    if let Some(heard) = crossed(outcome, SWEPT, side) {
+        let said = heard_as(&heard.sent, said_in)?;
+        let heard = heard_as(&heard.received, heard_in)?;
+        let matched = compare(&said, &heard);
+        direction.correlation = matched.correlation;
+        direction.speech_gaps = matched.gaps.len();
+        direction.wave = Some((said, heard));
+    }
+    Ok(direction)
+}
