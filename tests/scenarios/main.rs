@@ -14,7 +14,6 @@ mod kamailio_in_front;
 mod muted_leg_is_not_heard;
 mod no_such_route;
 mod phone_and_room_hear_each_other;
-mod provider_refuses;
 mod readme_lines;
 mod registered_phones;
 mod room_impostor;
