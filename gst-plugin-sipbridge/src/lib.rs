@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Telephone calls as GStreamer elements: `sipsrc`, `sipsink` and `sipbin`.
+//! Telephone calls as GStreamer elements: `sipsrc`, `sipsink`, `sipbin`, and `sipmixer` for conferences.
 //!
 //! A [`call::Call`] joins a SIP dialog of `sip-ua` and its media; the elements are thin around it.
 
@@ -29,6 +29,7 @@ mod property;
 pub mod rtc;
 pub mod rtcbin;
 pub mod sipbin;
+pub mod sipmixer;
 pub mod sipsink;
 pub mod sipsrc;
 
@@ -46,6 +47,7 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     sipsrc::register(plugin)?;
     sipsink::register(plugin)?;
     sipbin::register(plugin)?;
+    sipmixer::register(plugin)?;
     opusenc::register(plugin)?;
     opusdec::register(plugin)?;
     g722enc::register(plugin)?;

@@ -26,6 +26,9 @@ fn other_value(pspec: &glib::ParamSpec) -> glib::Value {
         };
         return other.to_value();
     }
+    if let Some(double) = pspec.downcast_ref::<glib::ParamSpecDouble>() {
+        return double.minimum().to_value();
+    }
     if pspec.is::<glib::ParamSpecEnum>() {
         let class = glib::EnumClass::with_type(pspec.value_type()).unwrap();
         return class.to_value(1).unwrap();
@@ -111,6 +114,7 @@ fn of_the_elements() {
         ("sipsink", gst::Element::static_type()),
         ("sipbin", gst::Bin::static_type()),
         ("rtcbin", gst::Element::static_type()),
+        ("sipmixer", gst::Element::static_type()),
     ] {
         let element = gst::ElementFactory::make(name).build().unwrap();
         check(&element, parent);
@@ -122,6 +126,14 @@ fn of_a_sink_pad() {
     kit::init();
     let rtcbin = gst::ElementFactory::make("rtcbin").build().unwrap();
     let pad = rtcbin.request_pad_simple("sink_%u").unwrap();
+    check(&pad, gst::Pad::static_type());
+}
+
+#[test]
+fn of_a_mixers_pad() {
+    kit::init();
+    let mixer = gst::ElementFactory::make("sipmixer").build().unwrap();
+    let pad = mixer.request_pad_simple("sink_%u").unwrap();
     check(&pad, gst::Pad::static_type());
 }
 

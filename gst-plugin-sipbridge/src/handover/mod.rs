@@ -15,9 +15,12 @@ pub(crate) use queue::{Item, Queue};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstSipBridgeHandover")]
 pub enum Handover {
-    /// The media thread where a leaky queue follows, else a thread of the pad.
+    /// The media thread where a leaky queue, `sipsink` or `sipmixer` follows, else a thread of the pad.
     #[default]
-    #[enum_value(name = "Direct where a leaky queue follows, else queue", nick = "auto")]
+    #[enum_value(
+        name = "Direct where what follows is known never to wait, else queue",
+        nick = "auto"
+    )]
     Auto,
     /// A thread of the pad, behind a leaky queue of its own.
     #[enum_value(name = "A leaky queue and a thread of the pad", nick = "queue")]
@@ -36,7 +39,7 @@ impl Handover {
         match self {
             Handover::Direct => true,
             Handover::Queue => false,
-            Handover::Auto => leaks(pad),
+            Handover::Auto => never_waits(pad),
         }
     }
 }
@@ -67,24 +70,35 @@ pub(crate) fn start_task(outlet: &Arc<impl Outlet>) -> Result<(), glib::BoolErro
     })
 }
 
-/// Whether the pad leads straight into a queue that drops rather than waits.
-fn leaks(pad: &gst::Pad) -> bool {
+/// Elements of ours that never make a media thread wait.
+const SAFE: [&str; 2] = ["sipsink", "sipmixer"];
+
+/// What the pad is linked to: through the ghost pads of the bins around us and around it.
+pub(crate) fn real_peer(pad: &gst::Pad) -> Option<gst::Pad> {
     let mut peer = pad.peer();
-    // Through the ghost pads of the bins around us and around it.
     while let Some(proxy) = peer
         .as_ref()
         .and_then(|peer| peer.downcast_ref::<gst::ProxyPad>())
     {
         peer = proxy.internal().and_then(|inside| inside.peer());
     }
-    let Some(element) = peer.and_then(|peer| peer.parent_element()) else {
+    peer
+}
+
+/// Whether what the pad leads to never makes who pushes wait: a queue that drops instead, or one of
+/// our own elements.
+fn never_waits(pad: &gst::Pad) -> bool {
+    let Some(element) = real_peer(pad).and_then(|peer| peer.parent_element()) else {
         return false;
     };
-    let is_queue = element
-        .factory()
-        .is_some_and(|factory| factory.name() == "queue");
+    let Some(factory) = element.factory() else {
+        return false;
+    };
+    if SAFE.contains(&factory.name().as_str()) {
+        return true;
+    }
     // 0 is "no" in queue's own enumeration.
-    is_queue
+    factory.name() == "queue"
         && glib::EnumValue::from_value(&element.property_value("leaky"))
             .is_some_and(|(_, leaky)| leaky.value() != 0)
 }

@@ -104,6 +104,25 @@ pub(crate) fn caps_of(format: Format) -> gst::Caps {
     }
 }
 
+/// All that a call takes, packets of its own codec first.
+pub(crate) fn preferring(codec: Option<Codec>) -> gst::Caps {
+    let Some(codec) = codec else {
+        return TEMPLATE.clone();
+    };
+    let own = |structure: &gst::StructureRef| {
+        structure.name() != "application/x-rtp"
+            && read(structure, codec.audio_rate(), codec) == Some(Format::Encoded(codec))
+    };
+    let first = TEMPLATE.iter().filter(|structure| own(structure));
+    let others = TEMPLATE.iter().filter(|structure| !own(structure));
+    first
+        .chain(others)
+        .fold(gst::Caps::builder_full(), |caps, structure| {
+            caps.structure(structure.to_owned())
+        })
+        .build()
+}
+
 /// The format that fixed caps stand for.
 pub(crate) fn format_of(caps: &gst::CapsRef) -> Option<Format> {
     let structure = caps.structure(0)?;
@@ -200,6 +219,25 @@ mod tests {
         assert_eq!(choose(&rtp, 8_000, Codec::Pcmu), Some(expected));
         let video = gst::Caps::builder("video/x-raw").build();
         assert_eq!(choose(&video, 8_000, Codec::Pcmu), None);
+    }
+
+    #[test]
+    fn a_call_prefers_its_own_codec_and_takes_all() {
+        gst::init().unwrap();
+        for codec in [
+            Codec::Opus,
+            Codec::G722,
+            Codec::Pcma,
+            Codec::Pcmu,
+            Codec::L16,
+        ] {
+            let caps = preferring(Some(codec));
+            assert!(caps.is_subset(&TEMPLATE) && TEMPLATE.is_subset(&caps));
+            let chosen = choose(&caps, 48_000, Codec::Opus);
+            // `choose` goes by the order of who is asked.
+            assert_eq!(chosen, Some(Format::Encoded(codec)));
+        }
+        assert!(preferring(None).is_strictly_equal(&TEMPLATE));
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl Mixer {
 
     /// How the participant listens from now on; `None`: not at all.
     pub fn listen(&mut self, participant: Participant, listening: Option<Listening>) {
-        let opus_hz = self.opus_rate();
+        let opus_hz = self.rate();
         let group = listening.map(|listening| self.group(listening, opus_hz));
         let Some(member) = self.members.get_mut(participant.0).and_then(Option::as_mut) else {
             return;
@@ -267,7 +267,7 @@ impl Mixer {
 
     /// Everybody's group for this tick; Opus follows the room's rate.
     fn place_listeners(&mut self) {
-        let opus_hz = self.opus_rate();
+        let opus_hz = self.rate();
         for group in &mut self.groups {
             group.begin();
             group.wanted = false;
@@ -385,8 +385,8 @@ impl Mixer {
         self.work
     }
 
-    /// The highest rate of a voice in the room, within bounds.
-    fn opus_rate(&self) -> Rate {
+    /// The rate of the room, at which Opus is encoded: the highest of a voice in it, within bounds.
+    pub fn rate(&self) -> Rate {
         let voices = self
             .members
             .iter()

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
+use sip_ua::sdp::Codec;
 
 use super::input::{self, Timing};
 use super::pacer::{Interrupt, Pacer};
@@ -41,6 +42,8 @@ impl Default for Settings {
 struct State {
     format: Option<Format>,
     input: Option<AudioIn>,
+    /// The codec of the call, once it has one.
+    codec: Option<Codec>,
     timing: Timing,
     latency: gst::ClockTime,
     /// EOS was posted.
@@ -105,9 +108,24 @@ impl SipSink {
     }
 
     fn connect(&self, call: &Arc<Call>) {
-        if call.has_media() && self.state().input.is_none() {
+        if !call.has_media() {
+            return;
+        }
+        if self.state().input.is_none() {
             self.state().input = call.input();
             self.pacer.set_connected(true);
+        }
+        if let Some(CallNotice::Media { codec, .. }) = call.media_notice() {
+            self.ask_for(Codec::from_name(codec));
+        }
+    }
+
+    /// Who can give the call's own codec may do so from now on: a mixer encodes it once for many.
+    fn ask_for(&self, codec: Option<Codec>) {
+        let before = std::mem::replace(&mut self.state().codec, codec);
+        if before != codec {
+            // Upstream may not be linked, or not care.
+            let _ = self.pad.push_event(gst::event::Reconfigure::new());
         }
     }
 
@@ -284,6 +302,19 @@ impl SipSink {
     }
 
     fn sink_query(&self, pad: &gst::Pad, query: &mut gst::QueryRef) -> bool {
+        if let gst::QueryViewMut::Caps(query) = query.view_mut() {
+            let codec = self.state().codec;
+            let caps = caps::preferring(codec);
+            match query.filter() {
+                Some(filter) => {
+                    // In our order, not in the asker's.
+                    let mode = gst::CapsIntersectMode::First;
+                    query.set_result(&caps.intersect_with_mode(filter, mode));
+                }
+                None => query.set_result(&caps),
+            }
+            return true;
+        }
         gst::Pad::query_default(pad, Some(&*self.obj()), query)
     }
 

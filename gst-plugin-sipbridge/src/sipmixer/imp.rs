@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MPL-2.0
+//! GObject plumbing of `sipmixer`.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+
+use super::participant::{Participant, SipMixerPad};
+use super::settings::{self, Settings};
+use super::task::{Room, Shared};
+use super::{CAT, MINUS_CAPS, SINK_CAPS};
+use crate::context::{Context, ContextError, TaskHandle};
+
+#[derive(Default)]
+pub(super) struct State {
+    context: Option<Context>,
+    task: Option<TaskHandle>,
+    pub(super) next_number: u32,
+}
+
+#[derive(Default)]
+pub struct SipMixer {
+    settings: Mutex<Settings>,
+    state: Mutex<State>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl SipMixer {
+    pub(super) fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn acquire_context(&self) -> Result<Context, ContextError> {
+        let (name, wait) = {
+            let settings = self.settings();
+            (settings.context.clone(), settings.context_wait())
+        };
+        match name {
+            Some(name) => Context::acquire(&name, wait),
+            None => Context::default_for_new_call(),
+        }
+    }
+
+    fn open(&self) -> Result<(), gst::StateChangeError> {
+        let context = self.acquire_context().map_err(|error| {
+            gst::element_imp_error!(self, gst::CoreError::Thread, ("{error}"));
+            gst::StateChangeError
+        })?;
+        self.state().context = Some(context);
+        Ok(())
+    }
+
+    /// The room moves to where the settings say now.
+    fn move_room(&self) {
+        let mut state = self.state();
+        let Some(task) = &state.task else { return };
+        match self.acquire_context() {
+            Ok(context) => {
+                task.move_to(&context);
+                state.context = Some(context);
+            }
+            Err(error) => gst::warning!(CAT, imp = self, "the room stays where it is: {error}"),
+        }
+    }
+
+    fn start(&self) {
+        *self.shared.settings() = self.settings().mixer;
+        self.shared.changed();
+        let room = Room::new(self.obj().upcast_ref(), self.shared.clone());
+        let element = self.obj().downgrade();
+        let on_panic = Box::new(move |said: &str| {
+            if let Some(element) = element.upgrade() {
+                gst::element_error!(
+                    element,
+                    gst::CoreError::Failed,
+                    ("The mixer failed"),
+                    ["panic: {said}"]
+                );
+            }
+        });
+        let mut state = self.state();
+        if let Some(context) = &state.context {
+            let task = context.add_task(|_| Box::new(room), Some(on_panic));
+            state.task = Some(task);
+        }
+    }
+
+    fn stop(&self) {
+        let task = self.state().task.take();
+        if let Some(task) = task {
+            task.remove();
+        }
+    }
+
+    fn set_playing(&self, playing: bool) {
+        self.shared.playing.store(playing, Ordering::Release);
+        let participants = self.shared.participants().clone();
+        for participant in participants {
+            participant.intake.set_playing(playing);
+            if playing {
+                self.negotiate(&participant);
+            } else {
+                participant.output.pause();
+            }
+        }
+    }
+
+    /// Asks what follows a minus pad how it listens.
+    pub(super) fn negotiate(&self, participant: &Participant) {
+        if !self.shared.playing.load(Ordering::Acquire) {
+            return;
+        }
+        let (handover, rate_max) = {
+            let settings = self.settings();
+            (settings.handover, settings.mixer.rate_max)
+        };
+        participant.output.prepare(handover);
+        let how = participant.output.negotiate(rate_max);
+        gst::debug!(
+            CAT,
+            imp = self,
+            "participant {} listens: {how:?}",
+            participant.number
+        );
+        participant.set_listening(how);
+    }
+
+    fn stats(&self) -> gst::Structure {
+        let figures = self.shared.figures();
+        let participants = self.shared.participants().len();
+        gst::Structure::builder("application/x-sipmixer-stats")
+            .field("participants", participants as u32)
+            .field("ticks", figures.ticks)
+            .field("ticks-skipped", figures.skipped)
+            .field("voices", figures.work.voices)
+            .field("sharing", figures.work.sharing)
+            .field("own-encodes", figures.work.own_encodes)
+            .field("shared-encodes", figures.work.shared_encodes)
+            .field("rate", figures.room_hz)
+            .build()
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for SipMixer {
+    const NAME: &'static str = "GstSipMixer";
+    type Type = super::SipMixer;
+    type ParentType = gst::Element;
+    type Interfaces = (gst::ChildProxy,);
+}
+
+impl ObjectImpl for SipMixer {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(settings::properties);
+        &PROPERTIES
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let mixer = {
+            let mut settings = self.settings();
+            if let Err(error) = settings.set(pspec.name(), value) {
+                gst::error!(CAT, imp = self, "{}: {error}", pspec.name());
+            }
+            settings.mixer
+        };
+        *self.shared.settings() = mixer;
+        self.shared.changed();
+        if pspec.name() == "context" {
+            self.move_room();
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        if pspec.name() == "stats" {
+            return self.stats().to_value();
+        }
+        self.settings()
+            .get(pspec.name())
+            .unwrap_or_else(|| pspec.default_value().clone())
+    }
+}
+
+impl GstObjectImpl for SipMixer {}
+
+impl ElementImpl for SipMixer {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Conference mixer",
+                "Audio/Mixer",
+                "A conference: everyone hears everyone else, and nobody themselves",
+                "The sipbridge developers",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let sink = gst::PadTemplate::with_gtype(
+                "sink_%u",
+                gst::PadDirection::Sink,
+                gst::PadPresence::Request,
+                &SINK_CAPS,
+                SipMixerPad::static_type(),
+            );
+            let minus = gst::PadTemplate::new(
+                "minus_%u",
+                gst::PadDirection::Src,
+                gst::PadPresence::Sometimes,
+                &MINUS_CAPS,
+            );
+            [sink, minus].into_iter().flatten().collect()
+        });
+        &TEMPLATES
+    }
+
+    fn request_new_pad(
+        &self,
+        template: &gst::PadTemplate,
+        name: Option<&str>,
+        _caps: Option<&gst::Caps>,
+    ) -> Option<gst::Pad> {
+        self.add_participant(template, name)
+            .map(|sink| sink.upcast())
+    }
+
+    fn release_pad(&self, pad: &gst::Pad) {
+        if let Some(sink) = pad.downcast_ref::<SipMixerPad>() {
+            self.remove_participant(sink);
+        }
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        gst::trace!(CAT, imp = self, "{transition:?}");
+        match transition {
+            gst::StateChange::NullToReady => self.open()?,
+            gst::StateChange::PlayingToPaused => self.set_playing(false),
+            gst::StateChange::PausedToReady => self.stop(),
+            _ => {}
+        }
+        let mut success = self.parent_change_state(transition)?;
+        match transition {
+            gst::StateChange::ReadyToPaused => {
+                self.start();
+                success = gst::StateChangeSuccess::NoPreroll;
+            }
+            gst::StateChange::PausedToPlaying => self.set_playing(true),
+            gst::StateChange::PlayingToPaused => success = gst::StateChangeSuccess::NoPreroll,
+            gst::StateChange::ReadyToNull => self.state().context = None,
+            _ => {}
+        }
+        Ok(success)
+    }
+}
+
+impl ChildProxyImpl for SipMixer {
+    fn child_by_index(&self, index: u32) -> Option<glib::Object> {
+        let pads = self.obj().pads();
+        pads.into_iter().nth(index as usize).map(|pad| pad.upcast())
+    }
+
+    fn child_by_name(&self, name: &str) -> Option<glib::Object> {
+        self.obj().static_pad(name).map(|pad| pad.upcast())
+    }
+
+    fn children_count(&self) -> u32 {
+        u32::from(self.obj().num_pads())
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MPL-2.0
+/**
+ * SECTION:element-sipmixer
+ *
+ * A conference: everyone hears everyone else, and nobody themselves. Each participant has a pair of
+ * pads of the same number: what they say goes into `sink_%u`, which is requested, and what they hear
+ * comes out of `minus_%u`, which is there as soon as it is. Who only listens leaves their sink pad
+ * unlinked, who only speaks their minus pad.
+ *
+ * A minus pad gives raw audio, or packets of the codec that what follows asks for: G.711, G.722, L16
+ * or Opus. `sipbin` and `sipsink` ask for the codec of their call once it has one. All participants who
+ * are silent share one mix and one encoder for each codec, which makes a large room cheap; a listener who
+ * begins or stops to speak changes encoders unheard. Opus is encoded at the highest rate that
+ * somebody in the room has, and `sample-rate` is a limit to that.
+ *
+ * The room is mixed every 20 ms on a media thread that calls and other rooms share (`context`). Where
+ * what follows a minus pad could make that thread wait, a leaky queue and a thread of the pad stand
+ * between.
+ *
+ * ## Examples
+ *
+ * Call two phones and let them talk, with a beep every second that both of them hear:
+ *
+ * ```sh
+ * gst-launch-1.0 sipmixer name=m sipbin name=a uri=sip:alice@127.0.0.1:5080 a. ! m.sink_0 m.minus_0 ! a. sipbin name=b uri=sip:bob@127.0.0.1:5070 b. ! m.sink_1 m.minus_1 ! b. audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=8000,channels=1 ! m.sink_2
+ * ```
+ *
+ * When the set of those who speak changes, the element posts `sip-speakers` {speakers, running-time},
+ * where speakers is an array of the names of their sink pads, the loudest first. A sink pad's
+ * properties `speaking` and `level` tell the same at any time. Where buffers carry the level that a
+ * sender told (RFC 6464, as GstAudioLevelMeta), it counts instead of what is measured.
+ */
+mod imp;
+mod intake;
+mod output;
+mod pads;
+mod participant;
+mod settings;
+mod task;
+mod ticks;
+
+use std::sync::LazyLock;
+
+use gst::glib;
+use gst::prelude::*;
+
+use crate::line::caps;
+
+pub use participant::SipMixerPad;
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "sipmixer",
+        gst::DebugColorFlags::empty(),
+        Some("Mix-minus of many participants"),
+    )
+});
+
+/// The period in which a room is mixed.
+const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(20);
+
+/// What goes in.
+static SINK_CAPS: LazyLock<gst::Caps> =
+    LazyLock::new(|| of_template(|s| s.name() == "audio/x-raw" && s.get("format") == Ok("S16LE")));
+
+/// What comes out: raw first, so that who does not care gets what everything understands.
+static MINUS_CAPS: LazyLock<gst::Caps> =
+    LazyLock::new(|| of_template(|s| s.name() != "application/x-rtp"));
+
+fn of_template(wanted: impl Fn(&gst::StructureRef) -> bool) -> gst::Caps {
+    let all = caps::TEMPLATE.iter().filter(|structure| wanted(structure));
+    all.fold(gst::Caps::builder_full(), |caps, structure| {
+        caps.structure(structure.to_owned())
+    })
+    .build()
+}
+
+glib::wrapper! {
+    /// The `sipmixer` element.
+    pub struct SipMixer(ObjectSubclass<imp::SipMixer>) @extends gst::Element, gst::Object,
+        @implements gst::ChildProxy;
+}
+
+/// Registers the element.
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    #[cfg(feature = "doc")]
+    SipMixerPad::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    gst::Element::register(
+        Some(plugin),
+        "sipmixer",
+        gst::Rank::NONE,
+        SipMixer::static_type(),
+    )
+}

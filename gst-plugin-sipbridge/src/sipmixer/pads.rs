@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Participants come and go: a pair of pads for each, and what passes through them.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
+
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+
+use super::imp::SipMixer;
+use super::intake::Refused;
+use super::output::Output;
+use super::participant::{Participant, SipMixerPad};
+use super::{CAT, SINK_CAPS, TICK};
+use crate::context::on_context_thread;
+use crate::mixer::Rate;
+
+impl SipMixer {
+    pub(super) fn add_participant(
+        &self,
+        template: &gst::PadTemplate,
+        name: Option<&str>,
+    ) -> Option<SipMixerPad> {
+        let number = self.number_for(name)?;
+        let obj = self.obj();
+        let minus_template = obj.pad_template("minus_%u")?;
+        // The pad's functions know the participant, which knows the pad: weakly.
+        let me: Arc<OnceLock<Weak<Participant>>> = Arc::default();
+        let found = || {
+            let me = me.clone();
+            move || me.get().and_then(Weak::upgrade)
+        };
+        let (on_event, on_activate) = (found(), found());
+        let minus = gst::Pad::builder_from_template(&minus_template)
+            .name(format!("minus_{number}"))
+            .query_function(|pad, parent, query| {
+                Self::catch_panic_pad_function(
+                    parent,
+                    || false,
+                    |mixer| mixer.minus_query(pad, query),
+                )
+            })
+            .event_function(move |_, parent, event| {
+                let participant = on_event();
+                Self::catch_panic_pad_function(
+                    parent,
+                    || false,
+                    |mixer| participant.is_some_and(|p| mixer.minus_event(&p, &event)),
+                )
+            })
+            .activatemode_function(move |pad, _, _, active| {
+                let participant = on_activate();
+                if active {
+                    if let Some(participant) = participant {
+                        // What was agreed before was for a stream that is over.
+                        participant.set_listening(None);
+                        participant.output.open();
+                    }
+                    return Ok(());
+                }
+                if let Some(participant) = participant {
+                    participant.output.close();
+                }
+                pad.stop_task().map_err(|error| {
+                    gst::loggable_error!(CAT, "cannot stop the pad's task: {error}")
+                })
+            })
+            .build();
+        let participant = Participant::new(number, Output::new(&minus, obj.upcast_ref()));
+        let _ = me.set(Arc::downgrade(&participant));
+        let left = Arc::downgrade(&participant);
+        minus.connect_unlinked(move |_, _| {
+            if let Some(participant) = left.upgrade() {
+                participant.set_listening(None);
+            }
+        });
+        let sink = self.sink_pad(template, number);
+        sink.belong_to(&participant);
+        participant
+            .intake
+            .set_playing(self.shared.playing.load(Ordering::Acquire));
+        self.shared.participants().push(participant.clone());
+        self.shared.changed();
+        for pad in [sink.upcast_ref::<gst::Pad>(), &minus] {
+            if let Err(error) = obj.add_pad(pad) {
+                gst::error!(CAT, imp = self, "cannot add {}: {error}", pad.name());
+                self.remove_participant(&sink);
+                return None;
+            }
+            obj.child_added(pad, &pad.name());
+        }
+        Some(sink)
+    }
+
+    fn sink_pad(&self, template: &gst::PadTemplate, number: u32) -> SipMixerPad {
+        gst::PadBuilder::<SipMixerPad>::from_template(template)
+            .name(format!("sink_{number}"))
+            .chain_function(|pad, parent, buffer| {
+                Self::catch_panic_pad_function(
+                    parent,
+                    || Err(gst::FlowError::Error),
+                    |mixer| mixer.sink_chain(pad, &buffer),
+                )
+            })
+            .event_function(|pad, parent, event| {
+                Self::catch_panic_pad_function(
+                    parent,
+                    || false,
+                    |mixer| mixer.sink_event(pad, &event),
+                )
+            })
+            .query_function(|pad, parent, query| {
+                Self::catch_panic_pad_function(
+                    parent,
+                    || false,
+                    |mixer| mixer.sink_query(pad, query),
+                )
+            })
+            .activatemode_function(|pad, _, _, active| {
+                if let Some(participant) = pad.participant() {
+                    if active {
+                        participant.intake.open();
+                    } else {
+                        participant.intake.set_flushing(true);
+                    }
+                }
+                Ok(())
+            })
+            .build()
+    }
+
+    /// The number in the name asked for, or the next one that is free; `None`: it is taken.
+    fn number_for(&self, name: Option<&str>) -> Option<u32> {
+        let asked = name
+            .and_then(|name| name.strip_prefix("sink_"))
+            .and_then(|number| number.parse().ok());
+        let taken = |number| {
+            let participants = self.shared.participants();
+            participants.iter().any(|other| other.number == number)
+        };
+        if let Some(asked) = asked {
+            return (!taken(asked)).then_some(asked);
+        }
+        let mut state = self.state();
+        while taken(state.next_number) {
+            state.next_number = state.next_number.wrapping_add(1);
+        }
+        let number = state.next_number;
+        state.next_number = number.wrapping_add(1);
+        Some(number)
+    }
+
+    pub(super) fn remove_participant(&self, sink: &SipMixerPad) {
+        let Some(participant) = sink.participant() else {
+            return;
+        };
+        self.shared
+            .participants()
+            .retain(|other| !Arc::ptr_eq(other, &participant));
+        self.shared.changed();
+        let obj = self.obj();
+        let minus = obj.static_pad(&format!("minus_{}", participant.number));
+        for pad in [Some(sink.clone().upcast::<gst::Pad>()), minus]
+            .into_iter()
+            .flatten()
+        {
+            let _ = pad.set_active(false);
+            obj.child_removed(&pad, &pad.name());
+            if let Err(error) = obj.remove_pad(&pad) {
+                gst::debug!(CAT, imp = self, "{} was gone already: {error}", pad.name());
+            }
+        }
+    }
+
+    fn sink_chain(
+        &self,
+        pad: &SipMixerPad,
+        buffer: &gst::Buffer,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let participant = pad.participant().ok_or(gst::FlowError::Error)?;
+        if participant.intake.rate().is_none() {
+            return Err(gst::FlowError::NotNegotiated);
+        }
+        let map = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
+        let told = buffer
+            .meta::<gst_audio::AudioLevelMeta>()
+            .map(|meta| -f32::from(meta.level()));
+        let waits = !on_context_thread();
+        let live = waits && participant.is_live(pad.upcast_ref());
+        match participant
+            .intake
+            .push(Instant::now(), &map, told, waits, live)
+        {
+            Ok(()) | Err(Refused::Dropped) => Ok(gst::FlowSuccess::Ok),
+            Err(Refused::Flushing) => Err(gst::FlowError::Flushing),
+        }
+    }
+
+    /// Nothing of a stream that comes in goes out: what goes out is a stream of its own.
+    fn sink_event(&self, pad: &SipMixerPad, event: &gst::Event) -> bool {
+        gst::log!(CAT, obj = pad, "{event:?}");
+        let Some(participant) = pad.participant() else {
+            return false;
+        };
+        match event.view() {
+            gst::EventView::StreamStart(_) => participant.forget_upstream(),
+            gst::EventView::Caps(caps) => {
+                let rate = caps
+                    .caps()
+                    .structure(0)
+                    .and_then(|structure| structure.get::<i32>("rate").ok())
+                    .and_then(|rate| Rate::from_hz(u32::try_from(rate).ok()?));
+                match rate {
+                    Some(rate) => participant.intake.set_rate(rate),
+                    None => return false,
+                }
+            }
+            gst::EventView::FlushStart(_) => participant.intake.set_flushing(true),
+            gst::EventView::FlushStop(_) => participant.intake.set_flushing(false),
+            gst::EventView::Eos(_) => participant.intake.end(),
+            _ => {}
+        }
+        true
+    }
+
+    fn sink_query(&self, pad: &SipMixerPad, query: &mut gst::QueryRef) -> bool {
+        if let gst::QueryViewMut::Caps(query) = query.view_mut() {
+            let rate_max = self.settings().mixer.rate_max;
+            let rates = Rate::ALL.into_iter().filter(|rate| *rate <= rate_max);
+            let rates = gst::List::new(rates.map(|rate| rate.hz() as i32));
+            let mut caps = SINK_CAPS.copy();
+            for structure in caps.make_mut().iter_mut() {
+                structure.set("rate", rates.clone());
+            }
+            let caps = match query.filter() {
+                Some(filter) => filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First),
+                None => caps,
+            };
+            query.set_result(&caps);
+            return true;
+        }
+        gst::Pad::query_default(pad, Some(&*self.obj()), query)
+    }
+
+    /// What goes out has the time of its tick, whenever what it was mixed from came in: so the latency
+    /// is one tick, and no question goes round a call that is linked back to itself.
+    fn minus_query(&self, pad: &gst::Pad, query: &mut gst::QueryRef) -> bool {
+        match query.view_mut() {
+            gst::QueryViewMut::Latency(latency) => {
+                latency.set(true, TICK, gst::ClockTime::NONE);
+                true
+            }
+            gst::QueryViewMut::Scheduling(scheduling) => {
+                scheduling.set(gst::SchedulingFlags::SEQUENTIAL, 1, -1, 0);
+                scheduling.add_scheduling_modes([gst::PadMode::Push]);
+                true
+            }
+            _ => gst::Pad::query_default(pad, Some(&*self.obj()), query),
+        }
+    }
+
+    /// Events of a listener concern nobody else; custom ones (digits to send) go on to the participant's
+    /// own source.
+    fn minus_event(&self, participant: &Participant, event: &gst::Event) -> bool {
+        match event.type_() {
+            gst::EventType::Reconfigure => {
+                self.negotiate(participant);
+                true
+            }
+            gst::EventType::CustomUpstream => self
+                .obj()
+                .static_pad(&format!("sink_{}", participant.number))
+                .is_some_and(|sink| sink.push_event(event.clone())),
+            gst::EventType::Latency | gst::EventType::Qos => true,
+            _ => false,
+        }
+    }
+}
