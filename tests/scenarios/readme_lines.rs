@@ -2,7 +2,7 @@
 //! The gst-launch lines of the README do what they say there, with a real phone at the other end. Only
 //! addresses and files are exchanged, and microphone and loudspeaker for files.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use sip_worker::measure::{PHONE_SPEECH, ROOM_SPEECH, Wave};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::plugin::Plugin;
@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(300);
 const BOB: &str = "sip:bob@127.0.0.1:5070";
 const ALICE: &str = "sip:alice@127.0.0.1:5080";
+const CAROL: &str = "sip:carol@127.0.0.1:5090";
 
 /// The lines, in their order.
 fn lines() -> Result<Vec<String>> {
@@ -146,6 +147,44 @@ fn joins() -> Result<()> {
     Ok(())
 }
 
+fn confers() -> Result<()> {
+    let line = Line::with(&["sipmixer", ALICE, BOB, CAROL])?;
+    let second = Duration::from_secs(1);
+    // One after the other, and each hangs up when all have spoken.
+    let turn = Duration::from_millis(2_600);
+    let words = |of, from| Speech::stretch(of, second * from, second * 3 / 2);
+    let says = [
+        words(PHONE_SPEECH, 0)?,
+        words(ROOM_SPEECH, 0)?,
+        words(PHONE_SPEECH, 4)?,
+    ];
+    let mut phones = Vec::new();
+    for ((name, says), before) in ["alice", "bob", "carol"].iter().zip(&says).zip(0u32..) {
+        let after = turn * (2 - before);
+        let wave = says.between(second + turn * before, second + after);
+        phones.push(line.phone(name, &wave)?);
+    }
+    let [alice, bob, carol] = phones.as_slice() else {
+        bail!("three phones");
+    };
+    let line = line
+        .instead(ALICE, &alice.uri())?
+        .instead(BOB, &bob.uri())?
+        .instead(CAROL, &carol.uri())?;
+    ends_well(line.start()?)?;
+    for (me, phone) in phones.into_iter().enumerate() {
+        let heard = phone.into_heard()?;
+        for (who, says) in says.iter().enumerate() {
+            if who == me {
+                ensure!(says.marker.find(&heard).is_none(), "{me} hears themselves");
+            } else {
+                says.assert_heard_in(&heard, &line.scenario, &format!("{who} to {me}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn talks() -> Result<()> {
     let line = Line::with(&["autoaudiosrc", "autoaudiosink", BOB])?;
     let (we_say, bob_says) = (words(ROOM_SPEECH)?, words(PHONE_SPEECH)?);
@@ -169,7 +208,7 @@ fn talks() -> Result<()> {
 
 #[test]
 fn readme_lines_do_what_they_say() -> Result<()> {
-    let scenarios = [records, plays, echoes, joins, talks];
+    let scenarios = [records, plays, echoes, joins, confers, talks];
     ensure!(
         lines()?.len() == scenarios.len(),
         "each gst-launch line of the README has its place in this test"

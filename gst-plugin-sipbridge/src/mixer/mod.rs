@@ -64,6 +64,18 @@ pub enum Listening {
     Packets(Codec),
 }
 
+impl Listening {
+    /// The highest rate that can be heard so.
+    fn reach(self) -> Rate {
+        match self {
+            Listening::Samples(rate) => rate,
+            Listening::Packets(Codec::Opus) => Rate::Hz48000,
+            Listening::Packets(Codec::G722 | Codec::L16) => Rate::Hz16000,
+            Listening::Packets(Codec::Pcmu | Codec::Pcma) => Rate::Hz8000,
+        }
+    }
+}
+
 /// What a participant hears in one tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard<'a> {
@@ -167,8 +179,7 @@ impl Mixer {
         self.members.get_mut(participant.0)?.as_mut()
     }
 
-    /// From now on the participant has a voice, at this rate. The room's Opus is encoded at the
-    /// highest rate that a voice in it has.
+    /// From now on the participant has a voice, at this rate.
     pub fn speak(&mut self, participant: Participant, rate: Rate) {
         let ceiling = self.settings.speech_dbfs;
         if let Some(member) = self.member(participant) {
@@ -385,18 +396,22 @@ impl Mixer {
         self.work
     }
 
-    /// The rate of the room, at which Opus is encoded: the highest of a voice in it, within bounds.
+    /// The rate of the room, at which Opus is encoded: the highest, within bounds, that somebody has to
+    /// say something at and somebody else can hear.
     pub fn rate(&self) -> Rate {
-        let voices = self
-            .members
-            .iter()
-            .flatten()
-            .filter_map(|m| m.voice.as_ref());
-        voices
-            .map(|voice| voice.rate)
-            .max()
-            .unwrap_or(Rate::Hz8000)
-            .min(self.settings.rate_max)
+        let useful = |rate: &Rate| {
+            let (mut voices, mut ears, mut both) = (0, 0, 0);
+            for member in self.members.iter().flatten() {
+                let says = member.voice.as_ref().is_some_and(|v| v.rate >= *rate);
+                let hears = member.listening.is_some_and(|l| l.reach() >= *rate);
+                voices += u32::from(says);
+                ears += u32::from(hears);
+                both += u32::from(says && hears);
+            }
+            voices > 0 && ears > 0 && (voices, ears, both) != (1, 1, 1)
+        };
+        let highest = Rate::ALL.into_iter().rfind(useful);
+        highest.unwrap_or(Rate::Hz8000).min(self.settings.rate_max)
     }
 
     /// The index of the group of those who listen like this.
@@ -404,8 +419,7 @@ impl Mixer {
         let (codec, rate) = match listening {
             Listening::Samples(rate) => (None, rate),
             Listening::Packets(Codec::Opus) => (Some(Codec::Opus), opus),
-            Listening::Packets(codec @ (Codec::Pcmu | Codec::Pcma)) => (Some(codec), Rate::Hz8000),
-            Listening::Packets(codec @ (Codec::G722 | Codec::L16)) => (Some(codec), Rate::Hz16000),
+            Listening::Packets(codec) => (Some(codec), listening.reach()),
         };
         let known = self
             .groups

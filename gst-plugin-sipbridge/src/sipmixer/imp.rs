@@ -135,6 +135,11 @@ impl SipMixer {
     fn stats(&self) -> gst::Structure {
         let figures = self.shared.figures();
         let participants = self.shared.participants().len();
+        // application/x-sipmixer-stats: the property `stats`. `participants` are those who have pads,
+        // `ticks` how often the room was mixed, `ticks-skipped` how often it was too late for that: while
+        // that grows, the room is more than its media thread carries. What the last tick took: `voices`
+        // in the mix, `sharing` who hear the mix of all the silent, `own-encodes` for one listener each,
+        // `shared-encodes` for many. `rate` is the room's, in Hz.
         gst::Structure::builder("application/x-sipmixer-stats")
             .field("participants", participants as u32)
             .field("ticks", figures.ticks)

@@ -8,27 +8,38 @@
  * unlinked, who only speaks their minus pad.
  *
  * A minus pad gives raw audio, or packets of the codec that what follows asks for: G.711, G.722, L16
- * or Opus. `sipbin` and `sipsink` ask for the codec of their call once it has one. All participants who
+ * or Opus. `sipsink` and `sipbin` ask for the codec of their call once it has one. All participants who
  * are silent share one mix and one encoder for each codec, which makes a large room cheap; a listener who
- * begins or stops to speak changes encoders unheard. Opus is encoded at the highest rate that
- * somebody in the room has, and `sample-rate` is a limit to that.
+ * begins or stops to speak changes encoders unheard. Opus is encoded at the highest rate that somebody
+ * in the room speaks at and somebody else can hear, and `sample-rate` is a limit to that.
  *
  * The room is mixed every 20 ms on a media thread that calls and other rooms share (`context`). Where
  * what follows a minus pad could make that thread wait, a leaky queue and a thread of the pad stand
  * between.
  *
+ * A `dtmf-event` that comes in, a key that a participant pressed, goes to nobody else.
+ *
  * ## Examples
  *
- * Call two phones and let them talk, with a beep every second that both of them hear:
+ * Call three phones and let them talk; it ends when the last of them has hung up:
  *
  * ```sh
- * gst-launch-1.0 sipmixer name=m sipbin name=a uri=sip:alice@127.0.0.1:5080 a. ! m.sink_0 m.minus_0 ! a. sipbin name=b uri=sip:bob@127.0.0.1:5070 b. ! m.sink_1 m.minus_1 ! b. audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=8000,channels=1 ! m.sink_2
+ * gst-launch-1.0 sipmixer name=m sipsrc call=a uri=sip:alice@127.0.0.1:5080 ! m.sink_0 m.minus_0 ! sipsink call=a sipsrc call=b uri=sip:bob@127.0.0.1:5070 ! m.sink_1 m.minus_1 ! sipsink call=b sipsrc call=c uri=sip:carol@127.0.0.1:5090 ! m.sink_2 m.minus_2 ! sipsink call=c
  * ```
  *
- * When the set of those who speak changes, the element posts `sip-speakers` {speakers, running-time},
- * where speakers is an array of the names of their sink pads, the loudest first. A sink pad's
- * properties `speaking` and `level` tell the same at any time. Where buffers carry the level that a
- * sender told (RFC 6464, as GstAudioLevelMeta), it counts instead of what is measured.
+ * A `sipbin` can be linked both ways as well; GStreamer then warns of a loop in the pipeline, which is
+ * meant to be there and does no harm.
+ *
+ * Let two phones talk, with a beep every second that both of them hear:
+ *
+ * ```sh
+ * gst-launch-1.0 sipmixer name=m sipsrc call=a uri=sip:alice@127.0.0.1:5080 ! m.sink_0 m.minus_0 ! sipsink call=a sipsrc call=b uri=sip:bob@127.0.0.1:5070 ! m.sink_1 m.minus_1 ! sipsink call=b audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=8000,channels=1 ! m.sink_2
+ * ```
+ *
+ * When the set of those who speak changes, the element posts `sip-speakers`. A sink pad's properties
+ * `speaking` and `level` tell the same at any time. Where buffers carry the level that a sender told
+ * (RFC 6464, as GstAudioLevelMeta: depayloaders make it of the RTP header extension), it counts instead
+ * of what is measured.
  */
 mod imp;
 mod intake;

@@ -197,7 +197,8 @@ impl SipMixer {
         }
     }
 
-    /// Nothing of a stream that comes in goes out: what goes out is a stream of its own.
+    /// Nothing of a stream that comes in goes out: what goes out is a stream of its own. So a key that
+    /// one participant pressed (`dtmf-event`) is not pressed on the phones of the others.
     fn sink_event(&self, pad: &SipMixerPad, event: &gst::Event) -> bool {
         gst::log!(CAT, obj = pad, "{event:?}");
         let Some(participant) = pad.participant() else {

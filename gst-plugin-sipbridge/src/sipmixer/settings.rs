@@ -169,7 +169,7 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
             .nick("Statistics")
-            .blurb("Ticks and what the last one took: ticks, ticks-skipped, participants, voices, sharing, own-encodes, shared-encodes, rate")
+            .blurb("Who takes part, and what mixing them takes")
             .read_only()
             .build(),
     ]

@@ -352,6 +352,9 @@ impl Room {
         }
         speakers.sort_by(|a, b| b.0.total_cmp(&a.0));
         let names = speakers.iter().map(|(_, number)| format!("sink_{number}"));
+        // sip-speakers: element message: those who speak are others than before; at most five times a
+        // second. `speakers` is an array of the names of their sink pads, the loudest first,
+        // `running-time` when they were heard so.
         let structure = gst::Structure::builder("sip-speakers")
             .field("speakers", gst::Array::new(names))
             .field("running-time", tick.pts)

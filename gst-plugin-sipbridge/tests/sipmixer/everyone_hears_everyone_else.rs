@@ -75,7 +75,8 @@ fn a_wide_and_a_narrow_voice_meet() {
     let heard: Vec<i16> = ears[1].samples().into_iter().step_by(6).collect();
     let to_wide = match_of(&narrow, &heard, 8_000);
     assert!(to_narrow > 0.8 && to_wide > 0.8, "{to_narrow} {to_wide}");
-    assert_eq!(stat(&line, "rate"), 48_000);
+    // Nobody hears the wide voice at its own rate.
+    assert_eq!(stat(&line, "rate"), 8_000);
 }
 
 #[test]
@@ -124,6 +125,49 @@ fn a_level_that_the_sender_told_counts() {
     }
     eventually("audio", || ear.samples().len() > 3 * 8_000);
     assert!(ear.samples().iter().all(|sample| *sample == 0));
+}
+
+/// A WebRTC track's way here: the level is in the RTP header, and counts after depayloader and decoder.
+#[test]
+fn a_level_in_the_rtp_header_counts() {
+    let line = Line::new(&format!(
+        "sipmixer name=m {} \
+         appsrc name=mouth1 format=time caps=audio/x-raw,format=S16LE,layout=interleaved,rate=8000,channels=1 \
+         ! sipopusenc ! rtpopuspay name=pay \
+         ! capsfilter name=extmap ! rtpopusdepay ! sipopusdec ! m.sink_1",
+        person(0, 8_000),
+    ));
+    let ear = Ear::on(&line, "ear0");
+    // As the payloader writes it: RFC 8285's direction, name and attributes.
+    let extmap = ["", "urn:ietf:params:rtp-hdrext:ssrc-audio-level", "vad=on"];
+    let caps = gst::Caps::builder("application/x-rtp").field("extmap-1", gst::Array::new(extmap));
+    line.element("extmap").set_property("caps", caps.build());
+    let told = Arc::new(std::sync::atomic::AtomicU8::new(127));
+    let tell = told.clone();
+    let payloader = line.element("pay").static_pad("sink").unwrap();
+    payloader.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let level = tell.load(std::sync::atomic::Ordering::Relaxed);
+        let buffer = info.buffer_mut().unwrap().make_mut();
+        gst_audio::AudioLevelMeta::add(buffer, level, false);
+        gst::PadProbeReturn::Ok
+    });
+    line.play();
+    say(&line, "mouth1", &voice(8, 1.0), false);
+    let level = || {
+        let pad = line.element("m").static_pad("sink_1").unwrap();
+        pad.property::<f64>("level")
+    };
+    eventually("a second", || ear.samples().len() > 2 * 8_000);
+    assert!(ear.samples().iter().all(|sample| *sample == 0));
+    told.store(20, std::sync::atomic::Ordering::Relaxed);
+    say(&line, "mouth1", &voice(8, 5.0), false);
+    eventually("the level that was told", || (level() + 20.0).abs() < 0.1);
+    eventually("a voice", || {
+        ear.samples()
+            .iter()
+            .any(|sample| sample.unsigned_abs() > 1_000)
+    });
+    line.no_errors();
 }
 
 #[test]

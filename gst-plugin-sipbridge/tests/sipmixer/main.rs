@@ -8,9 +8,11 @@ mod kit;
 
 mod everyone_hears_everyone_else;
 mod it_behaves_as_a_live_element;
+mod keys_stay_with_whom_they_concern;
 mod packets_are_shared;
 mod participants_come_and_go;
 mod phones_meet;
+mod two_hundred_in_one_room;
 
 use std::sync::{Arc, Mutex};
 

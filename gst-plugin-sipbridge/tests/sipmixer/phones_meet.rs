@@ -21,8 +21,8 @@ fn two_phones_of_two_codecs_talk() {
     let (bob, bob_uri) = Line::answering(PHONE);
     let ears = [&alice, &bob].map(|phone| Ear::on(phone, "ear"));
     let room = Line::new(&format!(
-        "sipmixer name=m sipbin name=a uri={alice_uri} codecs=<opus> a. ! m.sink_0 m.minus_0 ! a. \
-         sipbin name=b uri={bob_uri} codecs=<pcma> b. ! m.sink_1 m.minus_1 ! b."
+        "sipmixer name=m sipsrc call=a uri={alice_uri} codecs=<opus> ! m.sink_0 m.minus_0 ! sipsink call=a \
+         sipsrc call=b uri={bob_uri} codecs=<pcma> ! m.sink_1 m.minus_1 ! sipsink call=b"
     ));
     room.play();
     eventually("opus", || {
@@ -45,6 +45,7 @@ fn two_phones_of_two_codecs_talk() {
     room.no_errors();
 }
 
+/// With a `sipbin` both ways.
 #[test]
 fn one_phone_alone_does_not_hear_itself_and_its_call_ends_cleanly() {
     let (phone, uri) = Line::answering(PHONE);

@@ -73,6 +73,53 @@ fn opus_is_as_wide_as_the_widest_voice() {
     }
 }
 
+/// Whom nobody else can hear at their own rate is no reason to encode at it.
+#[test]
+fn the_rate_is_the_highest_that_somebody_can_use() {
+    let mut room = Room::new();
+    let opus = Listening::Packets(Codec::Opus);
+    assert_eq!(room.mixer.rate(), Rate::Hz8000);
+    let phone = room.join(Some(Rate::Hz8000), Listening::Packets(Codec::Pcmu));
+    let browser = room.join(Some(Rate::Hz48000), opus);
+    assert_eq!(room.mixer.rate(), Rate::Hz8000);
+    let wide_phone = room.join(Some(Rate::Hz16000), Listening::Packets(Codec::G722));
+    assert_eq!(room.mixer.rate(), Rate::Hz16000);
+    let other_browser = room.join(Some(Rate::Hz48000), opus);
+    assert_eq!(room.mixer.rate(), Rate::Hz48000);
+    // Who only listens can use it too.
+    room.mixer.leave(other_browser);
+    let listener = room.join(None, opus);
+    assert_eq!(room.mixer.rate(), Rate::Hz48000);
+    for gone in [listener, wide_phone, phone, browser] {
+        room.mixer.leave(gone);
+    }
+    assert_eq!(room.mixer.rate(), Rate::Hz8000);
+}
+
+/// A browser among narrow phones: what it hears is encoded narrow, and what it says is heard by them.
+#[test]
+fn a_browser_among_phones_hears_and_is_heard() {
+    let mut room = Room::new();
+    let phone = room.phone(Rate::Hz8000);
+    let browser = room.join(Some(Rate::Hz48000), Listening::Packets(Codec::Opus));
+    let mut decoder = Decoder::new(Codec::Opus, 8_000).unwrap();
+    let (mut by_phone, mut by_browser) = (Vec::new(), Vec::new());
+    for tick in 0..100 {
+        let (narrow, wide) = (Rate::Hz8000, Rate::Hz48000);
+        room.says(phone, narrow, &tone(narrow, 500.0, 6_000.0, tick));
+        room.says(browser, wide, &tone(wide, 900.0, 6_000.0, tick));
+        room.tick();
+        by_phone.extend(room.samples(phone));
+        let packet = room.packet(browser);
+        // RFC 6716 table 2: narrow-band.
+        assert!(packet[0] >> 3 < 4, "{}", packet[0] >> 3);
+        decoder.decode(&packet, &mut by_browser);
+    }
+    let level = |heard: &[i16], hz| level_of(&heard[8_000..], Rate::Hz8000, hz);
+    assert!(level(&by_phone, 900.0) > 5_000.0 && level(&by_phone, 500.0) < 10.0);
+    assert!(level(&by_browser, 500.0) > 4_000.0 && level(&by_browser, 900.0) < 200.0);
+}
+
 #[test]
 fn no_rate_is_above_the_limit() {
     let mut room = Room::with(MixerSettings {

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use super::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kit::{eventually, match_of, voice};
+
+const ALL: usize = 200;
+const SPEAKERS: usize = 3;
+
+/// How many buffers came, and what was in them where somebody listens.
+type Heard = Arc<Mutex<(usize, Vec<u8>)>>;
+
+/// What follows a minus pad: a pad that takes these caps.
+fn ear(line: &Line, number: usize, caps: &str) -> (gst::Pad, Heard) {
+    let heard = Heard::default();
+    let hear = heard.clone();
+    let caps: gst::Caps = caps.parse().unwrap();
+    let pad = gst::Pad::builder(gst::PadDirection::Sink)
+        .chain_function(move |_, _, buffer| {
+            let mut heard = hear.lock().unwrap();
+            heard.0 += 1;
+            if number == SPEAKERS {
+                heard.1.extend_from_slice(&buffer.map_readable().unwrap());
+            }
+            Ok(gst::FlowSuccess::Ok)
+        })
+        .query_function(move |pad, parent, query| {
+            let gst::QueryViewMut::Caps(query) = query.view_mut() else {
+                return gst::Pad::query_default(pad, parent, query);
+            };
+            query.set_result(&caps);
+            true
+        })
+        .build();
+    pad.set_active(true).unwrap();
+    let minus = line.element("m").static_pad(&format!("minus_{number}"));
+    minus
+        .unwrap()
+        .link_full(&pad, gst::PadLinkCheck::empty())
+        .unwrap();
+    (pad, heard)
+}
+
+fn begin(sink: &gst::Pad) {
+    let caps = gst::Caps::builder("audio/x-raw")
+        .field("format", "S16LE")
+        .field("layout", "interleaved")
+        .field("rate", 8_000)
+        .field("channels", 1);
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    assert!(sink.send_event(gst::event::StreamStart::new(&sink.name())));
+    assert!(sink.send_event(gst::event::Caps::new(&caps.build())));
+    assert!(sink.send_event(gst::event::Segment::new(&segment)));
+}
+
+/// Three speak, all others are silent: they hear the three, out of three encoders or none, and the
+/// room keeps its time.
+#[test]
+fn three_are_heard_by_all() {
+    let line = Line::new("sipmixer name=m handover=direct");
+    let mixer = line.element("m");
+    let sinks: Vec<gst::Pad> = (0..ALL)
+        .map(|number| mixer.request_pad_simple(&format!("sink_{number}")).unwrap())
+        .collect();
+    let kinds = ["audio/x-raw,rate=8000", "audio/x-mulaw", "audio/x-opus"];
+    let ears: Vec<_> = (0..ALL)
+        .map(|number| ear(&line, number, kinds[number % kinds.len()]))
+        .collect();
+    line.play();
+    sinks.iter().for_each(begin);
+    let voices: Vec<Vec<i16>> = (0..SPEAKERS as u64)
+        .map(|seed| voice(30 + seed, 6.0))
+        .collect();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for frame in 0..250 {
+                for (number, sink) in sinks.iter().enumerate() {
+                    let said = voices.get(number);
+                    let said = said.map(|said| &said[frame * 160..(frame + 1) * 160]);
+                    let bytes = said
+                        .unwrap_or(&[0; 160])
+                        .iter()
+                        .flat_map(|s| s.to_le_bytes());
+                    let buffer = gst::Buffer::from_slice(bytes.collect::<Vec<u8>>());
+                    // Waits while the mixer has enough: the mixer sets the pace.
+                    sink.chain(buffer).unwrap();
+                }
+            }
+            done.store(true, Ordering::Release);
+        });
+        eventually("three speakers", || {
+            stat(&line, "voices") == SPEAKERS as u32
+        });
+        eventually("one encoder for all of a codec", || {
+            stat(&line, "sharing") == (ALL - SPEAKERS) as u32 && stat(&line, "shared-encodes") == 2
+        });
+        assert_eq!(stat(&line, "participants"), ALL as u32);
+        eventually("five seconds", || done.load(Ordering::Acquire));
+    });
+    let stats = mixer.property::<gst::Structure>("stats");
+    let ticks: u64 = stats.get("ticks").unwrap();
+    let skipped: u64 = stats.get("ticks-skipped").unwrap();
+    // On a machine that does much else a tick may be late now and then.
+    assert!(skipped <= ticks / 10, "{skipped} of {ticks} ticks");
+    for (number, (_, heard)) in ears.iter().enumerate() {
+        let packets = heard.lock().unwrap().0 as u64;
+        assert!(packets + 2 >= ticks, "{number}: {packets} of {ticks}");
+    }
+    // The first of the silent, who hears raw audio.
+    let heard = ears[SPEAKERS].1.lock().unwrap().1.clone();
+    let (pairs, _) = heard.as_chunks::<2>();
+    let heard: Vec<i16> = pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
+    for (who, said) in voices.iter().enumerate() {
+        // One of three voices of the same loudness: 0.58 of the sum.
+        let found = match_of(said, &heard, 16_000);
+        assert!(found > 0.4, "{who}: {found}");
+    }
+    line.no_errors();
+}
