@@ -132,7 +132,7 @@ fn echoes() -> Result<()> {
 }
 
 fn joins() -> Result<()> {
-    let line = Line::with(&["call=a", ALICE, BOB])?;
+    let line = Line::with(&["call=a", "queue", ALICE, BOB])?;
     let (alice_says, bob_says) = (words(PHONE_SPEECH)?, words(ROOM_SPEECH)?);
     // Bob ends the call, well after both have spoken; one phone may be up a little before the other.
     let late = Duration::from_secs(1);
@@ -215,8 +215,10 @@ fn readme_lines_do_what_they_say() -> Result<()> {
     );
     // Side by side: each takes the time of its words and next to no processor.
     let running = scenarios.map(|line| std::thread::spawn(move || steadily(line)));
-    for scenario in running {
-        match scenario.join() {
+    // All of them to their end, for what one fails at must not leave another's phones behind.
+    let ended = running.map(std::thread::JoinHandle::join);
+    for scenario in ended {
+        match scenario {
             Ok(result) => result.context("a line of the README")?,
             Err(panic) => std::panic::resume_unwind(panic),
         }
