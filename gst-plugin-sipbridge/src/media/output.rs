@@ -14,24 +14,9 @@ use crate::codec::stretch::{Easy, Stretch};
 use crate::codec::voice::VoiceDetector;
 use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
 use crate::leg::{Frame, Leg, Listener, Playout, Tempo};
+use crate::ticks::Ticks;
 
-/// The period of the tick.
-pub(super) const TICK: Duration = Duration::from_millis(20);
 const TICK_US: u64 = 20_000;
-
-/// A tick this late is made up for: a hole of that length would be heard, while whoever takes the audio
-/// to another network has a jitter buffer there that waits as long. One still later is skipped.
-const MAKE_UP: Duration = Duration::from_millis(60);
-
-/// Ticks that are made up for are no burst: so much lies between them, in which what was held up on
-/// its way to us has time to come, too.
-const HASTE: Duration = Duration::from_millis(5);
-
-/// How far the pipeline's clock may be from where ticks put it before they start over.
-const CLOCK_OFF: i64 = 40_000_000;
-
-/// The most one tick is moved to follow the pipeline's clock, in nanoseconds.
-const FOLLOW_MAX: i64 = 1_000_000;
 
 /// What a resampler's filter may hold back; given in advance, so that a tick never has to take a
 /// packet before its time.
@@ -63,11 +48,7 @@ pub(super) struct Output {
     bytes: Vec<u8>,
     scratch_bytes: Vec<u8>,
     quiet: bool,
-    due: Instant,
-    /// The next tick does not run before, though it be due.
-    not_before: Instant,
-    /// Running time of the next frame; `None` while the pipeline does not play.
-    pts: Option<gst::ClockTime>,
+    ticks: Ticks,
     discont: bool,
     /// Audio handed out beyond the last tick: packets that are longer than it.
     ahead_us: u64,
@@ -107,10 +88,8 @@ impl Output {
             bytes: Vec::new(),
             scratch_bytes: Vec::new(),
             quiet: false,
-            due: now + Duration::from_micros(u64::from(phase_us)),
-            not_before: now,
-            pts: None,
-            discont: true,
+            ticks: Ticks::new(now + Duration::from_micros(u64::from(phase_us))),
+            discont: false,
             ahead_us: 0,
             rtp: RtpOut {
                 ssrc: rand::random(),
@@ -131,7 +110,7 @@ impl Output {
 
     /// When the next tick is due.
     pub(super) fn due(&self) -> Instant {
-        self.due.max(self.not_before)
+        self.ticks.due()
     }
 
     /// Why the output cannot be made, once.
@@ -139,53 +118,23 @@ impl Output {
         self.failed.take()
     }
 
-    /// One tick, if it is due. Those that come too late are made up for one by one, or skipped where it is
-    /// too many.
+    /// One tick, if it is due.
     pub(super) fn tick(&mut self, now: Instant, leg: &mut Leg) {
-        if now < self.due() {
-            return;
-        }
-        self.not_before = now + HASTE;
-        let late = now.duration_since(self.due);
-        let Some(running_time) = self.sink.running_time() else {
-            if self.pts.take().is_some() {
-                self.pause();
-            }
-            self.due = now + TICK;
+        let Some(tick) = self.ticks.tick(now, || self.sink.running_time()) else {
             return;
         };
-        // Where the pipeline's clock was when the tick was due.
-        let at_due = running_time.nseconds() as i64 - late.as_nanos() as i64;
-        let off = self
-            .pts
-            .map_or(i64::MAX, |pts| at_due - pts.nseconds() as i64);
-        if self.pts.is_none() {
+        if tick.begins {
+            self.pcm.clear();
+            self.ahead_us = 0;
             leg.restart_playout();
         }
-        let step = if late > MAKE_UP || off.abs() > CLOCK_OFF {
-            self.pts = Some(running_time);
-            self.discont = true;
-            self.due = now;
-            TICK
-        } else {
-            let follow = off.clamp(-FOLLOW_MAX, FOLLOW_MAX) / 8;
-            Duration::from_nanos((TICK.as_nanos() as i64 - follow).max(0) as u64)
-        };
-        self.due += step;
-        let pts = self.pts.unwrap_or(running_time);
+        self.discont |= tick.discont;
         match self.format {
-            Format::Raw { rate_hz } => self.tick_raw(now, leg, pts, rate_hz),
+            Format::Raw { rate_hz } => self.tick_raw(now, leg, tick.pts, rate_hz),
             Format::Encoded(codec) | Format::Rtp { codec, .. } => {
-                self.tick_encoded(now, leg, pts, codec);
+                self.tick_encoded(now, leg, tick.pts, codec);
             }
         }
-        self.pts = Some(pts + gst::ClockTime::from_useconds(TICK_US));
-    }
-
-    fn pause(&mut self) {
-        self.pcm.clear();
-        self.ahead_us = 0;
-        self.discont = true;
     }
 
     fn tick_raw(&mut self, now: Instant, leg: &mut Leg, pts: gst::ClockTime, rate_hz: u32) {

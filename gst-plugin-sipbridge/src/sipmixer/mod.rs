@@ -48,7 +48,6 @@ mod pads;
 mod participant;
 mod settings;
 mod task;
-mod ticks;
 
 use std::sync::LazyLock;
 

@@ -9,10 +9,10 @@ use gst::glib;
 use gst::prelude::*;
 
 use super::participant::Participant;
-use super::ticks::{Tick, Ticks};
 use crate::codec::CodecError;
 use crate::context::{Cx, Task};
 use crate::mixer::{Heard, Mixer, MixerSettings, Work};
+use crate::ticks::{Tick, Ticks};
 
 /// The largest thing a tick makes for one participant: 20 ms of samples at 48 kHz.
 const BUFFER_BYTES: u32 = 1_920;
@@ -111,14 +111,13 @@ impl Room {
 
     fn run(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now();
-        let running = self
-            .element
-            .upgrade()
-            .filter(|_| self.shared.playing.load(Ordering::Acquire))
-            .and_then(|element| element.current_running_time());
         let phase = Duration::from_micros(u64::from(cx.phase_us()));
         let ticks = self.ticks.get_or_insert_with(|| Ticks::new(now + phase));
-        let tick = ticks.tick(now, running);
+        let tick = ticks.tick(now, || {
+            let playing = self.shared.playing.load(Ordering::Acquire);
+            let element = self.element.upgrade().filter(|_| playing)?;
+            element.current_running_time()
+        });
         let due = ticks.due();
         if let Some(tick) = tick.filter(|_| !self.failed) {
             self.follow_element();
