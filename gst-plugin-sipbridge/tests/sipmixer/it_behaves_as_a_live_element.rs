@@ -36,7 +36,7 @@ fn frames_are_twenty_milliseconds_apart_and_in_time() {
     let line = Line::new(&format!("sipmixer name=m {}", person(0, 16_000)));
     let ear = Ear::on(&line, "ear0");
     line.play();
-    eventually("two seconds", || ear.times().len() > 100);
+    eventually("a second", || ear.times().len() > 50);
     let now = line.pipeline.current_running_time().unwrap();
     let times = ear.times();
     let last = *times.last().unwrap();
@@ -46,8 +46,8 @@ fn frames_are_twenty_milliseconds_apart_and_in_time() {
     );
     let apart = |w: &[gst::ClockTime]| w[1].saturating_sub(w[0]).mseconds();
     let even = times.windows(2).filter(|w| apart(w) == 20).count();
-    // On a loaded machine a tick may be skipped; none comes twice.
-    assert!(even >= 90, "{even} of {}", times.len());
+    // A machine that stands still for long makes it skip ticks; none comes twice.
+    assert!(even * 10 >= times.len() * 9, "{even} of {}", times.len());
     assert!(times.windows(2).all(|w| apart(w) >= 20));
 }
 

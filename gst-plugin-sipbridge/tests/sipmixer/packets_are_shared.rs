@@ -30,7 +30,7 @@ fn the_silent_get_the_same_buffer() {
     let said: Vec<i16> = voice(3, 4.0).iter().flat_map(|s| [*s; 2]).collect();
     say(&line, "mouth0", &said, false);
     eventually("packets", || {
-        seen.iter().all(|seen| seen.lock().unwrap().len() > 100)
+        seen.iter().all(|seen| seen.lock().unwrap().len() > 60)
     });
     let [speaker, one, other] = seen.map(|seen| seen.lock().unwrap().clone());
     let same = |a: &[gst::Buffer], b: &[gst::Buffer]| {
@@ -39,8 +39,8 @@ fn the_silent_get_the_same_buffer() {
         let pairs = a.iter().filter_map(|a| Some((a, at(a.pts())?)));
         pairs.filter(|(a, b)| memory(a) == memory(b)).count()
     };
-    assert!(same(&one, &other) > 90, "{}", same(&one, &other));
-    assert!(same(&one[20..90], &speaker[20..90]) == 0);
+    assert!(same(&one, &other) > 50, "{}", same(&one, &other));
+    assert!(same(&one[20..50], &speaker[20..50]) == 0);
     assert_eq!(stat(&line, "shared-encodes"), 1);
     line.no_errors();
 }
@@ -72,11 +72,11 @@ fn what_comes_out_is_the_codec_that_was_asked_for() {
         .map(|number| kit::Ear::on(&line, &format!("ear{number}")))
         .collect();
     line.play();
-    let said = voice(5, 4.0);
+    let said = voice(5, 2.0);
     let wide: Vec<i16> = said.iter().flat_map(|s| [*s; 2]).collect();
     say(&line, "mouth0", &wide, false);
     for (ear, out) in ears.iter().zip(outs) {
-        eventually(out, || ear.samples().len() > 4 * 8_000);
+        eventually(out, || ear.samples().len() > 20_000);
         let found = match_of(&said, &ear.samples(), 8_000);
         assert!(found > 0.8, "{out}: {found}");
     }
