@@ -44,16 +44,19 @@ struct Watch {
 impl Watch {
     fn start() -> Watch {
         let (stop, stopped) = channel();
+        let (mut looked, mut longest) = (Instant::now(), Duration::ZERO);
         let thread = std::thread::spawn(move || {
             go_first();
-            let mut longest = Duration::ZERO;
-            let mut looked = Instant::now();
-            while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            loop {
+                let goes_on = stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout);
+                // The last look counts: it may be the first since everything stood still.
                 let now = Instant::now();
                 longest = longest.max(now - looked);
                 looked = now;
+                if !goes_on {
+                    return longest;
+                }
             }
-            longest
         });
         Watch { stop, thread }
     }
