@@ -151,6 +151,19 @@ impl Drop for Line {
     }
 }
 
+/// Blocks a pad of a source that runs: when this returns its thread waits at it.
+pub fn hold(pad: &gst::Pad) {
+    let (held, is_held) = std::sync::mpsc::channel();
+    pad.add_probe(gst::PadProbeType::BLOCK_DOWNSTREAM, move |_, _| {
+        // The listener is gone when more than one item comes by.
+        let _ = held.send(());
+        gst::PadProbeReturn::Ok
+    });
+    is_held
+        .recv_timeout(PATIENCE)
+        .expect("the source pushes something");
+}
+
 /// Speech-like and deterministic: voiced syllables of a wandering pitch with pauses between, of which
 /// no two seeds have the same.
 pub fn voice(seed: u64, seconds: f64) -> Vec<i16> {

@@ -62,11 +62,15 @@ fn guests_join_and_leave_while_it_runs() {
         eventually("the guest hears", || heard.lock().unwrap().len() > 3);
         for (source, sink, ear) in guests {
             // In whatever order: the pad may go before or after what is linked to it.
-            let filter = sink.peer().unwrap().parent_element().unwrap();
+            let mouth = sink.peer().unwrap();
+            let filter = mouth.parent_element().unwrap();
             if round % 2 == 0 {
+                // A source that runs on without a peer would end in "not-linked".
+                kit::hold(&mouth);
                 mixer.release_request_pad(&sink);
             }
-            for element in [&source, &filter, &ear] {
+            // Downstream first: that wakes a thread which is held at the filter.
+            for element in [&ear, &filter, &source] {
                 element.set_state(gst::State::Null).unwrap();
                 line.pipeline.remove(element).unwrap();
             }
