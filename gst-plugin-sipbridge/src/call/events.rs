@@ -2,18 +2,40 @@
 //! What the far end does in a call, and what the call makes of it.
 
 use std::sync::Weak;
+use std::time::Instant;
 
 use sip_ua::agent::{self, CallEvent, CallEvents};
 
-use super::digits::{self, Way};
 use super::session::SessionError;
 use super::{Call, CallEnd, CallState, EndedBy};
 
-/// Takes events until the call ends or nobody holds it any more.
+/// Takes events until the call ends or nobody holds it any more, and sends the digits that travel
+/// with the signalling.
 pub(super) async fn run(call: Weak<Call>, mut events: CallEvents) {
-    while let Some(event) = events.recv().await {
+    let Some(wake) = call.upgrade().map(|call| call.wake.clone()) else {
+        return;
+    };
+    let mut due: Option<Instant> = None;
+    loop {
+        let until_due = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let event = tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => Some(event),
+                None => return,
+            },
+            () = wake.notified() => None,
+            () = until_due => None,
+        };
         let Some(call) = call.upgrade() else { return };
-        call.on_event(event);
+        if let Some(event) = event {
+            call.on_event(event);
+        }
+        due = call.send_info(Instant::now());
     }
 }
 
@@ -30,11 +52,9 @@ impl Call {
                 self.on_reoffer_refused(status, &reason)
             }
             CallEvent::Refreshed { sdp } => self.on_refreshed(sdp),
-            CallEvent::Info { content_type, body } => {
-                if let Some((digit, duration_ms)) = digits::read_info(&content_type, &body) {
-                    self.on_digit(Way::Info, digit, duration_ms);
-                }
-            }
+            CallEvent::Info { content_type, body } => self.on_info(&content_type, &body),
+            CallEvent::InfoAnswered { status } => self.on_info_answered(status),
+            CallEvent::NoInfo => self.lock().info.refuse(),
             CallEvent::Ended(end) => self.on_ended(end),
             _ => {}
         }

@@ -3,17 +3,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sip_ua::sdp::Negotiated;
 
-use super::digits::{self, Way};
+use super::digits::DigitForm;
 use super::session::{Session, SessionError};
 use super::{Call, CallNotice, CallState, EndedBy, MediaParams, Signalling};
 use crate::context::{Context, ContextError};
 use crate::media::{
-    self, AudioIn, AudioOut, DigitsError, Format, LegStats, MediaConfig, MediaError, MediaEvent,
-    MediaHandle,
+    self, AudioIn, AudioOut, Format, LegStats, MediaConfig, MediaError, MediaEvent, MediaHandle,
 };
 
 /// Why a call has no media.
@@ -56,13 +55,16 @@ impl Call {
         let address = params.advertise.unwrap_or(bind);
         let reached_at = SocketAddr::new(address, handle.local_rtp().port());
         let mut inner = self.lock();
-        inner.session = Some(Session::new(
+        let mut session = Session::new(
             reached_at,
             peer,
             params.codecs.clone(),
             params.ptime_ms,
             params.srtp,
-        ));
+        );
+        session.set_events(params.dtmf.offers_events());
+        inner.session = Some(session);
+        inner.dtmf = params.dtmf;
         handle.set_mute(inner.muted);
         inner.media = Some(Arc::new(handle));
         Ok(())
@@ -162,7 +164,7 @@ impl Call {
     fn on_media_event(&self, event: MediaEvent) {
         match event {
             MediaEvent::Digit { digit, duration_ms } => {
-                self.on_digit(Way::Rtp, digit, duration_ms);
+                self.on_digit(DigitForm::Rfc4733, digit, duration_ms);
             }
             MediaEvent::Started => {
                 self.lock()
@@ -187,13 +189,6 @@ impl Call {
                 self.hangup_because(EndedBy::Network, 500, &reason);
             }
             event => tracing::debug!(call = self.name(), ?event, "media"),
-        }
-    }
-
-    pub(super) fn on_digit(&self, way: Way, digit: char, duration_ms: u32) {
-        let is_new = self.lock().digits.is_new(Instant::now(), way, digit);
-        if is_new {
-            self.notify(&CallNotice::Digit { digit, duration_ms });
         }
     }
 
@@ -313,37 +308,6 @@ impl Call {
         if let Some(notice) = self.media_notice() {
             self.notify(&notice);
         }
-    }
-
-    /// Sends digits, each this long: as RFC 4733 events, or as SIP INFO where the far end did not
-    /// agree to those. Returns at once.
-    pub fn send_dtmf(&self, digits: &str, duration_ms: u32) -> Result<(), DigitsError> {
-        let Some(media) = self.media() else {
-            return Err(DigitsError::NotNegotiated);
-        };
-        let digits = digits.to_ascii_uppercase();
-        if let Some(other) = digits.chars().find(|digit| !digits::is_key(*digit)) {
-            return Err(DigitsError::NotADigit(other));
-        }
-        match media.send_digits(&digits, duration_ms) {
-            Err(DigitsError::NotNegotiated) => self.send_info_digits(digits, duration_ms),
-            sent => sent,
-        }
-    }
-
-    /// One INFO a digit, spaced as the presses would be: over UDP two sent at once may swap places.
-    fn send_info_digits(&self, digits: String, duration_ms: u32) -> Result<(), DigitsError> {
-        const PAUSE: Duration = Duration::from_millis(60);
-        let (Some(handle), Ok(runtime)) = (self.handle(), super::current_runtime()) else {
-            return Err(DigitsError::NotNegotiated);
-        };
-        runtime.spawn(async move {
-            for digit in digits.chars() {
-                handle.info(digits::RELAY, digits::relay_body(digit, duration_ms));
-                tokio::time::sleep(Duration::from_millis(duration_ms.into()) + PAUSE).await;
-            }
-        });
-        Ok(())
     }
 
     /// The counters of the media, once there is any; after the end, the last ones.

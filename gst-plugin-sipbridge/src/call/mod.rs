@@ -25,8 +25,10 @@ use std::time::Instant;
 use sip_ua::agent::{Agent, CallHandle, IncomingCall, Reason};
 use sip_ua::sdp;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 pub use address::MediaAddressError;
+pub use digits::{DigitForm, DtmfMode};
 pub use notice::{CallEnd, CallNotice, CallState, EndedBy, Timeline};
 pub use params::{CallParams, DEFAULT_CODECS, DialParams, MediaParams, NextHop};
 pub use registry::{Waiter, find, unique_name, wait_for};
@@ -34,7 +36,7 @@ pub use signalling::Signalling;
 
 use crate::agent::runtime;
 use crate::media::{LegStats, MediaHandle};
-use digits::DigitMerge;
+use digits::{DigitMerge, InfoSender};
 use session::{Session, SessionError};
 
 /// Why a call could not even begin.
@@ -79,6 +81,8 @@ pub struct Call {
     inbound: bool,
     owned_by_element: AtomicBool,
     signalling: Signalling,
+    /// There are digits to send: wakes the task that takes the call's events.
+    wake: Arc<Notify>,
     inner: Mutex<Inner>,
     subscribers: Mutex<Vec<(u64, Subscriber)>>,
 }
@@ -96,7 +100,9 @@ struct Inner {
     /// The hold, or its absence, that the far end agreed to last.
     hold_agreed: bool,
     timeline: Timeline,
+    dtmf: DtmfMode,
     digits: DigitMerge,
+    info: InfoSender,
     end: Option<CallEnd>,
 }
 
@@ -115,6 +121,7 @@ impl Call {
             inbound,
             owned_by_element: AtomicBool::new(false),
             signalling: Signalling::default(),
+            wake: Arc::default(),
             inner: Mutex::new(Inner {
                 state,
                 handle: None,
@@ -129,7 +136,9 @@ impl Call {
                     invite: Some(Instant::now()),
                     ..Timeline::default()
                 },
+                dtmf: DtmfMode::default(),
                 digits: DigitMerge::default(),
+                info: InfoSender::default(),
                 end: None,
             }),
             subscribers: Mutex::default(),

@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::DigitForm;
+
 /// Where a call stands. It only moves downwards in this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallState {
@@ -99,12 +101,14 @@ pub enum CallNotice {
     },
     /// The first RTP packet of the far end was taken.
     FirstMedia,
-    /// The far end pressed a key (RFC 4733 or SIP INFO), told once when it ended.
+    /// The far end pressed a key, told once when it ended, in however many forms it came.
     Digit {
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         digit: char,
         /// How long it was held, in milliseconds.
         duration_ms: u32,
+        /// The form it came in, or came in first.
+        form: DigitForm,
     },
     /// The call is over; always the last notice, exactly once.
     Ended(CallEnd),

@@ -10,6 +10,7 @@ use sip_ua::digest::Credentials;
 use sip_ua::sdp::{Codec, SrtpPolicy};
 use sip_ua::wire::{NameAddr, Uri};
 
+use super::DtmfMode;
 use crate::codec::OpusSettings;
 
 /// The media side of a call.
@@ -40,6 +41,8 @@ pub struct MediaParams {
     pub dtx: bool,
     /// How Opus is encoded.
     pub opus: OpusSettings,
+    /// How digits are sent.
+    pub dtmf: DtmfMode,
 }
 
 /// What is offered where nobody says otherwise. Linear samples cost eight times G.722 and are for
@@ -61,6 +64,7 @@ impl Default for MediaParams {
             media_timeout: Duration::ZERO,
             dtx: false,
             opus: OpusSettings::default(),
+            dtmf: DtmfMode::default(),
         }
     }
 }

@@ -62,6 +62,11 @@ impl Session {
         }
     }
 
+    /// Whether RFC 4733 events are offered and agreed to.
+    pub(super) fn set_events(&mut self, events: bool) {
+        self.local.telephone_event = events;
+    }
+
     /// What was agreed last.
     pub(super) fn agreed(&self) -> Option<&Negotiated> {
         self.agreed.as_ref()

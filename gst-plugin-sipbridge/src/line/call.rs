@@ -31,6 +31,7 @@ impl Line {
             latency: Duration::from_millis(settings.latency_ms.into()),
             dtx: settings.dtx,
             media_timeout: Duration::from_secs(settings.media_timeout_s.into()),
+            dtmf: settings.dtmf,
             ..agent.media_params()?
         })
     }

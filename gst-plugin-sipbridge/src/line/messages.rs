@@ -53,16 +53,23 @@ pub(super) fn structure(call: &Call, notice: &CallNotice) -> Option<gst::Structu
                 .field_if_some("srtp-suite", *srtp)
                 .build()
         }
-        CallNotice::Digit { digit, .. } => {
-            // dtmf-event: element message: the far end pressed a key, told once. `number` is 0 to 9 for
-            // the digits, then 10 for `*`, 11 for `#` and 12 to 15 for A to D; `type`, `method` and
-            // `volume` are as GStreamer's own elements send them. As an event to an element the
-            // same structure with `start` presses a key towards the far end.
+        CallNotice::Digit {
+            digit,
+            duration_ms,
+            form,
+        } => {
+            // dtmf-event: element message: the far end pressed a key, told once, whatever forms it came
+            // in. `number` is 0 to 9 for the digits, then 10 for `*`, 11 for `#` and 12 to 15 for A to
+            // D; `type`, `method` and `volume` are as GStreamer's own elements send them. `duration` is
+            // how long it was held in milliseconds, `form` how it came, `rfc4733` or `info`. As an event
+            // to an element the same structure with `start` presses a key towards the far end.
             gst::Structure::builder("dtmf-event")
                 .field("type", 1i32)
                 .field("number", i32::try_from(KEYS.find(*digit)?).ok()?)
                 .field("method", 1i32)
                 .field("volume", 0i32)
+                .field("duration", *duration_ms)
+                .field("form", form.as_str())
                 .build()
         }
         CallNotice::FirstMedia => return None,

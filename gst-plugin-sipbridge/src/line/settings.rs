@@ -9,7 +9,7 @@ use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use super::target::{TargetError, check_header};
 use crate::agent::SipAgent;
-use crate::call::DEFAULT_CODECS;
+use crate::call::{DEFAULT_CODECS, DtmfMode};
 use crate::property::{flag, text, uint};
 
 /// Whether an element calls or is called.
@@ -66,6 +66,7 @@ pub(crate) struct LineSettings {
     pub(crate) dtx: bool,
     pub(crate) ring_timeout_s: u32,
     pub(crate) media_timeout_s: u32,
+    pub(crate) dtmf: DtmfMode,
     pub(crate) context: Option<String>,
     pub(crate) context_wait_ms: u32,
     pub(crate) extra_headers: Option<gst::Structure>,
@@ -94,6 +95,7 @@ impl Default for LineSettings {
             dtx: false,
             ring_timeout_s: DEFAULT_RING_TIMEOUT_S,
             media_timeout_s: 0,
+            dtmf: DtmfMode::default(),
             context: None,
             context_wait_ms: DEFAULT_CONTEXT_WAIT_MS,
             extra_headers: None,
@@ -183,6 +185,11 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             0..=86_400,
             0,
         ),
+        glib::ParamSpecEnum::builder_with_default("dtmf", DtmfMode::default())
+            .nick("DTMF")
+            .blurb("How digits go to the far end; those that come are heard in every form")
+            .mutable_ready()
+            .build(),
         glib::ParamSpecString::builder("context")
             .nick("Context")
             .blurb(
@@ -265,6 +272,7 @@ impl LineSettings {
             "dtx" => put(&mut self.dtx, value),
             "ring-timeout" => put(&mut self.ring_timeout_s, value),
             "media-timeout" => put(&mut self.media_timeout_s, value),
+            "dtmf" => put(&mut self.dtmf, value),
             "context" => {
                 self.context = value
                     .get::<Option<String>>()
@@ -294,6 +302,7 @@ impl LineSettings {
             "dtx" => self.dtx.to_value(),
             "ring-timeout" => self.ring_timeout_s.to_value(),
             "media-timeout" => self.media_timeout_s.to_value(),
+            "dtmf" => self.dtmf.to_value(),
             "context" => self.context.to_value(),
             "context-wait" => self.context_wait_ms.to_value(),
             "extra-headers" => self.extra_headers.to_value(),

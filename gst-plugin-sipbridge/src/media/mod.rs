@@ -21,6 +21,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub use crate::leg::check_digits;
 pub use api::{
     AudioOut, DigitsError, Format, LegStats, MediaConfig, MediaError, MediaEvent, MediaEvents,
     OutFrame, Pushed,

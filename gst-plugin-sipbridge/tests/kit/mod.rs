@@ -120,13 +120,21 @@ impl Line {
 
     /// The numbers of the next `count` dtmf-event messages.
     pub fn wait_digits(&self, count: usize) -> Vec<i32> {
+        let presses = self.wait_presses(count).into_iter();
+        presses.map(|(number, ..)| number).collect()
+    }
+
+    /// Number, length in milliseconds and form of the next `count` dtmf-event messages.
+    pub fn wait_presses(&self, count: usize) -> Vec<(i32, u32, String)> {
         let heard = std::cell::RefCell::new(Vec::new());
         self.seen.lock().unwrap().clear();
         self.wait("dtmf-event", |message| {
             let structure = message.structure().filter(|s| s.name() == "dtmf-event")?;
-            heard
-                .borrow_mut()
-                .push(structure.get::<i32>("number").ok()?);
+            heard.borrow_mut().push((
+                structure.get::<i32>("number").ok()?,
+                structure.get::<u32>("duration").ok()?,
+                structure.get::<String>("form").ok()?,
+            ));
             (heard.borrow().len() == count).then_some(())
         });
         heard.into_inner()

@@ -190,6 +190,11 @@ pub(super) enum ReofferState {
     Waiting,
 }
 
+/// Whether an Allow leaves out INFO. Where there is none, nothing is known.
+pub(super) fn refuses_info(headers: &Headers) -> bool {
+    headers.contains(HeaderName::Allow) && !headers.lists(HeaderName::Allow, "INFO")
+}
+
 /// How many INFOs a far end may send: bursts of 100, 50 a second in the long run.
 pub(super) struct InfoAllowance {
     left: u32,

@@ -30,6 +30,12 @@ pub enum CallEvent {
     Refreshed { sdp: Option<Vec<u8>> },
     /// An INFO within the call; it has been answered 200.
     Info { content_type: String, body: Vec<u8> },
+    /// The final response to an INFO of ours, in the order the far end answers in; 503 where the
+    /// INFO could not be sent.
+    InfoAnswered { status: u16 },
+    /// The far end said which methods it takes (Allow), and INFO is none of them. Told before
+    /// `Answered`, once, and only then.
+    NoInfo,
     /// The call is over.
     Ended(End),
 }

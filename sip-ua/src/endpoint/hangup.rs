@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::call::{Call, CallId, Cancel, Phase};
 use super::send::{ClientKind, reason_value};
-use super::{EndCause, EndedBy, Endpoint, Milestone, Reason};
+use super::{CallEvent, EndCause, EndedBy, Endpoint, Milestone, Reason};
 use crate::transaction::ClientId;
 use crate::wire::{HeaderName, Method};
 
@@ -148,13 +148,14 @@ impl Endpoint {
             .get(&id)
             .is_some_and(|call| matches!(call.phase, Phase::Up));
         if !up {
-            return;
+            return self.tell(id, CallEvent::InfoAnswered { status: 503 });
         }
         if let Some((mut request, path)) = self.request_within(id, Method::Info) {
             request.headers.push(HeaderName::ContentType, content_type);
             request.body = body;
             if let Err(error) = self.start(now, id, ClientKind::Info, path, request, 0) {
                 tracing::warn!(%error, "an INFO was not sent");
+                self.tell(id, CallEvent::InfoAnswered { status: 503 });
             }
         }
         self.settle_call(now, id);

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::call::{Call, CallId, Incoming, InfoAllowance, Phase, Timing, Unacknowledged, Updates};
+use super::call::{
+    Call, CallId, Incoming, InfoAllowance, Phase, Timing, Unacknowledged, Updates, refuses_info,
+};
 use super::receive::description;
 use super::send::{ALLOW, ServerUse};
 use super::{CallEvent, EndCause, EndedBy, Endpoint, Event, Milestone};
@@ -73,6 +75,7 @@ impl Endpoint {
             provisional: None,
             repeat_at: None,
         };
+        let no_info = refuses_info(&request.headers);
         let call = Call {
             path,
             direct: core.via.len() == 1 && core.record_route.is_empty(),
@@ -102,6 +105,9 @@ impl Endpoint {
             arrival,
             user,
         });
+        if no_info {
+            self.tell(id, CallEvent::NoInfo);
+        }
         self.passed(now, id, Milestone::Invite);
     }
 

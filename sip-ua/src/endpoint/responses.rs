@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::call::{CallId, Cancel, Phase};
+use super::call::{CallId, Cancel, Phase, refuses_info};
 use super::receive::description;
 use super::send::{ClientKind, reason_value};
 use super::{CallEvent, EndCause, EndedBy, Endpoint, Milestone, Reason};
@@ -52,7 +52,7 @@ impl Endpoint {
                 let owner = self.calls.get(&id).is_some_and(|call| call.ours);
                 self.reoffer_glared(now, id, owner);
             }
-            (ClientKind::Info, 200..300) => {}
+            (ClientKind::Info, 200..300) => self.tell(id, CallEvent::InfoAnswered { status }),
             (_, _) => {
                 let sentence = format!("the far end answered {status} {}", phrase(response));
                 self.handle_refusal(now, id, kind, status, sentence);
@@ -260,6 +260,9 @@ impl Endpoint {
             self.send_ack(client, path, &dialog, seq, None);
             self.passed(now, id, Milestone::Confirmed);
         }
+        if refuses_info(&response.headers) {
+            self.tell(id, CallEvent::NoInfo);
+        }
         self.tell(
             id,
             CallEvent::Answered {
@@ -334,7 +337,8 @@ impl Endpoint {
             }
             ClientKind::Update => self.update_refused(now, id, status),
             ClientKind::Bye => self.forget(id),
-            ClientKind::Info | ClientKind::Aside | ClientKind::Register(_) => {}
+            ClientKind::Info => self.tell(id, CallEvent::InfoAnswered { status }),
+            ClientKind::Aside | ClientKind::Register(_) => {}
         }
     }
 

@@ -126,6 +126,7 @@ fn described(facts: &Facts) -> CallInfo {
         participant: String::new(),
         sip_call_id: Some(facts.call_id.clone()),
         codec: None,
+        dtmf: None,
         started_at: table::wall_clock(),
         ringing_after_ms: None,
         answered_after_ms: None,

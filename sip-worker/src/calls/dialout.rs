@@ -128,6 +128,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         participant,
         sip_call_id: None,
         codec: None,
+        dtmf: None,
         started_at: table::wall_clock(),
         ringing_after_ms: None,
         answered_after_ms: None,

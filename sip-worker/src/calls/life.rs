@@ -367,13 +367,19 @@ impl Life {
             } => {
                 self.phone_sends = matches!(direction, "sendrecv" | "recvonly");
                 let held = self.leg.as_ref().is_some_and(|leg| leg.is_held());
+                let dtmf = self.leg.as_ref().and_then(|leg| leg.digit_form());
                 calls.update(&self.id, |info| {
                     info.codec = Some(codec.to_owned());
+                    info.dtmf = dtmf.map(|form| form.as_str().to_owned());
                     info.held = held;
                     info.held_by_phone = matches!(direction, "recvonly" | "inactive");
                 });
             }
-            CallNotice::Digit { digit, duration_ms } => calls.digit(&self.id, digit, duration_ms),
+            CallNotice::Digit {
+                digit,
+                duration_ms,
+                form,
+            } => calls.digit(&self.id, digit, duration_ms, form),
             CallNotice::Ended(end) => {
                 return Err(Ending {
                     code: end.code,

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gstsipbridge::call::DtmfMode;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use sip_ua::agent::{Listen, SessionTimer};
@@ -175,6 +176,8 @@ pub struct Trunk {
     pub codecs: Vec<Codec>,
     /// Whether media are encrypted.
     pub srtp: SrtpPolicy,
+    /// How digits reach it.
+    pub dtmf: DtmfMode,
 }
 
 /// What a caller must know to be this trunk.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gstsipbridge::call::DtmfMode;
 use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use super::{Trunk, User};
@@ -87,6 +88,14 @@ impl Party {
         match self {
             Party::Trunk(trunk) => trunk.srtp,
             Party::User(user) => user.srtp,
+        }
+    }
+
+    /// How digits reach it.
+    pub fn dtmf(&self) -> DtmfMode {
+        match self {
+            Party::Trunk(trunk) => trunk.dtmf,
+            Party::User(user) => user.dtmf,
         }
     }
 }

@@ -152,6 +152,11 @@ fn what_is_wrong_is_named_with_its_line() {
         ("allow =", "codecs = []\nallow =", "`codecs` is empty"),
         (
             "allow =",
+            "dtmf = \"rfc2833\"\nallow =",
+            "\"rfc2833\" is none of \"auto\", \"rfc4733\", \"info\"",
+        ),
+        (
+            "allow =",
             "password = \"hunter2\"\nallow =",
             "a secret does not stand in the configuration",
         ),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gstsipbridge::call::DEFAULT_CODECS;
+use gstsipbridge::call::{DEFAULT_CODECS, DtmfMode};
 use secrecy::SecretString;
 use sip_ua::digest::Algorithm;
 use sip_ua::registrar;
@@ -13,7 +13,7 @@ use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use super::duration::duration;
 use super::secret::secret;
-use super::value::{codec, number, srtp, text};
+use super::value::{codec, dtmf, number, srtp, text};
 use crate::document::Section;
 
 /// `[[user]]`: a softphone that registers here.
@@ -31,6 +31,8 @@ pub struct User {
     pub codecs: Vec<Codec>,
     /// Whether media are encrypted.
     pub srtp: SrtpPolicy,
+    /// How digits reach it.
+    pub dtmf: DtmfMode,
 }
 
 /// `[registrar]`: how users register.
@@ -103,6 +105,7 @@ fn user(mut section: Section<'_>) -> Option<User> {
             .parsed_list("codecs", codec)
             .unwrap_or_else(|| DEFAULT_CODECS.to_vec()),
         srtp: srtp(&mut section),
+        dtmf: dtmf(&mut section),
     };
     if user.codecs.is_empty() {
         section.find("`codecs` is empty: no call could be agreed on");

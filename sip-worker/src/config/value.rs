@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use gstsipbridge::call::DtmfMode;
 use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use crate::document::Section;
@@ -50,4 +51,14 @@ pub(super) fn srtp(section: &mut Section<'_>) -> SrtpPolicy {
         })
     });
     policy.unwrap_or_default()
+}
+
+pub(super) fn dtmf(section: &mut Section<'_>) -> DtmfMode {
+    let mode = section.parsed("dtmf", |name| {
+        DtmfMode::from_name(name).ok_or_else(|| {
+            let known = DtmfMode::ALL.map(|mode| format!("\"{}\"", mode.as_str()));
+            format!("\"{name}\" is none of {}", known.join(", "))
+        })
+    });
+    mode.unwrap_or_default()
 }

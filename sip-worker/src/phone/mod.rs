@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use gstsipbridge::call::{
-    Call as Leg, CallEnd, CallNotice, CallParams, CallState, DialParams, MediaParams, NextHop,
+    Call as Leg, CallEnd, CallNotice, CallParams, CallState, DialParams, DtmfMode, MediaParams,
+    NextHop,
 };
 use serde_json::json;
 use sip_ua::agent::{Agent, AgentConfig, IncomingCall, Listen, Transport, Verdict};
@@ -78,6 +79,9 @@ pub struct PhoneOptions {
     /// Digits to send once answered.
     #[arg(long)]
     pub dtmf: Option<String>,
+    /// How to send them: auto, rfc4733 or info.
+    #[arg(long, default_value = "auto", value_name = "MODE")]
+    pub dtmf_mode: String,
     /// More headers of the INVITE, as "Name: value".
     #[arg(long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
@@ -315,10 +319,15 @@ impl PhoneCall {
                 self.lines
                     .tell_at(at(times.first_rtp_in), "first-audio", json!({}));
             }
-            CallNotice::Digit { digit, duration_ms } => {
+            CallNotice::Digit {
+                digit,
+                duration_ms,
+                form,
+            } => {
+                let digit = digit.to_string();
                 self.lines.tell(
                     "digit",
-                    json!({ "digit": digit.to_string(), "ms": duration_ms }),
+                    json!({ "digit": digit, "ms": duration_ms, "form": form.as_str() }),
                 );
             }
         }
@@ -412,11 +421,14 @@ fn media(options: &PhoneOptions) -> anyhow::Result<MediaParams> {
         .collect::<anyhow::Result<_>>()?;
     let srtp = SrtpPolicy::from_name(&options.srtp)
         .with_context(|| format!("--srtp: there is no policy {:?}", options.srtp))?;
+    let dtmf = DtmfMode::from_name(&options.dtmf_mode)
+        .with_context(|| format!("--dtmf-mode: there is no mode {:?}", options.dtmf_mode))?;
     let bind: Option<IpAddr> = Some(options.listen.ip()).filter(|ip| !ip.is_unspecified());
     Ok(MediaParams {
         codecs,
         srtp,
         bind,
+        dtmf,
         ports: 20_000..=40_000,
         ..MediaParams::default()
     })

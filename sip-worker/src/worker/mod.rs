@@ -197,6 +197,7 @@ impl Worker {
             srtp: party.srtp(),
             dtx: self.config.media.dtx,
             media_timeout: self.config.media.timeout,
+            dtmf: party.dtmf(),
             advertise: self
                 .config
                 .sip
