@@ -33,6 +33,7 @@ pub mod sipmixer;
 pub mod sipsink;
 pub mod sipsrc;
 mod ticks;
+pub mod tones;
 
 /// Registers the elements in this process, for programs that link the plugin. Does so once, however
 /// often it is called: `plugin_register_static` a second time replaces the factories and frees the

@@ -166,6 +166,13 @@ impl Baresip {
         self.command("sndcode", Some(&digit.to_string()))
     }
 
+    /// Waits until the far end presses a key, and says which.
+    pub fn wait_digit(&mut self, patience: Duration) -> Result<String> {
+        let pressed = self.wait_for("CALL_DTMF_START", patience)?;
+        let digit = pressed["param"].as_str().unwrap_or_default();
+        Ok(digit.to_owned())
+    }
+
     fn command(&mut self, name: &str, params: Option<&str>) -> Result<()> {
         let message = match params {
             Some(params) => json!({ "command": name, "params": params, "token": name }),

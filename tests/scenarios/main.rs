@@ -11,6 +11,7 @@ mod either_side_hangs_up;
 mod ends_during_an_outage;
 mod garbage_harms_no_running_call;
 mod kamailio_in_front;
+mod keys_in_three_forms;
 mod muted_leg_is_not_heard;
 mod no_such_route;
 mod phone_and_room_hear_each_other;

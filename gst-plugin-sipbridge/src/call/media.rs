@@ -155,8 +155,13 @@ impl Call {
             direction: negotiated.direction.as_str(),
             srtp: suite(&negotiated),
         };
+        let events = !negotiated.telephone_event_receive.is_empty();
+        let listens = self.lock().dtmf.listens(events);
         match media.apply(negotiated) {
-            Ok(()) => self.notify(&notice),
+            Ok(()) => {
+                media.set_listening(listens);
+                self.notify(&notice);
+            }
             Err(error) => self.hangup_because(EndedBy::Network, 500, &error.to_string()),
         }
     }
@@ -165,6 +170,9 @@ impl Call {
         match event {
             MediaEvent::Digit { digit, duration_ms } => {
                 self.on_digit(DigitForm::Rfc4733, digit, duration_ms);
+            }
+            MediaEvent::Tone { digit, duration_ms } => {
+                self.on_digit(DigitForm::Inband, digit, duration_ms);
             }
             MediaEvent::Started => {
                 self.lock()

@@ -9,11 +9,12 @@ use gst::prelude::*;
 use sip_ua::agent::IncomingCall;
 use sip_ua::wire::Request;
 
+use super::messages::KeyEvent;
 use super::target::Target;
 use super::{Line, LineError, messages, signals};
 use crate::agent::{Listener, RegistrationNews, SipAgent};
 use crate::call::{
-    self, Call, CallError, CallNotice, CallParams, CallState, DialParams, MediaParams,
+    self, Call, CallError, CallNotice, CallParams, CallState, DialParams, DigitForm, MediaParams,
 };
 
 /// A key that was pressed by an event is sent this long at least, and at most.
@@ -244,21 +245,36 @@ impl Line {
     /// A `dtmf-event` as dtmfsrc takes it. The key is sent when it is let go, for as long as it was
     /// down. `false`: the event is of another kind.
     pub(crate) fn on_event(&self, event: &gst::EventRef) -> bool {
-        let Some((key, down)) = messages::read_dtmf_event(event) else {
+        let call = self.call();
+        let name = call.as_ref().map_or("", |call| call.name());
+        let Some(event) = messages::read_dtmf_event(event, name) else {
             return false;
         };
-        if down {
-            self.state().pressed = Some((key, Instant::now()));
-            return true;
-        }
-        let Some((key, since)) = self.state().pressed.take() else {
-            return true;
+        let (key, held) = match event {
+            KeyEvent::Down(key) => {
+                self.state().pressed = Some((key, Instant::now()));
+                return true;
+            }
+            KeyEvent::Nothing => return true,
+            KeyEvent::Press(key, duration_ms) => (key, duration_ms),
+            KeyEvent::Up => {
+                let Some((key, since)) = self.state().pressed.take() else {
+                    return true;
+                };
+                let held = u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX);
+                (key, held.clamp(*PRESS_MS.start(), *PRESS_MS.end()))
+            }
         };
-        let held = u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX);
-        self.send_dtmf(
-            &key.to_string(),
-            held.clamp(*PRESS_MS.start(), *PRESS_MS.end()),
-        );
+        if let Some(call) = call {
+            let digit = key.digit.to_string();
+            let sent = match key.tones {
+                true => call.send_digits_as(DigitForm::Inband, &digit, held),
+                false => call.send_dtmf(&digit, held),
+            };
+            if let Err(error) = sent {
+                tracing::debug!(call = call.name(), %error, "a key was not sent");
+            }
+        }
         true
     }
 

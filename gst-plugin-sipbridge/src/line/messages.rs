@@ -4,10 +4,15 @@
 use gst::prelude::*;
 
 use crate::agent::RegistrationNews;
-use crate::call::{Call, CallNotice, CallState};
+use crate::call::{Call, CallNotice, CallState, DigitForm};
 
 /// GStreamer's numbers of telephone keys (`dtmf-event`).
 const KEYS: &str = "0123456789*#ABCD";
+
+const DTMF_EVENT: &str = "dtmf-event";
+
+/// GStreamer's number of the method "sound".
+const METHOD_TONES: i32 = 2;
 
 /// The structure for a notice; `None` for those that are no news to an application.
 pub(super) fn structure(call: &Call, notice: &CallNotice) -> Option<gst::Structure> {
@@ -57,21 +62,7 @@ pub(super) fn structure(call: &Call, notice: &CallNotice) -> Option<gst::Structu
             digit,
             duration_ms,
             form,
-        } => {
-            // dtmf-event: element message: the far end pressed a key, told once, whatever forms it came
-            // in. `number` is 0 to 9 for the digits, then 10 for `*`, 11 for `#` and 12 to 15 for A to
-            // D; `type`, `method` and `volume` are as GStreamer's own elements send them. `duration` is
-            // how long it was held in milliseconds, `form` how it came, `rfc4733` or `info`. As an event
-            // to an element the same structure with `start` presses a key towards the far end.
-            gst::Structure::builder("dtmf-event")
-                .field("type", 1i32)
-                .field("number", i32::try_from(KEYS.find(*digit)?).ok()?)
-                .field("method", 1i32)
-                .field("volume", 0i32)
-                .field("duration", *duration_ms)
-                .field("form", form.as_str())
-                .build()
-        }
+        } => dtmf_event(*digit, *duration_ms, *form)?,
         CallNotice::FirstMedia => return None,
     })
 }
@@ -98,16 +89,95 @@ pub(super) fn post(element: &gst::Element, structure: gst::Structure) {
     );
 }
 
-/// What a `dtmf-event` as dtmfsrc takes it asks for: a key and whether it goes down.
-pub(crate) fn read_dtmf_event(event: &gst::EventRef) -> Option<(char, bool)> {
+fn dtmf_event(digit: char, duration_ms: u32, form: DigitForm) -> Option<gst::Structure> {
+    let method = match form {
+        DigitForm::Inband => METHOD_TONES,
+        DigitForm::Rfc4733 | DigitForm::Info => 1,
+    };
+    // dtmf-event: element message: the far end pressed a key, told once, whatever forms it came in.
+    // `number` is 0 to 9 for the digits, then 10 for `*`, 11 for `#` and 12 to 15 for A to D; `type`,
+    // `method` (2 for tones, else 1) and `volume` are as GStreamer's own elements send them. `duration`
+    // is how long it was held in milliseconds, `form` how it came: `rfc4733`, `info` or `inband`. The
+    // same goes downstream as an event with `start` and `call`, so that a sipsink of another call
+    // presses the key there, in that call's form. As an event of yours to an element, with `start` or
+    // `duration`, it presses a key towards the far end, as tones where `method` is 2.
+    let event = gst::Structure::builder("dtmf-event")
+        .field("type", 1i32)
+        .field("number", i32::try_from(KEYS.find(digit)?).ok()?)
+        .field("method", method)
+        .field("volume", 0i32)
+        .field("duration", duration_ms)
+        .field("form", form.as_str())
+        .build();
+    Some(event)
+}
+
+/// The events by which what is downstream of a call learns of a key: GStreamer's pair of a key that
+/// goes down and comes up, the first with all there is to know.
+pub(crate) fn dtmf_events(
+    call: &str,
+    digit: char,
+    duration_ms: u32,
+    form: DigitForm,
+) -> Option<[gst::Event; 2]> {
+    let mut down = dtmf_event(digit, duration_ms, form)?;
+    down.set("start", true);
+    down.set("call", call);
+    let up = gst::Structure::builder(DTMF_EVENT)
+        .field("type", 1i32)
+        .field("start", false)
+        .build();
+    Some([down, up].map(gst::event::CustomDownstream::new))
+}
+
+/// What a `dtmf-event` asks for.
+pub(crate) enum KeyEvent {
+    /// A key goes down.
+    Down(Key),
+    /// It comes up.
+    Up,
+    /// A key was pressed for so many milliseconds.
+    Press(Key, u32),
+    /// Nothing that could be done.
+    Nothing,
+}
+
+/// A key to press.
+#[derive(Clone, Copy)]
+pub(crate) struct Key {
+    pub(crate) digit: char,
+    /// As tones, whatever the mode.
+    pub(crate) tones: bool,
+}
+
+/// Reads a `dtmf-event` as dtmfsrc takes it, or as another call sends it; `None`: it is of another
+/// kind. One that `call` sent itself asks for nothing.
+pub(crate) fn read_dtmf_event(event: &gst::EventRef, call: &str) -> Option<KeyEvent> {
     let structure = event
         .structure()
-        .filter(|structure| structure.name() == "dtmf-event")?;
-    let number = usize::try_from(structure.get::<i32>("number").ok().unwrap_or(-1)).ok();
-    let start = structure.get::<bool>("start").ok()?;
-    let key = number.and_then(|number| KEYS.chars().nth(number));
-    match (start, key) {
-        (true, None) => None,
-        (start, key) => Some((key.unwrap_or('0'), start)),
+        .filter(|structure| structure.name() == DTMF_EVENT)?;
+    if structure.get::<&str>("call").is_ok_and(|from| from == call) {
+        return Some(KeyEvent::Nothing);
     }
+    if structure.get::<bool>("start").is_ok_and(|start| !start) {
+        return Some(KeyEvent::Up);
+    }
+    let number = structure.get::<i32>("number").ok();
+    let digit = number
+        .and_then(|number| usize::try_from(number).ok())
+        .and_then(|number| KEYS.chars().nth(number));
+    let Some(digit) = digit else {
+        return Some(KeyEvent::Nothing);
+    };
+    // What another call heard as tones is a key here, in this call's form.
+    let sound = structure
+        .get::<i32>("method")
+        .is_ok_and(|method| method == METHOD_TONES);
+    let tones = sound && !structure.has_field("call");
+    let key = Key { digit, tones };
+    Some(match structure.get::<u32>("duration") {
+        Ok(duration_ms) => KeyEvent::Press(key, duration_ms),
+        Err(_) if structure.has_field("start") => KeyEvent::Down(key),
+        Err(_) => KeyEvent::Nothing,
+    })
 }

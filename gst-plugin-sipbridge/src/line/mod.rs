@@ -24,6 +24,7 @@ use crate::context::Context;
 use settings::SettingsError;
 use target::{Target, TargetError};
 
+pub(crate) use messages::dtmf_events;
 pub use settings::Mode;
 pub(crate) use settings::{LineSettings, properties, stats_property};
 pub(crate) use signals::{INCOMING_CALL, signals};
@@ -94,7 +95,7 @@ struct LineState {
     subscription: Option<Subscription>,
     owns_call: bool,
     /// A key that is down: a `dtmf-event` with `start` and no end yet.
-    pressed: Option<(char, std::time::Instant)>,
+    pressed: Option<(messages::Key, std::time::Instant)>,
 }
 
 /// An element's hold on a call.

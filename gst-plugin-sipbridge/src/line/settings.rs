@@ -187,7 +187,7 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
         ),
         glib::ParamSpecEnum::builder_with_default("dtmf", DtmfMode::default())
             .nick("DTMF")
-            .blurb("How digits go to the far end; those that come are heard in every form")
+            .blurb("How digits go to the far end; tones are listened for with inband, and with auto where the far end knows no events")
             .mutable_ready()
             .build(),
         glib::ParamSpecString::builder("context")

@@ -59,7 +59,8 @@ pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) ->
                 Some(line.hold(args.get(1)?.get().ok()?).to_value())
             })
             .build(),
-        // send-dtmf: presses keys, each for so many milliseconds (0: 160). FALSE: they cannot be sent.
+        // send-dtmf: presses keys, each for so many milliseconds (0: 160), in the form that `dtmf` asks
+        // for. FALSE: they cannot be sent.
         Signal::builder("send-dtmf")
             .action()
             .param_types([String::static_type(), u32::static_type()])

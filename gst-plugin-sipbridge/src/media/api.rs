@@ -96,6 +96,13 @@ pub enum MediaEvent {
         /// How long it was held.
         duration_ms: u32,
     },
+    /// The far end pressed a key, heard as tones: told once, when it was let go.
+    Tone {
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        digit: char,
+        /// How long it was held.
+        duration_ms: u32,
+    },
     /// We settled on the address the far end's packets come from; from now on no other counts.
     Latched(SocketAddr),
     /// The first audio of the far end came in.

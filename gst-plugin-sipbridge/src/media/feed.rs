@@ -12,6 +12,7 @@ use super::input::SharedQueue;
 use super::pauses::{Mode, Pauses, Say};
 use crate::codec::chain::{Resampler, append_samples};
 use crate::codec::{self, CodecError, Decoder, Encoder, OpusSettings, opus_packet_samples};
+use crate::tones::Singer;
 
 /// Samples of less than this (−50 dBFS) on average are quiet.
 const QUIET: u32 = 100;
@@ -50,6 +51,7 @@ pub(super) struct Feed {
     /// Whether pauses need not be sent.
     dtx: bool,
     pauses: Pauses,
+    singer: Singer,
     quiet: bool,
     /// How much raw audio came at once the last time, in microseconds.
     lump_us: u64,
@@ -73,6 +75,7 @@ impl Feed {
             spare: Vec::new(),
             dtx,
             pauses: Pauses::default(),
+            singer: Singer::default(),
             quiet: false,
             lump_us: 0,
             failed: None,
@@ -126,6 +129,61 @@ impl Feed {
         self.queue.lock().clear();
         self.pcm.clear();
         self.packets.clear();
+    }
+
+    /// Leaves out what would be sent in so many RTP clock units.
+    pub(super) fn skip(&mut self, samples: u32) {
+        if !self.is_ready(samples) {
+            return;
+        }
+        if let Some((packet, _)) = self.packets.pop_front() {
+            self.spare.push(packet);
+        } else if let Some(wanted) = self.frame(samples) {
+            self.pcm.drain(..wanted);
+        }
+    }
+
+    /// Digits to be sent as tones, after those that wait.
+    pub(super) fn queue_tones(&mut self, digits: &str, duration_ms: u32) {
+        // Checked when they were asked for; more than a queue's worth is dropped.
+        if let Err(error) = self.singer.queue(digits, duration_ms) {
+            tracing::warn!(%error, "digits are not sent");
+        }
+    }
+
+    /// Whether tones are to be sent.
+    pub(super) fn is_singing(&self) -> bool {
+        !self.singer.is_idle()
+    }
+
+    /// Digits sent as tones so far.
+    pub(super) fn sung(&self) -> u64 {
+        self.singer.sung()
+    }
+
+    /// A packet of tones into `payload`, `samples` RTP clock units long, in place of what was pushed
+    /// in.
+    pub(super) fn sing(&mut self, samples: u32, payload: &mut Vec<u8>) -> Ready {
+        self.skip(samples);
+        if self.encoder.is_none()
+            && let Err(error) = self.encode_at(self.codec.audio_rate())
+        {
+            self.failed = Some(error);
+        }
+        let Some(encoder) = &mut self.encoder else {
+            return Ready::Pass(samples);
+        };
+        let rate_hz = encoder.rate_hz();
+        let wanted = u64::from(samples) * u64::from(rate_hz) / u64::from(self.codec.clock_rate());
+        self.scratch.clear();
+        self.scratch.resize(wanted as usize, 0);
+        self.singer.sing(rate_hz, &mut self.scratch);
+        encoder.encode(&self.scratch, payload);
+        if payload.is_empty() {
+            Ready::Pass(samples)
+        } else {
+            Ready::Packet(samples)
+        }
     }
 
     /// Audio not yet sent, in microseconds.
@@ -313,6 +371,19 @@ impl Feed {
         }
     }
 
+    /// Makes an encoder for samples near this rate.
+    fn encode_at(&mut self, rate_hz: u32) -> Result<(), CodecError> {
+        let prepared = self
+            .prepared
+            .iter()
+            .position(|(codec, _)| *codec == self.codec);
+        self.encoder = Some(match prepared {
+            Some(index) => self.prepared.swap_remove(index).1,
+            None => Encoder::new(self.codec, rate_hz, self.opus)?,
+        });
+        Ok(())
+    }
+
     /// Sees that there is an encoder, and a resampler if it needs one.
     fn match_rate(&mut self, rate_hz: u32) -> Result<(), CodecError> {
         let fits = self.encoder.as_ref().is_some_and(|encoder| match encoder {
@@ -321,14 +392,7 @@ impl Feed {
         });
         if !fits {
             self.pcm.clear();
-            let prepared = self
-                .prepared
-                .iter()
-                .position(|(codec, _)| *codec == self.codec);
-            self.encoder = Some(match prepared {
-                Some(index) => self.prepared.swap_remove(index).1,
-                None => Encoder::new(self.codec, rate_hz, self.opus)?,
-            });
+            self.encode_at(rate_hz)?;
         }
         let wanted = self.encoder.as_ref().map_or(rate_hz, Encoder::rate_hz);
         if wanted == rate_hz {

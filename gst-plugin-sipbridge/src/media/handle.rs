@@ -131,6 +131,19 @@ impl MediaHandle {
         Ok(())
     }
 
+    /// Sends digits as tones in the audio, each this long (40 ms to 6 s), in place of the input, after
+    /// those that still wait.
+    pub fn send_tones(&self, digits: &str, duration_ms: u32) -> Result<(), DigitsError> {
+        check_digits(digits)?;
+        self.command(Command::Tones(digits.to_owned(), duration_ms));
+        Ok(())
+    }
+
+    /// Whether tones in the far end's audio are digits: then they are told, and taken out of it.
+    pub fn set_listening(&self, listening: bool) {
+        self.command(Command::Listen(listening));
+    }
+
     /// The counters.
     pub fn stats(&self) -> LegStats {
         self.shared

@@ -9,6 +9,7 @@
 
 mod api;
 pub mod bridge;
+mod ears;
 mod feed;
 mod handle;
 mod input;

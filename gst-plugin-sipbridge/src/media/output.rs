@@ -7,12 +7,13 @@ use rtp_types::RtpPacketBuilder;
 use sip_ua::sdp::Codec;
 
 use super::api::{AudioOut, Format, OutFrame};
+use super::ears::Ears;
 use super::feed::is_quiet;
 use crate::codec::chain::{Resampler, write_samples};
 use crate::codec::noise::{Background, Noise, NoiseMaker};
 use crate::codec::stretch::{Easy, Stretch};
 use crate::codec::voice::VoiceDetector;
-use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
+use crate::codec::{self, CodecError, Decoder, Encoder, OpusSettings};
 use crate::leg::{Frame, Leg, Listener, Playout, Tempo};
 use crate::ticks::Ticks;
 
@@ -48,6 +49,8 @@ pub(super) struct Output {
     bytes: Vec<u8>,
     scratch_bytes: Vec<u8>,
     quiet: bool,
+    /// Where digits may come as tones.
+    ears: Option<Ears>,
     ticks: Ticks,
     discont: bool,
     /// Audio handed out beyond the last tick: packets that are longer than it.
@@ -88,6 +91,7 @@ impl Output {
             bytes: Vec::new(),
             scratch_bytes: Vec::new(),
             quiet: false,
+            ears: None,
             ticks: Ticks::new(now + Duration::from_micros(u64::from(phase_us))),
             discont: false,
             ahead_us: 0,
@@ -108,6 +112,16 @@ impl Output {
         }
     }
 
+    /// Listens for tones, or does so no more.
+    pub(super) fn set_ears(&mut self, ears: Option<Ears>) {
+        self.ears = ears;
+    }
+
+    /// What listens for tones, if anything does.
+    pub(super) fn ears(&mut self) -> Option<&mut Ears> {
+        self.ears.as_mut()
+    }
+
     /// When the next tick is due.
     pub(super) fn due(&self) -> Instant {
         self.ticks.due()
@@ -126,6 +140,9 @@ impl Output {
         if tick.begins {
             self.pcm.clear();
             self.ahead_us = 0;
+            if let Some(ears) = &mut self.ears {
+                ears.reset();
+            }
             leg.restart_playout();
         }
         self.discont |= tick.discont;
@@ -176,7 +193,10 @@ impl Output {
                 },
             }
         }
-        let frame = self.pcm.get(..wanted).unwrap_or_default();
+        let frame = self.pcm.get_mut(..wanted).unwrap_or_default();
+        if let Some(ears) = &mut self.ears {
+            ears.samples(rate_hz, frame);
+        }
         self.quiet = is_quiet(frame);
         write_samples(frame, &mut self.bytes);
         self.pcm.drain(..wanted);
@@ -202,6 +222,11 @@ impl Output {
                     self.quiet = frame.payload.len() <= 3;
                     let talkspurt = frame.talkspurt;
                     let length = length_us(codec, frame.samples);
+                    if let Some(ears) = &mut self.ears
+                        && ears.packet(codec, frame.payload)
+                    {
+                        codec::silence(codec, frame.samples, &mut self.bytes);
+                    }
                     self.give(pts, gst::ClockTime::from_useconds(length), false, talkspurt);
                     self.ahead_us += length;
                 }
@@ -219,6 +244,9 @@ impl Output {
                 } => {
                     if lost == codec {
                         let length = length_us(codec, samples);
+                        if let Some(ears) = &mut self.ears {
+                            ears.silence(length);
+                        }
                         self.gap(pts, length, true);
                     } else {
                         let rate_hz = self.between(lost, codec);
@@ -228,6 +256,9 @@ impl Output {
                 }
                 Playout::Noise(_) | Playout::Silence => {
                     let length = tick - self.ahead_us;
+                    if let Some(ears) = &mut self.ears {
+                        ears.silence(length);
+                    }
                     self.gap(pts, length, false);
                 }
             }
@@ -272,7 +303,10 @@ impl Output {
             }
         }
         let wanted = rate_hz as usize / 50;
-        while let Some(frame) = self.pcm.get(..wanted) {
+        while let Some(frame) = self.pcm.get_mut(..wanted) {
+            if let Some(ears) = &mut self.ears {
+                ears.samples(rate_hz, frame);
+            }
             self.quiet = is_quiet(frame);
             if let Some(encoder) = &mut self.encoder {
                 encoder.encode(frame, &mut self.bytes);

@@ -110,10 +110,18 @@ impl Pace {
                 if let Some(datagram) = leg.send_digit(samples) {
                     wire.send(datagram);
                     // What was to be said meanwhile is not said later.
-                    feed.take(samples, &mut self.payload);
+                    feed.skip(samples);
                     due += ptime;
                     continue;
                 }
+            }
+            if feed.is_singing() {
+                if now < due {
+                    break;
+                }
+                let sung = feed.sing(samples, &mut self.payload);
+                due += units(self.send(sung, samples, leg, wire), codec);
+                continue;
             }
             let ready = feed.is_ready(samples);
             if ready {
@@ -152,7 +160,7 @@ impl Pace {
             due += units(self.send(rest, samples, leg, wire), codec);
         }
         self.due = Some(due);
-        Some(if leg.sending_digits() || !self.fed {
+        Some(if leg.sending_digits() || feed.is_singing() || !self.fed {
             due
         } else if feed.is_ready(samples) {
             due - slack(feed, ptime)

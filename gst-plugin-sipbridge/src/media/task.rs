@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sip_ua::sdp::{Codec, Negotiated};
 
 use super::api::{AudioOut, Format, MediaConfig, MediaEvent};
+use super::ears::{Ears, Nobody};
 use super::feed::Feed;
 use super::handle::Shared;
 use super::output::Output;
@@ -26,6 +27,8 @@ pub(super) enum Command {
     Mute(bool),
     Opus(OpusSettings),
     Digits(String, u32),
+    Tones(String, u32),
+    Listen(bool),
 }
 
 /// Codecs of stock elements, brought up off the context.
@@ -44,6 +47,11 @@ pub(super) struct Media {
     /// Decoders that came before there was an output to use them.
     decoders: Vec<(Codec, Decoder)>,
     opus: OpusSettings,
+    /// Whether digits may come as tones.
+    listens: bool,
+    /// Digits that came so.
+    tones_heard: u64,
+    singing: bool,
     shared: Arc<Shared>,
     snapshot_due: Instant,
     buffer: Buffer,
@@ -67,6 +75,9 @@ impl Media {
             output: None,
             decoders: Vec::new(),
             opus: config.opus,
+            listens: false,
+            tones_heard: 0,
+            singing: false,
             shared,
             snapshot_due: now,
             buffer: sockets::buffer(),
@@ -86,11 +97,13 @@ impl Media {
                 }
             }
             Command::Output(output) => {
-                self.output = output.map(|(format, sink)| {
-                    let mut output = Output::new(now, self.phase_us, format, sink, self.opus);
-                    output.prepare(std::mem::take(&mut self.decoders));
-                    output
-                });
+                let sink = output.or_else(|| self.listens.then(nobody));
+                self.output = sink.map(|sink| self.lead_to(now, sink));
+            }
+            Command::Listen(listens) => self.listen(now, listens),
+            Command::Tones(digits, duration_ms) => {
+                self.feed.queue_tones(&digits, duration_ms);
+                self.singing = self.feed.is_singing();
             }
             Command::Mute(mute) => self.pace.set_mute(mute),
             Command::Opus(settings) => {
@@ -104,6 +117,24 @@ impl Media {
                     tracing::debug!(%error, "digits are not sent");
                 }
             }
+        }
+    }
+
+    fn lead_to(&mut self, now: Instant, (format, sink): (Format, Box<dyn AudioOut>)) -> Output {
+        let mut output = Output::new(now, self.phase_us, format, sink, self.opus);
+        output.prepare(std::mem::take(&mut self.decoders));
+        output.set_ears(self.listens.then(Ears::default));
+        output
+    }
+
+    fn listen(&mut self, now: Instant, listens: bool) {
+        if self.listens == listens {
+            return;
+        }
+        self.listens = listens;
+        match &mut self.output {
+            Some(output) => output.set_ears(listens.then(Ears::default)),
+            None => self.output = listens.then(|| self.lead_to(now, nobody())),
         }
     }
 
@@ -144,6 +175,8 @@ impl Media {
         let heard_at = self.leg.heard_at();
         stats.heard_ago = heard_at.map(|at| now.saturating_duration_since(at));
         stats.silence_sent = self.pace.silence_sent();
+        stats.digits_sent += self.feed.sung();
+        stats.digits_received += self.tones_heard;
         stats.input_overflows = self.shared.queue.lock().overflows;
         // Who reads them does so for a moment; if it is now, the next snapshot will do.
         if let Ok(mut place) = self.shared.stats.try_lock() {
@@ -154,6 +187,22 @@ impl Media {
     fn tell(&mut self) {
         while let Some(event) = self.leg.poll_event() {
             self.event(event.into());
+        }
+        while let Some(press) = self
+            .output
+            .as_mut()
+            .and_then(Output::ears)
+            .and_then(Ears::poll)
+        {
+            self.tones_heard += 1;
+            self.event(MediaEvent::Tone {
+                digit: press.digit,
+                duration_ms: press.duration_ms,
+            });
+        }
+        if self.singing && !self.feed.is_singing() {
+            self.singing = false;
+            self.event(MediaEvent::DigitsSent);
         }
         let failed = self
             .feed
@@ -246,6 +295,12 @@ pub(super) fn leg_config(config: &MediaConfig) -> LegConfig {
         silent_peer: config.silent_peer,
         media_timeout: config.media_timeout,
     }
+}
+
+/// For tones that are listened for where nobody takes the audio.
+fn nobody() -> (Format, Box<dyn AudioOut>) {
+    let format = Format::Raw { rate_hz: 8_000 };
+    (format, Box::new(Nobody(Instant::now())))
 }
 
 /// Wall-clock time as NTP writes it: seconds and 2⁻³² seconds since 1900 (RFC 3550 section 4).

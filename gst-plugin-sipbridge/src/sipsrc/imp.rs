@@ -88,6 +88,14 @@ impl SipSrc {
         gst::debug!(CAT, imp = self, "{}: {notice:?}", call.name());
         match notice {
             CallNotice::Media { codec, .. } => self.connect(call, codec),
+            CallNotice::Digit {
+                digit,
+                duration_ms,
+                form,
+            } => {
+                let events = line::dtmf_events(call.name(), *digit, *duration_ms, *form);
+                self.output().tell(events.into_iter().flatten());
+            }
             CallNotice::Ended(end) => self.on_end(end),
             _ => {}
         }

@@ -126,6 +126,18 @@ impl Output {
         self.send(gst::event::Segment::new(&segment));
     }
 
+    /// Events for whoever is downstream, between the audio before and after; none before the stream
+    /// begins.
+    pub(super) fn tell(&self, events: impl Iterator<Item = gst::Event>) {
+        let flows = {
+            let stream = self.stream();
+            stream.format.is_some() && !stream.ended
+        };
+        if flows && self.playing.load(Ordering::Acquire) {
+            events.for_each(|event| self.send(event));
+        }
+    }
+
     /// The end of the stream, once.
     pub(super) fn end(&self) {
         let (first, begun) = {

@@ -26,7 +26,9 @@ pub(super) fn message(packet: &[u8], length: usize) -> String {
     let (head, body) = split(packet);
     let head = String::from_utf8_lossy(head);
     let mut out = String::with_capacity(packet.len());
-    for (at, line) in unfolded(&head).iter().enumerate() {
+    let lines = unfolded(&head);
+    let holds_keys = lines.iter().any(|line| is_of_keys(line));
+    for (at, line) in lines.iter().enumerate() {
         let line: String = line.chars().map(blank_control).collect();
         out.push_str(&match at {
             0 => without_uri_passwords(&line).into_owned(),
@@ -38,7 +40,10 @@ pub(super) fn message(packet: &[u8], length: usize) -> String {
     match std::str::from_utf8(body) {
         Ok(text) if !text.chars().any(is_binary) => {
             for line in text.lines().flat_map(|line| line.split('\r')) {
-                out.push_str(&body_line(line));
+                out.push_str(&match holds_keys {
+                    true => key_line(line),
+                    false => body_line(line),
+                });
                 out.push('\n');
             }
         }
@@ -189,6 +194,27 @@ fn split_unquoted(text: &str) -> Option<Vec<&str>> {
     }
     parts.push(text.get(from..)?);
     (!quoted).then_some(parts)
+}
+
+/// Whether a field says that the body is a key somebody pressed.
+fn is_of_keys(line: &str) -> bool {
+    let kind = value_of(line, "content-type").or_else(|| value_of(line, "c"));
+    kind.is_some_and(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        ["application/dtmf", "application/dtmf-relay"]
+            .iter()
+            .any(|known| kind.eq_ignore_ascii_case(known))
+    })
+}
+
+/// `Signal=***`: what is typed may be a PIN.
+fn key_line(line: &str) -> String {
+    match line.split_once('=') {
+        Some((name, _)) if !name.trim().eq_ignore_ascii_case("signal") => line.to_owned(),
+        Some((name, _)) => format!("{name}={MASK}"),
+        None if line.trim().is_empty() => String::new(),
+        None => MASK.to_owned(),
+    }
 }
 
 /// Keys of SRTP (RFC 4568), MIKEY (RFC 4567), ICE (RFC 8839) and plain SDP (RFC 4566 §5.12).

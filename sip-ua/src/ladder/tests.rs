@@ -181,3 +181,18 @@ fn a_ladder_is_drawn() {
     assert!(draw(&steps, now, true).contains("|   second line\n"));
     assert_eq!(draw(&[], now, false), "no SIP message was kept\n");
 }
+
+#[test]
+fn a_key_that_was_pressed_is_masked() {
+    for (kind, body, kept) in [
+        (
+            "Content-Type: application/dtmf-relay",
+            "Signal= 5\r\nDuration=160\r\n",
+            "Signal=***\nDuration=160\n",
+        ),
+        ("c: application/dtmf; x=y", "5\r\n", "\n***\n"),
+    ] {
+        let text = shown(&format!("INFO sip:a@b SIP/2.0\r\n{kind}\r\n\r\n{body}"));
+        assert!(text.ends_with(kept) && !text.contains('5'), "{text}");
+    }
+}

@@ -153,7 +153,7 @@ fn what_is_wrong_is_named_with_its_line() {
         (
             "allow =",
             "dtmf = \"rfc2833\"\nallow =",
-            "\"rfc2833\" is none of \"auto\", \"rfc4733\", \"info\"",
+            "\"rfc2833\" is none of \"auto\", \"rfc4733\", \"info\", \"inband\"",
         ),
         (
             "allow =",

@@ -79,7 +79,7 @@ pub struct PhoneOptions {
     /// Digits to send once answered.
     #[arg(long)]
     pub dtmf: Option<String>,
-    /// How to send them: auto, rfc4733 or info.
+    /// How to send them: auto, rfc4733, info or inband.
     #[arg(long, default_value = "auto", value_name = "MODE")]
     pub dtmf_mode: String,
     /// More headers of the INVITE, as "Name: value".

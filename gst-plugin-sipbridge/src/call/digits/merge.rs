@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::DigitForm;
 
 /// How far apart two forms of one press may be: INFO goes another way through the network, and is
-/// sent at the press or at its end.
+/// sent at the press or at its end, and tones wait in the jitter buffer.
 const SLACK: Duration = Duration::from_millis(500);
 
 /// Presses that are remembered, and for how long: longer than any key is held.
@@ -19,8 +19,8 @@ struct Press {
     digit: char,
     began: Instant,
     ended: Instant,
-    /// The forms it came in: rfc4733, info.
-    came: [bool; 2],
+    /// The forms it came in: rfc4733, info, inband.
+    came: [bool; 3],
 }
 
 /// Tells presses from repetitions of them in another form.
@@ -49,7 +49,7 @@ impl DigitMerge {
         // press by some and at the release by others.
         let began = match form {
             DigitForm::Info => now,
-            DigitForm::Rfc4733 => now.checked_sub(duration).unwrap_or(now),
+            DigitForm::Rfc4733 | DigitForm::Inband => now.checked_sub(duration).unwrap_or(now),
         };
         let index = form as usize;
         // The earliest that lacks this form: two presses in a row pair up in their order.
@@ -70,7 +70,7 @@ impl DigitMerge {
         if self.recent.len() == PRESSES {
             self.recent.pop_front();
         }
-        let mut came = [false; 2];
+        let mut came = [false; 3];
         if let Some(came) = came.get_mut(index) {
             *came = true;
         }
@@ -87,7 +87,7 @@ impl DigitMerge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use DigitForm::{Info, Rfc4733};
+    use DigitForm::{Inband, Info, Rfc4733};
 
     /// Digits with form, the time of their end and their length, and how many are told.
     fn told(reports: &[(DigitForm, char, u64, u64)]) -> String {
@@ -104,8 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn a_press_in_two_forms_is_one() {
-        let reports = [(Info, '1', 20, 160), (Rfc4733, '1', 100, 100)];
+    fn a_press_in_three_forms_is_one() {
+        let reports = [
+            (Info, '1', 20, 160),
+            (Rfc4733, '1', 100, 100),
+            (Inband, '1', 170, 100),
+        ];
         assert_eq!(told(&reports), "1");
     }
 
@@ -156,7 +160,7 @@ mod tests {
         for (nth, digit) in "1122334455".chars().enumerate() {
             let end = 100 * (nth as u64 + 1);
             reports.push((Rfc4733, digit, end, 50));
-            reports.push((Info, digit, end + 70, 160));
+            reports.push((Inband, digit, end + 70, 50));
         }
         reports.sort_by_key(|(_, _, at, _)| *at);
         assert_eq!(told(&reports), "1122334455");

@@ -13,16 +13,25 @@ impl Call {
     /// Sends digits, each this long (40 ms to 6 s), after those that wait, in the form that
     /// [`digit_form`](Self::digit_form) names. Returns at once.
     pub fn send_dtmf(&self, digits: &str, duration_ms: u32) -> Result<(), DigitsError> {
+        let form = self.digit_form().ok_or(DigitsError::NotNegotiated)?;
+        self.send_digits_as(form, digits, duration_ms)
+    }
+
+    /// Sends digits in this form, whatever the mode says.
+    pub fn send_digits_as(
+        &self,
+        form: DigitForm,
+        digits: &str,
+        duration_ms: u32,
+    ) -> Result<(), DigitsError> {
         check_digits(digits)?;
         let digits = digits.to_ascii_uppercase();
         let duration_ms = duration_ms.clamp(40, 6_000);
-        match self.digit_form() {
-            None => Err(DigitsError::NotNegotiated),
-            Some(DigitForm::Rfc4733) => {
-                let media = self.media().ok_or(DigitsError::NotNegotiated)?;
-                media.send_digits(&digits, duration_ms)
-            }
-            Some(DigitForm::Info) => {
+        let media = self.media().ok_or(DigitsError::NotNegotiated)?;
+        match form {
+            DigitForm::Rfc4733 => media.send_digits(&digits, duration_ms),
+            DigitForm::Inband => media.send_tones(&digits, duration_ms),
+            DigitForm::Info => {
                 self.lock().info.queue(&digits, duration_ms)?;
                 self.wake.notify_one();
                 Ok(())
@@ -30,20 +39,18 @@ impl Call {
         }
     }
 
-    /// The form in which digits would be sent now; `None`: the far end takes none of those that the
-    /// mode allows, or there are no media.
+    /// The form in which digits would be sent now; `None`: the far end does not take what the mode
+    /// insists on, or there are no media.
     pub fn digit_form(&self) -> Option<DigitForm> {
         let inner = self.lock();
         let agreed = inner.session.as_ref()?.agreed()?;
-        let events = agreed
-            .telephone_event_send
-            .is_some()
-            .then_some(DigitForm::Rfc4733);
-        let info = (!inner.info.is_refused()).then_some(DigitForm::Info);
+        let events = agreed.telephone_event_send.is_some();
         match inner.dtmf {
-            DtmfMode::Rfc4733 => events,
+            DtmfMode::Auto if events => Some(DigitForm::Rfc4733),
+            DtmfMode::Auto if !inner.info.is_refused() => Some(DigitForm::Info),
+            DtmfMode::Auto | DtmfMode::Inband => Some(DigitForm::Inband),
+            DtmfMode::Rfc4733 => events.then_some(DigitForm::Rfc4733),
             DtmfMode::Info => Some(DigitForm::Info),
-            DtmfMode::Auto => events.or(info),
         }
     }
 
@@ -91,14 +98,27 @@ impl Call {
 
     /// The far end said what became of our INFO.
     pub(in crate::call) fn on_info_answered(&self, status: u16) {
-        let unsent: Vec<Press> = self.lock().info.answered(status);
-        if !unsent.is_empty() {
-            tracing::warn!(
-                call = self.name(),
-                status,
-                digits = unsent.len(),
-                "the far end refused digits as SIP INFO"
-            );
+        let (unsent, mode): (Vec<Press>, _) = {
+            let mut inner = self.lock();
+            (inner.info.answered(status), inner.dtmf)
+        };
+        if unsent.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            call = self.name(),
+            status,
+            digits = unsent.len(),
+            "the far end refused digits as SIP INFO"
+        );
+        // What it does not take in words it may take by ear.
+        let media = self.media().filter(|_| mode == DtmfMode::Auto);
+        for (digit, duration_ms) in unsent {
+            if let Some(media) = &media
+                && let Err(error) = media.send_tones(&digit.to_string(), duration_ms)
+            {
+                tracing::warn!(call = self.name(), %error, "digits were not sent");
+            }
         }
     }
 }

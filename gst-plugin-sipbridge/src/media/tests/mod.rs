@@ -15,6 +15,7 @@ mod pauses_are_not_sent;
 mod sends_every_packet_time;
 mod speaks_both_ways;
 mod ticks_follow_the_clock;
+mod tones_cross;
 mod wired;
 
 use std::net::SocketAddr;

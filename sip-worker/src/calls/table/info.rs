@@ -85,7 +85,8 @@ pub struct CallInfo {
     /// Name of the phone leg's codec, once negotiated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codec: Option<String>,
-    /// How digits reach the phone, once negotiated: `rfc4733` or `info`; absent where they do not.
+    /// How digits reach the phone, once negotiated: `rfc4733`, `info` or `inband`; absent where they
+    /// do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dtmf: Option<String>,
     /// When it began, seconds since 1970.
@@ -167,7 +168,7 @@ pub enum Event {
         digit: char,
         /// How long the key was held.
         ms: u32,
-        /// How it came: `rfc4733` or `info`.
+        /// How it came: `rfc4733`, `info` or `inband`.
         form: &'static str,
     },
     /// How the media of a call fare.
