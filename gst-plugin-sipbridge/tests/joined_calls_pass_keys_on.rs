@@ -8,6 +8,7 @@ mod kit;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::sync::mpsc::channel;
 
 use gst::prelude::*;
 use kit::Line;
@@ -38,6 +39,24 @@ fn both_are_answered(bridge: &Line) {
     });
 }
 
+/// Until what the far end of this sipbin sends comes out of it.
+fn hears(line: &Line, sipbin: &str) {
+    let (tell, told) = channel();
+    let pad = line.element(sipbin).static_pad("src").unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let silence = info
+            .buffer()
+            .is_none_or(|buffer| buffer.flags().contains(gst::BufferFlags::GAP));
+        if silence {
+            return gst::PadProbeReturn::Ok;
+        }
+        // A test that was not told in time has left.
+        let _ = tell.send(());
+        gst::PadProbeReturn::Remove
+    });
+    told.recv_timeout(kit::PATIENCE).unwrap();
+}
+
 fn digits(presses: &[(i32, u32, String)], form: &str, ms: u32) -> Vec<i32> {
     for (number, held, came) in presses {
         assert_eq!(came, form, "{number}");
@@ -64,6 +83,10 @@ fn from_every_form_to_every_other() {
         left.wait_state("answered");
         right.wait_state("answered");
         both_are_answered(&bridge);
+        // Answered comes first, then the audio: a tone before it would be heard without its beginning.
+        for (line, name) in [(&left, "s"), (&right, "s"), (&bridge, "s"), (&bridge, "t")] {
+            hears(line, name);
+        }
         assert!(press(&left, "12#", 100));
         assert_eq!(
             digits(&right.wait_presses(3), other, 100),

@@ -20,10 +20,12 @@ pub(super) struct Ears {
 }
 
 impl Ears {
-    /// Hears samples on their way out. Those in which a tone sounds become silence.
+    /// Hears samples on their way out. Pieces of 20 ms in which a tone sounds become silence.
     pub(super) fn samples(&mut self, rate_hz: u32, pcm: &mut [i16]) {
-        if self.listener.hear(rate_hz, pcm) {
-            pcm.fill(0);
+        for piece in pcm.chunks_mut((rate_hz as usize / 50).max(1)) {
+            if self.listener.hear(rate_hz, piece) {
+                piece.fill(0);
+            }
         }
     }
 

@@ -158,6 +158,7 @@ impl Output {
         let wanted = rate_hz as usize / 50;
         let mut heard = !self.pcm.is_empty();
         while self.pcm.len() < wanted {
+            let from = self.pcm.len();
             let listener = Listener {
                 quiet: self.quiet,
                 elastic: true,
@@ -166,10 +167,12 @@ impl Output {
             match leg.playout(now, listener) {
                 Playout::Frame(frame) => {
                     heard = true;
-                    let (from, tempo) = (self.pcm.len(), frame.tempo);
+                    let tempo = frame.tempo;
                     self.decode(frame, rate_hz);
                     self.listen(frame.codec, rate_hz);
+                    self.take_tones(from, rate_hz);
                     self.adjust(leg, tempo, from, rate_hz);
+                    continue;
                 }
                 Playout::Lost {
                     codec,
@@ -192,11 +195,9 @@ impl Output {
                     None => self.pcm.resize(wanted, 0),
                 },
             }
+            self.take_tones(from, rate_hz);
         }
-        let frame = self.pcm.get_mut(..wanted).unwrap_or_default();
-        if let Some(ears) = &mut self.ears {
-            ears.samples(rate_hz, frame);
-        }
+        let frame = self.pcm.get(..wanted).unwrap_or_default();
         self.quiet = is_quiet(frame);
         write_samples(frame, &mut self.bytes);
         self.pcm.drain(..wanted);
@@ -234,6 +235,7 @@ impl Output {
                     let rate_hz = self.between(frame.codec, codec);
                     let (from, tempo) = (self.pcm.len(), frame.tempo);
                     self.decode(frame, rate_hz);
+                    self.take_tones(from, rate_hz);
                     self.adjust(leg, tempo, from, rate_hz);
                     self.encode(pts, codec);
                 }
@@ -250,7 +252,9 @@ impl Output {
                         self.gap(pts, length, true);
                     } else {
                         let rate_hz = self.between(lost, codec);
+                        let from = self.pcm.len();
                         self.conceal(lost, samples, next, rate_hz);
+                        self.take_tones(from, rate_hz);
                         self.encode(pts, codec);
                     }
                 }
@@ -303,10 +307,7 @@ impl Output {
             }
         }
         let wanted = rate_hz as usize / 50;
-        while let Some(frame) = self.pcm.get_mut(..wanted) {
-            if let Some(ears) = &mut self.ears {
-                ears.samples(rate_hz, frame);
-            }
+        while let Some(frame) = self.pcm.get(..wanted) {
             self.quiet = is_quiet(frame);
             if let Some(encoder) = &mut self.encoder {
                 encoder.encode(frame, &mut self.bytes);
@@ -382,6 +383,14 @@ impl Output {
         decoder.decode(frame.payload, &mut self.scratch);
         let from_hz = decoder.rate_hz();
         self.append(from_hz, rate_hz);
+    }
+
+    /// Hears the samples from `from` on for tones, as long as they are as they came: played faster or
+    /// slower, a key would have been held for another time.
+    fn take_tones(&mut self, from: usize, rate_hz: u32) {
+        if let (Some(ears), Some(pcm)) = (&mut self.ears, self.pcm.get_mut(from..)) {
+            ears.samples(rate_hz, pcm);
+        }
     }
 
     /// Plays the samples from `from` on a little faster or slower.

@@ -5,6 +5,7 @@ mod a_bridge_joins_two_phones;
 mod a_thread_that_is_held_up_is_not_heard;
 mod changes_codec_under_fixed_caps;
 mod closes_at_once;
+mod delay_is_given_back;
 mod digits_cross;
 mod impulse_comes_through_soon;
 mod jitter_of_sixty_milliseconds;

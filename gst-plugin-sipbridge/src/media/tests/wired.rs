@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::super::ears::Ears;
 use super::super::feed::Feed;
 use super::super::input::{AudioIn, SharedQueue};
 use super::super::output::Output;
@@ -13,6 +14,7 @@ use super::*;
 use crate::codec::OpusSettings;
 use crate::leg::tests::line::Line;
 use crate::leg::{Datagram, Leg, LegConfig};
+use crate::tones::Press;
 
 const ALICE: &str = "192.0.2.1:4000";
 const BOB: &str = "192.0.2.2:5000";
@@ -163,6 +165,22 @@ impl Wired {
             }
             self.pass();
         }
+    }
+
+    /// Alice presses keys, which are heard as tones, each this long.
+    pub(super) fn press(&mut self, digits: &str, ms: u32) {
+        self.feed.queue_tones(digits, ms);
+    }
+
+    /// Bob listens for keys.
+    pub(super) fn listen(&mut self) {
+        self.output.set_ears(Some(Ears::default()));
+    }
+
+    /// The keys that Bob heard since the last call.
+    pub(super) fn presses(&mut self) -> Vec<Press> {
+        let ears = self.output.ears().unwrap();
+        std::iter::from_fn(|| ears.poll()).collect()
     }
 
     /// Nothing is said for a while.
