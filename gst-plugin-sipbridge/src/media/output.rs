@@ -395,7 +395,10 @@ impl Output {
 
     /// Plays the samples from `from` on a little faster or slower.
     fn adjust(&mut self, leg: &mut Leg, tempo: Tempo, from: usize, rate_hz: u32) {
-        if tempo == Tempo::Keep {
+        let quiet = self.pcm.get(from..).is_some_and(is_quiet);
+        // What a pause suggested is not done to the word that ends it.
+        let word = self.quiet && !quiet;
+        if tempo == Tempo::Keep || word && matches!(tempo, Tempo::Shorten { urgent: false, .. }) {
             return;
         }
         if self.stretch.rate_hz() != rate_hz {
@@ -404,7 +407,7 @@ impl Output {
         let us = |samples: usize| {
             Duration::from_micros(samples as u64 * 1_000_000 / u64::from(rate_hz.max(1)))
         };
-        let easy = |urgent: bool| match (self.quiet, urgent) {
+        let easy = |urgent: bool| match (self.quiet && quiet, urgent) {
             (true, _) => Easy::Quiet,
             (false, true) => Easy::Urgent,
             (false, false) => Easy::No,
