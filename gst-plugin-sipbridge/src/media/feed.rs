@@ -295,7 +295,29 @@ impl Feed {
                 Say::Nothing => return Ready::Pass(samples),
             }
         }
-        Ready::Packet(codec::silence(self.codec, samples, payload))
+        Ready::Packet(self.silence(samples, payload))
+    }
+
+    /// A packet of silence, and how long it is. In G.722 it comes from the encoder that makes all else: a
+    /// decoder that heard another's is in another state, and garbles the word that follows.
+    fn silence(&mut self, samples: u32, payload: &mut Vec<u8>) -> u32 {
+        if self.codec != Codec::G722 {
+            return codec::silence(self.codec, samples, payload);
+        }
+        let rate_hz = self.codec.audio_rate();
+        if self.encoder.is_none()
+            && let Err(error) = self.encode_at(rate_hz)
+        {
+            self.failed = Some(error);
+        }
+        let Some(encoder) = &mut self.encoder else {
+            return codec::silence(self.codec, samples, payload);
+        };
+        let length = samples * rate_hz / self.codec.clock_rate();
+        self.scratch.clear();
+        self.scratch.resize(length as usize, 0);
+        encoder.encode(&self.scratch, payload);
+        samples
     }
 
     fn absorb(&mut self, format: Format, buffer: &gst::Buffer) {

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use sip_ua::sdp::Codec;
 
 use super::feed::{Feed, Ready};
-use crate::codec;
 use crate::leg::{Datagram, Leg};
 
 /// Input may be this much ahead of the even pace and is still sent at once: the jitter of a live
@@ -134,7 +133,7 @@ impl Pace {
                     due = now;
                 }
                 self.came = self.came.saturating_add(1);
-                let length = self.send_input(codec, samples, leg, feed, wire);
+                let length = self.send_input(samples, leg, feed, wire);
                 let length = units(length, codec);
                 // The pace follows the input: slowly to earlier times, so that a live source is sent
                 // on arrival; fast to later ones, so that lumps are spread until the next comes.
@@ -181,16 +180,17 @@ impl Pace {
     /// Sends one packet of input and says how long it was.
     fn send_input(
         &mut self,
-        codec: Codec,
         samples: u32,
         leg: &mut Leg,
         feed: &mut Feed,
         wire: &mut impl Wire,
     ) -> u32 {
-        let mut ready = feed.take(samples, &mut self.payload);
-        if self.muted && matches!(ready, Ready::Packet(_)) {
-            ready = Ready::Packet(codec::silence(codec, samples, &mut self.payload));
-        }
+        let ready = if self.muted {
+            feed.skip(samples);
+            feed.rest(samples, &mut self.payload)
+        } else {
+            feed.take(samples, &mut self.payload)
+        };
         let length = self.send(ready, samples, leg, wire);
         self.catch_up(samples, feed);
         length

@@ -18,6 +18,7 @@ mod speaks_both_ways;
 mod ticks_follow_the_clock;
 mod tones_cross;
 mod wired;
+mod words_after_rest_are_clear;
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
