@@ -7,6 +7,7 @@ mod kit;
 
 use gst::prelude::*;
 use kit::{Line, eventually, threads_named};
+use sipbridge_measure::steady::asserted_steadily;
 
 fn counter(line: &Line, name: &str) -> u64 {
     let stats = line.element("s").property::<gst::Structure>("stats");
@@ -15,37 +16,39 @@ fn counter(line: &Line, name: &str) -> u64 {
 
 #[test]
 fn and_no_packet_is_lost_either_way() {
-    let (answering, uri) = Line::answering(
-        "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! \
+    asserted_steadily(|| {
+        let (answering, uri) = Line::answering(
+            "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! \
          sipbin name=s mode=listener auto-answer=true context=still agent::address=127.0.0.1 \
          agent::port=0 ! fakesink sync=false",
-    );
-    let calling = Line::new(&format!(
-        "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! \
+        );
+        let calling = Line::new(&format!(
+            "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! \
          sipbin name=s uri={uri} context=here agent::address=127.0.0.1 agent::port=0 ! \
          fakesink sync=false"
-    ));
-    calling.play();
-    calling.wait_state("answered");
-    let hears = |line: &Line, packets: u64| {
-        let before = counter(line, "packets-received");
-        eventually("packets", || {
-            counter(line, "packets-received") >= before + packets
+        ));
+        calling.play();
+        calling.wait_state("answered");
+        let hears = |line: &Line, packets: u64| {
+            let before = counter(line, "packets-received");
+            eventually("packets", || {
+                counter(line, "packets-received") >= before + packets
+            });
+        };
+        hears(&calling, 10);
+        for context in ["there", "here", "there"] {
+            calling.element("s").set_property("context", context);
+            hears(&calling, 25);
+            hears(&answering, 25);
+            assert_eq!(threads_named(context), 1);
+        }
+        eventually("the thread that was left ends", || {
+            threads_named("here") == 0
         });
-    };
-    hears(&calling, 10);
-    for context in ["there", "here", "there"] {
-        calling.element("s").set_property("context", context);
-        hears(&calling, 25);
-        hears(&answering, 25);
-        assert_eq!(threads_named(context), 1);
-    }
-    eventually("the thread that was left ends", || {
-        threads_named("here") == 0
-    });
-    for line in [&calling, &answering] {
-        assert_eq!(counter(line, "packets-lost"), 0);
-    }
-    let stays = calling.element("s").property::<String>("context");
-    assert_eq!(stays, "there");
+        for line in [&calling, &answering] {
+            assert_eq!(counter(line, "packets-lost"), 0);
+        }
+        let stays = calling.element("s").property::<String>("context");
+        assert_eq!(stays, "there");
+    })
 }

@@ -8,6 +8,7 @@ mod kit;
 
 use gst::prelude::*;
 use kit::Line;
+use sipbridge_measure::steady::asserted_steadily;
 
 fn event(number: Option<i32>) -> gst::Structure {
     let event = gst::Structure::builder("dtmf-event")
@@ -25,35 +26,37 @@ fn event(number: Option<i32>) -> gst::Structure {
 
 #[test]
 fn by_signal_and_by_event() {
-    let (called, uri) = Line::answering(
-        "sipbin name=s mode=listener auto-answer=true agent::address=127.0.0.1 agent::port=0 s. ! fakesink sync=false",
-    );
-    let calling = Line::new(&format!(
-        "sipbin name=s uri={uri} s. ! fakesink name=f sync=false"
-    ));
-    calling.play();
-    calling.wait_state("answered");
-    called.wait_state("answered");
-    assert!(
-        calling
-            .element("s")
-            .emit_by_name::<bool>("send-dtmf", &[&"1a#", &80u32])
-    );
-    assert_eq!(called.wait_digits(3), [1, 12, 11]);
-    assert!(
-        called
-            .element("s")
-            .emit_by_name::<bool>("send-dtmf", &[&"90", &80u32])
-    );
-    assert_eq!(calling.wait_digits(2), [9, 0]);
-    assert!(
-        !calling
-            .element("s")
-            .emit_by_name::<bool>("send-dtmf", &[&"1x", &80u32])
-    );
-    // Upstream from what is after the source, as dtmfsrc and its friends take them.
-    let pad = calling.element("f").static_pad("sink").unwrap();
-    assert!(pad.push_event(gst::event::CustomUpstream::new(event(Some(7)))));
-    assert!(pad.push_event(gst::event::CustomUpstream::new(event(None))));
-    assert_eq!(called.wait_digits(1), [7]);
+    asserted_steadily(|| {
+        let (called, uri) = Line::answering(
+            "sipbin name=s mode=listener auto-answer=true agent::address=127.0.0.1 agent::port=0 s. ! fakesink sync=false",
+        );
+        let calling = Line::new(&format!(
+            "sipbin name=s uri={uri} s. ! fakesink name=f sync=false"
+        ));
+        calling.play();
+        calling.wait_state("answered");
+        called.wait_state("answered");
+        assert!(
+            calling
+                .element("s")
+                .emit_by_name::<bool>("send-dtmf", &[&"1a#", &80u32])
+        );
+        assert_eq!(called.wait_digits(3), [1, 12, 11]);
+        assert!(
+            called
+                .element("s")
+                .emit_by_name::<bool>("send-dtmf", &[&"90", &80u32])
+        );
+        assert_eq!(calling.wait_digits(2), [9, 0]);
+        assert!(
+            !calling
+                .element("s")
+                .emit_by_name::<bool>("send-dtmf", &[&"1x", &80u32])
+        );
+        // Upstream from what is after the source, as dtmfsrc and its friends take them.
+        let pad = calling.element("f").static_pad("sink").unwrap();
+        assert!(pad.push_event(gst::event::CustomUpstream::new(event(Some(7)))));
+        assert!(pad.push_event(gst::event::CustomUpstream::new(event(None))));
+        assert_eq!(called.wait_digits(1), [7]);
+    })
 }

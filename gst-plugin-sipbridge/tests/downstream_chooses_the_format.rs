@@ -7,6 +7,7 @@
 mod kit;
 
 use kit::{Ear, Line, RATE_HZ, eventually, most_of, say, voice};
+use sipbridge_measure::steady::asserted_steadily;
 
 /// Says something into a call in one format, and hears it in another.
 fn carried(codec: &str, encode: &str, decode: &str) {
@@ -32,24 +33,32 @@ fn carried(codec: &str, encode: &str, decode: &str) {
 
 #[test]
 fn alaw_passes_through() {
-    carried("pcma", "alawenc", "alawdec");
+    asserted_steadily(|| {
+        carried("pcma", "alawenc", "alawdec");
+    })
 }
 
 #[test]
 fn alaw_on_the_pads_of_a_mulaw_call() {
-    carried("pcmu", "alawenc", "alawdec");
+    asserted_steadily(|| {
+        carried("pcmu", "alawenc", "alawdec");
+    })
 }
 
 #[test]
 fn opus_on_the_pads_of_an_alaw_call() {
-    carried("pcma", "audioresample ! opusenc", "opusdec");
+    asserted_steadily(|| {
+        carried("pcma", "audioresample ! opusenc", "opusdec");
+    })
 }
 
 #[test]
 fn rtp_out_of_an_opus_call() {
-    carried(
-        "opus",
-        "audioresample ! opusenc",
-        "application/x-rtp,encoding-name=OPUS ! rtpopusdepay ! opusdec",
-    );
+    asserted_steadily(|| {
+        carried(
+            "opus",
+            "audioresample ! opusenc",
+            "application/x-rtp,encoding-name=OPUS ! rtpopusdepay ! opusdec",
+        );
+    })
 }

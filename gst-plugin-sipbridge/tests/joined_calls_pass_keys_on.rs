@@ -12,6 +12,7 @@ use std::sync::mpsc::channel;
 
 use gst::prelude::*;
 use kit::Line;
+use sipbridge_measure::steady::asserted_steadily;
 
 const AGENT: &str = "agent::address=127.0.0.1 agent::port=0";
 
@@ -67,53 +68,57 @@ fn digits(presses: &[(i32, u32, String)], form: &str, ms: u32) -> Vec<i32> {
 
 #[test]
 fn from_every_form_to_every_other() {
-    for (one, other) in [
-        ("rfc4733", "inband"),
-        ("info", "rfc4733"),
-        ("inband", "info"),
-    ] {
-        let (left, left_uri) = phone(one);
-        let (right, right_uri) = phone(other);
-        // Left and right differ in what they speak, the two calls between them take what they find.
-        let bridge = Line::new(&format!(
-            "sipbin name=s dtmf={one} uri={left_uri} sipbin name=t dtmf={other} uri={right_uri} \
+    asserted_steadily(|| {
+        for (one, other) in [
+            ("rfc4733", "inband"),
+            ("info", "rfc4733"),
+            ("inband", "info"),
+        ] {
+            let (left, left_uri) = phone(one);
+            let (right, right_uri) = phone(other);
+            // Left and right differ in what they speak, the two calls between them take what they find.
+            let bridge = Line::new(&format!(
+                "sipbin name=s dtmf={one} uri={left_uri} sipbin name=t dtmf={other} uri={right_uri} \
              s. ! queue ! t. t. ! queue ! s."
-        ));
-        bridge.play();
-        left.wait_state("answered");
-        right.wait_state("answered");
-        both_are_answered(&bridge);
-        // Answered comes first, then the audio: a tone before it would be heard without its beginning.
-        for (line, name) in [(&left, "s"), (&right, "s"), (&bridge, "s"), (&bridge, "t")] {
-            hears(line, name);
+            ));
+            bridge.play();
+            left.wait_state("answered");
+            right.wait_state("answered");
+            both_are_answered(&bridge);
+            // Answered comes first, then the audio: a tone before it would be heard without its beginning.
+            for (line, name) in [(&left, "s"), (&right, "s"), (&bridge, "s"), (&bridge, "t")] {
+                hears(line, name);
+            }
+            assert!(press(&left, "12#", 100));
+            assert_eq!(
+                digits(&right.wait_presses(3), other, 100),
+                [1, 2, 11],
+                "{one} to {other}"
+            );
+            assert!(press(&right, "90*", 100));
+            assert_eq!(
+                digits(&left.wait_presses(3), one, 100),
+                [9, 0, 10],
+                "{other} to {one}"
+            );
         }
-        assert!(press(&left, "12#", 100));
-        assert_eq!(
-            digits(&right.wait_presses(3), other, 100),
-            [1, 2, 11],
-            "{one} to {other}"
-        );
-        assert!(press(&right, "90*", 100));
-        assert_eq!(
-            digits(&left.wait_presses(3), one, 100),
-            [9, 0, 10],
-            "{other} to {one}"
-        );
-    }
+    })
 }
 
 #[test]
 fn an_echo_presses_nothing_back() {
-    let (echo, uri) = Line::answering(&format!(
-        "sipbin name=s mode=listener auto-answer=true dtmf=info {AGENT} s. ! queue ! s."
-    ));
-    let calling = Line::new(&format!("sipbin name=s uri={uri} s. ! fakesink sync=false"));
-    calling.play();
-    calling.wait_state("answered");
-    echo.wait_state("answered");
-    assert!(press(&calling, "7", 50));
-    assert_eq!(digits(&echo.wait_presses(1), "info", 50), [7]);
-    // What the other side presses comes after anything that was sent back before it.
-    assert!(press(&echo, "3", 50));
-    assert_eq!(digits(&calling.wait_presses(1), "info", 50), [3]);
+    asserted_steadily(|| {
+        let (echo, uri) = Line::answering(&format!(
+            "sipbin name=s mode=listener auto-answer=true dtmf=info {AGENT} s. ! queue ! s."
+        ));
+        let calling = Line::new(&format!("sipbin name=s uri={uri} s. ! fakesink sync=false"));
+        calling.play();
+        calling.wait_state("answered");
+        echo.wait_state("answered");
+        assert!(press(&calling, "7", 50));
+        assert_eq!(digits(&echo.wait_presses(1), "info", 50), [7]);
+        // What the other side presses comes after anything that was sent back before it.
+        assert!(press(&echo, "3", 50));
+        assert_eq!(digits(&calling.wait_presses(1), "info", 50), [3]);
+    })
 }

@@ -15,6 +15,7 @@ mod level;
 mod marker;
 mod matching;
 mod picture;
+pub mod steady;
 mod wave;
 
 pub use level::{FLOOR_DBFS, Gap};

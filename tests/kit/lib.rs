@@ -21,7 +21,6 @@ pub mod room;
 pub mod scene;
 pub mod sipp;
 pub mod speech;
-pub mod steady;
 pub mod talk;
 pub mod together;
 pub mod worker;

@@ -3,12 +3,12 @@
 //! greeting again on key 1, and hangs up on #.
 
 use anyhow::{Context as _, Result, ensure};
+use sip_worker::measure::steady::steadily;
 use sip_worker::measure::{PHONE_SPEECH, ROOM_SPEECH, Wave};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::plugin::{Plugin, built};
 use sipbridge_tests::process::Process;
 use sipbridge_tests::speech::Speech;
-use sipbridge_tests::steady::steadily;
 use sipbridge_tests::{document, out_dir};
 use std::path::Path;
 use std::process::Command;

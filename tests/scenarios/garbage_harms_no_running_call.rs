@@ -5,11 +5,11 @@ use anyhow::Result;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use serde_json::Value;
+use sip_worker::measure::steady::steadily;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::raw::Raw;
 use sipbridge_tests::scene::{NUMBER, Scene, open_house};
 use sipbridge_tests::speech::Speech;
-use sipbridge_tests::steady::steadily;
 use std::time::Duration;
 
 const SCENARIO: &str = "garbage_harms_no_running_call";

@@ -6,11 +6,11 @@
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use sip_worker::measure::Wave;
+use sip_worker::measure::steady::steadily;
 use sipbridge_tests::kamailio::{Kamailio, OTHER_TRUNK, PASSWORD, TRUNK};
 use sipbridge_tests::out_dir;
 use sipbridge_tests::phone::{Account, Make};
 use sipbridge_tests::scene::{GONE_WITHIN, Scene};
-use sipbridge_tests::steady::steadily;
 use sipbridge_tests::talk::{ACQUAINTED, Talk};
 use sipbridge_tests::together::together;
 use sipbridge_tests::worker::room_is_heard;

@@ -3,11 +3,11 @@
 //! in a room of its own.
 
 use anyhow::{Context as _, Result, ensure};
+use sip_worker::measure::steady::steadily;
 use sip_worker::measure::{Wave, compare};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{GONE_WITHIN, Scene};
 use sipbridge_tests::speech::Speech;
-use sipbridge_tests::steady::steadily;
 use sipbridge_tests::together::together;
 use std::time::{Duration, Instant};
 

@@ -3,12 +3,12 @@
 //! addresses and files are exchanged, and microphone and loudspeaker for files.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use sip_worker::measure::steady::steadily;
 use sip_worker::measure::{PHONE_SPEECH, ROOM_SPEECH, Wave};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::plugin::Plugin;
 use sipbridge_tests::process::Process;
 use sipbridge_tests::speech::Speech;
-use sipbridge_tests::steady::steadily;
 use sipbridge_tests::{document, out_dir, ports};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -6,10 +6,10 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sip_worker::measure::Wave;
+use sip_worker::measure::steady::steadily;
 use sipbridge_tests::out_dir;
 use sipbridge_tests::phone::{Account, Make};
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, Scene};
-use sipbridge_tests::steady::steadily;
 use sipbridge_tests::talk::{ACQUAINTED, Talk};
 use sipbridge_tests::together::together;
 use sipbridge_tests::worker::room_is_heard;

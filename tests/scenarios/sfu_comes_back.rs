@@ -4,12 +4,12 @@
 //! in their room again within three seconds. Afterwards everybody hears everybody.
 
 use anyhow::{Context as _, Result, ensure};
+use sip_worker::measure::steady::steadily;
 use sip_worker::measure::{PHONE_SPEECH, ROOM_SPEECH, Wave};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::comfort;
 use sipbridge_tests::scene::{NUMBER, Scene, Setup, open_house};
 use sipbridge_tests::speech::Speech;
-use sipbridge_tests::steady::steadily;
 use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "sfu_comes_back";

@@ -4,11 +4,11 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use sip_worker::measure::steady::steadily;
 use sip_worker::measure::{PHONE_SPEECH, ROOM_SPEECH, Wave};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{NUMBER, Scene, open_house};
 use sipbridge_tests::speech::Speech;
-use sipbridge_tests::steady::steadily;
 use sipbridge_tests::worker::run_once;
 use std::time::{Duration, Instant};
 

@@ -3,11 +3,11 @@
 //! level, and it never hears itself. Somebody in the room by WebRTC hears all three.
 
 use anyhow::{Context as _, Result, ensure};
+use sip_worker::measure::steady::steadily;
 use sip_worker::measure::{PHONE_SPEECH, ROOM_SPEECH, Wave, compare};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, Scene, open_house};
 use sipbridge_tests::speech::Speech;
-use sipbridge_tests::steady::steadily;
 use std::time::Duration;
 
 const SCENARIO: &str = "three_phones_in_a_room";

@@ -3,11 +3,11 @@
 //! and one over TCP; nothing of ours between them: what the other scenarios measure with, measured.
 
 use anyhow::Result;
+use sip_worker::measure::steady::steadily;
 use sipbridge_tests::baresip::{self, Baresip};
 use sipbridge_tests::kamailio::{Kamailio, PASSWORD};
 use sipbridge_tests::linphone::{self, Linphone};
 use sipbridge_tests::speech::Speech;
-use sipbridge_tests::steady::steadily;
 use std::time::Duration;
 
 const SCENARIO: &str = "two_phones_behind_kamailio";

@@ -3,9 +3,9 @@
 
 use anyhow::Result;
 use sip_worker::measure::compare;
+use sip_worker::measure::steady::steadily;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::speech::Speech;
-use sipbridge_tests::steady::steadily;
 use std::time::Duration;
 
 const SCENARIO: &str = "two_phones_hear_each_other";

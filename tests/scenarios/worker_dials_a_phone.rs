@@ -4,10 +4,10 @@
 
 use anyhow::{Result, ensure};
 use serde_json::json;
+use sip_worker::measure::steady::steadily;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{GONE_WITHIN, ROOM, Scene, trunk_to};
 use sipbridge_tests::speech::Speech;
-use sipbridge_tests::steady::steadily;
 use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "worker_dials_a_phone";

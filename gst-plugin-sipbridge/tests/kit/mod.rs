@@ -167,9 +167,7 @@ pub fn hold(pad: &gst::Pad) {
         let _ = held.send(());
         gst::PadProbeReturn::Ok
     });
-    is_held
-        .recv_timeout(PATIENCE)
-        .expect("the source pushes something");
+    is_held.recv_timeout(PATIENCE).unwrap();
 }
 
 /// Speech-like and deterministic: voiced syllables of a wandering pitch with pauses between, of which

@@ -2,6 +2,7 @@
 
 use super::*;
 use kit::{Ear, eventually, match_of, say, voice};
+use sipbridge_measure::steady::asserted_steadily;
 
 fn add_guest(line: &Line) -> (gst::Element, gst::Pad, gst::Element) {
     let mixer = line.element("m");
@@ -42,51 +43,53 @@ fn add_guest(line: &Line) -> (gst::Element, gst::Pad, gst::Element) {
 /// nothing but their noise.
 #[test]
 fn guests_join_and_leave_while_it_runs() {
-    let line = Line::new(&format!(
-        "sipmixer name=m speech-threshold=-100 {} {}",
-        person(0, 8_000),
-        person(1, 8_000)
-    ));
-    let ear = Ear::on(&line, "ear1");
-    let said = voice(2, 20.0);
-    line.play();
-    say(&line, "mouth0", &said, false);
-    let mixer = line.element("m");
-    for round in 0..10 {
-        let guests: Vec<_> = (0..4).map(|_| add_guest(&line)).collect();
-        let heard = watch(
-            &mixer
-                .static_pad(&guests[0].1.name().replace("sink", "minus"))
-                .unwrap(),
-        );
-        eventually("the guest hears", || heard.lock().unwrap().len() > 3);
-        for (source, sink, ear) in guests {
-            // In whatever order: the pad may go before or after what is linked to it.
-            let mouth = sink.peer().unwrap();
-            let filter = mouth.parent_element().unwrap();
-            if round % 2 == 0 {
-                // A source that runs on without a peer would end in "not-linked".
-                kit::hold(&mouth);
-                mixer.release_request_pad(&sink);
+    asserted_steadily(|| {
+        let line = Line::new(&format!(
+            "sipmixer name=m speech-threshold=-100 {} {}",
+            person(0, 8_000),
+            person(1, 8_000)
+        ));
+        let ear = Ear::on(&line, "ear1");
+        let said = voice(2, 20.0);
+        line.play();
+        say(&line, "mouth0", &said, false);
+        let mixer = line.element("m");
+        for round in 0..10 {
+            let guests: Vec<_> = (0..4).map(|_| add_guest(&line)).collect();
+            let heard = watch(
+                &mixer
+                    .static_pad(&guests[0].1.name().replace("sink", "minus"))
+                    .unwrap(),
+            );
+            eventually("the guest hears", || heard.lock().unwrap().len() > 3);
+            for (source, sink, ear) in guests {
+                // In whatever order: the pad may go before or after what is linked to it.
+                let mouth = sink.peer().unwrap();
+                let filter = mouth.parent_element().unwrap();
+                if round % 2 == 0 {
+                    // A source that runs on without a peer would end in "not-linked".
+                    kit::hold(&mouth);
+                    mixer.release_request_pad(&sink);
+                }
+                // Downstream first: that wakes a thread which is held at the filter.
+                for element in [&ear, &filter, &source] {
+                    element.set_state(gst::State::Null).unwrap();
+                    line.pipeline.remove(element).unwrap();
+                }
+                if round % 2 == 1 {
+                    mixer.release_request_pad(&sink);
+                }
             }
-            // Downstream first: that wakes a thread which is held at the filter.
-            for element in [&ear, &filter, &source] {
-                element.set_state(gst::State::Null).unwrap();
-                line.pipeline.remove(element).unwrap();
-            }
-            if round % 2 == 1 {
-                mixer.release_request_pad(&sink);
-            }
+            assert_eq!(mixer.num_pads(), 4);
         }
-        assert_eq!(mixer.num_pads(), 4);
-    }
-    let from = ear.samples().len();
-    eventually("a second more", || ear.samples().len() > from + 8_000);
-    let heard = ear.samples();
-    // What was said while they came and went.
-    let found = match_of(&said, &heard, 8_000);
-    assert!(found > 0.8, "{found}");
-    line.no_errors();
+        let from = ear.samples().len();
+        eventually("a second more", || ear.samples().len() > from + 8_000);
+        let heard = ear.samples();
+        // What was said while they came and went.
+        let found = match_of(&said, &heard, 8_000);
+        assert!(found > 0.8, "{found}");
+        line.no_errors();
+    })
 }
 
 /// A number that was asked for is given, one that is taken is not, and none comes twice at a time.

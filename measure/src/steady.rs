@@ -2,8 +2,9 @@
 //! A machine that stands still in the middle of speech tears it, whoever passes it on: a virtual one does when
 //! its host has others to serve. Nothing can be judged by that.
 
-use anyhow::Result;
+use std::fmt::Display;
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,7 +18,20 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Runs a scenario of speech. One that fails while the machine stood still is run again; one that fails
 /// otherwise has failed.
-pub fn steadily(scenario: impl Fn() -> Result<()>) -> Result<()> {
+pub fn steadily<E: Display>(scenario: impl Fn() -> Result<(), E>) -> Result<(), E> {
+    run(scenario, |error| format!("{error:#}"))
+}
+
+/// The same for a scenario that asserts.
+pub fn asserted_steadily(scenario: impl Fn()) {
+    // What it had in hands is its own: the next try begins from nothing.
+    let asserting = || catch_unwind(AssertUnwindSafe(&scenario));
+    if let Err(panic) = run(asserting, |_| "see above".to_owned()) {
+        resume_unwind(panic);
+    }
+}
+
+fn run<E>(scenario: impl Fn() -> Result<(), E>, words: impl Fn(&E) -> String) -> Result<(), E> {
     for _ in 1..TRIES {
         let watch = Watch::start();
         let outcome = scenario();
@@ -27,7 +41,8 @@ pub fn steadily(scenario: impl Fn() -> Result<()>) -> Result<()> {
                 // Past the test harness, which keeps what a test that passes prints to itself.
                 let _ = writeln!(
                     std::io::stderr(),
-                    "again, for the machine stood still for {still:?}: {error:#}"
+                    "again, for the machine stood still for {still:?}: {}",
+                    words(&error)
                 );
             }
             outcome => return outcome,
@@ -82,33 +97,31 @@ fn go_first() {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
     use super::*;
-    use anyhow::{bail, ensure};
     use std::cell::Cell;
 
     /// How often a scenario runs that holds up everybody, and fails at first.
-    fn runs(fails: usize) -> (usize, Result<()>) {
+    fn runs(fails: usize) -> (usize, Result<(), String>) {
         let runs = Cell::new(0);
         let outcome = steadily(|| {
             runs.set(runs.get() + 1);
-            stand_still()?;
-            if runs.get() <= fails {
-                bail!("torn");
-            }
-            Ok(())
+            stand_still();
+            (runs.get() > fails).then_some(()).ok_or("torn".to_owned())
         });
         (runs.get(), outcome)
     }
 
     /// Stops this whole process for longer than a jitter buffer bridges, with the watch in it.
-    fn stand_still() -> Result<()> {
+    fn stand_still() {
         let me = std::process::id();
         let script = format!("kill -STOP {me}; sleep 0.1; kill -CONT {me}");
         let done = std::process::Command::new("sh")
             .args(["-c", &script])
-            .status()?;
-        ensure!(done.success());
-        Ok(())
+            .status()
+            .unwrap();
+        assert!(done.success());
     }
 
     #[test]
@@ -116,6 +129,23 @@ mod tests {
         let (runs, outcome) = runs(1);
         assert!(outcome.is_ok());
         assert_eq!(runs, 2);
+    }
+
+    #[test]
+    fn who_asserts_has_another_try_too() {
+        let runs = Cell::new(0);
+        asserted_steadily(|| {
+            runs.set(runs.get() + 1);
+            stand_still();
+            assert!(runs.get() > 1, "torn");
+        });
+        assert_eq!(runs.get(), 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "wrong")]
+    fn what_is_wrong_is_wrong_on_any_machine() {
+        asserted_steadily(|| panic!("wrong"));
     }
 
     #[test]
