@@ -15,6 +15,7 @@ mod level;
 mod marker;
 mod matching;
 mod picture;
+pub mod sheet;
 pub mod steady;
 mod wave;
 

@@ -3,25 +3,21 @@
 //! the gaps marked and the figures beside them.
 
 use super::matching::{Match, Thresholds};
+use super::sheet::{BLUE, FAINT, HEADER, INK, MARGIN, ORANGE, RULE, begin, finish, text};
 use super::wave::Wave;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 const WIDTH: f64 = 1_120.0;
-const MARGIN: f64 = 40.0;
 /// Where the time axis begins and ends.
 const LEFT: f64 = 116.0;
 const RIGHT: f64 = WIDTH - MARGIN;
-const HEADER: f64 = 96.0;
 /// The height of one waveform, and of one direction with its title, figures and axis.
 const LANE: f64 = 84.0;
 const PANEL: f64 = 300.0;
 
-const SENT: &str = "#2563a8";
-const HEARD: &str = "#c2571a";
-const INK: &str = "#1d2733";
-const FAINT: &str = "#66758a";
-const RULE: &str = "#dde3ea";
+const SENT: &str = BLUE;
+const HEARD: &str = ORANGE;
 const GOOD: &str = "#1f7a4d";
 const BAD: &str = "#b3261e";
 
@@ -40,23 +36,7 @@ pub struct Heard<'a> {
 /// Draws what was sent over what was heard for each direction, under a title and a line of facts.
 pub fn picture(title: &str, facts: &[String], directions: &[Heard<'_>]) -> String {
     let height = HEADER + PANEL * directions.len() as f64 + 12.0;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-         font-family=\"Inter, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif\" font-size=\"13\" fill=\"{INK}\">\n\
-         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
-    );
-    text(
-        &mut svg,
-        (MARGIN, 46.0),
-        title,
-        "font-size=\"22\" font-weight=\"600\"",
-    );
-    text(
-        &mut svg,
-        (MARGIN, 70.0),
-        &facts.join("  ·  "),
-        &format!("fill=\"{FAINT}\""),
-    );
+    let mut svg = begin(title, &facts.join("  ·  "), (WIDTH, height));
     // The same scale in time for all, so that the directions can be compared.
     let seconds = directions
         .iter()
@@ -65,8 +45,7 @@ pub fn picture(title: &str, facts: &[String], directions: &[Heard<'_>]) -> Strin
     for (index, direction) in directions.iter().enumerate() {
         draw(&mut svg, HEADER + PANEL * index as f64, direction, seconds);
     }
-    svg.push_str("</svg>\n");
-    svg
+    finish(svg)
 }
 
 fn draw(svg: &mut String, top: f64, direction: &Heard<'_>, seconds: f64) {
@@ -282,17 +261,6 @@ fn band(svg: &mut String, (from, to): (f64, f64), (top, bottom): (f64, f64), col
         "<rect x=\"{from:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{}\" fill=\"{colour}\"/>",
         to - from,
         bottom - top
-    );
-}
-
-fn text(svg: &mut String, (x, y): (f64, f64), content: &str, style: &str) {
-    let content = content
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    let _ = writeln!(
-        svg,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" {style}>{content}</text>"
     );
 }
 

@@ -3,19 +3,16 @@
 
 use std::fmt::Write as _;
 
+use sipbridge_measure::sheet::{BLUE, FAINT, HEADER, MARGIN, ORANGE, RULE, begin, finish, text};
+
 const WIDTH: f64 = 960.0;
-const MARGIN: f64 = 40.0;
 const LEFT: f64 = 330.0;
-const HEADER: f64 = 96.0;
 const BAR: f64 = 34.0;
 const GROUP: f64 = 40.0;
 const CURVE: f64 = 300.0;
 
-const INK: &str = "#1d2733";
-const FAINT: &str = "#66758a";
-const RULE: &str = "#dde3ea";
-const OURS: &str = "#c2571a";
-const THEIRS: &str = "#2563a8";
+const OURS: &str = ORANGE;
+const THEIRS: &str = BLUE;
 
 /// One figure.
 pub struct Bar {
@@ -41,7 +38,7 @@ pub fn bars(title: &str, facts: &str, bars: &[Bar]) -> String {
         .filter(|(bar, before)| before.is_none_or(|before| before.group != bar.group))
         .count();
     let height = HEADER + groups as f64 * GROUP + bars.len() as f64 * BAR + 30.0;
-    let mut svg = begin(title, facts, height);
+    let mut svg = begin(title, facts, (WIDTH, height));
     let most = bars.iter().map(|bar| bar.value).fold(1.0, f64::max);
     let mut top = HEADER;
     let mut group = "";
@@ -83,13 +80,12 @@ pub fn bars(title: &str, facts: &str, bars: &[Bar]) -> String {
         );
         top += BAR;
     }
-    svg.push_str("</svg>\n");
-    svg
+    finish(svg)
 }
 
 /// One panel a curve, over the same axis.
 pub fn curves(title: &str, facts: &str, axis: &str, curves: &[Curve]) -> String {
-    let mut svg = begin(title, facts, HEADER + CURVE * curves.len() as f64);
+    let mut svg = begin(title, facts, (WIDTH, HEADER + CURVE * curves.len() as f64));
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let last = points().map(|(x, _)| *x).fold(1.0, f64::max);
     let first = points().map(|(x, _)| *x).fold(0.0, f64::min);
@@ -156,8 +152,7 @@ pub fn curves(title: &str, facts: &str, axis: &str, curves: &[Curve]) -> String 
             }
         }
     }
-    svg.push_str("</svg>\n");
-    svg
+    finish(svg)
 }
 
 fn figure(value: f64) -> String {
@@ -166,38 +161,6 @@ fn figure(value: f64) -> String {
     } else {
         format!("{value:.2}")
     }
-}
-
-fn begin(title: &str, facts: &str, height: f64) -> String {
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-         font-family=\"Inter, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif\" font-size=\"13\" fill=\"{INK}\">\n\
-         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
-    );
-    text(
-        &mut svg,
-        (MARGIN, 46.0),
-        title,
-        "font-size=\"22\" font-weight=\"600\"",
-    );
-    text(
-        &mut svg,
-        (MARGIN, 70.0),
-        facts,
-        &format!("fill=\"{FAINT}\""),
-    );
-    svg
-}
-
-fn text(svg: &mut String, (x, y): (f64, f64), content: &str, style: &str) {
-    let content = content
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    let _ = writeln!(
-        svg,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" {style}>{content}</text>"
-    );
 }
 
 #[cfg(test)]
