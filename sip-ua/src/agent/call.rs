@@ -128,7 +128,8 @@ impl CallHandle {
         });
     }
 
-    /// A re-INVITE with this offer. Glare (491) is retried; the outcome is `ReofferAnswered` or
+    /// A re-INVITE with this offer; before the call is up an UPDATE, as soon as the first offer was
+    /// answered reliably. Glare (491) is retried; the outcome is `ReofferAnswered` or
     /// `ReofferRefused`.
     pub fn reoffer(&self, sdp: Vec<u8>) {
         self.send(Command::Reoffer {

@@ -69,6 +69,9 @@ pub struct AgentConfig {
     pub limits: Limits,
     /// Of calls in, and of calls out that say nothing else.
     pub session_timer: SessionTimer,
+    /// Whether early media is described in a reliable provisional response where the caller supports
+    /// those (RFC 3262). Where it requires them all are reliable.
+    pub reliable_early_media: bool,
     /// Where users may register whom the screen lets in; REGISTER is refused without.
     pub registrar: Option<registrar::Config>,
 }
@@ -86,6 +89,7 @@ impl Default for AgentConfig {
             screen: Arc::new(|_, _| Verdict::Silent),
             limits: Limits::default(),
             session_timer: SessionTimer::default(),
+            reliable_early_media: true,
             registrar: None,
         }
     }
@@ -222,6 +226,7 @@ impl Agent {
             registrar: config.registrar,
             timers: Timers::default(),
             session_timer: config.session_timer,
+            reliable_early_media: config.reliable_early_media,
             seed: None,
         });
         let (commands, inbox) = Commands::new();

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::early::Forks;
+use super::reliable::Reliable;
 use crate::dialog::{Agreed, Dialog, DialogId, Running, SessionTimer};
 use crate::digest::Auth;
 use crate::ladder::Trace;
@@ -40,13 +42,17 @@ pub(super) struct Call {
     pub(super) auth: Option<Auth>,
     /// A 2xx of ours that waits for its ACK.
     pub(super) unacknowledged: Option<Unacknowledged>,
-    /// A re-INVITE of theirs, or an UPDATE with an offer, that waits for the user.
+    /// A re-INVITE of theirs, or an UPDATE or PRACK with an offer, that waits for the user.
     pub(super) their_reoffer: Option<TheirReoffer>,
     /// A re-INVITE of ours that is under way or waits for its turn.
     pub(super) our_reoffer: Option<OurReoffer>,
     /// The offer to send when that is over.
     pub(super) next_reoffer: Option<Vec<u8>>,
-    pub(super) infos: InfoAllowance,
+    pub(super) infos: Allowance,
+    /// Of provisional responses to our INVITE.
+    pub(super) rings: Allowance,
+    /// Our reliable provisional responses to their INVITE.
+    pub(super) reliable: Reliable,
     pub(super) trace: Arc<Trace>,
     pub(super) timing: Timing,
     pub(super) updates: Updates,
@@ -137,8 +143,7 @@ pub(super) struct Incoming {
 
 pub(super) struct Outgoing {
     pub(super) client: ClientId,
-    /// Early dialogs, one a fork.
-    pub(super) early: Vec<Dialog>,
+    pub(super) forks: Forks,
     pub(super) has_offer: bool,
     pub(super) cancel: Cancel,
     pub(super) ring_until: Option<Instant>,
@@ -172,12 +177,16 @@ pub(super) struct Unacknowledged {
 pub(super) struct TheirReoffer {
     pub(super) server: ServerId,
     pub(super) request: Arc<Request>,
+    /// An UPDATE or PRACK cannot wait as long as an INVITE can.
+    pub(super) give_up_at: Option<Instant>,
 }
 
 pub(super) struct OurReoffer {
     pub(super) sdp: Vec<u8>,
     pub(super) glares: u8,
     pub(super) state: ReofferState,
+    /// The fork that an UPDATE took it to; a re-INVITE goes to the one that answered.
+    pub(super) fork: Option<Box<[u8]>>,
     /// It only refreshes the session.
     pub(super) refresh: bool,
 }
@@ -195,28 +204,28 @@ pub(super) fn refuses_info(headers: &Headers) -> bool {
     headers.contains(HeaderName::Allow) && !headers.lists(HeaderName::Allow, "INFO")
 }
 
-/// How many INFOs a far end may send: bursts of 100, 50 a second in the long run.
-pub(super) struct InfoAllowance {
+/// How many INFOs, or provisional responses, a far end may send: bursts of 100, 50 a second in the long run.
+pub(super) struct Allowance {
     left: u32,
     refilled_at: Instant,
 }
 
-const INFO_BURST: u32 = 100;
-const INFO_EVERY: Duration = Duration::from_millis(20);
+const BURST: u32 = 100;
+const EVERY: Duration = Duration::from_millis(20);
 
-impl InfoAllowance {
+impl Allowance {
     pub(super) fn new(now: Instant) -> Self {
-        InfoAllowance {
-            left: INFO_BURST,
+        Allowance {
+            left: BURST,
             refilled_at: now,
         }
     }
 
     pub(super) fn take(&mut self, now: Instant) -> bool {
         let since = now.saturating_duration_since(self.refilled_at);
-        let more = u32::try_from(since.as_millis() / INFO_EVERY.as_millis()).unwrap_or(u32::MAX);
+        let more = u32::try_from(since.as_millis() / EVERY.as_millis()).unwrap_or(u32::MAX);
         if more > 0 {
-            self.left = self.left.saturating_add(more).min(INFO_BURST);
+            self.left = self.left.saturating_add(more).min(BURST);
             self.refilled_at = now;
         }
         let allowed = self.left > 0;
@@ -226,10 +235,35 @@ impl InfoAllowance {
 }
 
 impl Call {
+    /// The dialog with the far end of that tag, early or confirmed.
+    pub(super) fn dialog_with(&mut self, tag: &[u8]) -> Option<&mut Dialog> {
+        if let Some(dialog) = &mut self.dialog {
+            return Some(dialog).filter(|dialog| *dialog.id().remote_tag == *tag);
+        }
+        match &mut self.phase {
+            Phase::Outgoing(outgoing) => Some(&mut outgoing.forks.get_mut(tag)?.dialog),
+            _ => None,
+        }
+    }
+
+    /// An offer of ours waits for the far end's answer.
+    pub(super) fn our_offer_is_out(&self) -> bool {
+        matches!(
+            &self.our_reoffer,
+            Some(OurReoffer {
+                state: ReofferState::Sent,
+                ..
+            })
+        )
+    }
+
     /// When something is due that no transaction looks after.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::Incoming(incoming) => incoming.repeat_at,
+            Phase::Incoming(incoming) => [incoming.repeat_at, self.reliable.poll_timeout()]
+                .into_iter()
+                .flatten()
+                .min(),
             Phase::Outgoing(outgoing) => match outgoing.cancel {
                 Cancel::Sent { give_up_at } => Some(give_up_at),
                 Cancel::Wanted { .. } => None,
@@ -252,6 +286,10 @@ impl Call {
             (Phase::Up, Some(running)) => Some(running.poll_timeout()),
             _ => None,
         };
-        [phase, ack, glare, session].into_iter().flatten().min()
+        let their_offer = self.their_reoffer.as_ref().and_then(|o| o.give_up_at);
+        [phase, ack, glare, session, their_offer]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

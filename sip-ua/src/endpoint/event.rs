@@ -7,21 +7,25 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallEvent {
-    /// A provisional response above 100 to our INVITE; `sdp` is early media's description.
+    /// A provisional response above 100 to our INVITE; `sdp` is early media's description. Where
+    /// several phones ring, the last one that describes any is the one to hear.
     Progress { status: u16, sdp: Option<Vec<u8>> },
-    /// A 2xx to our INVITE. Where our INVITE carried no offer, `sdp` is the far end's offer and the
-    /// ACK waits for [`accept`](crate::agent::CallHandle::accept) with the answer.
+    /// A 2xx to our INVITE. Without `sdp`, what was agreed on before counts. Where our INVITE carried
+    /// no offer and nothing was agreed on yet, `sdp` is the far end's offer and the ACK waits for
+    /// [`accept`](crate::agent::CallHandle::accept) with the answer.
     Answered { sdp: Option<Vec<u8>> },
     /// The ACK to our 2xx arrived; `sdp` is the answer to an offer that our 2xx carried.
     Confirmed { sdp: Option<Vec<u8>> },
-    /// A re-INVITE from the far end, or an UPDATE with an offer, to be answered with
-    /// [`answer_reoffer`](crate::agent::CallHandle::answer_reoffer). Without `sdp` the far end asks
-    /// for our offer.
+    /// An offer from the far end, to be answered with
+    /// [`answer_reoffer`](crate::agent::CallHandle::answer_reoffer): in a re-INVITE; in an UPDATE or
+    /// PRACK, perhaps while it still rings; or in a reliable provisional response to an INVITE of ours
+    /// without one, where a refusal ends the call. Without `sdp` the far end asks for our offer.
     Reoffer { sdp: Option<Vec<u8>> },
-    /// The far end withdrew its re-INVITE (CANCEL) before it was answered: nothing changes.
+    /// The far end withdrew its offer before it was answered, or could not wait any longer: nothing
+    /// changes.
     ReofferWithdrawn,
-    /// A 2xx to our re-INVITE. It also closes an incoming offerless re-INVITE: then `sdp` is the
-    /// answer of the ACK.
+    /// A 2xx to our re-INVITE or UPDATE. It also closes an incoming offerless re-INVITE, and an offer
+    /// of ours in a provisional response: then `sdp` is the answer of the ACK or the PRACK.
     ReofferAnswered { sdp: Option<Vec<u8>> },
     /// Our re-INVITE was refused: the session stays as it was.
     ReofferRefused { status: u16, reason: String },

@@ -69,7 +69,7 @@ impl Endpoint {
     }
 
     /// CANCEL, as soon as there is something to cancel.
-    fn cancel(&mut self, now: Instant, id: CallId, reason: Option<Vec<u8>>) {
+    pub(super) fn cancel(&mut self, now: Instant, id: CallId, reason: Option<Vec<u8>>) {
         let Some(Call {
             phase: Phase::Outgoing(outgoing),
             ..

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::call::{
-    Call, CallId, Incoming, InfoAllowance, Phase, Timing, Unacknowledged, Updates, refuses_info,
+    Allowance, Call, CallId, Incoming, Phase, Timing, Unacknowledged, Updates, refuses_info,
 };
 use super::receive::description;
+use super::reliable::Reliable;
 use super::send::{ALLOW, ServerUse};
 use super::{CallEvent, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::dialog::{Dialog, DialogId};
@@ -89,7 +90,9 @@ impl Endpoint {
             their_reoffer: None,
             our_reoffer: None,
             next_reoffer: None,
-            infos: InfoAllowance::new(now),
+            infos: Allowance::new(now),
+            rings: Allowance::new(now),
+            reliable: Reliable::default(),
             trace: self.traces.open(&core.call_id),
             timing: Timing::new(self.config.session_timer),
             updates: Updates::of(&request.headers),
@@ -138,7 +141,7 @@ impl Endpoint {
         Some(response)
     }
 
-    fn waiting_invite(&self, id: CallId) -> Option<(ServerId, Arc<Request>)> {
+    pub(super) fn waiting_invite(&self, id: CallId) -> Option<(ServerId, Arc<Request>)> {
         match &self.calls.get(&id)?.phase {
             Phase::Incoming(incoming) => Some((incoming.server, incoming.request.clone())),
             _ => None,
@@ -151,6 +154,11 @@ impl Endpoint {
             return;
         };
         let status = if sdp.is_some() { 183 } else { 180 };
+        if self.is_to_be_reliable(id, sdp.is_some()) {
+            self.ring_reliably(now, id, status, sdp);
+            self.passed(now, id, Milestone::Ringing);
+            return self.settle_call(now, id);
+        }
         let Some(response) = self.invite_response(id, &request, status, sdp) else {
             return;
         };
@@ -162,22 +170,36 @@ impl Endpoint {
         }) = self.calls.get_mut(&id)
         {
             incoming.provisional = Some((status, packet));
-            incoming.repeat_at = Some(now + RING_AGAIN);
         }
+        self.ring_again_later(now, id);
         self.passed(now, id, Milestone::Ringing);
         self.settle_call(now, id);
     }
 
-    /// Sends the last 180 or 183 again.
+    pub(super) fn ring_again_later(&mut self, now: Instant, id: CallId) {
+        if let Some(Call {
+            phase: Phase::Incoming(incoming),
+            ..
+        }) = self.calls.get_mut(&id)
+        {
+            incoming.repeat_at = Some(now + RING_AGAIN);
+        }
+    }
+
+    /// Sends the last 180 or 183 again. A reliable one goes out as a new one, for its PRACK has come.
     pub(super) fn ring_again(&mut self, now: Instant, id: CallId) {
+        self.ring_again_later(now, id);
         let Some(Call {
             phase: Phase::Incoming(incoming),
+            reliable,
             ..
         }) = self.calls.get_mut(&id)
         else {
             return;
         };
-        incoming.repeat_at = Some(now + RING_AGAIN);
+        if let Some(status) = reliable.repeat {
+            return self.ring_reliably(now, id, status, None);
+        }
         let (server, provisional) = (incoming.server, incoming.provisional.clone());
         if let Some((status, packet)) = provisional {
             self.table.respond(now, server, status, packet);
@@ -186,17 +208,39 @@ impl Endpoint {
 
     /// 200 with our SDP; for an outgoing call without an offer, the ACK with our answer.
     pub fn accept(&mut self, now: Instant, id: CallId, sdp: Vec<u8>) {
-        if let Some((server, request)) = self.waiting_invite(id) {
-            let offered = description(&request.headers, &request.body).is_none();
-            self.send_2xx(now, id, server, &request, sdp, offered, false);
-            if let Some(call) = self.calls.get_mut(&id) {
-                call.phase = Phase::Up;
+        match self.calls.get_mut(&id) {
+            Some(call) if matches!(call.phase, Phase::Incoming(_)) => {
+                call.reliable.accepted = Some(sdp);
+                self.answer_when_clear(now, id);
             }
-            self.passed(now, id, Milestone::Answered);
-        } else {
-            self.acknowledge_with(now, id, Some(sdp));
+            _ => self.acknowledge_with(now, id, Some(sdp)),
         }
         self.settle_call(now, id);
+    }
+
+    /// Sends the 2xx that the user accepted with, unless an offer or answer is under way: both sides are
+    /// to have the same session when the call is up (RFC 3262 §3, RFC 6337 §3.1).
+    pub(super) fn answer_when_clear(&mut self, now: Instant, id: CallId) {
+        let Some((server, request)) = self.waiting_invite(id) else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if call.reliable.describes() || call.their_reoffer.is_some() || call.our_offer_is_out() {
+            return;
+        }
+        let Some(sdp) = call.reliable.accepted.take() else {
+            return;
+        };
+        let settled = call.reliable.settled;
+        let offered = !settled && description(&request.headers, &request.body).is_none();
+        let sdp = Some(sdp).filter(|_| !settled);
+        self.send_2xx(now, id, server, &request, sdp, offered, false);
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.phase = Phase::Up;
+        }
+        self.passed(now, id, Milestone::Answered);
     }
 
     /// Sends a 2xx and keeps it until its ACK comes (§13.3.1.4).
@@ -207,12 +251,12 @@ impl Endpoint {
         id: CallId,
         server: ServerId,
         request: &Request,
-        sdp: Vec<u8>,
+        sdp: Option<Vec<u8>>,
         offered: bool,
         again: bool,
     ) {
-        let described = Some(sdp.clone());
-        let Some(mut response) = self.invite_response(id, request, 200, Some(sdp)) else {
+        let described = sdp.clone();
+        let Some(mut response) = self.invite_response(id, request, 200, sdp) else {
             return;
         };
         self.answer_timer(now, id, request, &mut response);
@@ -222,7 +266,7 @@ impl Endpoint {
         let seq = request.headers.get(HeaderName::CSeq);
         let seq = seq.and_then(|cseq| crate::wire::CSeq::parse(cseq).ok());
         if let (Some(call), Some(seq)) = (self.calls.get_mut(&id), seq) {
-            call.described = described;
+            call.described = described.or(call.described.take());
             call.unacknowledged = Some(Unacknowledged {
                 server,
                 seq: seq.number,
@@ -271,6 +315,7 @@ impl Endpoint {
         let Some((server, request)) = self.waiting_invite(id) else {
             return false;
         };
+        self.refuse_their_reoffer(now, id, 487);
         let Some(mut response) = self.invite_response(id, &request, status, None) else {
             return false;
         };

@@ -7,16 +7,20 @@
 //! [`poll_timeout`](Endpoint::poll_timeout).
 
 mod call;
+mod early;
 mod event;
 mod hangup;
 mod incoming;
 mod outgoing;
 mod paths;
+mod prack;
+mod provisional;
 mod receive;
 mod refresh;
 mod register;
 mod registrations;
 mod reinvite;
+mod reliable;
 mod reply;
 mod responses;
 mod screen;
@@ -66,6 +70,9 @@ pub struct EndpointConfig {
     pub timers: Timers,
     /// Of calls in, and of calls out that say nothing else.
     pub session_timer: SessionTimer,
+    /// Whether early media is described in a reliable provisional response where the caller supports
+    /// those (RFC 3262). Where it requires them all are reliable.
+    pub reliable_early_media: bool,
     /// What REGISTER is answered with; 405 without.
     pub registrar: Option<registrar::Config>,
     /// Makes tags, branches and Call-IDs repeatable. Only for tests: they must not be guessable.
@@ -315,6 +322,14 @@ impl Endpoint {
             return;
         };
         for dialog_id in &call.dialog_ids {
+            self.dialogs.remove(dialog_id);
+        }
+    }
+
+    /// No request of that dialog finds this call any more.
+    fn unindex(&mut self, id: CallId, dialog_id: &DialogId) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.dialog_ids.retain(|known| known != dialog_id);
             self.dialogs.remove(dialog_id);
         }
     }

@@ -3,9 +3,10 @@
 
 use std::time::Instant;
 
-use super::call::{
-    Call, CallId, Cancel, InfoAllowance, Outgoing as Ringing, Phase, Timing, Updates,
-};
+use super::call::{Allowance, Call, CallId, Cancel, Outgoing as Ringing, Phase, Timing, Updates};
+use super::early::Forks;
+use super::provisional;
+use super::reliable::Reliable;
 use super::send::{ALLOW, ClientKind};
 use super::{CallEvent, End, EndCause, EndedBy, Endpoint, Event, Milestone, Outgoing};
 use crate::dialog::{MAX_FORWARDS, RouteSet, SessionTimer};
@@ -15,7 +16,7 @@ use crate::transport::Transport;
 use crate::wire::{CSeq, HeaderName, Method, NameAddr, Request, Scheme};
 
 /// The headers that are the user agent's own business.
-const RESERVED: [HeaderName; 20] = [
+const RESERVED: [HeaderName; 21] = [
     HeaderName::Via,
     HeaderName::From,
     HeaderName::To,
@@ -32,6 +33,7 @@ const RESERVED: [HeaderName; 20] = [
     HeaderName::Allow,
     HeaderName::Authorization,
     HeaderName::ProxyAuthorization,
+    HeaderName::RAck,
     HeaderName::RSeq,
     HeaderName::Route,
     HeaderName::SessionExpires,
@@ -94,7 +96,9 @@ impl Endpoint {
                 their_reoffer: None,
                 our_reoffer: None,
                 next_reoffer: None,
-                infos: InfoAllowance::new(now),
+                infos: Allowance::new(now),
+                rings: Allowance::new(now),
+                reliable: Reliable::default(),
                 trace,
                 timing: Timing::new(session_timer),
                 updates: Updates::No,
@@ -111,7 +115,7 @@ impl Endpoint {
         if let Some(entry) = self.calls.get_mut(&id) {
             entry.phase = Phase::Outgoing(Box::new(Ringing {
                 client,
-                early: Vec::new(),
+                forks: Forks::default(),
                 has_offer,
                 cancel: Cancel::No,
                 ring_until: now.checked_add(call.ring_timeout),
@@ -184,6 +188,7 @@ impl Endpoint {
         headers.push(HeaderName::Contact, &contact);
         headers.push(HeaderName::Allow, ALLOW);
         self.session_timer_of(call).ask(None, None, headers);
+        headers.set(HeaderName::Supported, provisional::supported());
         for (name, value) in &call.headers {
             if RESERVED.contains(&HeaderName::from(name.as_str())) {
                 return Err(format!(

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Endpoint;
+use super::provisional;
 use super::reply::{allow, capabilities, mark_source, unsupported_method};
 use super::screen::Verdict;
 use super::send::{ClientKind, ack_of_refusal};
@@ -284,7 +285,12 @@ pub(super) fn required(headers: &Headers) -> Option<Vec<u8>> {
     let tags: Vec<&[u8]> = headers
         .list(HeaderName::Require)
         .filter(|tag| !tag.is_empty())
-        .filter(|tag| !tag.eq_ignore_ascii_case(SessionTimer::OPTION.as_bytes()))
+        .filter(|tag| {
+            let known = [SessionTimer::OPTION, provisional::OPTION];
+            !known
+                .iter()
+                .any(|known| tag.eq_ignore_ascii_case(known.as_bytes()))
+        })
         .collect();
     (!tags.is_empty()).then(|| tags.join(&b", "[..]))
 }

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::call::{CallId, OurReoffer, ReofferState, Updates};
+use super::provisional::{OPTION, supported};
 use super::send::ClientKind;
 use super::{Endpoint, Reason};
 use crate::dialog::{Due, Judgement, Running, SessionTimer, min_se};
@@ -78,6 +79,7 @@ impl Endpoint {
         timing.floor = Some(floor);
         let (wanted, agreed) = (timing.wanted, timing.agreed());
         self.send_again(now, client, |request| {
+            let reliable = request.headers.lists(HeaderName::Supported, OPTION);
             for name in [
                 HeaderName::Supported,
                 HeaderName::SessionExpires,
@@ -86,6 +88,9 @@ impl Endpoint {
                 request.headers.remove(name);
             }
             wanted.ask(agreed, Some(floor), &mut request.headers);
+            if reliable {
+                request.headers.set(HeaderName::Supported, supported());
+            }
         })
         .is_ok()
     }
@@ -142,6 +147,7 @@ impl Endpoint {
                     sdp,
                     glares: 0,
                     state: ReofferState::Waiting,
+                    fork: None,
                     refresh: true,
                 });
                 self.next_reoffer(now, id);

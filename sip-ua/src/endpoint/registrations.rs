@@ -190,6 +190,7 @@ impl Endpoint {
             attempts: 0,
             without_tcp: None,
             acks: Vec::new(),
+            lost: Vec::new(),
         };
         self.table.start_client(now, key, path, packet, user);
         Ok(())

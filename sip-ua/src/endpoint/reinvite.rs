@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use super::call::{CallId, OurReoffer, Phase, ReofferState, TheirReoffer};
 use super::receive::{description, unusable_body};
 use super::send::{ClientKind, ServerUse};
+use super::update::may_offer_early;
 use super::{CallEvent, Endpoint};
 use crate::transaction::{Path, ServerKey, ServerStart};
-use crate::wire::{Core, HeaderName, Method, Request, Response};
+use crate::wire::{Core, HeaderName, Method, NameAddr, Request, Response};
 
 /// A far end that answers 491 more often than this is not having glare.
-const MAX_GLARES: u8 = 5;
+pub(super) const MAX_GLARES: u8 = 5;
 
 impl Endpoint {
     pub(super) fn handle_reinvite(
@@ -27,13 +28,7 @@ impl Endpoint {
             return;
         };
         let up = matches!(call.phase, Phase::Up);
-        let ours_under_way = matches!(
-            &call.our_reoffer,
-            Some(OurReoffer {
-                state: ReofferState::Sent,
-                ..
-            })
-        );
+        let ours_under_way = call.our_offer_is_out();
         // Their earlier INVITE still waits for our final response.
         if call.their_reoffer.is_some() || matches!(call.phase, Phase::Incoming(_)) {
             let seconds = self.random_u32() % 10;
@@ -72,6 +67,7 @@ impl Endpoint {
             call.their_reoffer = Some(TheirReoffer {
                 server,
                 request: Arc::new(request),
+                give_up_at: None,
             });
         }
         self.tell(id, CallEvent::Reoffer { sdp });
@@ -82,16 +78,27 @@ impl Endpoint {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
+        if call.their_reoffer.is_none() && self.answer_early_offer(now, id, &answer) {
+            return self.settle_call(now, id);
+        }
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
         match answer {
             Ok(sdp) => match call.their_reoffer.take() {
-                Some(TheirReoffer { server, request }) if request.method == Method::Update => {
-                    self.accept_update(now, id, server, &request, sdp);
+                Some(TheirReoffer {
+                    server, request, ..
+                }) if request.method != Method::Invite => {
+                    self.accept_offer(now, id, server, &request, sdp);
                 }
-                Some(TheirReoffer { server, request }) => {
+                Some(TheirReoffer {
+                    server, request, ..
+                }) => {
                     let offered = description(&request.headers, &request.body).is_none();
-                    self.send_2xx(now, id, server, &request, sdp, offered, true);
+                    self.send_2xx(now, id, server, &request, Some(sdp), offered, true);
                 }
-                None => {}
+                // The 2xx passed the answer to what a provisional response had offered.
+                None => self.acknowledge_with(now, id, Some(sdp)),
             },
             Err(status) => {
                 let status = if (300..700).contains(&status) {
@@ -112,12 +119,14 @@ impl Endpoint {
             .calls
             .get_mut(&id)
             .and_then(|call| call.their_reoffer.take());
-        let Some(TheirReoffer { server, request }) = reoffer else {
+        let Some(TheirReoffer {
+            server, request, ..
+        }) = reoffer
+        else {
             return false;
         };
-        if let Some(response) = self.invite_response(id, &request, status, None) {
-            self.answer_invite(now, server, &response);
-        }
+        let response = self.response(&request, status, b"");
+        self.answer_invite(now, server, &response);
         true
     }
 
@@ -145,9 +154,13 @@ impl Endpoint {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
-        let clear = matches!(call.phase, Phase::Up)
-            && call.unacknowledged.is_none()
-            && call.their_reoffer.is_none();
+        if matches!(call.phase, Phase::Incoming(_)) && call.reliable.accepted.is_some() {
+            return self.answer_when_clear(now, id);
+        }
+        let clear = match &call.phase {
+            Phase::Up => call.unacknowledged.is_none() && call.their_reoffer.is_none(),
+            _ => may_offer_early(call),
+        };
         if !clear {
             return;
         }
@@ -160,6 +173,7 @@ impl Endpoint {
                     sdp,
                     glares: 0,
                     state: ReofferState::Waiting,
+                    fork: None,
                     refresh: false,
                 });
             }
@@ -173,7 +187,18 @@ impl Endpoint {
     }
 
     fn send_reoffer(&mut self, now: Instant, id: CallId) {
-        let Some((mut request, path)) = self.request_within(id, Method::Invite) else {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let (method, kind) = match call.phase {
+            Phase::Up => (Method::Invite, ClientKind::Reinvite),
+            _ => (Method::Update, ClientKind::UpdateOffer),
+        };
+        let made = match kind {
+            ClientKind::Reinvite => self.request_within(id, method),
+            _ => self.early_update(id),
+        };
+        let Some((mut request, path)) = made else {
             return;
         };
         let call = self.calls.get_mut(&id);
@@ -181,11 +206,15 @@ impl Endpoint {
             return;
         };
         reoffer.state = ReofferState::Sent;
+        let to = request.headers.get(HeaderName::To);
+        reoffer.fork = to
+            .and_then(|to| NameAddr::parse(to).ok())
+            .and_then(|to| to.tag().map(Box::from));
         request
             .headers
             .push(HeaderName::ContentType, "application/sdp");
         request.body = reoffer.sdp.clone();
-        if let Err(error) = self.start(now, id, ClientKind::Reinvite, path, request, 0) {
+        if let Err(error) = self.start(now, id, kind, path, request, 0) {
             self.reoffer_refused(now, id, 401, error.to_string());
         }
     }
@@ -220,6 +249,7 @@ impl Endpoint {
             return self.reoffer_refused(now, id, 491, reason);
         }
         reoffer.state = ReofferState::RetryAt(now + pause);
+        self.answer_when_clear(now, id);
     }
 
     pub(super) fn reoffer_refused(

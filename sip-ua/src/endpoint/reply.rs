@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Endpoint;
+use super::provisional::supported;
 use super::send::{ALLOW, ServerUse};
-use crate::dialog::SessionTimer;
 use crate::transaction::{Path, ServerId, ServerKey, ServerStart};
 use crate::transport::Arrival;
 use crate::wire::{Core, HeaderName, Method, NameAddr, Request, Response, Via};
@@ -166,9 +166,7 @@ pub(super) fn capabilities(response: &mut Response) {
         .headers
         .push(HeaderName::AcceptEncoding, "identity");
     response.headers.push(HeaderName::AcceptLanguage, "en");
-    response
-        .headers
-        .push(HeaderName::Supported, SessionTimer::OPTION);
+    response.headers.push(HeaderName::Supported, supported());
 }
 
 /// The status of a method that this user agent has no use for, within a dialog or outside.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Responses to what we asked: INVITE and its forks (RFC 3261 §13.2.2), and all within a call.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::call::{CallId, Cancel, Phase, refuses_info};
 use super::receive::description;
@@ -10,7 +10,12 @@ use super::{CallEvent, EndCause, EndedBy, Endpoint, Milestone, Reason};
 use crate::dialog::Dialog;
 use crate::digest::AuthError;
 use crate::transaction::ClientId;
-use crate::wire::{CSeq, Core, HeaderName, Request, Response, reason_phrase};
+use crate::wire::{
+    CSeq, Core, HeaderName, Headers, Method, NameAddr, Request, Response, reason_phrase,
+};
+
+/// The 2xx of so many forks are acknowledged; a flood of them is not.
+const MAX_ANSWERS: usize = 32;
 
 impl Endpoint {
     /// A response that its transaction found worth telling.
@@ -40,9 +45,18 @@ impl Endpoint {
                 self.handle_provisional(now, client, id, response, core);
             }
             (_, 100..200) | (ClientKind::Aside, _) => {}
+            (ClientKind::UpdateOffer, 200..300) => {
+                self.early_offer_answered(id, response, core);
+                self.next_reoffer(now, id);
+            }
             (_, 401 | 407) => match self.try_credentials(now, client, response) {
                 Ok(()) => {}
-                Err(reason) => self.handle_refusal(now, id, kind, status, reason),
+                Err(reason) => match kind {
+                    ClientKind::UpdateOffer => {
+                        self.early_offer_refused(now, id, response, core, reason);
+                    }
+                    kind => self.handle_refusal(now, id, kind, status, reason),
+                },
             },
             (ClientKind::Update, 200..300) => self.update_answered(now, id, response, core),
             (ClientKind::Invite | ClientKind::Reinvite | ClientKind::Update, 422)
@@ -53,8 +67,13 @@ impl Endpoint {
                 self.reoffer_glared(now, id, owner);
             }
             (ClientKind::Info, 200..300) => self.tell(id, CallEvent::InfoAnswered { status }),
+            (ClientKind::Prack, _) => self.prack_is_over(id, core),
             (_, _) => {
                 let sentence = format!("the far end answered {status} {}", phrase(response));
+                if kind == ClientKind::UpdateOffer {
+                    self.early_offer_refused(now, id, response, core, sentence);
+                    return self.settle_call(now, id);
+                }
                 self.handle_refusal(now, id, kind, status, sentence);
             }
         }
@@ -108,10 +127,18 @@ impl Endpoint {
             .and_then(|cseq| CSeq::parse(cseq).ok());
         let old = old.map_or(0, |cseq| cseq.number);
         let method = request.method.clone();
-        let number = match &mut call.dialog {
-            Some(dialog) => dialog.next_seq(),
+        let to = request.headers.get(HeaderName::To);
+        let to = to.and_then(|to| NameAddr::parse(to).ok());
+        let dialog = to.as_ref().and_then(NameAddr::tag);
+        let number = match dialog.map(|tag| call.dialog_with(tag)) {
+            Some(Some(dialog)) => dialog.next_seq(),
+            // Its fork is no more.
+            Some(None) => return Err(lost()),
             None => old.saturating_add(1),
         };
+        if kind == ClientKind::Invite {
+            self.forget_forks(id);
+        }
         request
             .headers
             .set(HeaderName::CSeq, &CSeq { number, method });
@@ -130,58 +157,6 @@ impl Endpoint {
         {
             outgoing.client = again;
         }
-    }
-
-    fn handle_provisional(
-        &mut self,
-        now: Instant,
-        client: ClientId,
-        id: CallId,
-        response: &Response,
-        core: &Core,
-    ) {
-        let Some(request_uri) = self
-            .table
-            .client(client)
-            .map(|user| user.request.uri.clone())
-        else {
-            return;
-        };
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        let Phase::Outgoing(outgoing) = &mut call.phase else {
-            return;
-        };
-        if let Cancel::Wanted { reason } = &mut outgoing.cancel {
-            let reason = reason.take();
-            return self.cancel_now(now, id, client, reason.as_deref());
-        }
-        if response.status == 100 {
-            return;
-        }
-        let mut fresh = None;
-        if core.to.tag().is_some() {
-            let dialog = Dialog::of_response(core, response, &request_uri);
-            // As many forks as anyone has phones; more are somebody's joke.
-            let known = outgoing.early.iter().any(|early| early.id() == dialog.id());
-            if !known && outgoing.early.len() < 16 {
-                fresh = Some(dialog.id().clone());
-                outgoing.early.push(dialog);
-            }
-        }
-        if let Some(dialog_id) = fresh {
-            self.index(id, dialog_id);
-        }
-        self.passed(now, id, Milestone::Ringing);
-        let sdp = description(&response.headers, &response.body);
-        self.tell(
-            id,
-            CallEvent::Progress {
-                status: response.status,
-                sdp,
-            },
-        );
     }
 
     fn handle_2xx(
@@ -219,30 +194,46 @@ impl Endpoint {
         }
         let mut dialog = Dialog::of_response(core, response, &request_uri);
         let Some(call) = self.calls.get_mut(&id) else {
-            return self.hang_up_fork(now, client, id, dialog, seq);
+            return self.hang_up_fork(now, client, id, dialog, core, response);
         };
         let Phase::Outgoing(outgoing) = &mut call.phase else {
-            return self.hang_up_fork(now, client, id, dialog, seq);
+            return self.hang_up_fork(now, client, id, dialog, core, response);
         };
+        let follows = outgoing.forks.follows(tag);
+        let mut early = outgoing.forks.remove(tag);
+        if let Some(early) = &mut early {
+            early.dialog.confirm(core, response);
+            dialog = early.dialog.clone();
+        }
+        let losers = outgoing.forks.drain();
         if !matches!(outgoing.cancel, Cancel::No) {
             // The answer and our CANCEL passed each other.
             call.phase = Phase::Closing;
             call.dialog = Some(dialog.clone());
             let path = self.paths.to(call, &dialog);
             self.send_ack(client, path, &dialog, seq, None);
+            self.forget_losers(client, id, losers);
             return self.close_with_bye(now, id, None);
         }
-        if let Some(at) = outgoing
-            .early
-            .iter()
-            .position(|early| early.id() == dialog.id())
-        {
-            let mut early = outgoing.early.swap_remove(at);
-            early.confirm(core, response);
-            dialog = early;
-        }
         let has_offer = outgoing.has_offer;
-        call.phase = match has_offer {
+        let mut sdp = description(&response.headers, &response.body);
+        let mut settled = false;
+        if let Some(early) = early {
+            settled = early.settled;
+            if settled && early.renegotiated && follows {
+                // It is known, and no answer to our first offer any more.
+                sdp = None;
+            } else if settled {
+                // Whatever else the 2xx says is to be ignored (§13.2.1).
+                sdp = early.theirs.filter(|_| has_offer);
+            } else {
+                sdp = sdp.or(early.theirs);
+            }
+            call.updates = early.updates;
+            call.described = early.described.or(call.described.take());
+        }
+        let agreed = has_offer || settled;
+        call.phase = match agreed {
             true => Phase::Up,
             false => Phase::Answering {
                 invite: client,
@@ -254,22 +245,40 @@ impl Endpoint {
         call.dialog = Some(dialog.clone());
         let path = self.paths.to(call, &dialog);
         self.timer_answered(now, id, response);
+        self.forget_losers(client, id, losers);
+        self.drop_reoffers_of_others(now, id, |other| other == tag);
         self.index(id, dialog.id().clone());
         self.passed(now, id, Milestone::Answered);
-        if has_offer {
+        if agreed {
             self.send_ack(client, path, &dialog, seq, None);
             self.passed(now, id, Milestone::Confirmed);
         }
         if refuses_info(&response.headers) {
             self.tell(id, CallEvent::NoInfo);
         }
-        self.tell(
-            id,
-            CallEvent::Answered {
-                sdp: description(&response.headers, &response.body),
-            },
-        );
+        self.tell(id, CallEvent::Answered { sdp });
         self.next_reoffer(now, id);
+    }
+
+    /// No request finds the early dialogs that lost; a 2xx of theirs still may, until Timer M.
+    fn forget_losers(&mut self, client: ClientId, id: CallId, losers: Vec<Dialog>) {
+        for loser in &losers {
+            self.unindex(id, loser.id());
+        }
+        if let Some(user) = self.table.client_mut(client) {
+            user.lost.extend(losers);
+        }
+    }
+
+    /// The INVITE is made again: what began with the former one is over.
+    fn forget_forks(&mut self, id: CallId) {
+        if let Some(call) = self.calls.get_mut(&id)
+            && let Phase::Outgoing(outgoing) = &mut call.phase
+        {
+            for fork in outgoing.forks.drain() {
+                self.unindex(id, fork.id());
+            }
+        }
     }
 
     /// A 2xx that came too late or from a phone that was slower: acknowledged, then hung up.
@@ -279,14 +288,28 @@ impl Endpoint {
         client: ClientId,
         id: CallId,
         mut dialog: Dialog,
-        invite_seq: u32,
+        core: &Core,
+        response: &Response,
     ) {
         let Some(invite_path) = self.table.client_path(client) else {
             return;
         };
+        let Some(user) = self.table.client_mut(client) else {
+            return;
+        };
+        if user.acks.len() >= MAX_ANSWERS {
+            tracing::debug!(remote = %invite_path.remote, "one answer too many to an INVITE was dropped");
+            return;
+        }
+        if let Some(at) = user.lost.iter().position(|lost| lost.id() == dialog.id()) {
+            dialog = user.lost.swap_remove(at);
+            dialog.confirm(core, response);
+        }
         let path = self.paths.from(invite_path, &dialog, false);
-        self.send_ack(client, path, &dialog, invite_seq, None);
-        let bye = dialog.request(crate::wire::Method::Bye);
+        self.send_ack(client, path, &dialog, core.cseq.number, None);
+        let mut bye = dialog.request(Method::Bye);
+        let reason = reason_value(&Reason::sip(200, "Call completed elsewhere"));
+        bye.headers.push(HeaderName::Reason, reason);
         let _ = self.start(now, id, ClientKind::Aside, path, bye, 0);
     }
 
@@ -322,6 +345,7 @@ impl Endpoint {
     ) {
         match kind {
             ClientKind::Invite => {
+                self.refuse_their_reoffer(now, id, 487);
                 let cause = EndCause::of_status(status);
                 self.end(id, EndedBy::Remote, Some(status), cause, sentence);
                 self.forget(id);
@@ -338,7 +362,10 @@ impl Endpoint {
             ClientKind::Update => self.update_refused(now, id, status),
             ClientKind::Bye => self.forget(id),
             ClientKind::Info => self.tell(id, CallEvent::InfoAnswered { status }),
-            ClientKind::Aside | ClientKind::Register(_) => {}
+            ClientKind::UpdateOffer
+            | ClientKind::Prack
+            | ClientKind::Aside
+            | ClientKind::Register(_) => {}
         }
     }
 
@@ -367,6 +394,7 @@ impl Endpoint {
     ) {
         match kind {
             ClientKind::Invite => {
+                self.refuse_their_reoffer(now, id, 487);
                 let cause = EndCause::Unreachable;
                 self.end(id, EndedBy::Network, Some(status), cause, reason);
                 self.forget(id);
@@ -374,7 +402,13 @@ impl Endpoint {
             ClientKind::Reinvite | ClientKind::Info | ClientKind::Update => {
                 self.lose(now, id, status, reason);
             }
+            ClientKind::UpdateOffer => match self.calls.get(&id).map(|call| &call.phase) {
+                Some(Phase::Up) => self.lose(now, id, status, reason),
+                _ => self.reoffer_refused(now, id, status, reason),
+            },
             ClientKind::Bye => self.forget(id),
+            // The far end sends its response again, or has sent the last one.
+            ClientKind::Prack => {}
             ClientKind::Aside | ClientKind::Register(_) => {}
         }
         self.settle_call(now, id);
@@ -415,4 +449,15 @@ fn phrase(response: &Response) -> String {
         true => reason_phrase(response.status).to_owned(),
         false => text,
     }
+}
+
+/// How long the far end asks to be left alone; dates and comments are not for this.
+pub(super) fn retry_after(headers: &Headers) -> Option<Duration> {
+    let value = String::from_utf8_lossy(headers.get(HeaderName::RetryAfter)?);
+    let digits: String = value
+        .trim()
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    digits.parse().ok().map(Duration::from_secs)
 }

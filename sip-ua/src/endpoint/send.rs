@@ -15,7 +15,7 @@ use crate::transport::Transport;
 use crate::wire::{CSeq, Core, HeaderName, Host, Method, NameAddr, Params, Request, Uri, Via};
 
 /// The methods that a call knows.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
 /// What a client transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +24,12 @@ pub(super) enum ClientKind {
     Reinvite,
     Bye,
     Info,
+    Prack,
     Register(RegistrationId),
     /// Refreshes the session.
     Update,
+    /// Carries an offer within an early dialog.
+    UpdateOffer,
     /// CANCEL, and the BYE to a fork that lost: their outcome concerns nobody.
     Aside,
 }
@@ -44,6 +47,9 @@ pub(super) struct ClientUse {
     pub(super) without_tcp: Option<Path>,
     /// The ACKs to its 2xx, one a fork: each is sent again when its 2xx is (§13.2.2.4).
     pub(super) acks: Vec<SentAck>,
+    /// The early dialogs of this INVITE that did not win: one may still answer, until Timer M. They
+    /// know how far their CSeq is.
+    pub(super) lost: Vec<Dialog>,
 }
 
 #[derive(Debug)]
@@ -138,6 +144,7 @@ impl Endpoint {
             attempts,
             without_tcp,
             acks: Vec::new(),
+            lost: Vec::new(),
         };
         Ok(if invite {
             self.table
@@ -209,6 +216,7 @@ impl Endpoint {
             attempts: 0,
             without_tcp: None,
             acks: Vec::new(),
+            lost: Vec::new(),
         };
         self.table.start_client(now, key, path, packet, user);
     }

@@ -77,6 +77,25 @@ impl Endpoint {
                 return self.table.respond(now, server, 200, packet);
             }
         }
+        if let Some(their) = &call.their_reoffer
+            && their.give_up_at.is_some_and(|at| at <= now)
+        {
+            return self.their_offer_expired(now, id);
+        }
+        if let Some(OurReoffer {
+            state: ReofferState::RetryAt(at),
+            ..
+        }) = &call.our_reoffer
+            && *at <= now
+        {
+            return self.reoffer_again(now, id);
+        }
+        if self.reliable_due(now, id) {
+            return;
+        }
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
         match &call.phase {
             Phase::Incoming(incoming) if incoming.repeat_at.is_some_and(|at| at <= now) => {
                 self.ring_again(now, id);
@@ -91,15 +110,7 @@ impl Endpoint {
                 }
                 _ => {}
             },
-            _ => match call.our_reoffer {
-                Some(OurReoffer {
-                    state: ReofferState::RetryAt(at),
-                    ..
-                }) if at <= now => {
-                    self.reoffer_again(now, id);
-                }
-                _ => self.session_due(now, id),
-            },
+            _ => self.session_due(now, id),
         }
     }
 

@@ -41,6 +41,7 @@ impl Endpoint {
             Method::Options => {
                 self.answer_within(now, path, &request, &core, 200, capabilities);
             }
+            Method::Prack => self.handle_prack(now, id, path, request, &core),
             Method::Update => self.handle_update(now, id, path, request, core),
             Method::Notify | Method::Cancel => {
                 self.answer_within(now, path, &request, &core, 481, |_| {});
@@ -61,21 +62,8 @@ impl Endpoint {
         else {
             return false;
         };
-        if let Some(dialog) = call
-            .dialog
-            .as_mut()
-            .filter(|dialog| *dialog.id() == dialog_id)
-        {
-            return dialog.accept_cseq(core.cseq.number);
-        }
-        match &mut call.phase {
-            Phase::Outgoing(outgoing) => outgoing
-                .early
-                .iter_mut()
-                .find(|dialog| *dialog.id() == dialog_id)
-                .is_some_and(|dialog| dialog.accept_cseq(core.cseq.number)),
-            _ => true,
-        }
+        call.dialog_with(&dialog_id.remote_tag)
+            .is_some_and(|dialog| dialog.accept_cseq(core.cseq.number))
     }
 
     fn handle_bye(&mut self, now: Instant, id: CallId, path: Path, request: &Request, core: &Core) {

@@ -19,6 +19,7 @@ mod host;
 mod message;
 mod method;
 mod params;
+mod rack;
 mod read;
 mod scan;
 mod status;
@@ -38,6 +39,7 @@ pub use host::Host;
 pub use message::{Message, Request, Response};
 pub use method::Method;
 pub use params::Params;
+pub use rack::{RAck, rseq};
 pub use read::{
     MAX_BODY_OCTETS, MAX_FIELD_OCTETS, MAX_FIELDS, MAX_HEAD_OCTETS, read_datagram, read_framed,
 };

@@ -26,6 +26,8 @@ mod no_timer_repeats_over_tcp;
 mod nothing_left_after_a_thousand_calls;
 mod offerless_invite;
 mod options;
+mod prack;
+mod prack_hostile;
 mod preloaded_route;
 mod record_route;
 mod refusals;

@@ -122,6 +122,7 @@ pub fn config(seed: u64) -> EndpointConfig {
         limits: Limits::default(),
         timers: Timers::default(),
         session_timer: SessionTimer::default(),
+        reliable_early_media: true,
         registrar: None,
         seed: Some(seed),
     }

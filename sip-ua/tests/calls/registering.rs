@@ -37,6 +37,7 @@ pub fn registrar(screen: Screen, config: Config) -> Endpoint {
         limits: Limits::default(),
         timers: Timers::default(),
         session_timer: Default::default(),
+        reliable_early_media: true,
         registrar: Some(config),
         seed: Some(2),
     })
