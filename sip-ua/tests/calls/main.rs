@@ -41,3 +41,4 @@ mod session_timers;
 mod strangers_get_silence;
 mod unanswered_ringing;
 mod update;
+mod update_before_the_answer;
