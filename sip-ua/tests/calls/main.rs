@@ -15,6 +15,7 @@ mod caller_cancels_while_ringing;
 mod cancel_passes_the_answer;
 mod digest_retry;
 mod forked_answers;
+mod forked_early_dialogs;
 mod garbage_during_a_call;
 mod info_both_ways;
 mod injection;
