@@ -51,6 +51,10 @@ pub(super) enum Command {
         id: RegistrationId,
         found: Result<Hop, String>,
     },
+    TargetLocated {
+        id: CallId,
+        found: Result<Hop, String>,
+    },
     Unregister {
         id: RegistrationId,
     },

@@ -27,6 +27,7 @@ pub(super) fn dial(commands: &Commands, call: OutgoingCall) -> Call {
         credentials,
         ring_timeout,
         session_timer,
+        follow_redirects,
     } = call;
     let towards = route.first().map_or(&to, |proxy| &proxy.uri).clone();
     let known = next_hop.map(Ok).or_else(|| known(&towards));
@@ -39,6 +40,7 @@ pub(super) fn dial(commands: &Commands, call: OutgoingCall) -> Call {
         credentials,
         ring_timeout,
         session_timer,
+        follow_redirects,
         sip_call_id,
     };
     let task = shared.clone();

@@ -117,6 +117,9 @@ pub struct OutgoingCall {
     pub ring_timeout: Duration,
     /// Session timers (RFC 4028); without it the agent's.
     pub session_timer: Option<SessionTimer>,
+    /// Whether 300 to 302 send the call on to whom they name, a few times at most. Whoever is named so
+    /// gets the call, and answers to its challenges: it is for far ends that are trusted with both.
+    pub follow_redirects: bool,
 }
 
 impl OutgoingCall {
@@ -132,6 +135,7 @@ impl OutgoingCall {
             credentials: None,
             ring_timeout: Duration::from_secs(60),
             session_timer: None,
+            follow_redirects: false,
         }
     }
 }

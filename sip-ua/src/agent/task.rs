@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::call::{Call, CallEvents, CallHandle, IncomingCall, Shared};
 use super::command::{Command, Commands, Dial};
+use super::dial::{known, resolve};
 use super::registering::Watched;
 use super::routes::Routes;
 use super::socket::Socket;
@@ -23,7 +24,7 @@ use super::{AgentStats, Bindings, EVENTS_WAITING, Sockets};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::transaction::Path;
 use crate::transport::{Action, Arrival, Hop, Transport};
-use crate::wire::{HeaderName, Request};
+use crate::wire::{HeaderName, Request, Uri};
 
 /// Datagrams and commands taken in one turn, so that neither starves the other or the timers.
 const BATCH: usize = 64;
@@ -288,6 +289,7 @@ impl Task {
             }
             Command::Register(register) => self.register(now, *register),
             Command::Located { id, found } => self.located(now, id, found),
+            Command::TargetLocated { id, found } => self.target_located(now, id, found),
             Command::Unregister { id } => self.endpoint.unregister(now, id),
             Command::Retire => self.retired = true,
             Command::Close { patience, done } => {
@@ -317,12 +319,7 @@ impl Task {
         };
         let id = shared.id;
         let refuse = |last_word: mpsc::OwnedPermit<CallEvent>, by, cause, reason| {
-            last_word.send(CallEvent::Ended(End {
-                by,
-                status: None,
-                reason,
-                cause,
-            }));
+            last_word.send(CallEvent::Ended(End::new(by, None, cause, reason)));
         };
         if self.closing.is_some() {
             let reason = "this side is closing".to_owned();
@@ -349,6 +346,23 @@ impl Task {
             }
             Err(reason) => refuse(last_word, EndedBy::Network, EndCause::Unreachable, reason),
         }
+    }
+
+    /// A call was sent on to there.
+    fn locate_target(&mut self, id: CallId, uri: Uri) {
+        if let Some(found) = known(&uri) {
+            return self.target_located(Instant::now(), id, found);
+        }
+        let commands = self.commands.clone();
+        tokio::spawn(async move {
+            let found = resolve(&uri).await;
+            commands.send(Command::TargetLocated { id, found });
+        });
+    }
+
+    fn target_located(&mut self, now: Instant, id: CallId, found: Result<Hop, String>) {
+        let path = found.and_then(|hop| self.path_to(hop));
+        self.endpoint.target_located(now, id, path);
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -442,6 +456,7 @@ impl Task {
             }
             Event::Registration { id, state } => self.tell_registration(id, state),
             Event::Locate { id } => self.locate(id),
+            Event::LocateTarget { id, uri } => self.locate_target(id, uri),
             Event::Milestone { id, milestone, at } => {
                 if let Some(listener) = self.calls.get(&id) {
                     note(&listener.shared, milestone, at);
@@ -520,12 +535,9 @@ impl Task {
     /// The calls that the patience did not suffice for still get their end.
     async fn say_goodbye(mut self) {
         for (_, listener) in self.calls.drain() {
-            listener.last_word.send(CallEvent::Ended(End {
-                by: EndedBy::Local,
-                status: None,
-                reason: "this side closed".to_owned(),
-                cause: EndCause::Closing,
-            }));
+            let reason = "this side closed".to_owned();
+            let end = End::new(EndedBy::Local, None, EndCause::Closing, reason);
+            listener.last_word.send(CallEvent::Ended(end));
         }
         for (_, watcher) in self.watched.drain() {
             watcher.give_up();

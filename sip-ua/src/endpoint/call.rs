@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::early::Forks;
+use super::reason::Said;
+use super::redirect::Redirects;
 use super::reliable::Reliable;
 use crate::dialog::{Agreed, Dialog, DialogId, Running, SessionTimer};
 use crate::digest::Auth;
@@ -58,6 +60,8 @@ pub(super) struct Call {
     pub(super) updates: Updates,
     /// Our last description that counts, to be said again when the session is refreshed.
     pub(super) described: Option<Vec<u8>>,
+    /// What the far end says of the end.
+    pub(super) said: Said,
     /// `Ended` was told: what is left happens between the endpoints only.
     pub(super) ended: bool,
     /// The deadline that is in the queue.
@@ -144,6 +148,7 @@ pub(super) struct Incoming {
 pub(super) struct Outgoing {
     pub(super) client: ClientId,
     pub(super) forks: Forks,
+    pub(super) redirects: Redirects,
     pub(super) has_offer: bool,
     pub(super) cancel: Cancel,
     pub(super) ring_until: Option<Instant>,

@@ -2,6 +2,7 @@
 //! What a call tells its user, and why it ended.
 
 use std::fmt;
+use std::time::Duration;
 
 /// One step in the life of a call. `Ended` is always the last and comes exactly once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,24 @@ pub struct End {
     /// One clear sentence without a trailing full stop.
     pub reason: String,
     pub cause: EndCause,
+    /// The Reason headers of the BYE, the CANCEL or the refusal of the far end (RFC 3326).
+    pub reasons: Vec<Reason>,
+    /// The Retry-After of its refusal: it is not to be called before.
+    pub retry_after: Option<Duration>,
+}
+
+impl End {
+    /// An end of which the far end says nothing.
+    pub(crate) fn new(by: EndedBy, status: Option<u16>, cause: EndCause, reason: String) -> End {
+        End {
+            by,
+            status,
+            reason,
+            cause,
+            reasons: Vec::new(),
+            retry_after: None,
+        }
+    }
 }
 
 impl fmt::Display for End {

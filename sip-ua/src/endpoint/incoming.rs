@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::call::{
     Allowance, Call, CallId, Incoming, Phase, Timing, Unacknowledged, Updates, refuses_info,
 };
+use super::reason::Said;
 use super::receive::description;
 use super::reliable::Reliable;
 use super::send::{ALLOW, ServerUse};
@@ -14,7 +15,7 @@ use super::{CallEvent, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::{MergeKey, Packet, Path, ServerId, ServerKey, ServerStart};
 use crate::transport::Arrival;
-use crate::wire::{Core, HeaderName, Request, Response, reason_phrase};
+use crate::wire::{Core, HeaderName, Headers, Request, Response, reason_phrase};
 
 /// A ringing call says so again this often, or proxies take it for dead (§13.3.1.1).
 const RING_AGAIN: Duration = Duration::from_secs(60);
@@ -97,6 +98,7 @@ impl Endpoint {
             timing: Timing::new(self.config.session_timer),
             updates: Updates::of(&request.headers),
             described: None,
+            said: Said::default(),
             ended: false,
             armed: None,
         };
@@ -348,6 +350,7 @@ impl Endpoint {
             return;
         };
         if self.refuse_invite(now, id, 487, None) {
+            self.far_end_says(id, &cancel.headers);
             let mut sentence = "the caller hung up before the call was answered".to_owned();
             if let Some(reason) = stated_reason(cancel) {
                 sentence = format!("{sentence}: {reason}");
@@ -395,6 +398,15 @@ impl Endpoint {
             self.tell(id, CallEvent::Confirmed { sdp });
         }
         self.next_reoffer(now, id);
+    }
+}
+
+impl Endpoint {
+    /// Keeps for the end of a call what the message that ends it says.
+    pub(super) fn far_end_says(&mut self, id: CallId, headers: &Headers) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.said = Said::of(headers);
+        }
     }
 }
 

@@ -15,7 +15,9 @@ mod outgoing;
 mod paths;
 mod prack;
 mod provisional;
+mod reason;
 mod receive;
+mod redirect;
 mod refresh;
 mod register;
 mod registrations;
@@ -53,6 +55,7 @@ use crate::transport::{Arrival, FlowId, Hop, Transport};
 use crate::wire::{Host, NameAddr, Request, Uri};
 use call::Call;
 use paths::Paths;
+use reason::Resting;
 use registrations::OwnRegistration;
 use send::{ClientUse, ServerUse};
 
@@ -92,6 +95,8 @@ pub struct Outgoing {
     pub ring_timeout: Duration,
     /// Without it the endpoint's.
     pub session_timer: Option<SessionTimer>,
+    /// Whether 300 to 302 send the call on to whom they name (RFC 3261 §8.1.3.4), a few times at most.
+    pub follow_redirects: bool,
     /// The Call-ID; [`Endpoint::new_sip_call_id`] makes one.
     pub sip_call_id: String,
 }
@@ -127,6 +132,12 @@ pub enum Event {
     /// Somebody is to find out where the registrar is and to call [`Endpoint::located`].
     Locate {
         id: RegistrationId,
+    },
+    /// The call was sent on: somebody is to find out where this is and to call
+    /// [`Endpoint::target_located`].
+    LocateTarget {
+        id: CallId,
+        uri: Uri,
     },
     /// A milestone that a call passed, for its timeline.
     Milestone {
@@ -168,6 +179,7 @@ pub struct Endpoint {
     tag_secret: [u8; 16],
     table: Table<ClientUse, ServerUse>,
     paths: Paths,
+    resting: Resting,
     calls: HashMap<CallId, Call>,
     dialogs: HashMap<DialogId, CallId>,
     registrations: BTreeMap<RegistrationId, OwnRegistration>,
@@ -197,6 +209,7 @@ impl Endpoint {
         Endpoint {
             table: Table::new(config.timers),
             paths: Paths::new(config.listeners.clone()),
+            resting: Resting::default(),
             config,
             rng,
             tag_secret,
@@ -302,15 +315,13 @@ impl Endpoint {
         cause: EndCause,
         reason: String,
     ) {
-        self.tell(
-            id,
-            CallEvent::Ended(End {
-                by,
-                status,
-                reason,
-                cause,
-            }),
-        );
+        let mut end = End::new(by, status, cause, reason);
+        if let Some(call) = self.calls.get_mut(&id) {
+            let said = std::mem::take(&mut call.said);
+            end.reasons = said.reasons;
+            end.retry_after = said.retry_after;
+        }
+        self.tell(id, CallEvent::Ended(end));
         if let Some(call) = self.calls.get_mut(&id) {
             call.ended = true;
         }

@@ -6,6 +6,8 @@ use std::time::Instant;
 use super::call::{Allowance, Call, CallId, Cancel, Outgoing as Ringing, Phase, Timing, Updates};
 use super::early::Forks;
 use super::provisional;
+use super::reason::Said;
+use super::redirect::Redirects;
 use super::reliable::Reliable;
 use super::send::{ALLOW, ClientKind};
 use super::{CallEvent, End, EndCause, EndedBy, Endpoint, Event, Milestone, Outgoing};
@@ -43,6 +45,15 @@ const RESERVED: [HeaderName; 21] = [
 impl Endpoint {
     /// Sends an INVITE. All that can go wrong is told by the call's events.
     pub fn dial(&mut self, now: Instant, id: CallId, path: Path, call: Outgoing) {
+        if let Some(left) = self.resting.left(now, path.hop()) {
+            let (remote, seconds) = (path.remote, left.as_secs() + 1);
+            let reason =
+                format!("{remote} said 503: it asks not to be called for {seconds} s more");
+            let mut end = End::new(EndedBy::Network, Some(503), EndCause::Refused, reason);
+            end.retry_after = Some(left);
+            let event = CallEvent::Ended(end);
+            return self.events.push_back(Event::Call { id, event });
+        }
         let stop = if self.calls.len() >= self.config.limits.max_calls {
             Some((
                 EndCause::Closing,
@@ -54,12 +65,7 @@ impl Endpoint {
                 .map(|why| (EndCause::Invalid, why))
         };
         if let Some((cause, reason)) = stop {
-            let end = End {
-                by: EndedBy::Local,
-                status: None,
-                reason,
-                cause,
-            };
+            let end = End::new(EndedBy::Local, None, cause, reason);
             self.events.push_back(Event::Call {
                 id,
                 event: CallEvent::Ended(end),
@@ -78,6 +84,7 @@ impl Endpoint {
         let request = self.invite(path, &call)?;
         let contact = self.contact(call.from.uri.user_decoded().as_deref(), path);
         let has_offer = call.offer.is_some();
+        let redirects = Redirects::new(call.follow_redirects, call.to.clone(), call.route.clone());
         let trace = self.traces.open(call.sip_call_id.as_bytes());
         let session_timer = self.session_timer_of(&call);
         self.calls.insert(
@@ -103,6 +110,7 @@ impl Endpoint {
                 timing: Timing::new(session_timer),
                 updates: Updates::No,
                 described: call.offer,
+                said: Said::default(),
                 ended: false,
                 armed: None,
             },
@@ -116,6 +124,7 @@ impl Endpoint {
             entry.phase = Phase::Outgoing(Box::new(Ringing {
                 client,
                 forks: Forks::default(),
+                redirects,
                 has_offer,
                 cancel: Cancel::No,
                 ring_until: now.checked_add(call.ring_timeout),

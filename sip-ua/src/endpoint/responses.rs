@@ -37,6 +37,13 @@ impl Endpoint {
         let Some(id) = call else {
             return;
         };
+        if kind == ClientKind::Invite
+            && status == 503
+            && let Some(wait) = retry_after(&response.headers)
+            && let Some(path) = self.table.client_path(client)
+        {
+            self.resting.rest(now, path.hop(), wait);
+        }
         match (kind, status) {
             (ClientKind::Invite | ClientKind::Reinvite, 200..300) => {
                 self.handle_2xx(now, client, id, kind, response, core);
@@ -68,8 +75,12 @@ impl Endpoint {
             }
             (ClientKind::Info, 200..300) => self.tell(id, CallEvent::InfoAnswered { status }),
             (ClientKind::Prack, _) => self.prack_is_over(id, core),
+            (ClientKind::Invite, _) if self.goes_on_elsewhere(now, client, id, response, core) => {}
             (_, _) => {
                 let sentence = format!("the far end answered {status} {}", phrase(response));
+                if kind == ClientKind::Invite {
+                    self.far_end_says(id, &response.headers);
+                }
                 if kind == ClientKind::UpdateOffer {
                     self.early_offer_refused(now, id, response, core, sentence);
                     return self.settle_call(now, id);
@@ -271,7 +282,7 @@ impl Endpoint {
     }
 
     /// The INVITE is made again: what began with the former one is over.
-    fn forget_forks(&mut self, id: CallId) {
+    pub(super) fn forget_forks(&mut self, id: CallId) {
         if let Some(call) = self.calls.get_mut(&id)
             && let Phase::Outgoing(outgoing) = &mut call.phase
         {
@@ -394,6 +405,9 @@ impl Endpoint {
     ) {
         match kind {
             ClientKind::Invite => {
+                if self.next_target(now, id) {
+                    return self.settle_call(now, id);
+                }
                 self.refuse_their_reoffer(now, id, 487);
                 let cause = EndCause::Unreachable;
                 self.end(id, EndedBy::Network, Some(status), cause, reason);

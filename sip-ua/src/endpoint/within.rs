@@ -86,6 +86,7 @@ impl Endpoint {
         if let Some(reason) = stated_reason(request) {
             sentence = format!("{sentence}: {reason}");
         }
+        self.far_end_says(id, &request.headers);
         if before_answer {
             self.refuse_invite(now, id, 487, None);
             self.end(

@@ -19,7 +19,7 @@ impl Params {
     }
 
     /// Reads what follows the first `;`. `None` when a name is missing or a quote stays open.
-    pub(super) fn parse(text: &[u8]) -> Option<Params> {
+    pub fn parse(text: &[u8]) -> Option<Params> {
         let mut params = Params {
             text: Vec::with_capacity(text.len() + 1),
         };

@@ -27,6 +27,7 @@ fn one_call_too_many_gets_503_with_retry_after() {
     // When one ends there is room again.
     let b = pair.incoming[0].1;
     pair.act(Side::Bob, |bob, now| bob.reject(now, b, 486, None));
+    pair.run(ms(10_000));
     pair.dial();
     pair.run(ms(50));
     assert_eq!(pair.incoming.len(), 3);

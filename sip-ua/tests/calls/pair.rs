@@ -269,6 +269,14 @@ impl Pair {
                         let at = self.now.duration_since(self.start);
                         self.registrations.push((side, id, at, state));
                     }
+                    Event::LocateTarget { id, uri } => {
+                        let addr = uri.host.ip().map(|ip| (ip, uri.port.unwrap_or(5060)));
+                        let path = addr
+                            .map(|addr| Path::udp(side.addr(), addr.into()))
+                            .ok_or_else(|| format!("the host {} was not found", uri.host));
+                        let now = self.now;
+                        self.side(side).target_located(now, id, path);
+                    }
                     Event::Locate { id } => {
                         let path = Path::udp(side.addr(), side.other().addr());
                         let found = self.registrar_found.clone().map(|()| path);
@@ -393,6 +401,7 @@ pub fn outgoing() -> Outgoing {
         credentials: None::<Credentials>,
         ring_timeout: Duration::from_secs(60),
         session_timer: None,
+        follow_redirects: false,
         sip_call_id: String::new(),
     }
 }
