@@ -209,7 +209,8 @@ pub(super) fn refuses_info(headers: &Headers) -> bool {
     headers.contains(HeaderName::Allow) && !headers.lists(HeaderName::Allow, "INFO")
 }
 
-/// How many INFOs, or provisional responses, a far end may send: bursts of 100, 50 a second in the long run.
+/// How many INFOs, or provisional responses, a far end may send: bursts of 100, 50 a second in the
+/// long run.
 pub(super) struct Allowance {
     left: u32,
     refilled_at: Instant,

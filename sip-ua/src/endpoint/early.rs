@@ -9,14 +9,13 @@ use crate::wire::{Core, Response, Uri};
 /// As many forks as anyone has phones; more are somebody's joke.
 const MAX_FORKS: usize = 16;
 
-/// PRACKs of a fork without a final response. Whoever sends more than that waits for none.
-const MAX_PRACKS: u8 = 4;
-
 pub(super) struct Early {
     pub(super) dialog: Dialog,
     /// The RSeq of the last reliable response that was taken.
     rseq: Option<u32>,
-    pracks: u8,
+    /// A PRACK has no final response yet. Nothing else goes out in this dialog before: were the PRACK
+    /// lost, it would come again with a number that is too low by then.
+    pub(super) pracking: bool,
     pub(super) updates: Updates,
     /// An offer was answered, and both were sent reliably.
     pub(super) settled: bool,
@@ -42,19 +41,11 @@ impl Early {
             Some(last) => last.checked_add(1) == Some(rseq),
             None => true,
         };
-        next && self.offered.is_none() && self.pracks < MAX_PRACKS
+        next && self.offered.is_none() && !self.pracking
     }
 
     pub(super) fn took(&mut self, rseq: u32) {
         self.rseq = Some(rseq);
-    }
-
-    pub(super) fn prack_begins(&mut self) {
-        self.pracks = self.pracks.saturating_add(1);
-    }
-
-    pub(super) fn prack_ends(&mut self) {
-        self.pracks = self.pracks.saturating_sub(1);
     }
 }
 
@@ -90,7 +81,7 @@ impl Forks {
             self.list.push(Early {
                 dialog: Dialog::of_response(core, response, request_uri),
                 rseq: None,
-                pracks: 0,
+                pracking: false,
                 updates: Updates::No,
                 settled: false,
                 renegotiated: false,

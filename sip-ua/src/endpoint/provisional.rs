@@ -138,7 +138,7 @@ impl Endpoint {
             return;
         };
         let mut request = early.dialog.request(Method::Prack);
-        early.prack_begins();
+        early.pracking = true;
         let rack = RAck { rseq, cseq };
         request.headers.push(HeaderName::RAck, rack.to_bytes());
         if let Some(answer) = answer {
@@ -155,13 +155,14 @@ impl Endpoint {
     }
 
     /// A final response to a PRACK of ours. What it says concerns that fork only.
-    pub(super) fn prack_is_over(&mut self, id: CallId, core: &Core) {
+    pub(super) fn prack_is_over(&mut self, now: Instant, id: CallId, core: &Core) {
         if let Some(call) = self.calls.get_mut(&id)
             && let Phase::Outgoing(outgoing) = &mut call.phase
             && let Some(early) = outgoing.forks.get_mut(core.to.tag().unwrap_or_default())
         {
-            early.prack_ends();
+            early.pracking = false;
         }
+        self.next_reoffer(now, id);
     }
 
     /// The user's answer to an offer that a reliable response brought: it goes with the PRACK. False if

@@ -74,7 +74,7 @@ impl Endpoint {
                 self.reoffer_glared(now, id, owner);
             }
             (ClientKind::Info, 200..300) => self.tell(id, CallEvent::InfoAnswered { status }),
-            (ClientKind::Prack, _) => self.prack_is_over(id, core),
+            (ClientKind::Prack, _) => self.prack_is_over(now, id, core),
             (ClientKind::Invite, _) if self.goes_on_elsewhere(now, client, id, response, core) => {}
             (_, _) => {
                 let sentence = format!("the far end answered {status} {}", phrase(response));

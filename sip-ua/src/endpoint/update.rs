@@ -274,10 +274,9 @@ pub(super) fn may_offer_early(call: &Call) -> bool {
         Phase::Outgoing(outgoing) => {
             matches!(outgoing.cancel, Cancel::No)
                 && !outgoing.forks.is_offered()
-                && outgoing
-                    .forks
-                    .followed()
-                    .is_some_and(|early| early.settled && early.updates == Updates::Yes)
+                && outgoing.forks.followed().is_some_and(|early| {
+                    early.settled && !early.pracking && early.updates == Updates::Yes
+                })
         }
         _ => false,
     }

@@ -31,6 +31,9 @@ fn phone(pair: &mut Pair, invite: &Request, status: u16, tag: &str, more: &[&str
 fn reliable(pair: &mut Pair, invite: &Request, rseq: u32, tag: &str, body: &[u8]) {
     let rseq = format!("RSeq: {rseq}");
     phone(pair, invite, 183, tag, &["Require: 100rel", &rseq], body);
+    let prack = pair.request(Side::Alice, "PRACK");
+    let ok = peer::response(&prack, 200, "", &[], b"");
+    pair.inject(Side::Alice, Side::Bob.addr(), &ok);
 }
 
 fn progress(sdp: &[u8]) -> CallEvent {

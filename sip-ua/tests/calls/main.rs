@@ -29,6 +29,7 @@ mod offerless_invite;
 mod options;
 mod prack;
 mod prack_hostile;
+mod prack_on_a_lossy_wire;
 mod preloaded_route;
 mod reasons;
 mod record_route;

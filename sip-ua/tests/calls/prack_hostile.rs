@@ -19,7 +19,18 @@ fn dialled() -> (Pair, CallId, Request) {
     (pair, a, invite)
 }
 
+/// The far end rings, and answers the PRACK where one comes.
 fn ring(pair: &mut Pair, invite: &Request, rseq: &str, tag: &str, body: &[u8]) {
+    let before = pair.count(Side::Alice, "PRACK");
+    ring_only(pair, invite, rseq, tag, body);
+    if pair.count(Side::Alice, "PRACK") > before {
+        let prack = pair.request(Side::Alice, "PRACK");
+        let ok = peer::response(&prack, 200, "", &[], b"");
+        pair.inject(Side::Alice, Side::Bob.addr(), &ok);
+    }
+}
+
+fn ring_only(pair: &mut Pair, invite: &Request, rseq: &str, tag: &str, body: &[u8]) {
     let rseq = format!("RSeq: {rseq}");
     let contact = format!("Contact: <sip:{tag}@192.0.2.2:5070>");
     let more = [
@@ -71,10 +82,10 @@ fn numbers_that_are_none_are_not_acknowledged() {
 fn a_flood_fills_no_memory_and_the_call_can_still_be_answered() {
     let (mut pair, a, invite) = dialled();
     for rseq in 1..=2_000 {
-        ring(&mut pair, &invite, &rseq.to_string(), "x", ANSWER);
+        ring_only(&mut pair, &invite, &rseq.to_string(), "x", ANSWER);
     }
     for fork in 0..500 {
-        ring(&mut pair, &invite, "1", &format!("fork{fork}"), ANSWER);
+        ring_only(&mut pair, &invite, "1", &format!("fork{fork}"), ANSWER);
     }
     let stats = pair.alice.stats();
     assert!(stats.client_transactions <= 80, "{stats:?}");
@@ -92,7 +103,7 @@ fn a_flood_fills_no_memory_and_the_call_can_still_be_answered() {
 #[test]
 fn a_prack_is_sent_again_with_credentials() {
     let (mut pair, _, invite) = dialled();
-    ring(&mut pair, &invite, "1", "x", ANSWER);
+    ring_only(&mut pair, &invite, "1", "x", ANSWER);
     let prack = pair.request(Side::Alice, "PRACK");
     let challenge =
         [r#"Proxy-Authenticate: Digest realm="edge", nonce="n", algorithm=MD5, qop="auth""#];
@@ -107,6 +118,8 @@ fn a_prack_is_sent_again_with_credentials() {
         again.headers.get(HeaderName::CSeq),
         prack.headers.get(HeaderName::CSeq)
     );
+    let ok = peer::response(&again, 200, "", &[], b"");
+    pair.inject(Side::Alice, Side::Bob.addr(), &ok);
     // The next request of the dialog counts on from there.
     ring(&mut pair, &invite, "2", "x", b"");
     let next = text(
@@ -122,11 +135,13 @@ fn a_prack_is_sent_again_with_credentials() {
 #[test]
 fn a_prack_that_is_never_answered_or_refused_harms_no_call() {
     let (mut pair, a, invite) = dialled();
-    ring(&mut pair, &invite, "1", "x", ANSWER);
+    ring_only(&mut pair, &invite, "1", "x", ANSWER);
     let prack = pair.request(Side::Alice, "PRACK");
     let refused = peer::response(&prack, 481, "", &[], b"");
     pair.inject(Side::Alice, Side::Bob.addr(), &refused);
-    ring(&mut pair, &invite, "2", "x", b"");
+    ring_only(&mut pair, &invite, "2", "x", b"");
+    // Nothing overtakes a PRACK.
+    ring_only(&mut pair, &invite, "3", "x", b"");
     pair.run(ms(40_000));
     assert_eq!(pair.events(Side::Alice, a).len(), 2);
     assert_eq!(pair.alice.stats().calls, 1);

@@ -20,7 +20,7 @@ fn the_reason_of_a_bye_and_of_a_cancel_reaches_the_other_side() {
     let said = Some(reason.clone());
     pair.act(Side::Alice, |alice, now| alice.hangup(now, a, said));
     pair.run(ms(100));
-    assert_eq!(pair.end(Side::Bob, b).reasons, [reason.clone()]);
+    assert_eq!(pair.end(Side::Bob, b).reasons, vec![reason.clone()]);
     assert!(pair.end(Side::Alice, a).reasons.is_empty());
 
     let mut pair = Pair::new();
