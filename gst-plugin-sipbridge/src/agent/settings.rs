@@ -128,6 +128,8 @@ impl Settings {
             .transports
             .split(',')
             .map(|name| Transport::named(name.trim().as_bytes()))
+            // There is no certificate to show to those that connect; calls out need no listener.
+            .map(|named| named.filter(|transport| !transport.is_secure()))
             .collect();
         let mut transports = named.unwrap_or_default();
         transports.sort();

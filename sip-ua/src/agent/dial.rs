@@ -9,8 +9,8 @@ use super::call::{Call, CallEvents, CallHandle, Shared};
 use super::command::{Command, Commands, Dial};
 use super::{EVENTS_WAITING, OutgoingCall};
 use crate::endpoint::{CallId, Outgoing};
-use crate::transport::{Hop, Transport};
-use crate::wire::{Scheme, Uri};
+use crate::transport::{Domain, Hop, Proof, Transport};
+use crate::wire::Uri;
 
 /// Hands the call to the agent's task as soon as its address is known.
 pub(super) fn dial(commands: &Commands, call: OutgoingCall) -> Call {
@@ -77,11 +77,18 @@ pub async fn resolve(uri: &Uri) -> Result<Hop, String> {
     }
     let transport = transport_of(uri)?;
     let host = uri.host.to_string();
-    let port = uri.port.unwrap_or(DEFAULT_PORT);
+    let port = uri.port.unwrap_or(transport.default_port());
     match tokio::net::lookup_host((host.as_str(), port)).await {
         Ok(mut found) => found
             .next()
-            .map(|addr| Hop { transport, addr })
+            .map(|addr| Hop {
+                transport,
+                addr,
+                proof: match transport.is_secure() {
+                    true => Proof::Domain(Domain::new(&host)),
+                    false => Proof::Address,
+                },
+            })
             .ok_or_else(|| format!("the host {host} has no address")),
         Err(error) => Err(format!("the host {host} was not found: {error}")),
     }
@@ -93,8 +100,9 @@ pub(super) fn known(uri: &Uri) -> Option<Result<Hop, String>> {
         Ok(transport) => transport,
         Err(reason) => return Some(Err(reason)),
     };
-    let addr = SocketAddr::new(uri.host.ip()?, uri.port.unwrap_or(DEFAULT_PORT));
-    Some(Ok(Hop { transport, addr }))
+    let port = uri.port.unwrap_or(transport.default_port());
+    let addr = SocketAddr::new(uri.host.ip()?, port);
+    Some(Ok(Hop::new(transport, addr)))
 }
 
 fn transport_of(uri: &Uri) -> Result<Transport, String> {
@@ -103,12 +111,7 @@ fn transport_of(uri: &Uri) -> Result<Transport, String> {
             "{uri} names no host: a next hop is needed to call it"
         ));
     }
-    if uri.scheme == Scheme::Sips {
-        return Err(format!("{uri} needs TLS, which is not spoken here"));
-    }
     Transport::of_uri(uri).ok_or_else(|| {
-        format!("{uri} asks for a transport that is not spoken here: udp and tcp are")
+        format!("{uri} asks for a transport that is not spoken here: udp, tcp and tls are")
     })
 }
-
-const DEFAULT_PORT: u16 = 5060;

@@ -3,6 +3,7 @@
 
 mod call;
 mod command;
+mod connection;
 mod dial;
 mod registering;
 mod registration;
@@ -10,6 +11,7 @@ mod routes;
 mod socket;
 mod stream;
 mod task;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,10 +25,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use crate::dialog::{Refresher, SessionTimer};
 pub use crate::endpoint::{CallEvent, End, EndCause, EndedBy, Limits, Reason, Screen, Verdict};
 pub use crate::ladder::LadderStep;
-pub use crate::transport::{Hop, Transport};
+pub use crate::transport::{Domain, Hop, Proof, Transport};
 pub use call::{Call, CallEvents, CallHandle, IncomingCall, Instants};
 pub use dial::resolve;
 pub use registration::{Registration, RegistrationConfig};
+pub use tls::{Tls, TlsError, TlsFiles};
 
 pub use crate::registrar::Binding;
 pub use crate::registration::RegistrationState;
@@ -72,6 +75,8 @@ pub struct AgentConfig {
     /// Whether early media is described in a reliable provisional response where the caller supports
     /// those (RFC 3262). Where it requires them all are reliable.
     pub reliable_early_media: bool,
+    /// Certificates and keys. A `tls:` listener needs one.
+    pub tls: Tls,
     /// Where users may register whom the screen lets in; REGISTER is refused without.
     pub registrar: Option<registrar::Config>,
 }
@@ -90,6 +95,7 @@ impl Default for AgentConfig {
             limits: Limits::default(),
             session_timer: SessionTimer::default(),
             reliable_early_media: true,
+            tls: Tls::default(),
             registrar: None,
         }
     }
@@ -146,6 +152,8 @@ impl OutgoingCall {
 pub enum AgentError {
     #[error("no address to listen on")]
     NoListener,
+    #[error("cannot listen on {listen}: there is no certificate")]
+    NoCertificate { listen: Listen },
     #[error("cannot listen on {listen}: {source}")]
     Bind {
         listen: Listen,
@@ -177,7 +185,7 @@ pub struct AgentStats {
     pub garbage: u64,
     /// Requests that the screen met with silence.
     pub silenced: u64,
-    /// TCP connections, either way.
+    /// Connections, TCP and what stands on it, either way.
     pub connections: usize,
 }
 
@@ -219,6 +227,11 @@ impl Agent {
         if config.user_agent.chars().any(char::is_control) {
             return Err(AgentError::UserAgent);
         }
+        if !config.tls.has_certificate()
+            && let Some(listen) = config.listen.iter().find(|at| at.transport.is_secure())
+        {
+            return Err(AgentError::NoCertificate { listen: *listen });
+        }
         let sockets = Sockets::open(&config.listen)?;
         let listeners = sockets.listeners.clone();
         let endpoint = Endpoint::new(EndpointConfig {
@@ -241,6 +254,7 @@ impl Agent {
         let task = Task::new(
             endpoint,
             sockets,
+            config.tls,
             routes.clone(),
             commands.clone(),
             incoming,
@@ -323,7 +337,7 @@ impl Agent {
 struct Sockets {
     listeners: Vec<Hop>,
     udp: Vec<Socket>,
-    tcp: Vec<TcpListener>,
+    streams: Vec<(Transport, TcpListener)>,
 }
 
 impl Sockets {
@@ -331,7 +345,7 @@ impl Sockets {
         let mut sockets = Sockets {
             listeners: Vec::new(),
             udp: Vec::new(),
-            tcp: Vec::new(),
+            streams: Vec::new(),
         };
         for listen in listen {
             let opened = match sockets.shared_port(*listen) {
@@ -345,10 +359,7 @@ impl Sockets {
                 listen: *listen,
                 source,
             })?;
-            sockets.listeners.push(Hop {
-                transport: listen.transport,
-                addr,
-            });
+            sockets.listeners.push(Hop::new(listen.transport, addr));
         }
         match sockets.listeners.is_empty() {
             true => Err(AgentError::NoListener),
@@ -360,7 +371,8 @@ impl Sockets {
     /// people expect to find both there.
     fn shared_port(&self, listen: Listen) -> Option<Listen> {
         let other = self.listeners.iter().find(|other| {
-            other.transport != listen.transport && other.addr.ip() == listen.addr.ip()
+            let kinds = [other.transport, listen.transport].map(|kind| kind == Transport::Udp);
+            kinds[0] != kinds[1] && other.addr.ip() == listen.addr.ip()
         })?;
         (listen.addr.port() == 0).then_some(Listen {
             addr: other.addr,
@@ -376,10 +388,10 @@ impl Sockets {
                 self.udp.push(socket);
                 Ok(addr)
             }
-            Transport::Tcp => {
+            transport => {
                 let listener = stream::listen(listen.addr)?;
                 let addr = listener.local_addr()?;
-                self.tcp.push(listener);
+                self.streams.push((transport, listener));
                 Ok(addr)
             }
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! TCP: listeners, and a task for each connection that reads and writes. What is said over which
-//! connection is [`Flows`]' business.
+//! TCP, and TLS over it: listeners, and a task for each connection that reads and writes. What is
+//! said over which connection is [`Flows`]' business.
 
 use std::collections::HashMap;
 use std::io;
@@ -8,30 +8,23 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, SockAddr, SockRef, TcpKeepalive, Type};
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use socket2::{Domain, Protocol, SockAddr, Type};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_rustls::TlsStream;
 
+use super::connection::{open, prepare, run, secure, welcome};
+use super::tls::Tls;
 use crate::transaction::Packet;
-use crate::transport::{FlowId, FlowLimits, Flows};
-
-/// Octets taken from a connection at once.
-const CHUNK: usize = 16 << 10;
+use crate::transport::{FlowId, FlowLimits, Flows, Hop, Transport};
 
 /// Chunks that may wait for the agent's task; then connections wait.
 const HAPPENINGS: usize = 64;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
-
-/// How long one message may take to be written.
-const WRITE_WITHIN: Duration = Duration::from_secs(32);
-
-/// When the kernel begins to ask whether the far end is still there.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// After an error that accepting shows, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -48,7 +41,8 @@ pub(super) enum Happening {
 }
 
 pub(super) struct Streams {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(Transport, TcpListener)>,
+    tls: Tls,
     /// Not to be asked before this.
     accept_at: Option<Instant>,
     pub(super) flows: Flows,
@@ -57,6 +51,33 @@ pub(super) struct Streams {
     tasks: JoinSet<()>,
     tell: mpsc::Sender<Happening>,
     happenings: mpsc::Receiver<Happening>,
+}
+
+/// Somebody who connected.
+pub(super) struct Accepted {
+    transport: Transport,
+    stream: TcpStream,
+    remote: SocketAddr,
+}
+
+/// A connection of ours.
+enum Connected {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Tells what came of a connection, and passes it on where it is one.
+async fn established<S>(
+    flow: FlowId,
+    outcome: Result<S, String>,
+    tell: &mpsc::Sender<Happening>,
+) -> Option<S> {
+    let (happening, stream) = match outcome {
+        Ok(stream) => (Happening::Connected(flow), Some(stream)),
+        Err(why) => (Happening::Closed(flow, why), None),
+    };
+    let told = tell.send(happening).await.is_ok();
+    stream.filter(|_| told)
 }
 
 /// Opens a listener; a port that a former process used is free again at once.
@@ -77,10 +98,11 @@ pub(super) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Streams {
-    pub(super) fn new(listeners: Vec<TcpListener>) -> Streams {
+    pub(super) fn new(listeners: Vec<(Transport, TcpListener)>, tls: Tls) -> Streams {
         let (tell, happenings) = mpsc::channel(HAPPENINGS);
         Streams {
             listeners,
+            tls,
             accept_at: None,
             flows: Flows::new(FlowLimits::default()),
             writers: HashMap::new(),
@@ -117,16 +139,19 @@ impl Streams {
     }
 
     /// The next connection of somebody's; `None` after an error, which makes a pause.
-    pub(super) fn poll_accept(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<(TcpStream, SocketAddr)>> {
+    pub(super) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<Accepted>> {
         if self.accept_at.is_some() {
             return Poll::Pending;
         }
-        for listener in &self.listeners {
+        for (transport, listener) in &self.listeners {
             match listener.poll_accept(cx) {
-                Poll::Ready(Ok(accepted)) => return Poll::Ready(Some(accepted)),
+                Poll::Ready(Ok((stream, remote))) => {
+                    return Poll::Ready(Some(Accepted {
+                        transport: *transport,
+                        stream,
+                        remote,
+                    }));
+                }
                 Poll::Ready(Err(error)) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     self.accept_at = Some(Instant::now() + ACCEPT_PAUSE);
@@ -138,40 +163,73 @@ impl Streams {
         Poll::Pending
     }
 
-    pub(super) fn accept(&mut self, now: Instant, stream: TcpStream, remote: SocketAddr) {
+    pub(super) fn accept(&mut self, now: Instant, accepted: Accepted) {
+        let Accepted {
+            transport,
+            stream,
+            remote,
+        } = accepted;
         let Ok(local) = stream.local_addr() else {
             return;
         };
-        let Some(flow) = self.flows.accepted(now, local, remote) else {
+        let Some(flow) = self.flows.accepted(now, transport, local, remote) else {
             tracing::warn!(%remote, "there are too many connections: one more was closed");
             return;
         };
-        let (writer, packets) = mpsc::unbounded_channel();
-        self.writers.insert(flow, writer);
-        self.reap();
-        self.tasks
-            .spawn(run(flow, stream, packets, self.tell.clone()));
-    }
-
-    pub(super) fn connect(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr) {
+        prepare(&stream);
         let (writer, mut packets) = mpsc::unbounded_channel();
         self.writers.insert(flow, writer);
+        self.reap();
         let tell = self.tell.clone();
+        let tls = self.tls.server().filter(|_| transport.is_secure());
+        self.tasks.spawn(async move {
+            let Some(tls) = tls else {
+                let (reader, writer) = stream.into_split();
+                return run(flow, reader, writer, packets, tell).await;
+            };
+            let secured = tokio::select! {
+                secured = welcome(tls, stream) => secured,
+                // It took too long: nothing is written before it is done.
+                _ = packets.recv() => return,
+            };
+            if let Some(stream) = established(flow, secured, &tell).await {
+                let (reader, writer) = tokio::io::split(stream);
+                run(flow, reader, writer, packets, tell).await;
+            }
+        });
+    }
+
+    pub(super) fn connect(&mut self, flow: FlowId, local: SocketAddr, far: Hop) {
+        let (writer, mut packets) = mpsc::unbounded_channel();
+        self.writers.insert(flow, writer);
+        let (tell, tls) = (self.tell.clone(), self.tls.clone());
         self.reap();
         self.tasks.spawn(async move {
+            let connected = async {
+                let opened = open(local, far).await;
+                let stream = opened.map_err(|error| error.to_string())?;
+                match far.transport.is_secure() {
+                    true => secure(&tls, stream, far)
+                        .await
+                        .map(|stream| Connected::Tls(Box::new(stream))),
+                    false => Ok(Connected::Tcp(stream)),
+                }
+            };
             let connected = tokio::select! {
-                connected = open(local, remote) => connected,
+                connected = connected => connected,
                 // Nothing is written yet, so this is the end.
                 _ = packets.recv() => return,
             };
-            let first = match &connected {
-                Ok(_) => Happening::Connected(flow),
-                Err(error) => Happening::Closed(flow, error.to_string()),
-            };
-            if tell.send(first).await.is_ok()
-                && let Ok(stream) = connected
-            {
-                run(flow, stream, packets, tell).await;
+            match established(flow, connected, &tell).await {
+                Some(Connected::Tcp(stream)) => {
+                    let (reader, writer) = stream.into_split();
+                    run(flow, reader, writer, packets, tell).await;
+                }
+                Some(Connected::Tls(stream)) => {
+                    let (reader, writer) = tokio::io::split(*stream);
+                    run(flow, reader, writer, packets, tell).await;
+                }
+                None => {}
             }
         });
     }
@@ -204,94 +262,5 @@ impl Streams {
         })
         .await;
         self.tasks.shutdown().await;
-    }
-}
-
-/// From the listener's own address, where it has a certain one.
-async fn open(local: SocketAddr, remote: SocketAddr) -> io::Result<TcpStream> {
-    let socket = match remote {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.bind(SocketAddr::new(local.ip(), 0))?;
-    socket.connect(remote).await
-}
-
-/// Reads and writes until either side closes.
-async fn run(
-    flow: FlowId,
-    mut stream: TcpStream,
-    mut packets: mpsc::UnboundedReceiver<Packet>,
-    tell: mpsc::Sender<Happening>,
-) {
-    let socket = SockRef::from(&stream);
-    // Without these it works as well, only later.
-    let _ = socket.set_tcp_nodelay(true);
-    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
-    let (reader, mut writer) = stream.split();
-    let read = async {
-        loop {
-            let chunk = match reader.readable().await {
-                Ok(()) => read_chunk(&reader),
-                Err(error) => Err(error),
-            };
-            let happening = match chunk {
-                Ok(Some(chunk)) if chunk.is_empty() => {
-                    Happening::Closed(flow, "the far end closed the connection".to_owned())
-                }
-                Ok(Some(chunk)) => Happening::Received(flow, chunk),
-                Ok(None) => continue,
-                Err(error) => Happening::Closed(flow, error.to_string()),
-            };
-            let last = matches!(happening, Happening::Closed(..));
-            if tell.send(happening).await.is_err() || last {
-                return;
-            }
-        }
-    };
-    let write = async {
-        while let Some(packet) = packets.recv().await {
-            let written = timeout(WRITE_WITHIN, writer.write_all(&packet)).await;
-            let failed = match written {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("the far end does not read what it is sent".to_owned()),
-            };
-            let happening = match failed {
-                Some(why) => Happening::Closed(flow, why),
-                None => Happening::Written(flow, packet.len()),
-            };
-            let last = matches!(happening, Happening::Closed(..));
-            if (tell.send(happening).await.is_err() && packets.is_empty()) || last {
-                break;
-            }
-        }
-        // The far end may have closed it first.
-        let _ = writer.shutdown().await;
-    };
-    // The last answers are written even when the far end has nothing more to say; the agent's task
-    // closes the channel when it has heard of that.
-    let read_then_wait = async {
-        read.await;
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        () = read_then_wait => {}
-        () = write => {}
-    }
-}
-
-/// What waits to be read; empty at the end of the stream, `None` if it was a false alarm.
-fn read_chunk(reader: &tokio::net::tcp::ReadHalf<'_>) -> io::Result<Option<Vec<u8>>> {
-    // Made only when there is something: most connections wait most of the time.
-    let mut chunk = vec![0; CHUNK];
-    match reader.try_read(&mut chunk) {
-        Ok(length) => {
-            chunk.truncate(length);
-            chunk.shrink_to_fit();
-            Ok(Some(chunk))
-        }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -10,7 +10,6 @@ use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::call::{Call, CallEvents, CallHandle, IncomingCall, Shared};
@@ -19,7 +18,8 @@ use super::dial::{known, resolve};
 use super::registering::Watched;
 use super::routes::Routes;
 use super::socket::Socket;
-use super::stream::{Happening, Streams};
+use super::stream::{Accepted, Happening, Streams};
+use super::tls::Tls;
 use super::{AgentStats, Bindings, EVENTS_WAITING, Sockets};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::transaction::Path;
@@ -68,7 +68,7 @@ struct Closing {
 enum Wake {
     Readable(usize),
     /// Somebody connected, or tried to.
-    Accepted(Option<(TcpStream, SocketAddr)>),
+    Accepted(Option<Accepted>),
     Happening(Happening),
     Command(Option<Command>),
     Timer,
@@ -78,6 +78,7 @@ impl Task {
     pub(super) fn new(
         endpoint: Endpoint,
         sockets: Sockets,
+        tls: Tls,
         routes: Routes,
         commands: Commands,
         incoming: mpsc::Sender<IncomingCall>,
@@ -88,7 +89,7 @@ impl Task {
             endpoint,
             listeners: sockets.listeners,
             sockets: sockets.udp,
-            streams: Streams::new(sockets.tcp),
+            streams: Streams::new(sockets.streams, tls),
             routes,
             commands,
             incoming,
@@ -117,8 +118,8 @@ impl Task {
                     }
                 }
                 Wake::Accepted(accepted) => {
-                    if let Some((stream, remote)) = accepted {
-                        self.streams.accept(Instant::now(), stream, remote);
+                    if let Some(accepted) = accepted {
+                        self.streams.accept(Instant::now(), accepted);
                     }
                 }
                 Wake::Happening(happening) => {
@@ -237,11 +238,7 @@ impl Task {
     fn act(&mut self, action: Action) {
         let now = Instant::now();
         match action {
-            Action::Connect {
-                flow,
-                local,
-                remote,
-            } => self.streams.connect(flow, local, remote),
+            Action::Connect { flow, local, far } => self.streams.connect(flow, local, far),
             Action::Write { flow, packet } => self.streams.write(flow, packet),
             Action::Close { flow } => self.streams.close(flow),
             Action::Message { arrival, message } => {
@@ -253,7 +250,7 @@ impl Task {
             Action::Unsent { transmit, reason } => {
                 self.endpoint.handle_unsent(now, &transmit, &reason);
             }
-            Action::Lost { remote } => self.endpoint.handle_lost(now, remote),
+            Action::Lost { far } => self.endpoint.handle_lost(now, far),
             Action::Idle { arrival } => {
                 if let Some(flow) = arrival.flow.filter(|_| !self.endpoint.needs(&arrival)) {
                     self.streams.flows.close(flow, "nobody needs it");
@@ -374,14 +371,21 @@ impl Task {
         let Hop {
             transport,
             addr: remote,
+            proof,
         } = hop;
-        let bound = self
+        let mut near = self
             .listeners
             .iter()
-            .filter(|listener| listener.transport == transport)
-            .map(|listener| listener.addr)
-            .find(|local| local.is_ipv4() == remote.is_ipv4())
-            .ok_or_else(|| format!("no listener of ours can reach {hop}"))?;
+            .filter(|listener| listener.addr.is_ipv4() == remote.is_ipv4());
+        let speaks = |listener: &&Hop| listener.transport == transport;
+        let listener = match near.clone().find(speaks) {
+            // Who has no certificate to listen with can still connect to those who have.
+            None if transport.is_secure() => near.next(),
+            found => found,
+        };
+        let bound = listener
+            .ok_or_else(|| format!("no listener of ours can reach {hop}"))?
+            .addr;
         let ip: IpAddr = match bound.ip().is_unspecified() {
             true => self
                 .routes
@@ -394,6 +398,7 @@ impl Task {
             local: SocketAddr::new(ip, bound.port()),
             remote,
             flow: None,
+            proof,
         })
     }
 

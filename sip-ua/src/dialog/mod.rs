@@ -4,7 +4,7 @@
 mod route;
 mod session_timer;
 
-use crate::wire::{CSeq, Core, HeaderName, Method, NameAddr, Request, Response, Uri};
+use crate::wire::{CSeq, Core, HeaderName, Method, NameAddr, Request, Response, Scheme, Uri};
 
 pub use route::RouteSet;
 pub(crate) use session_timer::{Agreed, Due, Judgement, Running, min_se};
@@ -171,6 +171,13 @@ impl Dialog {
             .headers
             .push(HeaderName::CSeq, &CSeq { number, method });
         request
+    }
+
+    /// The call was made to a `sips:` URI: all of it goes over TLS (RFC 3261 §12.1).
+    pub fn is_secure(&self) -> bool {
+        [&self.remote_target, &self.remote.uri, &self.local.uri]
+            .iter()
+            .any(|uri| uri.scheme == Scheme::Sips)
     }
 
     /// Where requests go first: the topmost route, else the target.

@@ -15,7 +15,7 @@ use super::{CallEvent, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::{MergeKey, Packet, Path, ServerId, ServerKey, ServerStart};
 use crate::transport::Arrival;
-use crate::wire::{Core, HeaderName, Headers, Request, Response, reason_phrase};
+use crate::wire::{Core, HeaderName, Headers, Request, Response, Scheme, reason_phrase};
 
 /// A ringing call says so again this often, or proxies take it for dead (§13.3.1.1).
 const RING_AGAIN: Duration = Duration::from_secs(60);
@@ -59,6 +59,7 @@ impl Endpoint {
                 });
             }
         };
+        let sips = request.uri.scheme == Scheme::Sips || dialog.is_secure();
         let id = CallId::unique();
         let trying = self.response(&request, 100, b"").to_bytes();
         let start = ServerStart {
@@ -68,7 +69,7 @@ impl Endpoint {
             user: ServerUse { call: Some(id) },
         };
         let server = self.table.start_server_invite(now, start, trying.into());
-        let contact = self.contact(request.uri.user_decoded().as_deref(), path);
+        let contact = self.contact(request.uri.user_decoded().as_deref(), path, sips);
         let request = Arc::new(request);
         let dialog_id = dialog.id().clone();
         let incoming = Incoming {

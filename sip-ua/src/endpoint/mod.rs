@@ -51,7 +51,7 @@ use crate::ladder::{Trace, Traces};
 use crate::registrar::{self, Registrar};
 use crate::registration::{RegistrationId, RegistrationState};
 use crate::transaction::{Packet, Table, Timers};
-use crate::transport::{Arrival, FlowId, Hop, Transport};
+use crate::transport::{Arrival, FlowId, Hop, Proof, Transport};
 use crate::wire::{Host, NameAddr, Request, Uri};
 use call::Call;
 use paths::Paths;
@@ -109,7 +109,20 @@ pub struct Transmit {
     pub remote: SocketAddr,
     /// The open connection to take first.
     pub flow: Option<FlowId>,
+    /// What another connection must prove.
+    pub proof: Proof,
     pub packet: Packet,
+}
+
+impl Transmit {
+    /// Whom it is for.
+    pub fn far(&self) -> Hop {
+        Hop {
+            transport: self.transport,
+            addr: self.remote,
+            proof: self.proof,
+        }
+    }
 }
 
 /// What an endpoint tells its user.

@@ -82,7 +82,8 @@ impl Endpoint {
         call: Outgoing,
     ) -> Result<(), String> {
         let request = self.invite(path, &call)?;
-        let contact = self.contact(call.from.uri.user_decoded().as_deref(), path);
+        let sips = call.to.scheme == Scheme::Sips;
+        let contact = self.contact(call.from.uri.user_decoded().as_deref(), path, sips);
         let has_offer = call.offer.is_some();
         let redirects = Redirects::new(call.follow_redirects, call.to.clone(), call.route.clone());
         let trace = self.traces.open(call.sip_call_id.as_bytes());
@@ -145,12 +146,12 @@ impl Endpoint {
         if !call.to.is_sip() && call.to.scheme != Scheme::Tel {
             return Err("the URI to call is neither sip: nor tel:".to_owned());
         }
-        if call.to.scheme == Scheme::Sips {
-            return Err("a sips: URI needs TLS, which is not spoken here".to_owned());
+        if call.to.scheme == Scheme::Sips && !path.transport.is_secure() {
+            return Err(format!("{} may be called over TLS only", call.to));
         }
         if Transport::of_uri(&call.to).is_none() {
             return Err(format!(
-                "{} asks for a transport that is not spoken here: udp and tcp are",
+                "{} asks for a transport that is not spoken here: udp, tcp and tls are",
                 call.to
             ));
         }
@@ -193,7 +194,8 @@ impl Endpoint {
                 method: Method::Invite,
             },
         );
-        let contact = self.contact(from.uri.user_decoded().as_deref(), path);
+        let sips = call.to.scheme == Scheme::Sips;
+        let contact = self.contact(from.uri.user_decoded().as_deref(), path, sips);
         headers.push(HeaderName::Contact, &contact);
         headers.push(HeaderName::Allow, ALLOW);
         self.session_timer_of(call).ask(None, None, headers);

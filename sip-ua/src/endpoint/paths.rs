@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::call::Call;
 use crate::dialog::Dialog;
 use crate::transaction::Path;
-use crate::transport::{Hop, Transport};
+use crate::transport::{Hop, Proof, Transport};
 
 /// A request longer than this takes TCP, if it may: fragments of datagrams get lost (RFC 3261
 /// §18.1.1).
@@ -66,6 +66,10 @@ impl Paths {
     /// and whoever we reach by `path`.
     pub(super) fn from(&self, path: Path, dialog: &Dialog, direct: bool) -> Path {
         let hop = dialog.next_hop();
+        // Who says nothing of a transport means the one that brought it here.
+        let asked = Transport::asked(hop).flatten();
+        let asked = asked.filter(|asked| asked.is_secure() || !dialog.is_secure());
+        let transport = asked.unwrap_or(path.transport);
         let usable = |addr: &SocketAddr| {
             addr.is_ipv4() == path.local.is_ipv4()
                 && !addr.ip().is_unspecified()
@@ -74,17 +78,23 @@ impl Paths {
         let remote = hop
             .host
             .ip()
-            .map(|ip| SocketAddr::new(ip, hop.port.unwrap_or(5060)))
+            .map(|ip| SocketAddr::new(ip, hop.port.unwrap_or(transport.default_port())))
             .filter(usable);
         // A host name is reached where the call is: the far end, or the proxy in front of it.
         let Some(remote) = remote else {
             return path;
         };
-        // Who says nothing of a transport means the one that brought it here.
-        let asked = hop.params.get("transport").and_then(Transport::named);
-        let transport = asked.unwrap_or(path.transport);
+        // What led to this far end before still does.
+        let proof = match remote == path.remote && transport == path.transport {
+            true => path.proof,
+            false => Proof::Address,
+        };
         let Some(local) = self.beside(path, transport) else {
-            return Path { remote, ..path };
+            return Path {
+                remote,
+                proof,
+                ..path
+            };
         };
         // A far end behind a NAT can be reached over its own connection only.
         let near = direct || remote.ip() == path.remote.ip();
@@ -93,6 +103,7 @@ impl Paths {
             local,
             remote,
             flow: path.flow.filter(|_| near && transport == path.transport),
+            proof,
         }
     }
 

@@ -12,7 +12,7 @@ use super::send::{ClientKind, ack_of_refusal};
 use crate::dialog::{DialogId, SessionTimer};
 use crate::sdp;
 use crate::transaction::{ClientKey, MergeKey, Path, ServerKey};
-use crate::transport::{Arrival, Hop};
+use crate::transport::Arrival;
 use crate::wire::{
     CSeq, Core, HeaderName, Headers, Host, Message, Method, NameAddr, Params, ReadError, Request,
     Response, Scheme, Uri, read_datagram, read_framed, validate,
@@ -190,7 +190,13 @@ impl Endpoint {
             }
         }
         // The order of §8.2.2. Max-Forwards is no concern of the one a request is meant for.
-        if !matches!(request.uri.scheme, Scheme::Sip | Scheme::Tel) {
+        let spoken = match request.uri.scheme {
+            Scheme::Sip | Scheme::Tel => true,
+            // Whoever asks for TLS and did not come over it was let down on the way (RFC 5630 §5.3).
+            Scheme::Sips => path.transport.is_secure(),
+            Scheme::Other(_) => false,
+        };
+        if !spoken {
             return self.answer_stateless(path, &request, 416, |_| {});
         }
         let merge = MergeKey::of_request(&core);
@@ -210,9 +216,9 @@ impl Endpoint {
         }
         if request.method == Method::Register {
             // A connection leads back through whatever stands between; its far port is found again.
-            let hop = Hop {
-                transport: path.transport,
-                addr: path.flow.map_or(path.remote, |_| arrival.source),
+            let hop = match path.flow {
+                Some(_) => arrival.hop(),
+                None => path.hop(),
             };
             return self.handle_register(now, path, hop, user.as_deref(), &request, &core);
         }

@@ -171,7 +171,8 @@ impl Endpoint {
         let lost = || "the registrar was not found".to_owned();
         let own = self.registrations.get(&id).ok_or_else(lost)?;
         let path = own.path.ok_or_else(lost)?;
-        let contact = self.contact(own.machine.user().as_deref(), path);
+        let sips = own.machine.is_secure();
+        let contact = self.contact(own.machine.user().as_deref(), path, sips);
         let own = self.registrations.get_mut(&id).ok_or_else(lost)?;
         let mut request = own.machine.request(&contact)?;
         own.contact = Some(contact);

@@ -137,6 +137,7 @@ pub(super) fn mark_source(via: &mut Via, arrival: Arrival) -> Path {
         local: arrival.local,
         remote,
         flow: arrival.flow,
+        proof: arrival.hop().proof,
     }
 }
 

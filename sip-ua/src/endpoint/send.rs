@@ -12,7 +12,9 @@ use crate::digest::AuthError;
 use crate::registration::RegistrationId;
 use crate::transaction::{ClientId, ClientKey, Packet, Path};
 use crate::transport::Transport;
-use crate::wire::{CSeq, Core, HeaderName, Host, Method, NameAddr, Params, Request, Uri, Via};
+use crate::wire::{
+    CSeq, Core, HeaderName, Host, Method, NameAddr, Params, Request, Scheme, Uri, Via,
+};
 
 /// The methods that a call knows.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
@@ -76,10 +78,13 @@ impl Endpoint {
     }
 
     /// Our Contact, with the user part that the far end knows us by.
-    pub(super) fn contact(&self, user: Option<&[u8]>, path: Path) -> NameAddr {
+    /// `sips`: all of the way is to be TLS (§12.1.1, RFC 5630 §5).
+    pub(super) fn contact(&self, user: Option<&[u8]>, path: Path, sips: bool) -> NameAddr {
         let (host, port) = self.own_address(path);
         let mut uri = Uri::sip(user, host, Some(port));
-        if path.transport != Transport::Udp {
+        if sips && path.transport.is_secure() {
+            uri.scheme = Scheme::Sips;
+        } else if path.transport != Transport::Udp {
             uri.params.set("transport", path.transport.name());
         }
         NameAddr::from(uri)
@@ -264,6 +269,7 @@ impl Endpoint {
             local: path.local,
             remote: path.remote,
             flow: path.flow,
+            proof: path.proof,
             packet,
         });
         self.untraced += 1;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What becomes of messages that a connection could not carry (RFC 3261 §18.4).
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Endpoint;
@@ -9,7 +8,7 @@ use super::Transmit;
 use super::send::{ClientKind, ClientUse};
 use crate::registrar::Registrar;
 use crate::transaction::ClientKey;
-use crate::transport::{Arrival, Transport};
+use crate::transport::{Arrival, Hop};
 use crate::wire::{Message, read_framed, validate};
 
 impl Endpoint {
@@ -66,17 +65,17 @@ impl Endpoint {
 
     /// A connection with this far end broke. Requests that it has not answered yet are sent again,
     /// once: it knows them by their branch, should it have them already.
-    pub fn handle_lost(&mut self, now: Instant, remote: SocketAddr) {
-        self.table.resend(Transport::Tcp, remote);
+    pub fn handle_lost(&mut self, now: Instant, far: Hop) {
+        self.table.resend(far.transport, far.addr);
         if let Some(registrar) = &mut self.registrar {
-            registrar.connection_lost(remote);
+            registrar.connection_lost(far);
         }
         self.settle(now);
     }
 
     /// Whether a call or a registration would have to do without this connection if it were closed.
     pub fn needs(&self, arrival: &Arrival) -> bool {
-        let bound = |registrar: &Registrar| registrar.is_bound_to(arrival.source);
+        let bound = |registrar: &Registrar| registrar.is_bound_to(arrival.hop());
         if self.registers_at(arrival.source) || self.registrar.as_ref().is_some_and(bound) {
             return true;
         }

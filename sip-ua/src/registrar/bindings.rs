@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Binding, Config};
-use crate::transport::{Hop, Transport};
+use crate::transport::{Hop, Proof};
 use crate::wire::{Contacts, Core, HeaderName, NameAddr, Request};
 
 /// What a REGISTER is answered with.
@@ -41,13 +41,6 @@ pub(crate) struct Registrar {
     changed: bool,
 }
 
-fn tcp(addr: SocketAddr) -> Hop {
-    Hop {
-        transport: Transport::Tcp,
-        addr,
-    }
-}
-
 /// One contact of a REGISTER, with the seconds it is to be bound for.
 struct Wish<'a> {
     contact: &'a NameAddr,
@@ -65,20 +58,24 @@ impl Registrar {
     }
 
     /// Whether somebody is reached over the connection with this far end.
-    pub(crate) fn is_bound_to(&self, remote: SocketAddr) -> bool {
+    pub(crate) fn is_bound_to(&self, far: Hop) -> bool {
         let mut entries = self.users.values().flatten();
-        entries.any(|entry| entry.binding.hop == tcp(remote))
+        entries.any(|entry| entry.binding.hop == far)
     }
 
     /// The connection with this far end is closed. Who was reached over it is reached at their
-    /// Contact from now on, where that says an address.
-    pub(crate) fn connection_lost(&mut self, remote: SocketAddr) {
+    /// Contact from now on, where that says an address and nothing has to be proved there: few phones
+    /// have a certificate.
+    pub(crate) fn connection_lost(&mut self, far: Hop) {
+        if far.proof == Proof::Connected {
+            return;
+        }
         for entry in self.users.values_mut().flatten() {
             let binding = &mut entry.binding;
             let Some(ip) = binding.contact.host.ip() else {
                 continue;
             };
-            if binding.hop == tcp(remote) {
+            if binding.hop == far {
                 binding.hop.addr = SocketAddr::new(ip, binding.contact.port.unwrap_or(5060));
                 self.changed = true;
             }

@@ -8,7 +8,7 @@ use super::{Account, RegistrationState};
 use crate::dialog::MAX_FORWARDS;
 use crate::digest::Auth;
 use crate::wire::{
-    CSeq, Contacts, Core, HeaderName, Method, NameAddr, Request, Response, reason_phrase,
+    CSeq, Contacts, Core, HeaderName, Method, NameAddr, Request, Response, Scheme, reason_phrase,
 };
 
 /// How often a registrar may ask for a longer interval before it is one that cannot be pleased.
@@ -115,6 +115,11 @@ impl Registration {
     /// The user part that our Contact has.
     pub(crate) fn user(&self) -> Option<Vec<u8>> {
         self.account.aor.uri.user_decoded()
+    }
+
+    /// The registrar is to be reached over TLS all of the way.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.account.registrar.scheme == Scheme::Sips
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

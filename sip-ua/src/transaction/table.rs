@@ -10,7 +10,7 @@ use super::{
     ClientInvite, ClientKey, ClientNonInvite, MergeKey, Output, Outputs, Packet, ServerInvite,
     ServerKey, ServerNonInvite, Timers,
 };
-use crate::transport::{FlowId, Hop, Transport};
+use crate::transport::{FlowId, Hop, Proof, Transport};
 
 /// A client transaction of one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +36,8 @@ pub struct Path {
     pub remote: SocketAddr,
     /// The open connection to take first.
     pub flow: Option<FlowId>,
+    /// What another connection must prove.
+    pub proof: Proof,
 }
 
 impl Path {
@@ -46,6 +48,7 @@ impl Path {
             local,
             remote,
             flow: None,
+            proof: Proof::Address,
         }
     }
 
@@ -54,6 +57,7 @@ impl Path {
         Hop {
             transport: self.transport,
             addr: self.remote,
+            proof: self.proof,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{Arrival, FlowId, Framer, Transport};
+use super::{Arrival, FlowId, Framer, Hop};
 use crate::endpoint::Transmit;
 
 /// How long a stranger may stay to whom nothing was said. As long as a transaction lives, for by
@@ -23,7 +23,8 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Flow {
     /// The address of our listener that the far end knows us by.
     pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
+    /// With what it had to prove, where we opened it.
+    pub(super) far: Hop,
     pub(super) state: State,
     /// We opened it.
     pub(super) ours: bool,
@@ -42,6 +43,11 @@ pub(super) struct Flow {
     answers_pings: bool,
     /// Messages in a row that could not be read.
     pub(super) faults: u8,
+    /// What was sent before the far end said anything. A handshake of TLS 1.3 that is done on our
+    /// side may still be refused on theirs.
+    pub(super) unheard: Vec<Transmit>,
+    /// The far end has said nothing yet.
+    pub(super) silent: bool,
     /// Octets handed to the socket's keeper and not yet written.
     pub(super) unwritten: usize,
     /// The deadline that is in the queue.
@@ -53,6 +59,10 @@ pub(super) enum State {
         until: Instant,
         waiting: Vec<Transmit>,
     },
+    /// They opened it and have not proved yet that they speak its transport.
+    Accepting {
+        until: Instant,
+    },
     Open,
 }
 
@@ -60,6 +70,7 @@ pub(super) enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     NotConnected,
+    NoHandshake,
     Unreadable,
     Stranger,
     Stalled,
@@ -69,11 +80,11 @@ pub(super) enum Due {
 }
 
 impl Flow {
-    pub(super) fn new(now: Instant, local: SocketAddr, remote: SocketAddr, state: State) -> Flow {
+    pub(super) fn new(now: Instant, local: SocketAddr, far: Hop, state: State) -> Flow {
         let ours = matches!(state, State::Connecting { .. });
         Flow {
             local,
-            remote,
+            far,
             state,
             ours,
             trusted: ours,
@@ -85,6 +96,8 @@ impl Flow {
             pong_until: None,
             answers_pings: false,
             faults: 0,
+            unheard: Vec::new(),
+            silent: true,
             unwritten: 0,
             armed: None,
         }
@@ -92,15 +105,17 @@ impl Flow {
 
     pub(super) fn arrival(&self, id: FlowId) -> Arrival {
         Arrival {
-            transport: Transport::Tcp,
+            transport: self.far.transport,
             local: self.local,
-            source: self.remote,
+            source: self.far.addr,
             flow: Some(id),
         }
     }
 
     /// Anything at all arrived.
     pub(super) fn heard(&mut self, now: Instant) {
+        self.unheard = Vec::new();
+        self.silent = false;
         if self.pong_until.take().is_some() {
             // Whatever it was, somebody is there.
             self.answers_pings |= self.framer.pong_came();
@@ -147,8 +162,13 @@ impl Flow {
     }
 
     fn deadlines(&self) -> [Option<(Instant, Due)>; 5] {
-        if let State::Connecting { until, .. } = self.state {
-            return [Some((until, Due::NotConnected)), None, None, None, None];
+        let early = match self.state {
+            State::Connecting { until, .. } => Some((until, Due::NotConnected)),
+            State::Accepting { until } => Some((until, Due::NoHandshake)),
+            State::Open => None,
+        };
+        if early.is_some() {
+            return [early, None, None, None, None];
         }
         let quiet = match self.trusted {
             true => (self.used_at + IDLE, Due::Idle),

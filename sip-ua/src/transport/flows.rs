@@ -13,12 +13,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::flow::{Due, Flow, State};
-use super::{Arrival, FlowId, Frame, Hop};
+use super::{Arrival, FlowId, Frame, Hop, Proof, Transport};
 use crate::endpoint::Transmit;
 use crate::transaction::Packet;
 
 /// How long a far end may take to accept a connection: three attempts of TCP's own.
 const CONNECT_WITHIN: Duration = Duration::from_secs(4);
+/// How long the handshake may take besides, where there is one; theirs and ours.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 /// Messages that wait for a connection to be made.
 const WAITING: usize = 256;
 /// Messages in a row that cannot be read before whoever sends them is done with.
@@ -34,6 +36,9 @@ pub struct FlowLimits {
     pub flows: usize,
     /// Of these, ones that others opened and that were not given a word yet.
     pub strangers: usize,
+    /// Of these, ones whose handshake is not done. One more takes the place of the oldest: an honest
+    /// one is done long before its turn to go comes.
+    pub handshakes: usize,
     /// Octets of messages that are not there whole, over all connections.
     pub buffered: usize,
     /// Octets that one far end may leave unread before its connection is given up.
@@ -45,6 +50,7 @@ impl Default for FlowLimits {
         FlowLimits {
             flows: 4096,
             strangers: 512,
+            handshakes: 64,
             buffered: 32 << 20,
             unwritten: 1 << 20,
         }
@@ -58,7 +64,7 @@ pub enum Action {
     Connect {
         flow: FlowId,
         local: SocketAddr,
-        remote: SocketAddr,
+        far: Hop,
     },
     Write {
         flow: FlowId,
@@ -84,7 +90,7 @@ pub enum Action {
     },
     /// A connection with this far end broke: what went over it last may not have arrived.
     Lost {
-        remote: SocketAddr,
+        far: Hop,
     },
 }
 
@@ -94,8 +100,9 @@ pub struct Flows {
     next: u64,
     flows: HashMap<FlowId, Flow>,
     /// The newest connection with each far end.
-    by_remote: HashMap<SocketAddr, FlowId>,
+    by_far: HashMap<Hop, FlowId>,
     strangers: usize,
+    handshakes: usize,
     buffered: usize,
     /// May hold deadlines that were since moved; `Flow::armed` tells which one counts.
     deadlines: BinaryHeap<Reverse<(Instant, FlowId)>>,
@@ -108,8 +115,9 @@ impl Flows {
             limits,
             next: 0,
             flows: HashMap::new(),
-            by_remote: HashMap::new(),
+            by_far: HashMap::new(),
             strangers: 0,
+            handshakes: 0,
             buffered: 0,
             deadlines: BinaryHeap::new(),
             actions: VecDeque::new(),
@@ -133,7 +141,7 @@ impl Flows {
     /// a new one.
     pub fn send(&mut self, now: Instant, transmit: Transmit) {
         let named = transmit.flow.filter(|id| self.flows.contains_key(id));
-        let found = named.or_else(|| self.by_remote.get(&transmit.remote).copied());
+        let found = named.or_else(|| self.by_far.get(&transmit.far()).copied());
         let Some(id) = found else {
             return self.connect(now, transmit);
         };
@@ -148,7 +156,14 @@ impl Flows {
         match &mut flow.state {
             State::Connecting { waiting, .. } if waiting.len() < WAITING => waiting.push(transmit),
             State::Connecting { .. } => self.unsent(transmit, "too much waits for the connection"),
-            State::Open => self.write(id, transmit.packet),
+            State::Accepting { .. } => self.unsent(transmit, "its handshake is not done"),
+            State::Open => {
+                let unheard = flow.ours && flow.far.transport.is_secure();
+                if unheard && flow.silent && flow.unheard.len() < WAITING {
+                    flow.unheard.push(transmit.clone());
+                }
+                self.write(id, transmit.packet);
+            }
         }
         self.arm(id);
     }
@@ -157,32 +172,37 @@ impl Flows {
         if self.flows.len() >= self.limits.flows && !self.evict() {
             return self.unsent(transmit, "this side has too many connections");
         }
-        let (local, remote) = (transmit.local, transmit.remote);
+        let (local, far) = (transmit.local, transmit.far());
+        if far.proof == Proof::Connected {
+            return self.unsent(
+                transmit,
+                "its connection is closed, and it has to open another",
+            );
+        }
         let state = State::Connecting {
-            until: now + CONNECT_WITHIN,
+            until: now + connect_within(far.transport),
             waiting: vec![transmit],
         };
-        let id = self.insert(Flow::new(now, local, remote, state));
+        let id = self.insert(Flow::new(now, local, far, state));
         self.actions.push_back(Action::Connect {
             flow: id,
             local,
-            remote,
+            far,
         });
     }
 
     fn unsent(&mut self, transmit: Transmit, why: &str) {
-        let hop = Hop {
-            transport: transmit.transport,
-            addr: transmit.remote,
-        };
+        let hop = transmit.far();
         let reason = format!("{hop} cannot be reached: {why}");
         self.actions.push_back(Action::Unsent { transmit, reason });
     }
 
-    /// Somebody connected to us, at the address `local`. `None`: there is no room, close it.
+    /// Somebody connected to us, at the address `local`. `None`: there is no room, close it. Where
+    /// the transport has a handshake, [`connected`](Self::connected) tells that it is done.
     pub fn accepted(
         &mut self,
         now: Instant,
+        transport: Transport,
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Option<FlowId> {
@@ -190,8 +210,38 @@ impl Flows {
         if (full || self.strangers >= self.limits.strangers) && !self.evict() {
             return None;
         }
+        let arrival = Arrival {
+            transport,
+            local,
+            source: remote,
+            flow: None,
+        };
+        let mut state = State::Open;
+        if transport.is_secure() {
+            if self.handshakes >= self.limits.handshakes {
+                self.evict_handshake();
+            }
+            self.handshakes += 1;
+            let until = now + HANDSHAKE_WITHIN;
+            state = State::Accepting { until };
+        }
         self.strangers += 1;
-        Some(self.insert(Flow::new(now, local, remote, State::Open)))
+        Some(self.insert(Flow::new(now, local, arrival.hop(), state)))
+    }
+
+    /// Closes the connection that has been at its handshake for the longest time.
+    fn evict_handshake(&mut self) {
+        let at_handshake = |flow: &Flow| match flow.state {
+            State::Accepting { until } => Some(until),
+            _ => None,
+        };
+        let flows = self.flows.iter();
+        let oldest = flows
+            .filter_map(|(id, flow)| Some((at_handshake(flow)?, *id)))
+            .min();
+        if let Some((_, id)) = oldest {
+            self.close(id, "its handshake took too long, and others wait");
+        }
     }
 
     /// Closes the stranger that has been quiet for the longest time, to make room for one more.
@@ -211,23 +261,33 @@ impl Flows {
     fn insert(&mut self, flow: Flow) -> FlowId {
         self.next += 1;
         let id = FlowId(self.next);
-        self.by_remote.insert(flow.remote, id);
+        self.by_far.insert(flow.far, id);
         self.flows.insert(id, flow);
         self.arm(id);
         id
     }
 
-    /// A connection of ours is there.
+    /// A connection of ours is there, or the handshake of one of theirs is done.
     pub fn connected(&mut self, now: Instant, id: FlowId) {
         let Some(flow) = self.flows.get_mut(&id) else {
             return;
         };
-        flow.plan_ping(now, id);
         let before = std::mem::replace(&mut flow.state, State::Open);
-        if let State::Connecting { waiting, .. } = before {
-            for transmit in waiting {
-                self.write(id, transmit.packet);
+        match before {
+            State::Connecting { waiting, .. } => {
+                flow.plan_ping(now, id);
+                if flow.far.transport.is_secure() {
+                    flow.unheard.clone_from(&waiting);
+                }
+                for transmit in waiting {
+                    self.write(id, transmit.packet);
+                }
             }
+            State::Accepting { .. } => {
+                self.handshakes -= 1;
+                flow.used_at = now;
+            }
+            State::Open => {}
         }
         self.arm(id);
     }
@@ -270,7 +330,7 @@ impl Flows {
                 // Strangers are not told that somebody is here.
                 Frame::Ping => pong |= flow.trusted,
                 Frame::Endless { message, why } => {
-                    tracing::debug!(remote = %flow.remote, %why, "a stream cannot be read on");
+                    tracing::debug!(remote = %flow.far.addr, %why, "a stream cannot be read on");
                     self.actions.push_back(Action::Message { arrival, message });
                     // Its answer goes out before the next timer.
                     flow.ended_at = Some(now);
@@ -319,11 +379,15 @@ impl Flows {
                     self.unsent(transmit, why);
                 }
             }
-            State::Open if flow.trusted => {
-                let remote = flow.remote;
-                self.actions.push_back(Action::Lost { remote });
+            State::Open if !flow.unheard.is_empty() => {
+                for transmit in flow.unheard {
+                    self.unsent(transmit, why);
+                }
             }
-            State::Open => {}
+            State::Open if flow.trusted => {
+                self.actions.push_back(Action::Lost { far: flow.far });
+            }
+            State::Open | State::Accepting { .. } => {}
         }
     }
 
@@ -336,12 +400,13 @@ impl Flows {
 
     fn remove(&mut self, id: FlowId, why: &str) -> Option<Flow> {
         let flow = self.flows.remove(&id)?;
-        if self.by_remote.get(&flow.remote) == Some(&id) {
-            self.by_remote.remove(&flow.remote);
+        if self.by_far.get(&flow.far) == Some(&id) {
+            self.by_far.remove(&flow.far);
         }
+        self.handshakes -= usize::from(matches!(flow.state, State::Accepting { .. }));
         self.strangers -= usize::from(!flow.trusted);
         self.buffered -= flow.framer.buffered();
-        tracing::debug!(remote = %flow.remote, why, "a connection is closed");
+        tracing::debug!(remote = %flow.far.addr, why, "a connection is closed");
         Some(flow)
     }
 
@@ -381,17 +446,18 @@ impl Flows {
         match flow.due(now) {
             None => {}
             Some(Due::NotConnected) => {
-                let seconds = CONNECT_WITHIN.as_secs();
+                let seconds = connect_within(flow.far.transport).as_secs();
                 self.closed(id, &format!("no connection came about within {seconds} s"));
                 self.actions.push_back(Action::Close { flow: id });
             }
+            Some(Due::NoHandshake) => self.close(id, "its handshake did not come about in time"),
             Some(Due::Unreadable) => self.close(id, "nobody can tell where its message ends"),
             Some(Due::Stranger) => self.close(id, "nobody who may call was heard"),
             Some(Due::Stalled) => self.close(id, "the rest of a message did not come"),
             Some(Due::Dead) => {
-                let remote = flow.remote;
+                let far = flow.far;
                 self.close(id, "it no longer answers keep-alives");
-                self.actions.push_back(Action::Lost { remote });
+                self.actions.push_back(Action::Lost { far });
             }
             Some(Due::Ping) => {
                 flow.pinged(now);
@@ -416,5 +482,13 @@ impl Flows {
             flow.armed = next;
             self.deadlines.extend(next.map(|at| Reverse((at, id))));
         }
+    }
+}
+
+/// How long a far end may take until messages can be sent to it.
+fn connect_within(transport: Transport) -> Duration {
+    match transport.is_secure() {
+        true => CONNECT_WITHIN + HANDSHAKE_WITHIN,
+        false => CONNECT_WITHIN,
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! How messages travel (RFC 3261 §18).
 
+mod domain;
 mod flow;
 mod flows;
 mod framer;
@@ -8,10 +9,11 @@ mod framer;
 use std::fmt;
 use std::net::SocketAddr;
 
+pub use domain::Domain;
 pub use flows::{Action, FlowLimits, Flows};
 pub use framer::{EndlessError, Frame, Framer};
 
-use crate::wire::{self, Uri};
+use crate::wire::{self, Scheme, Uri};
 
 /// A transport that this user agent speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,39 +21,68 @@ use crate::wire::{self, Uri};
 pub enum Transport {
     Udp,
     Tcp,
+    Tls,
 }
 
 impl Transport {
-    /// The transport of that name, as URIs and Vias have it; `None` for one that is not spoken here.
+    /// The transport of that name, as listeners and URIs have it; `None` for one that is not spoken
+    /// here.
     pub fn named(name: &[u8]) -> Option<Transport> {
-        [Transport::Udp, Transport::Tcp]
+        [Transport::Udp, Transport::Tcp, Transport::Tls]
             .into_iter()
             .find(|transport| name.eq_ignore_ascii_case(transport.name().as_bytes()))
     }
 
-    /// As it stands in a URI's `transport` parameter.
+    /// What people call it; what stands in a URI's `transport` parameter.
     pub fn name(self) -> &'static str {
         match self {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
         }
     }
 
     /// It repeats by itself what was lost: no SIP timer has to.
     pub fn is_reliable(self) -> bool {
+        self != Transport::Udp
+    }
+
+    /// Nobody on the way can read it, or pass for the far end.
+    pub fn is_secure(self) -> bool {
         match self {
-            Transport::Udp => false,
-            Transport::Tcp => true,
+            Transport::Udp | Transport::Tcp => false,
+            Transport::Tls => true,
         }
     }
 
-    /// The transport that a `sip:` URI asks for; UDP where it asks for none (RFC 3263 §4.1).
-    /// `None` for one that is not spoken here.
+    /// Where no port is said (RFC 3261 §18.2.1, §19.1.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+        }
+    }
+
+    /// The transport that a `sip:` or `sips:` URI asks for; UDP where it asks for none, TLS where it
+    /// is a `sips:` URI (RFC 3263 §4.1). `None` for one that is not spoken here.
     pub fn of_uri(uri: &Uri) -> Option<Transport> {
-        match uri.params.get("transport") {
-            Some(name) => Transport::named(name),
+        match Transport::asked(uri) {
+            Some(asked) => asked,
             None => Some(Transport::Udp),
         }
+    }
+
+    /// What a URI says of its transport; `None` where it says nothing.
+    pub(crate) fn asked(uri: &Uri) -> Option<Option<Transport>> {
+        let named = uri.params.get("transport").map(Transport::named);
+        if uri.scheme != Scheme::Sips {
+            return named;
+        }
+        // All of the way is TLS, over the transport that it names (RFC 3261 §26.2.2).
+        Some(match named {
+            None | Some(Some(Transport::Tcp | Transport::Tls)) => Some(Transport::Tls),
+            Some(_) => None,
+        })
     }
 
     /// As a Via names it.
@@ -59,6 +90,7 @@ impl Transport {
         match self {
             Transport::Udp => wire::Transport::Udp,
             Transport::Tcp => wire::Transport::Tcp,
+            Transport::Tls => wire::Transport::Tls,
         }
     }
 }
@@ -69,20 +101,41 @@ impl fmt::Display for Transport {
     }
 }
 
+/// Whom a connection that is opened must prove to lead to: its certificate names them (RFC 5922).
+/// Only TLS proves anything; all else is [`Proof::Address`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Proof {
+    /// The address itself, as where a URI says one.
+    #[default]
+    Address,
+    /// The host of the URI that led there.
+    Domain(Domain),
+    /// Nobody: a connection that they opened is used, and none is made.
+    Connected,
+}
+
 /// Where to send: an address, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hop {
     pub transport: Transport,
     pub addr: SocketAddr,
+    pub proof: Proof,
+}
+
+impl Hop {
+    pub fn new(transport: Transport, addr: SocketAddr) -> Hop {
+        Hop {
+            transport,
+            addr,
+            proof: Proof::Address,
+        }
+    }
 }
 
 /// Over UDP.
 impl From<SocketAddr> for Hop {
     fn from(addr: SocketAddr) -> Hop {
-        Hop {
-            transport: Transport::Udp,
-            addr,
-        }
+        Hop::new(Transport::Udp, addr)
     }
 }
 
@@ -116,6 +169,18 @@ impl Arrival {
             local,
             source,
             flow: None,
+        }
+    }
+
+    /// Whoever sent it: what leads back to them over what it came over.
+    pub fn hop(&self) -> Hop {
+        Hop {
+            transport: self.transport,
+            addr: self.source,
+            proof: match self.transport.is_secure() {
+                true => Proof::Connected,
+                false => Proof::Address,
+            },
         }
     }
 }

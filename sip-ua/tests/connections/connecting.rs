@@ -8,15 +8,10 @@ fn what_is_sent_meanwhile_waits_and_keeps_its_order() {
     for text in ["A", "B", "C"] {
         table.flows.send(table.now, message(text, there(1), None));
     }
-    let Action::Connect {
-        flow,
-        local,
-        remote,
-    } = table.only()
-    else {
+    let Action::Connect { flow, local, far } = table.only() else {
         panic!("one connection is wanted")
     };
-    assert_eq!((local, remote), (here(), there(1)));
+    assert_eq!((local, far.addr), (here(), there(1)));
     table.flows.connected(table.now, flow);
     let written: Vec<Vec<u8>> = table
         .actions()
@@ -66,8 +61,8 @@ fn a_named_connection_that_is_gone_is_replaced_by_the_far_ends_address() {
     // The Via of the caller says port 5060.
     let answer = message("SIP/2.0 200 OK\r\n\r\n", there(5060), Some(flow));
     table.flows.send(table.now, answer);
-    let Action::Connect { remote, .. } = table.only() else {
+    let Action::Connect { far, .. } = table.only() else {
         panic!("a connection is wanted")
     };
-    assert_eq!(remote, there(5060));
+    assert_eq!(far.addr, there(5060));
 }

@@ -45,8 +45,8 @@ fn whoever_answered_once_and_no_longer_does_is_gone() {
     assert_eq!(table.hears(flow, "\r\n"), []);
     ping(&mut table);
     let happened: Vec<Action> = table.run(10 * SECOND).into_iter().map(|(_, a)| a).collect();
-    let remote = there(1);
-    assert_eq!(happened, [Action::Close { flow }, Action::Lost { remote }]);
+    let far = Hop::new(Transport::Tcp, there(1));
+    assert_eq!(happened, [Action::Close { flow }, Action::Lost { far }]);
     assert!(table.flows.is_empty());
 }
 

@@ -6,6 +6,7 @@
 mod any_stream;
 mod bounds;
 mod connecting;
+mod handshakes;
 mod idle;
 mod keep_alives;
 mod strangers;
@@ -14,7 +15,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sip_ua::endpoint::Transmit;
-use sip_ua::transport::{Action, FlowId, FlowLimits, Flows, Transport};
+use sip_ua::transport::{Action, Domain, FlowId, FlowLimits, Flows, Hop, Proof, Transport};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -35,6 +36,7 @@ fn message(text: &str, remote: SocketAddr, flow: Option<FlowId>) -> Transmit {
         local: here(),
         remote,
         flow,
+        proof: Proof::Address,
         packet: text.as_bytes().into(),
     }
 }
@@ -70,7 +72,8 @@ impl Table {
 
     /// Somebody connects.
     fn accept(&mut self, port: u16) -> FlowId {
-        self.flows.accepted(self.now, here(), there(port)).unwrap()
+        let (now, kind) = (self.now, Transport::Tcp);
+        self.flows.accepted(now, kind, here(), there(port)).unwrap()
     }
 
     /// Somebody connects, asks and is answered.

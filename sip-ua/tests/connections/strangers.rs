@@ -71,7 +71,8 @@ fn a_table_full_of_known_ones_takes_no_more() {
     for port in 0..3 {
         table.known(port);
     }
-    assert_eq!(table.flows.accepted(table.now, here(), there(9)), None);
+    let (now, kind) = (table.now, Transport::Tcp);
+    assert_eq!(table.flows.accepted(now, kind, here(), there(9)), None);
     table.flows.send(table.now, message("A", there(9), None));
     let Action::Unsent { reason, .. } = table.only() else {
         panic!("it was sent")

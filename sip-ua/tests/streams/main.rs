@@ -83,8 +83,5 @@ async fn until(agent: &Agent, what: impl Fn(&sip_ua::agent::AgentStats) -> bool)
 }
 
 fn tcp(addr: SocketAddr) -> Hop {
-    Hop {
-        transport: Transport::Tcp,
-        addr,
-    }
+    Hop::new(Transport::Tcp, addr)
 }
