@@ -21,7 +21,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Take calls until told to stop (SIGTERM); SIGHUP reads the media graphs again
+    /// Take calls until told to stop (SIGTERM); SIGHUP reads media graphs and certificates again
     Run {
         /// The configuration; without it sip-worker.toml here, else /etc/sipbridge/sip-worker.toml
         #[arg(long, value_name = "FILE")]

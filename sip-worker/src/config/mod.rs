@@ -10,6 +10,7 @@ mod parse;
 mod party;
 mod secret;
 mod sfu;
+mod tls;
 mod trunk;
 mod user;
 mod value;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use gstsipbridge::call::DtmfMode;
 use ipnet::IpNet;
 use secrecy::SecretString;
-use sip_ua::agent::{Listen, SessionTimer};
+use sip_ua::agent::{Listen, SessionTimer, TlsFiles};
 use sip_ua::sdp::{Codec, SrtpPolicy};
 use sip_ua::wire::Uri;
 
@@ -68,6 +69,8 @@ pub struct Sip {
     pub listen: Vec<Listen>,
     /// What Contact and SDP say; default: the local address towards the peer.
     pub advertise: Option<String>,
+    /// Certificates and keys of `tls:`.
+    pub tls: TlsFiles,
     /// How long a session may go without a refresh; zero: as long as it likes, unless the far end
     /// wants it otherwise.
     pub session_expires: Duration,

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use sip_ua::agent::{Listen, SessionTimer, Transport};
+use sip_ua::agent::{Listen, SessionTimer, TlsFiles, Transport};
 
 use super::duration::duration;
 use super::value::is_host;
 use super::{
-    Config, DEFAULT_FIGURES_EVERY, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, path_in, sfu,
+    Config, DEFAULT_FIGURES_EVERY, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, path_in, sfu, tls,
     trunk, user,
 };
 use crate::document::{Scalar, Section};
@@ -62,6 +62,7 @@ fn sip(section: Option<Section<'_>>) -> Sip {
     let mut sip = Sip {
         listen: Vec::new(),
         advertise: None,
+        tls: TlsFiles::default(),
         session_expires: SessionTimer::default().interval,
         session_min: SessionTimer::LEAST,
     };
@@ -76,7 +77,20 @@ fn sip(section: Option<Section<'_>>) -> Sip {
                 ))
             }
         });
-        section.not_built("tls", "SIP over TLS");
+        if let Some(files) = section.section("tls") {
+            sip.tls = tls::tls(files);
+        }
+        let secure = sip
+            .listen
+            .iter()
+            .find(|listen| listen.transport.is_secure());
+        if let Some(listen) = secure
+            && sip.tls.cert_file.is_none()
+        {
+            section.find(format!(
+                "\"{listen}\" has no certificate to show; name its files in `tls`"
+            ));
+        }
         if let Some(expires) = duration(&mut section, "session_expires", 0) {
             sip.session_expires = expires;
         }
@@ -105,17 +119,21 @@ fn sip(section: Option<Section<'_>>) -> Sip {
 fn listener(text: &str) -> Result<Listen, String> {
     let Some((name, address)) = text.split_once(':') else {
         return Err(format!(
-            "\"{text}\" is not of the form udp:ADDRESS:PORT or tcp:ADDRESS:PORT"
+            "\"{text}\" is not of the form udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT"
         ));
     };
     let transport = match (Transport::named(name.as_bytes()), name) {
         (Some(transport), _) => transport,
-        (None, "tls" | "ws" | "wss") => {
+        (None, "ws" | "wss") => {
             return Err(format!(
-                "a {name}: listener is not built yet, only udp: and tcp:"
+                "a {name}: listener is not built yet, only udp:, tcp: and tls:"
             ));
         }
-        (None, _) => return Err(format!("\"{name}:\" is no transport; udp: and tcp: are")),
+        (None, _) => {
+            return Err(format!(
+                "\"{name}:\" is no transport; udp:, tcp: and tls: are"
+            ));
+        }
     };
     let addr = address.parse().map_err(|_| {
         format!("\"{address}\" is not ADDRESS:PORT, such as 0.0.0.0:5060 or [::]:5060")

@@ -117,7 +117,27 @@ fn what_is_wrong_is_named_with_its_line() {
         (
             "udp:127.0.0.1:5070",
             "tls:127.0.0.1:5070",
-            "c.toml:2: [sip]: `listen`: a tls: listener is not built yet",
+            "[sip]: \"tls:127.0.0.1:5070\" has no certificate to show; name its files in `tls`",
+        ),
+        (
+            "[media]",
+            "tls = { cert_file = \"/nowhere/c.pem\" }\n[media]",
+            "c.toml:3: [sip] tls: `key_file` is missing",
+        ),
+        (
+            "[media]",
+            "[sip.tls]\ncert_file = \"/nowhere/c.pem\"\nkey_file = \"/nowhere/k.pem\"\n[media]",
+            "c.toml:4: /nowhere/c.pem cannot be read: ",
+        ),
+        (
+            "[media]",
+            "tls = { client_ca_file = \"/nowhere/c.pem\" }\n[media]",
+            "c.toml:3: [sip] tls: `client_ca_file` is for those that connect",
+        ),
+        (
+            "udp:127.0.0.1:5070",
+            "ws:127.0.0.1:5070",
+            "c.toml:2: [sip]: `listen`: a ws: listener is not built yet",
         ),
         ("udp:127.0.0.1:5070", "udp:127.0.0.1", "is not ADDRESS:PORT"),
         (
@@ -167,8 +187,8 @@ fn what_is_wrong_is_named_with_its_line() {
         ),
         (
             "allow =",
-            "uri = \"sip:x@y;transport=tls\"\nallow =",
-            "transport=tls is not built yet",
+            "uri = \"sip:x@y;transport=sctp\"\nallow =",
+            "\"sip:x@y;transport=sctp\" asks for a transport that is not spoken; udp, tcp and tls are",
         ),
         (
             "allow =",

@@ -119,34 +119,31 @@ fn auth(mut section: Section<'_>) -> Option<TrunkAuth> {
 
 fn uri(text: &str) -> Result<Uri, String> {
     let uri = Uri::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-    if text.starts_with("sips:") {
-        return Err("sips: needs TLS, which is not built yet".to_owned());
-    }
     if !uri.is_sip() {
-        return Err("it must be a sip: URI".to_owned());
+        return Err("it must be a sip: or sips: URI".to_owned());
     }
     if uri.password.is_some() {
         return Err(
             "a password does not stand in a URI; name a file in `password_file`".to_owned(),
         );
     }
-    let transport = text.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.eq_ignore_ascii_case("transport").then_some(value)
-    });
-    match transport {
-        Some(name) if Transport::named(name.as_bytes()).is_none() => Err(format!(
-            "transport={name} is not built yet, only udp and tcp"
+    match Transport::of_uri(&uri) {
+        Some(_) => Ok(uri),
+        None => Err(format!(
+            "\"{text}\" asks for a transport that is not spoken; udp, tcp and tls are, and with sips: tls"
         )),
-        _ => Ok(uri),
     }
 }
 
 /// `HOST`, `HOST:PORT` or `sip:HOST:PORT;transport=…`
 fn proxy(text: &str) -> Result<Uri, String> {
-    let written = match text.get(..4) {
-        Some(scheme) if scheme.eq_ignore_ascii_case("sip:") => text.to_owned(),
-        _ => format!("sip:{text}"),
+    let begins = |scheme: &str| {
+        let start = text.get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    let written = match begins("sip:") || begins("sips:") {
+        true => text.to_owned(),
+        false => format!("sip:{text}"),
     };
     let proxy = uri(&written)?;
     if proxy.user.is_some() {

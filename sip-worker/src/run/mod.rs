@@ -45,14 +45,22 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
     loop {
         match signals.next().await {
             Asked::Stop => break,
-            Asked::Reload => match worker.reload_pipelines() {
-                Ok(()) => tracing::info!("media graphs read again; running calls keep theirs"),
-                Err(error) => tracing::error!(%error, "the media graphs stay as they were"),
-            },
+            Asked::Reload => reload(&worker),
         }
     }
     tracing::info!("stopping");
     notify::notify(notify::STOPPING);
     worker.stop("the worker was stopped").await;
     Ok(())
+}
+
+fn reload(worker: &Worker) {
+    match worker.reload_pipelines() {
+        Ok(()) => tracing::info!("media graphs read again; running calls keep theirs"),
+        Err(error) => tracing::error!(%error, "the media graphs stay as they were"),
+    }
+    match worker.reload_certificates() {
+        Ok(()) => tracing::info!("certificates read again; open connections keep theirs"),
+        Err(error) => tracing::error!(%error, "the certificates stay as they were"),
+    }
 }

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub enum Asked {
     /// SIGTERM or SIGINT.
     Stop,
-    /// SIGHUP: read the media graphs again.
+    /// SIGHUP: read media graphs and certificates again.
     Reload,
 }
 

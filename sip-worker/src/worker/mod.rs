@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use gstsipbridge::call::MediaParams;
 use gstsipbridge::context::{self, Context, ContextError, ContextStats, LATENESS_MS, MAX_WAIT};
-use sip_ua::agent::{Agent, AgentConfig, AgentError, IncomingCall};
+use sip_ua::agent::{Agent, AgentConfig, AgentError, IncomingCall, Tls, TlsError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -50,6 +50,9 @@ pub enum StartError {
     /// SIP.
     #[error(transparent)]
     Sip(#[from] AgentError),
+    /// Its certificates.
+    #[error("[sip] tls: {0}")]
+    Tls(#[from] TlsError),
     /// Media graphs.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
@@ -57,7 +60,7 @@ pub enum StartError {
 
 /// A running worker.
 pub struct Worker {
-    /// As it was read; all but the media graphs stays for the worker's life.
+    /// As it was read; all but media graphs and certificates stays for the worker's life.
     pub config: Config,
     /// All calls.
     pub calls: CallTable,
@@ -65,6 +68,8 @@ pub struct Worker {
     pub limits: Limits,
     /// Who may call in.
     pub doorkeeper: Arc<Doorkeeper>,
+    /// What SIP over TLS shows and believes.
+    tls: Tls,
     /// Our end of SIP.
     pub agent: Agent,
     /// Where we are registered.
@@ -93,12 +98,14 @@ impl Worker {
         let burden = Arc::new(Burden::new(contexts, config.media.max_load));
         let pipelines = PipelineSet::load(&config)?;
         let doorkeeper = Doorkeeper::new(&config, Instant::now());
+        let tls = Tls::load(config.sip.tls.clone())?;
         let (agent, incoming) = Agent::bind(AgentConfig {
             listen: config.sip.listen.clone(),
             advertise: config.sip.advertise.clone(),
             screen: doorkeeper.screen(),
             registrar: (!config.users.is_empty()).then_some(config.registrar.bounds),
             session_timer: config.sip.session_timer(),
+            tls: tls.clone(),
             ..AgentConfig::default()
         })
         .await?;
@@ -110,6 +117,7 @@ impl Worker {
             calls: CallTable::default(),
             limits: Limits::default(),
             doorkeeper,
+            tls,
             agent,
             pipelines: RwLock::new(Arc::new(pipelines)),
             stop: watch::Sender::new(false),
@@ -162,6 +170,12 @@ impl Worker {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         Ok(())
+    }
+
+    /// Reads certificates and keys again, for the connections to come. With an error in any of them
+    /// all stay as they are.
+    pub fn reload_certificates(&self) -> Result<(), TlsError> {
+        self.tls.reload()
     }
 
     /// The SFU of this name, or the first.
