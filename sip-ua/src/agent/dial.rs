@@ -111,7 +111,13 @@ fn transport_of(uri: &Uri) -> Result<Transport, String> {
             "{uri} names no host: a next hop is needed to call it"
         ));
     }
-    Transport::of_uri(uri).ok_or_else(|| {
+    let transport = Transport::of_uri(uri).ok_or_else(|| {
         format!("{uri} asks for a transport that is not spoken here: udp, tcp and tls are")
-    })
+    })?;
+    match transport.is_websocket() {
+        true => Err(format!(
+            "{uri} asks for a WebSocket, which only the far end can open"
+        )),
+        false => Ok(transport),
+    }
 }

@@ -12,6 +12,7 @@ mod socket;
 mod stream;
 mod task;
 mod tls;
+mod websocket;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -75,7 +76,7 @@ pub struct AgentConfig {
     /// Whether early media is described in a reliable provisional response where the caller supports
     /// those (RFC 3262). Where it requires them all are reliable.
     pub reliable_early_media: bool,
-    /// Certificates and keys. A `tls:` listener needs one.
+    /// Certificates and keys. A `tls:` or `wss:` listener needs one.
     pub tls: Tls,
     /// Where users may register whom the screen lets in; REGISTER is refused without.
     pub registrar: Option<registrar::Config>,

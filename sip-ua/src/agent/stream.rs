@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: MPL-2.0
-//! TCP, and TLS over it: listeners, and a task for each connection that reads and writes. What is
+//! TCP, and TLS and WebSockets over it: listeners, and a task for each connection that reads and writes. What is
 //! said over which connection is [`Flows`]' business.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsStream;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_tungstenite::WebSocketStream;
 
 use super::connection::{open, prepare, run, secure, welcome};
 use super::tls::Tls;
+use super::websocket::upgrade;
 use crate::transaction::Packet;
 use crate::transport::{FlowId, FlowLimits, Flows, Hop, Transport};
 
@@ -60,10 +65,57 @@ pub(super) struct Accepted {
     remote: SocketAddr,
 }
 
-/// A connection of ours.
+/// A connection of which both sides have agreed on all that it needs.
 enum Connected {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Ws(Box<WebSocketStream<TcpStream>>),
+    Wss(Box<WebSocketStream<TlsStream<TcpStream>>>),
+}
+
+impl Connected {
+    async fn run(
+        self,
+        flow: FlowId,
+        packets: mpsc::UnboundedReceiver<Packet>,
+        tell: mpsc::Sender<Happening>,
+    ) {
+        match self {
+            Connected::Tcp(stream) => {
+                let (reader, writer) = stream.into_split();
+                run(flow, reader, writer, packets, tell).await;
+            }
+            Connected::Tls(stream) => {
+                let (reader, writer) = tokio::io::split(*stream);
+                run(flow, reader, writer, packets, tell).await;
+            }
+            Connected::Ws(stream) => {
+                let (writer, reader) = (*stream).split();
+                run(flow, reader, writer, packets, tell).await;
+            }
+            Connected::Wss(stream) => {
+                let (writer, reader) = (*stream).split();
+                run(flow, reader, writer, packets, tell).await;
+            }
+        }
+    }
+}
+
+/// What the transport of a listener asks for beyond TCP. An error is a sentence about the far end.
+async fn agree(
+    transport: Transport,
+    tls: Option<Arc<ServerConfig>>,
+    stream: TcpStream,
+) -> Result<Connected, String> {
+    match (transport.is_websocket(), tls) {
+        (false, None) => Ok(Connected::Tcp(stream)),
+        (true, None) => Ok(Connected::Ws(Box::new(upgrade(stream).await?))),
+        (false, Some(tls)) => Ok(Connected::Tls(Box::new(welcome(tls, stream).await?))),
+        (true, Some(tls)) => {
+            let stream = welcome(tls, stream).await?;
+            Ok(Connected::Wss(Box::new(upgrade(stream).await?)))
+        }
+    }
 }
 
 /// Tells what came of a connection, and passes it on where it is one.
@@ -183,18 +235,13 @@ impl Streams {
         let tell = self.tell.clone();
         let tls = self.tls.server().filter(|_| transport.is_secure());
         self.tasks.spawn(async move {
-            let Some(tls) = tls else {
-                let (reader, writer) = stream.into_split();
-                return run(flow, reader, writer, packets, tell).await;
-            };
-            let secured = tokio::select! {
-                secured = welcome(tls, stream) => secured,
+            let agreed = tokio::select! {
+                agreed = agree(transport, tls, stream) => agreed,
                 // It took too long: nothing is written before it is done.
                 _ = packets.recv() => return,
             };
-            if let Some(stream) = established(flow, secured, &tell).await {
-                let (reader, writer) = tokio::io::split(stream);
-                run(flow, reader, writer, packets, tell).await;
+            if let Some(connected) = established(flow, agreed, &tell).await {
+                connected.run(flow, packets, tell).await;
             }
         });
     }
@@ -220,16 +267,8 @@ impl Streams {
                 // Nothing is written yet, so this is the end.
                 _ = packets.recv() => return,
             };
-            match established(flow, connected, &tell).await {
-                Some(Connected::Tcp(stream)) => {
-                    let (reader, writer) = stream.into_split();
-                    run(flow, reader, writer, packets, tell).await;
-                }
-                Some(Connected::Tls(stream)) => {
-                    let (reader, writer) = tokio::io::split(*stream);
-                    run(flow, reader, writer, packets, tell).await;
-                }
-                None => {}
+            if let Some(connected) = established(flow, connected, &tell).await {
+                connected.run(flow, packets, tell).await;
             }
         });
     }

@@ -69,7 +69,12 @@ impl Paths {
         // Who says nothing of a transport means the one that brought it here.
         let asked = Transport::asked(hop).flatten();
         let asked = asked.filter(|asked| asked.is_secure() || !dialog.is_secure());
-        let transport = asked.unwrap_or(path.transport);
+        let transport = match asked {
+            // A browser's Contact says `ws` in either case.
+            Some(Transport::Ws) if path.transport.is_websocket() => path.transport,
+            Some(asked) => asked,
+            None => path.transport,
+        };
         let usable = |addr: &SocketAddr| {
             addr.is_ipv4() == path.local.is_ipv4()
                 && !addr.ip().is_unspecified()

@@ -39,7 +39,12 @@ impl Endpoint {
         message: &[u8],
     ) -> bool {
         let garbage = self.garbage;
-        self.handle_message(now, arrival, message, read_framed(message));
+        let read = match arrival.transport.is_websocket() {
+            // It need not say its length (RFC 7118 §5).
+            true => read_datagram(message),
+            false => read_framed(message),
+        };
+        self.handle_message(now, arrival, message, read);
         self.garbage == garbage
     }
 

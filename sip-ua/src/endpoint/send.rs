@@ -85,7 +85,7 @@ impl Endpoint {
         if sips && path.transport.is_secure() {
             uri.scheme = Scheme::Sips;
         } else if path.transport != Transport::Udp {
-            uri.params.set("transport", path.transport.name());
+            uri.params.set("transport", path.transport.in_uri());
         }
         NameAddr::from(uri)
     }

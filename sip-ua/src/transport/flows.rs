@@ -173,7 +173,7 @@ impl Flows {
             return self.unsent(transmit, "this side has too many connections");
         }
         let (local, far) = (transmit.local, transmit.far());
-        if far.proof == Proof::Connected {
+        if far.proof == Proof::Connected || far.transport.is_websocket() {
             return self.unsent(
                 transmit,
                 "its connection is closed, and it has to open another",
@@ -217,7 +217,7 @@ impl Flows {
             flow: None,
         };
         let mut state = State::Open;
-        if transport.is_secure() {
+        if transport.has_handshake() {
             if self.handshakes >= self.limits.handshakes {
                 self.evict_handshake();
             }
@@ -315,6 +315,9 @@ impl Flows {
         let Some(flow) = self.flows.get_mut(&id) else {
             return;
         };
+        if flow.far.transport.is_websocket() {
+            return self.received_whole(now, id, octets);
+        }
         self.buffered -= flow.framer.buffered();
         flow.framer.push(octets);
         let mut pong = false;
@@ -350,6 +353,24 @@ impl Flows {
         }
         if self.buffered > self.limits.buffered {
             return self.close(id, "it holds too much of a message that is not whole");
+        }
+        self.arm(id);
+    }
+
+    /// A whole message of a WebSocket: one of ours, or a keep-alive (RFC 7118 §5 and §6).
+    fn received_whole(&mut self, now: Instant, id: FlowId, octets: &[u8]) {
+        let Some(flow) = self.flows.get_mut(&id) else {
+            return;
+        };
+        flow.heard(now);
+        let (arrival, trusted) = (flow.arrival(id), flow.trusted);
+        if octets.iter().all(|octet| b"\r\n".contains(octet)) {
+            if octets == PING && trusted {
+                self.write(id, PONG.into());
+            }
+        } else {
+            let message = octets.to_vec();
+            self.actions.push_back(Action::Message { arrival, message });
         }
         self.arm(id);
     }

@@ -22,23 +22,46 @@ pub enum Transport {
     Udp,
     Tcp,
     Tls,
+    /// WebSocket (RFC 7118): browsers open it, this side never does.
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
 }
 
 impl Transport {
+    const ALL: [Transport; 5] = [
+        Transport::Udp,
+        Transport::Tcp,
+        Transport::Tls,
+        Transport::Ws,
+        Transport::Wss,
+    ];
+
     /// The transport of that name, as listeners and URIs have it; `None` for one that is not spoken
     /// here.
     pub fn named(name: &[u8]) -> Option<Transport> {
-        [Transport::Udp, Transport::Tcp, Transport::Tls]
+        Transport::ALL
             .into_iter()
             .find(|transport| name.eq_ignore_ascii_case(transport.name().as_bytes()))
     }
 
-    /// What people call it; what stands in a URI's `transport` parameter.
+    /// What people call it.
     pub fn name(self) -> &'static str {
         match self {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
             Transport::Tls => "tls",
+            Transport::Ws => "ws",
+            Transport::Wss => "wss",
+        }
+    }
+
+    /// What stands in the `transport` parameter of a `sip:` URI. A WebSocket has one name there, with
+    /// TLS and without (RFC 7118 §5.2.2).
+    pub fn in_uri(self) -> &'static str {
+        match self {
+            Transport::Wss => Transport::Ws.name(),
+            other => other.name(),
         }
     }
 
@@ -50,16 +73,28 @@ impl Transport {
     /// Nobody on the way can read it, or pass for the far end.
     pub fn is_secure(self) -> bool {
         match self {
-            Transport::Udp | Transport::Tcp => false,
-            Transport::Tls => true,
+            Transport::Udp | Transport::Tcp | Transport::Ws => false,
+            Transport::Tls | Transport::Wss => true,
         }
     }
 
-    /// Where no port is said (RFC 3261 §18.2.1, §19.1.2).
+    /// One message of its own holds one of ours, and only the far end opens it.
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Transport::Ws | Transport::Wss)
+    }
+
+    /// A connection is of use only once both sides have agreed on more than TCP.
+    pub(crate) fn has_handshake(self) -> bool {
+        self.is_secure() || self.is_websocket()
+    }
+
+    /// Where no port is said (RFC 3261 §18.2.1, §19.1.2, RFC 7118 §8.2).
     pub fn default_port(self) -> u16 {
         match self {
             Transport::Udp | Transport::Tcp => 5060,
             Transport::Tls => 5061,
+            Transport::Ws => 80,
+            Transport::Wss => 443,
         }
     }
 
@@ -81,6 +116,7 @@ impl Transport {
         // All of the way is TLS, over the transport that it names (RFC 3261 §26.2.2).
         Some(match named {
             None | Some(Some(Transport::Tcp | Transport::Tls)) => Some(Transport::Tls),
+            Some(Some(Transport::Ws | Transport::Wss)) => Some(Transport::Wss),
             Some(_) => None,
         })
     }
@@ -91,6 +127,8 @@ impl Transport {
             Transport::Udp => wire::Transport::Udp,
             Transport::Tcp => wire::Transport::Tcp,
             Transport::Tls => wire::Transport::Tls,
+            Transport::Ws => wire::Transport::Ws,
+            Transport::Wss => wire::Transport::Wss,
         }
     }
 }
@@ -177,7 +215,7 @@ impl Arrival {
         Hop {
             transport: self.transport,
             addr: self.source,
-            proof: match self.transport.is_secure() {
+            proof: match self.transport.has_handshake() {
                 true => Proof::Connected,
                 false => Proof::Address,
             },
