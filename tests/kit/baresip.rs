@@ -34,8 +34,10 @@ pub struct Options<'a> {
     pub password: Option<&'a str>,
     /// Where it registers, with its name as the user's, and sends its calls: `HOST:PORT`.
     pub registrar: Option<SocketAddr>,
-    /// How it speaks to others: `udp` or `tcp`.
+    /// How it speaks to others: `udp`, `tcp` or `tls`.
     pub transport: &'a str,
+    /// The authorities whose certificates it believes; without, it believes any.
+    pub ca_file: Option<&'a Path>,
     /// Speak SRTP, and nothing else.
     pub srtp: bool,
 }
@@ -51,6 +53,7 @@ impl<'a> Options<'a> {
             password: None,
             registrar: None,
             transport: "udp",
+            ca_file: None,
             srtp: false,
         }
     }
@@ -81,10 +84,11 @@ impl Baresip {
             _ => (8_000, 1),
         };
         options.says.resampled(rate_hz).write(&says)?;
-        std::fs::write(
-            folder.join("config"),
-            config(&folder, &says, rate_hz, address, control),
-        )?;
+        let mut config = config(&folder, &says, rate_hz, address, control);
+        if let Some(file) = options.ca_file {
+            writeln!(config, "sip_cafile {}", file.display())?;
+        }
+        std::fs::write(folder.join("config"), config)?;
         let home = options.registrar.unwrap_or(address);
         let mut account = format!(
             "<sip:{name}@{home};transport={}>;regint={};answermode={};audio_codecs={}/{rate_hz}/{channels}",

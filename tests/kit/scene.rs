@@ -73,6 +73,8 @@ pub struct Setup {
     /// What the worker finds in its environment.
     pub environment: Vec<(&'static str, String)>,
     pub janus: Options,
+    /// The worker speaks TLS, too.
+    pub tls: bool,
     /// The worker's WebSocket to Janus takes a [`Detour`].
     pub detour: bool,
 }
@@ -121,6 +123,7 @@ room_create = true
         let settings = Settings {
             media: setup.media,
             tables,
+            tls: setup.tls,
             environment: setup.environment,
         };
         let worker = Worker::start_with(scenario, janus.media(), &settings)?;

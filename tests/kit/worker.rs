@@ -23,6 +23,9 @@ pub struct Settings {
     pub media: String,
     /// The `[[sfu]]`, `[[trunk]]` and `[[route]]`.
     pub tables: String,
+    /// It speaks TLS, too, with what [`certificate::make`](crate::certificate::make) has put into the
+    /// scenario's folder.
+    pub tls: bool,
     /// What it finds in its environment.
     pub environment: Vec<(&'static str, String)>,
 }
@@ -52,6 +55,11 @@ pub fn program() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// The port beside, which nobody else is given.
+fn over_tls(sip: SocketAddr) -> SocketAddr {
+    SocketAddr::new(sip.ip(), sip.port() + 1)
+}
+
 /// Runs `sip-worker` with these arguments until it ends.
 pub fn run_once(arguments: &[&str]) -> Result<Output> {
     Ok(Command::new(program()?).args(arguments).output()?)
@@ -78,9 +86,17 @@ impl Worker {
         let token_file = folder.join("token");
         let _ = std::fs::remove_file(&token_file);
         let config = folder.join("sip-worker.toml");
+        let tls = match settings.tls {
+            true => format!(
+                "listen = [\"udp:{sip}\", \"tcp:{sip}\", \"tls:{}\"]
+tls = {{ cert_file = \"cert.pem\", key_file = \"key.pem\" }}",
+                over_tls(sip)
+            ),
+            false => format!("listen = [\"udp:{sip}\", \"tcp:{sip}\"]"),
+        };
         let text = format!(
             "[sip]
-listen = [\"udp:{sip}\", \"tcp:{sip}\"]
+{tls}
 
 [media]
 ports = \"{rtp}-{}\"
@@ -136,6 +152,16 @@ addresses = [\"{ice}\"]
         self.sip
     }
 
+    /// Where it listens for TLS.
+    pub fn sip_over_tls(&self) -> SocketAddr {
+        over_tls(self.sip)
+    }
+
+    /// As [`Worker::uri`], over TLS.
+    pub fn uri_over_tls(&self, user: &str) -> String {
+        format!("sip:{user}@{};transport=tls", over_tls(self.sip))
+    }
+
     /// Where its API is.
     pub fn url(&self) -> String {
         format!("http://{}", self.http)
@@ -159,7 +185,7 @@ addresses = [\"{ice}\"]
         &mut self.process
     }
 
-    /// SIGHUP: it shall read the media graphs again.
+    /// SIGHUP: it shall read media graphs and certificates again.
     pub fn reload(&self) {
         self.process.signal(libc::SIGHUP);
     }

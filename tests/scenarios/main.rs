@@ -3,6 +3,7 @@
 
 mod a_call_tells_its_figures;
 mod a_new_graph_on_sighup;
+mod a_phone_over_tls;
 mod a_silent_phone_is_explained;
 mod an_app_answers_a_call;
 mod caller_cancels_while_ringing;

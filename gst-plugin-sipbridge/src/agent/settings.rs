@@ -128,8 +128,10 @@ impl Settings {
             .transports
             .split(',')
             .map(|name| Transport::named(name.trim().as_bytes()))
-            // There is no certificate to show to those that connect; calls out need no listener.
-            .map(|named| named.filter(|transport| !transport.is_secure()))
+            // There is no certificate to show to those that connect, and no media for a browser.
+            .map(|named| {
+                named.filter(|transport| !transport.is_secure() && !transport.is_websocket())
+            })
             .collect();
         let mut transports = named.unwrap_or_default();
         transports.sort();

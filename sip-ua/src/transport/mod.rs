@@ -222,3 +222,29 @@ impl Arrival {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_asks_for_its_transport() {
+        let asked = |uri: &str| {
+            let uri: Uri = uri.parse().unwrap();
+            Transport::of_uri(&uri).map(|transport| (transport.name(), transport.default_port()))
+        };
+        for (uri, wanted) in [
+            ("sip:a", Some(("udp", 5060))),
+            ("sip:a;transport=TCP", Some(("tcp", 5060))),
+            ("sip:a;transport=tls", Some(("tls", 5061))),
+            ("sip:a;transport=ws", Some(("ws", 80))),
+            ("sip:a;transport=sctp", None),
+            ("sips:a", Some(("tls", 5061))),
+            ("sips:a;transport=tcp", Some(("tls", 5061))),
+            ("sips:a;transport=ws", Some(("wss", 443))),
+            ("sips:a;transport=udp", None),
+        ] {
+            assert_eq!(asked(uri), wanted, "{uri}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod a_whole_call;
 mod certificates;
 mod clients_show_theirs;
 mod files_are_held_against_each_other;
+mod registering;
 mod strangers;
 
 use std::net::SocketAddr;

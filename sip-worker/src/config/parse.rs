@@ -122,16 +122,11 @@ fn listener(text: &str) -> Result<Listen, String> {
             "\"{text}\" is not of the form udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT"
         ));
     };
-    let transport = match (Transport::named(name.as_bytes()), name) {
-        (Some(transport), _) => transport,
-        (None, "ws" | "wss") => {
+    let transport = match Transport::named(name.as_bytes()) {
+        Some(transport) => transport,
+        None => {
             return Err(format!(
-                "a {name}: listener is not built yet, only udp:, tcp: and tls:"
-            ));
-        }
-        (None, _) => {
-            return Err(format!(
-                "\"{name}:\" is no transport; udp:, tcp: and tls: are"
+                "\"{name}:\" is no transport; udp:, tcp:, tls:, ws: and wss: are"
             ));
         }
     };

@@ -136,8 +136,13 @@ fn what_is_wrong_is_named_with_its_line() {
         ),
         (
             "udp:127.0.0.1:5070",
-            "ws:127.0.0.1:5070",
-            "c.toml:2: [sip]: `listen`: a ws: listener is not built yet",
+            "wss:127.0.0.1:5070",
+            "[sip]: \"wss:127.0.0.1:5070\" has no certificate to show; name its files in `tls`",
+        ),
+        (
+            "udp:127.0.0.1:5070",
+            "sctp:127.0.0.1:5070",
+            "c.toml:2: [sip]: `listen`: \"sctp:\" is no transport; udp:, tcp:, tls:, ws: and wss: are",
         ),
         ("udp:127.0.0.1:5070", "udp:127.0.0.1", "is not ADDRESS:PORT"),
         (

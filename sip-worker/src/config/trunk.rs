@@ -128,6 +128,9 @@ fn uri(text: &str) -> Result<Uri, String> {
         );
     }
     match Transport::of_uri(&uri) {
+        Some(transport) if transport.is_websocket() => Err(format!(
+            "\"{text}\" asks for a WebSocket, which browsers open and nobody opens to them"
+        )),
         Some(_) => Ok(uri),
         None => Err(format!(
             "\"{text}\" asks for a transport that is not spoken; udp, tcp and tls are, and with sips: tls"

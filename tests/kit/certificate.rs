@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A certificate for loopback, and the authority that signed it.
+
+use anyhow::Result;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// Where they are, as PEM.
+pub struct Files {
+    pub ca: PathBuf,
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// Makes both anew; who believes the one in `ca` believes that whoever has `key` is `address`.
+pub fn make(folder: &Path, address: IpAddr) -> Result<Files> {
+    let mut authority = CertificateParams::new(Vec::new())?;
+    let name = &mut authority.distinguished_name;
+    name.push(DnType::CommonName, "An authority for tests");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate()?;
+    let ca = authority.self_signed(&authority_key)?;
+
+    let mut params = CertificateParams::new(vec![address.to_string()])?;
+    let name = &mut params.distinguished_name;
+    name.push(DnType::CommonName, address.to_string());
+    let key = KeyPair::generate()?;
+    let cert = params.signed_by(&key, &Issuer::new(authority, authority_key))?;
+
+    let files = Files {
+        ca: folder.join("ca.pem"),
+        cert: folder.join("cert.pem"),
+        key: folder.join("key.pem"),
+    };
+    std::fs::write(&files.ca, ca.pem())?;
+    std::fs::write(&files.cert, cert.pem())?;
+    std::fs::write(&files.key, key.serialize_pem())?;
+    Ok(files)
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A stock phone that believes nobody but the worker's authority: it registers over TLS, calls a room with
+//! SRTP and hangs up, and is called over the connection that it opened. Before that, the worker is given a
+//! new certificate without a restart. Every word is checked on both sides.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use sipbridge_tests::baresip::{Baresip, Options};
+use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, ROOM, Scene, Setup};
+use sipbridge_tests::steady::steadily;
+use sipbridge_tests::talk::{ACQUAINTED, Talk};
+use sipbridge_tests::worker::room_is_heard;
+use sipbridge_tests::{certificate, out_dir};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+const SCENARIO: &str = "a_phone_over_tls";
+const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_phone_over_tls() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
+    let folder = out_dir(SCENARIO);
+    std::fs::create_dir_all(&folder)?;
+    let password = folder.join("password");
+    std::fs::write(&password, "open-sesame")?;
+    // One that the phone will not believe.
+    certificate::make(&folder, HOST)?;
+    let tables = format!(
+        "[[user]]
+name = \"alice\"
+password_file = \"{}\"
+srtp = \"required\"
+
+[[route]]
+user = \"alice\"
+to = \"{NUMBER}\"
+room = \"{ROOM}\"
+answer = \"at-once\"
+",
+        password.display()
+    );
+    let setup = Setup {
+        tls: true,
+        ..Setup::default()
+    };
+    let scene = Scene::open_with(SCENARIO, &tables, setup)?;
+    let worker = &scene.worker;
+    let files = certificate::make(&folder, HOST)?;
+    worker.reload();
+    worker.wait_for_line("certificates read again", SOON)?;
+
+    let host = scene.join("host")?;
+    let talk = Talk::new(2)?;
+    let says = talk.phone_says.plays();
+    let mut phone = Baresip::start(
+        SCENARIO,
+        &Options {
+            auto_answer: true,
+            password: Some("open-sesame"),
+            registrar: Some(worker.sip_over_tls()),
+            transport: "tls",
+            ca_file: Some(&files.ca),
+            srtp: true,
+            ..Options::new("alice", &says)
+        },
+    )?;
+    phone.wait_registered(SOON)?;
+
+    let encrypted = |call: &Value| call["media"]["phone"]["srtp"].is_string();
+    phone.dial(&worker.uri_over_tls(NUMBER))?;
+    phone.wait_established(SOON)?;
+    let calling = scene.wait(host.hears("alice", SOON))?;
+    worker.until_call("are connected", SOON, |call| {
+        call["state"] == "active" && room_is_heard(call) && encrypted(call)
+    })?;
+    let up = talk.turn(&scene, &host, 0, ACQUAINTED);
+    phone.hang_up()?;
+    phone.wait_closed(SOON)?;
+    host.sees_gone("alice", GONE_WITHIN)?;
+
+    let wanted = json!({ "to": "alice", "room": ROOM, "participant": "guest", "name": "Guest" });
+    let id = worker.call(&wanted)?;
+    phone.wait_established(SOON)?;
+    let called = scene.wait(host.hears("Guest", SOON))?;
+    worker.until_call("are connected", SOON, |call| {
+        call["id"] == *id && room_is_heard(call) && encrypted(call)
+    })?;
+    let up_again = talk.turn(&scene, &host, 1, ACQUAINTED);
+    worker.hang_up(&id)?;
+    phone.wait_closed(SOON)?;
+    host.sees_gone("Guest", GONE_WITHIN)?;
+
+    let said = phone.trace();
+    ensure!(
+        said.contains("Via: SIP/2.0/TLS ") && !said.contains("Via: SIP/2.0/UDP "),
+        "the phone spoke over something else than TLS"
+    );
+    let by_phone = phone.into_heard()?;
+    for (turn, recording, from) in [(0, &calling, up), (1, &called, up_again)] {
+        let heard = talk.heard(&recording.recording, from);
+        let direction = format!("alice to room, call {turn}");
+        let in_room = talk
+            .phone_says
+            .assert_heard_in(&heard, SCENARIO, &direction);
+        in_room.context("in the room")?;
+        let direction = format!("room to alice, call {turn}");
+        talk.room_says[turn].assert_heard_in(&by_phone, SCENARIO, &direction)?;
+    }
+    Ok(())
+}
