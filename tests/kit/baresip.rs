@@ -34,10 +34,8 @@ pub struct Options<'a> {
     pub password: Option<&'a str>,
     /// Where it registers, with its name as the user's, and sends its calls: `HOST:PORT`.
     pub registrar: Option<SocketAddr>,
-    /// How it speaks to others: `udp`, `tcp` or `tls`.
+    /// How it speaks to others: `udp`, `tcp` or `tls`, where it believes any certificate.
     pub transport: &'a str,
-    /// The authorities whose certificates it believes; without, it believes any.
-    pub ca_file: Option<&'a Path>,
     /// Speak SRTP, and nothing else.
     pub srtp: bool,
 }
@@ -53,7 +51,6 @@ impl<'a> Options<'a> {
             password: None,
             registrar: None,
             transport: "udp",
-            ca_file: None,
             srtp: false,
         }
     }
@@ -84,11 +81,10 @@ impl Baresip {
             _ => (8_000, 1),
         };
         options.says.resampled(rate_hz).write(&says)?;
-        let mut config = config(&folder, &says, rate_hz, address, control);
-        if let Some(file) = options.ca_file {
-            writeln!(config, "sip_cafile {}", file.display())?;
-        }
-        std::fs::write(folder.join("config"), config)?;
+        std::fs::write(
+            folder.join("config"),
+            config(&folder, &says, rate_hz, address, control),
+        )?;
         let home = options.registrar.unwrap_or(address);
         let mut account = format!(
             "<sip:{name}@{home};transport={}>;regint={};answermode={};audio_codecs={}/{rate_hz}/{channels}",

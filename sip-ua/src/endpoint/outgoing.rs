@@ -146,7 +146,10 @@ impl Endpoint {
         if !call.to.is_sip() && call.to.scheme != Scheme::Tel {
             return Err("the URI to call is neither sip: nor tel:".to_owned());
         }
-        if call.to.scheme == Scheme::Sips && !path.transport.is_secure() {
+        // Behind a proxy, only `sips:` says how the way to it has to be.
+        let asked = Transport::of_uri(&call.to).is_some_and(Transport::is_secure);
+        let secure = call.to.scheme == Scheme::Sips || (asked && call.route.is_empty());
+        if secure && !path.transport.is_secure() {
             return Err(format!("{} may be called over TLS only", call.to));
         }
         if Transport::of_uri(&call.to).is_none() {
