@@ -59,6 +59,10 @@ fn certificate(error: &CertificateError) -> String {
              (ca_file names more)"
                 .to_owned()
         }
+        CertificateError::BadSignature => {
+            "its certificate was not signed by the authority that is believed here under that name"
+                .to_owned()
+        }
         CertificateError::Revoked => "its certificate was revoked".to_owned(),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "its certificate is not made for this purpose (extended key usage)".to_owned()
