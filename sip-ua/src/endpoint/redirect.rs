@@ -52,13 +52,16 @@ impl Redirects {
         let Contacts::List(list) = contacts else {
             return;
         };
+        // Who was called over TLS all the way is not called over anything less (RFC 5630 §5).
+        let secure = self.visited.iter().any(|uri| uri.scheme == Scheme::Sips);
         for contact in list.iter().take(MAX_TARGETS) {
             let mut uri = contact.uri.clone();
             // Neither may stand in a Request-URI (§19.1.1), nor may a target add headers of its own.
             uri.headers = None;
             uri.params.remove("method");
             let known = self.visited.contains(&uri) || self.waiting.iter().any(|(_, w)| *w == uri);
-            let usable = uri.scheme == Scheme::Sip && Transport::of_uri(&uri).is_some();
+            let callable = uri.scheme == Scheme::Sips || (uri.scheme == Scheme::Sip && !secure);
+            let usable = callable && Transport::of_uri(&uri).is_some();
             if usable && !known && self.waiting.len() < MAX_TARGETS {
                 self.waiting.push_back((quality(contact), uri));
             }
@@ -165,6 +168,10 @@ impl Endpoint {
                     "the far end sent the call on to {there}, a place of our own"
                 ));
             }
+            let secure = Transport::of_uri(&uri).is_some_and(Transport::is_secure);
+            if secure && !path.transport.is_secure() {
+                return Err(format!("{uri} may be called over TLS only"));
+            }
             self.invite_again(now, id, path, uri)
         });
         if let Err(reason) = made
@@ -189,6 +196,7 @@ impl Endpoint {
         let redirects = &outgoing.redirects;
         let proxies: Vec<Vec<u8>> = redirects.route.iter().map(NameAddr::to_bytes).collect();
         let mut request = redirects.request.clone().ok_or_else(lost)?;
+        let sips = uri.scheme == Scheme::Sips;
         let (uri, routes) = RouteSet::new(proxies.iter().map(Vec::as_slice)).apply(&uri);
         request.uri = uri;
         let headers = &mut request.headers;
@@ -206,7 +214,7 @@ impl Endpoint {
         let user = from
             .and_then(|from| NameAddr::parse(from).ok())
             .and_then(|from| from.uri.user_decoded().map(|user| user.to_vec()));
-        let contact = self.contact(user.as_deref(), path);
+        let contact = self.contact(user.as_deref(), path, sips);
         request.headers.set(HeaderName::Contact, &contact);
         if let Some(call) = self.calls.get_mut(&id) {
             call.path = path;
