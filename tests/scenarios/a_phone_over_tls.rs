@@ -6,9 +6,9 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use sip_ua::agent::{Agent, AgentConfig, CallEvent, End, EndCause, OutgoingCall, Tls, TlsFiles};
+use sip_worker::measure::steady::steadily;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, ROOM, Scene, Setup};
-use sipbridge_tests::steady::steadily;
 use sipbridge_tests::talk::{ACQUAINTED, Talk};
 use sipbridge_tests::worker::room_is_heard;
 use sipbridge_tests::{certificate, out_dir};
