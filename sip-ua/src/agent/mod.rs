@@ -233,7 +233,7 @@ impl Agent {
         {
             return Err(AgentError::NoCertificate { listen: *listen });
         }
-        let sockets = Sockets::open(&config.listen)?;
+        let sockets = Sockets::open(&config.listen, config.tls)?;
         let listeners = sockets.listeners.clone();
         let endpoint = Endpoint::new(EndpointConfig {
             advertise,
@@ -255,7 +255,6 @@ impl Agent {
         let task = Task::new(
             endpoint,
             sockets,
-            config.tls,
             routes.clone(),
             commands.clone(),
             incoming,
@@ -339,14 +338,17 @@ struct Sockets {
     listeners: Vec<Hop>,
     udp: Vec<Socket>,
     streams: Vec<(Transport, TcpListener)>,
+    /// What some of them show and believe.
+    tls: Tls,
 }
 
 impl Sockets {
-    fn open(listen: &[Listen]) -> Result<Sockets, AgentError> {
+    fn open(listen: &[Listen], tls: Tls) -> Result<Sockets, AgentError> {
         let mut sockets = Sockets {
             listeners: Vec::new(),
             udp: Vec::new(),
             streams: Vec::new(),
+            tls,
         };
         for listen in listen {
             let opened = match sockets.shared_port(*listen) {

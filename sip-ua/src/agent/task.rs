@@ -19,7 +19,6 @@ use super::registering::Watched;
 use super::routes::Routes;
 use super::socket::Socket;
 use super::stream::{Accepted, Happening, Streams};
-use super::tls::Tls;
 use super::{AgentStats, Bindings, EVENTS_WAITING, Sockets};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::transaction::Path;
@@ -78,7 +77,6 @@ impl Task {
     pub(super) fn new(
         endpoint: Endpoint,
         sockets: Sockets,
-        tls: Tls,
         routes: Routes,
         commands: Commands,
         incoming: mpsc::Sender<IncomingCall>,
@@ -89,7 +87,7 @@ impl Task {
             endpoint,
             listeners: sockets.listeners,
             sockets: sockets.udp,
-            streams: Streams::new(sockets.streams, tls),
+            streams: Streams::new(sockets.streams, sockets.tls),
             routes,
             commands,
             incoming,

@@ -74,7 +74,7 @@ async fn a_sips_uri_is_answered_with_a_sips_contact() {
     assert!(header(&theirs, "Contact").starts_with("<sips:"));
     let steps = ours.handle.ladder();
     let answer = steps.iter().map(|step| step.message.as_str());
-    let answer = answer.filter(|text| text.starts_with("SIP/2.0 200")).next();
+    let answer = answer.clone().find(|text| text.starts_with("SIP/2.0 200"));
     assert!(answer.unwrap().contains("Contact: <sips:"), "{answer:?}");
     theirs.call.handle.hangup(None);
     assert_eq!(end(&mut ours).await.cause, EndCause::HungUp);

@@ -26,7 +26,7 @@ async fn rubbish_and_plain_sip_are_told_nothing_but_that_it_is_not_tls() {
     let addr = bob.local_addr();
     let (mut ours, theirs) = up(&alice, to("bob.example", addr), &mut calls).await;
     let options = b"OPTIONS sip:bob@bob.example SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1\r\n\r\n";
-    let rubbish: Vec<u8> = (0..50_000_u32).map(|n| (n * 7919 >> 3) as u8).collect();
+    let rubbish: Vec<u8> = (0..50_000_u32).map(|n| ((n * 7919) >> 3) as u8).collect();
     // A record that claims to be a handshake of the greatest length, and never is.
     let endless = [&[22, 3, 1, 0x3f, 0xff][..], &[1; 20_000]].concat();
     for octets in [&options[..], &rubbish, &endless, b"\r\n\r\n", &[0; 4]] {
