@@ -19,7 +19,7 @@ fn dialled() -> (Pair, CallId, Request) {
 
 fn phone(pair: &mut Pair, invite: &Request, status: u16, tag: &str, more: &[&str], body: &[u8]) {
     let contact = format!("Contact: <sip:{tag}@192.0.2.2:5070>");
-    let mut lines = vec![contact.as_str(), "Allow: INVITE, UPDATE, PRACK"];
+    let mut lines = vec![contact.as_str(), "Allow: INVITE, UPDATE, PRACK, INFO"];
     lines.extend(more);
     if !body.is_empty() {
         lines.push("Content-Type: application/sdp");
