@@ -94,6 +94,8 @@ async fn a_whole_call(alice_addr: &str, bob_addr: &str) {
         body: b"Signal=5".to_vec(),
     };
     assert_eq!(next(&mut theirs.call).await, info);
+    let answered = CallEvent::InfoAnswered { status: 200 };
+    assert_eq!(next(&mut ours).await, answered);
     theirs.call.handle.hangup(None);
     let CallEvent::Ended(end) = next(&mut ours).await else {
         panic!("no end")
