@@ -121,7 +121,7 @@ async fn we_refresh() {
     let (phone, mut updates) = telephone(&[
         "Session-Expires: 90;refresher=uac",
         "Require: timer",
-        "Allow: INVITE, ACK, BYE, UPDATE",
+        "Allow: INVITE, ACK, BYE, UPDATE, INFO",
     ])
     .await;
     let (agent, _incoming) = agent(Refresher::Us).await;
