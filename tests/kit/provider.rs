@@ -23,6 +23,8 @@ pub enum Manner {
     Challenge(u16, Nonce),
     /// 180, and 486 as soon as [`Provider::decline`] says so.
     Ring,
+    /// 302: the call is for `bob` at this address.
+    SendOn(SocketAddr),
     /// Not a word.
     Nothing,
     /// 200 without a body.
@@ -205,6 +207,10 @@ impl Desk {
         };
         Some(match manner {
             Manner::Nothing | Manner::Ring => return None,
+            Manner::SendOn(there) => {
+                let contact = format!("Contact: <sip:bob@{there}>\r\n");
+                response(request, 302, "Moved Temporarily", &contact, "")
+            }
             Manner::Refuse(status, phrase) => response(request, status, phrase, "", ""),
             Manner::WithoutSdp => response(request, 200, "OK", &contact()?, ""),
             Manner::WithNonsense => {

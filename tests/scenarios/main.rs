@@ -2,10 +2,12 @@
 //! One scenario a module.
 
 mod a_call_tells_its_figures;
+mod a_carrier_sends_a_call_on;
 mod a_new_graph_on_sighup;
 mod a_phone_over_tls;
 mod a_silent_phone_is_explained;
 mod an_app_answers_a_call;
+mod an_sfu_behind_tls;
 mod caller_cancels_while_ringing;
 mod check_says_what_is_wrong;
 mod either_side_hangs_up;

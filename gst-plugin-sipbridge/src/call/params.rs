@@ -101,6 +101,9 @@ pub struct DialParams {
     pub session_timer: Option<SessionTimer>,
     /// How long it may ring.
     pub ring_timeout: Duration,
+    /// Whether whoever is called may send the call on (RFC 3261 section 8.1.3.4), to anybody: for far
+    /// ends that are trusted with that.
+    pub follow_redirects: bool,
     /// The media side.
     pub media: MediaParams,
 }

@@ -39,6 +39,7 @@ pub(super) async fn run(call: Weak<Call>, agent: Agent, params: DialParams) {
         offer: strong.first_offer(),
         credentials: params.credentials,
         ring_timeout: params.ring_timeout,
+        follow_redirects: params.follow_redirects,
         ..OutgoingCall::new(params.to, params.from)
     });
     let sip_events = sip.events;

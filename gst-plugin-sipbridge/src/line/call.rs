@@ -58,9 +58,13 @@ impl Line {
         };
         let identity = agent.identity(&target.uri)?;
         let media = self.media_params(&agent)?;
-        let (mut headers, ring_timeout) = {
+        let (mut headers, ring_timeout, follow_redirects) = {
             let settings = self.settings();
-            (settings.headers()?, settings.ring_timeout())
+            (
+                settings.headers()?,
+                settings.ring_timeout(),
+                settings.follow_redirects,
+            )
         };
         headers.splice(0..0, target.headers);
         let call = Call::dial(
@@ -74,6 +78,7 @@ impl Line {
                 credentials: identity.credentials,
                 session_timer: None,
                 ring_timeout,
+                follow_redirects,
                 media,
             },
         )?;

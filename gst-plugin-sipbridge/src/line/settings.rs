@@ -65,6 +65,7 @@ pub(crate) struct LineSettings {
     pub(crate) ptime_ms: u32,
     pub(crate) dtx: bool,
     pub(crate) ring_timeout_s: u32,
+    pub(crate) follow_redirects: bool,
     pub(crate) media_timeout_s: u32,
     pub(crate) dtmf: DtmfMode,
     pub(crate) context: Option<String>,
@@ -94,6 +95,7 @@ impl Default for LineSettings {
             ptime_ms: DEFAULT_PTIME_MS,
             dtx: false,
             ring_timeout_s: DEFAULT_RING_TIMEOUT_S,
+            follow_redirects: false,
             media_timeout_s: 0,
             dtmf: DtmfMode::default(),
             context: None,
@@ -177,6 +179,11 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             "Seconds a call may ring before it is given up",
             1..=600,
             DEFAULT_RING_TIMEOUT_S,
+        ),
+        flag(
+            "follow-redirects",
+            "Follow redirects",
+            "Let whoever is called send the call on (300 to 302), to anybody: for far ends that are trusted with that",
         ),
         uint(
             "media-timeout",
@@ -271,6 +278,7 @@ impl LineSettings {
             "ptime" => put(&mut self.ptime_ms, value),
             "dtx" => put(&mut self.dtx, value),
             "ring-timeout" => put(&mut self.ring_timeout_s, value),
+            "follow-redirects" => put(&mut self.follow_redirects, value),
             "media-timeout" => put(&mut self.media_timeout_s, value),
             "dtmf" => put(&mut self.dtmf, value),
             "context" => {
@@ -301,6 +309,7 @@ impl LineSettings {
             "ptime" => self.ptime_ms.to_value(),
             "dtx" => self.dtx.to_value(),
             "ring-timeout" => self.ring_timeout_s.to_value(),
+            "follow-redirects" => self.follow_redirects.to_value(),
             "media-timeout" => self.media_timeout_s.to_value(),
             "dtmf" => self.dtmf.to_value(),
             "context" => self.context.to_value(),

@@ -31,6 +31,7 @@ pub use call::{Call, CallEvents, CallHandle, IncomingCall, Instants};
 pub use dial::resolve;
 pub use registration::{Registration, RegistrationConfig};
 pub use tls::{Tls, TlsError, TlsFiles};
+pub use tokio_rustls::rustls::ClientConfig;
 
 pub use crate::registrar::Binding;
 pub use crate::registration::RegistrationState;

@@ -157,6 +157,9 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
             .collect(),
         credentials,
         ring_timeout: RING_FOR,
+        follow_redirects: party
+            .trunk_config()
+            .is_some_and(|trunk| trunk.follow_redirects),
         media: worker.media(&party),
     };
     let agent = worker.agent.clone();

@@ -163,6 +163,8 @@ pub struct Trunk {
     pub from_domain: Option<String>,
     /// The proxy that calls out pass through: it stands in their Route.
     pub outbound_proxy: Option<Uri>,
+    /// Whether it may send calls out on to others (3xx).
+    pub follow_redirects: bool,
     /// Addresses that may call in. Empty and no `auth`: nobody.
     pub allow: Vec<IpNet>,
     /// Credentials with which others may call in.

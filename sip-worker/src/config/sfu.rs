@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
+use sip_ua::agent::{Tls, TlsFiles};
+
 use super::duration::duration;
+use super::path_in;
 use super::secret::secret;
 use crate::document::Section;
 use crate::sfu::Sfu;
@@ -79,11 +82,10 @@ pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
 fn janus(section: &mut Section<'_>, name: &str) -> JanusConfig {
     let stated = section.has("url");
     let url = section.parsed("url", |url| {
-        let rest = url.strip_prefix("ws://").unwrap_or_default();
-        if url.starts_with("wss://") {
-            Err("wss: is not built yet, only ws:".to_owned())
-        } else if rest.is_empty() || rest.contains(char::is_whitespace) {
-            Err("it must be of the form ws://HOST:PORT/PATH".to_owned())
+        let rest = url.strip_prefix("ws://").or(url.strip_prefix("wss://"));
+        let rest = rest.unwrap_or_default();
+        if rest.is_empty() || rest.contains(char::is_whitespace) {
+            Err("it must be of the form ws://HOST:PORT/PATH or wss://HOST:PORT/PATH".to_owned())
         } else {
             Ok(url.to_owned())
         }
@@ -91,7 +93,9 @@ fn janus(section: &mut Section<'_>, name: &str) -> JanusConfig {
     if !stated {
         section.find("`url` is missing, such as \"ws://127.0.0.1:8188\"");
     }
+    let plain = url.as_ref().is_some_and(|url| url.starts_with("ws:"));
     JanusConfig {
+        tls: believed(section, plain),
         room_create: section.boolean("room_create").unwrap_or(true),
         api_secret: secret(section, "api_secret"),
         token: secret(section, "token"),
@@ -100,4 +104,24 @@ fn janus(section: &mut Section<'_>, name: &str) -> JanusConfig {
         outage_patience: duration(section, "patience", 0).unwrap_or(OUTAGE_PATIENCE),
         ..JanusConfig::new(name, url.unwrap_or_default())
     }
+}
+
+/// The system's authorities, and those in `ca_file`.
+fn believed(section: &mut Section<'_>, plain: bool) -> Tls {
+    let Some(path) = section.string("ca_file") else {
+        return Tls::default();
+    };
+    if plain {
+        section.find(
+            "`ca_file` says whose certificates count, but a ws: connection shows none; say wss:",
+        );
+    }
+    let files = TlsFiles {
+        ca_file: Some(path_in(section, &path.value)),
+        ..TlsFiles::default()
+    };
+    Tls::load(files).unwrap_or_else(|error| {
+        section.document().find(path.at, error.to_string());
+        Tls::default()
+    })
 }

@@ -151,7 +151,12 @@ fn what_is_wrong_is_named_with_its_line() {
             "c.toml:7: [[sfu]] \"main\": `kind`: the kind \"livekit\" is not built yet",
         ),
         ("\"janus\"", "\"januss\"", "is no kind of SFU"),
-        ("ws://", "wss://", "wss: is not built yet"),
+        ("ws://", "http://", "it must be of the form ws://HOST"),
+        (
+            "kind = \"janus\"",
+            "kind = \"janus\"\nca_file = \"c.toml\"",
+            "a ws: connection shows none",
+        ),
         ("url = ", "uri = ", "did you mean `url`?"),
         ("[[sfu]]", "[sfu]", "must be written [[sfu]]"),
         (

@@ -65,6 +65,7 @@ fn trunk(mut section: Section<'_>) -> Trunk {
             }
         }),
         outbound_proxy: section.parsed("outbound_proxy", proxy),
+        follow_redirects: section.boolean("follow_redirects").unwrap_or(false),
         allow: section.parsed_list("allow", network).unwrap_or_default(),
         auth,
         dial_allow: section

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use sip_ua::agent::{Tls, TlsFiles};
+
 use crate::sfu::janus::JanusConfig;
 
 /// How the Janus shall be set up.
@@ -21,6 +23,9 @@ pub struct Options {
     pub string_ids: bool,
     /// Whoever wants anything must say this.
     pub api_secret: Option<String>,
+    /// Its WebSocket API speaks TLS with this certificate and key; our own connections believe the
+    /// authority.
+    pub tls: Option<TlsFiles>,
 }
 
 impl Default for Options {
@@ -28,6 +33,7 @@ impl Default for Options {
         Options {
             string_ids: true,
             api_secret: None,
+            tls: None,
         }
     }
 }
@@ -38,6 +44,7 @@ pub struct Janus {
     folder: PathBuf,
     address: SocketAddr,
     media: IpAddr,
+    tls: Option<Tls>,
 }
 
 /// Everything up to the first answer; a busy machine takes its time to load libraries.
@@ -55,6 +62,7 @@ impl Janus {
         ));
         fs::create_dir(&folder)?;
         let media = own_address()?;
+        let tls = options.tls.as_ref().map(believing).transpose()?;
         let started = configure(&folder, port, media, &options).and_then(|()| spawn(&folder));
         let child = match started {
             Ok(child) => child,
@@ -68,6 +76,7 @@ impl Janus {
             folder,
             address: port,
             media,
+            tls,
         };
         janus.until_it_listens().await?;
         Ok(janus)
@@ -75,7 +84,8 @@ impl Janus {
 
     /// Where its WebSocket API is.
     pub fn url(&self) -> String {
-        format!("ws://{}", self.address)
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// The same, as an address.
@@ -87,6 +97,7 @@ impl Janus {
     pub fn config(&self, name: &str) -> JanusConfig {
         JanusConfig {
             room_create: true,
+            tls: self.tls.clone().unwrap_or_default(),
             ..JanusConfig::new(name, self.url())
         }
     }
@@ -233,17 +244,47 @@ events: {{ broadcast = false }}
     fs::write(folder.join("janus.jcfg"), core)?;
     fs::write(
         folder.join("janus.transport.websockets.jcfg"),
-        format!(
-            "general: {{ json = \"compact\"; ws = true; ws_ip = \"{}\"; ws_port = {}; wss = false }}\n\
-             admin: {{ admin_ws = false; admin_wss = false }}\n",
-            address.ip(),
-            address.port()
-        ),
+        websockets(address, options.tls.as_ref()),
     )?;
     fs::write(
         folder.join("janus.plugin.videoroom.jcfg"),
         format!("general: {{ string_ids = {} }}\n", options.string_ids),
     )
+}
+
+fn websockets(address: SocketAddr, tls: Option<&TlsFiles>) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    let file = |file: &Option<PathBuf>| {
+        let file = file.as_deref().unwrap_or(Path::new(""));
+        file.display().to_string()
+    };
+    let (listens, certificate) = match tls {
+        None => (
+            format!("ws = true; ws_ip = \"{ip}\"; ws_port = {port}; wss = false"),
+            String::new(),
+        ),
+        Some(tls) => (
+            format!("ws = false; wss = true; wss_ip = \"{ip}\"; wss_port = {port}"),
+            format!(
+                "certificates: {{ cert_pem = \"{}\"; cert_key = \"{}\" }}\n",
+                file(&tls.cert_file),
+                file(&tls.key_file)
+            ),
+        ),
+    };
+    format!(
+        "general: {{ json = \"compact\"; {listens} }}\n{certificate}\
+         admin: {{ admin_ws = false; admin_wss = false }}\n"
+    )
+}
+
+/// Who believes the authority among these files.
+fn believing(files: &TlsFiles) -> io::Result<Tls> {
+    Tls::load(TlsFiles {
+        ca_file: files.ca_file.clone(),
+        ..TlsFiles::default()
+    })
+    .map_err(io::Error::other)
 }
 
 /// Where the distribution keeps Janus' parts.

@@ -386,6 +386,7 @@ fn dial(agent: &Agent, to: &str, options: &PhoneOptions) -> anyhow::Result<Arc<L
         headers: headers.collect::<anyhow::Result<_>>()?,
         credentials,
         ring_timeout: Duration::from_secs_f64(options.ring.max(1.0)),
+        follow_redirects: false,
         media: media(options)?,
     };
     Ok(Leg::dial(agent, params)?)

@@ -7,6 +7,7 @@ mod read;
 mod refusal;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -117,13 +118,19 @@ impl Tls {
         self.server().is_some()
     }
 
+    /// Why no connection came about, in a sentence that follows "cannot be reached: ".
+    pub fn refusal(error: &io::Error) -> String {
+        refusal(error)
+    }
+
     pub(super) fn server(&self) -> Option<Arc<ServerConfig>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.server.clone()
     }
 
-    /// May take a while the first time.
-    pub(super) fn client(&self) -> Result<Arc<ClientConfig>, String> {
+    /// What connections out are opened with, also those of protocols other than SIP. May take a while
+    /// the first time: the system's authorities are read.
+    pub fn client(&self) -> Result<Arc<ClientConfig>, String> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &held.client {
             return Ok(client.clone());

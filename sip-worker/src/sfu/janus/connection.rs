@@ -11,14 +11,15 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use sip_ua::agent::{ClientConfig, Tls};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
 use super::JanusConfig;
 use super::message::{self, HandleEvent, Incoming, Refusal, Reply, code};
@@ -240,14 +241,29 @@ async fn connect(config: &JanusConfig) -> Result<Socket, String> {
         "Sec-WebSocket-Protocol",
         HeaderValue::from_static("janus-protocol"),
     );
+    let secure = config.url.starts_with("wss:");
+    let tls = match secure {
+        true => Some(Connector::Rustls(believed(config.tls.clone()).await?)),
+        false => None,
+    };
     let limits = WebSocketConfig::default()
         .max_message_size(Some(LARGEST_MESSAGE))
         .max_frame_size(Some(LARGEST_MESSAGE));
     let no_delay = true;
-    tokio_tungstenite::connect_async_with_config(request, Some(limits), no_delay)
+    tokio_tungstenite::connect_async_tls_with_config(request, Some(limits), no_delay, tls)
         .await
         .map(|(socket, _)| socket)
-        .map_err(|e| e.to_string())
+        .map_err(|e| match e {
+            Error::Io(e) if secure => Tls::refusal(&e),
+            e => e.to_string(),
+        })
+}
+
+/// Reads files, so not on a thread of the runtime.
+async fn believed(tls: Tls) -> Result<Arc<ClientConfig>, String> {
+    tokio::task::spawn_blocking(move || tls.client())
+        .await
+        .map_err(|e| e.to_string())?
 }
 
 struct Pending {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use sip_ua::agent::Tls;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -29,8 +30,10 @@ use rooms::Server;
 pub struct JanusConfig {
     /// The name in the configuration.
     pub name: String,
-    /// `ws://host:port/path`
+    /// `ws://host:port/path`, or `wss:` of the same form
     pub url: String,
+    /// Whose word counts for the certificate of a `wss:`.
+    pub tls: Tls,
     /// `api_secret` of its core.
     pub api_secret: Option<SecretString>,
     /// A token of its token authentication.
@@ -57,6 +60,7 @@ impl JanusConfig {
         JanusConfig {
             name: name.into(),
             url: url.into(),
+            tls: Tls::default(),
             api_secret: None,
             token: None,
             pin: None,
