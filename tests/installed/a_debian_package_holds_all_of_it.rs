@@ -2,7 +2,9 @@
 //! `./dev deb` makes two packages; unpacked somewhere, plugin and worker run from there.
 
 use anyhow::{Context as _, Result, ensure};
-use sipbridge_tests::installed::{Folder, files, sources, succeeds, target, without_build_tree};
+use sipbridge_tests::installed::{
+    Folder, builds, files, sources, succeeds, target, without_build_tree,
+};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,10 +30,7 @@ fn control(package: &Path, field: &str) -> Result<String> {
 #[test]
 fn two_packages_that_run_unpacked() -> Result<()> {
     succeeds(
-        Command::new(sources()?.join("dev"))
-            .arg("deb")
-            .env("CARGO_TARGET_DIR", target()?)
-            .env("DEB_BUILD_OPTIONS", "noopt"),
+        builds(Command::new(sources()?.join("dev")).arg("deb")).env("DEB_BUILD_OPTIONS", "noopt"),
     )?;
     let (plugin, worker) = (package("gstreamer1.0-sipbridge")?, package("sip-worker")?);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Comfort noise: what a phone hears while its room is away, as room-stock.toml makes it.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use sip_worker::measure::Wave;
 use std::time::Duration;
 
@@ -16,18 +16,27 @@ const SETTLE: Duration = Duration::from_millis(700);
 
 /// Fails unless every piece of what was heard is noise of that level.
 pub fn assert_is(heard: &Wave) -> Result<()> {
-    let pieces = heard.duration().as_millis() / PIECE.as_millis();
-    ensure!(pieces > 0, "nothing was heard at all");
-    for piece in 0..pieces as u32 {
-        let level = heard.slice(PIECE * piece, PIECE * (piece + 1)).level_dbfs();
-        ensure!(
-            (level - DBFS).abs() < TOLERANCE_DB,
-            "no comfort noise {:?} into the outage, but {level:.0} dBFS",
-            PIECE * piece
+    let levels = levels(heard);
+    ensure!(!levels.is_empty(), "nothing was heard at all");
+    let wrong = levels
+        .iter()
+        .position(|level| (level - DBFS).abs() >= TOLERANCE_DB);
+    if let Some(piece) = wrong {
+        bail!(
+            "no comfort noise {:?} into the outage: every {PIECE:?} there are {levels:.0?} dBFS",
+            PIECE * piece as u32
         );
     }
     println!("comfort noise of {:.1} dBFS", heard.level_dbfs());
     Ok(())
+}
+
+/// Of each piece.
+fn levels(heard: &Wave) -> Vec<f32> {
+    let pieces = heard.duration().as_millis() / PIECE.as_millis();
+    (0..pieces as u32)
+        .map(|piece| heard.slice(PIECE * piece, PIECE * (piece + 1)).level_dbfs())
+        .collect()
 }
 
 /// Fails if the line is not silent again.
@@ -49,4 +58,5 @@ pub fn assert_heard_at_the_end_of(heard: &Wave, outage: Duration) -> Result<()> 
         "something is heard before the outage"
     );
     assert_is(&heard.slice(end.saturating_sub(outage - SETTLE), end))
+        .with_context(|| format!("in all there are {:.0?} dBFS", levels(heard)))
 }

@@ -181,12 +181,18 @@ pub fn files(folder: &Path) -> Result<BTreeSet<String>> {
 fn meson(what: &str) -> Command {
     let mut command = Command::new("meson");
     command.arg(what);
-    // The build is that of the tests, whose own settings are none of its business.
+    builds(&mut command);
+    command
+}
+
+/// For a command that calls cargo in its turn: it builds where this test was built, and without what
+/// cargo tells a test about itself. Build scripts look at that, and would compile half the tree again.
+pub fn builds(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        if name.starts_with("CARGO_PKG_")
-            || name.starts_with("CARGO_BIN_")
-            || name == "CARGO_MANIFEST_DIR"
+        if ["CARGO_PKG_", "CARGO_BIN_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|start| name.starts_with(start))
         {
             command.env_remove(name.as_ref());
         }

@@ -4,6 +4,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use sip_worker::measure::Wave;
+use sip_worker::measure::steady::steadily;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::comfort;
 use sipbridge_tests::scene::{NUMBER, Scene, Setup, open_house};
@@ -14,6 +15,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 #[test]
 fn sfu_dies() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
     let setup = Setup {
         sfu: format!("patience = \"{}s\"", PATIENCE.as_secs()),
         ..Setup::default()
