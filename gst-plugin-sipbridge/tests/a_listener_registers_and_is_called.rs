@@ -68,7 +68,7 @@ fn it_registers_is_called_and_takes_its_binding_back() {
     let answered = runtime.block_on(async {
         let from = "<sip:alice@127.0.0.1>".parse().unwrap();
         let mut call = registrar.dial(OutgoingCall {
-            next_hop: Some(bound[0].hop),
+            next_hops: vec![bound[0].hop],
             offer: Some(b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n".to_vec()),
             ..OutgoingCall::new(bound[0].contact.clone(), from)
         });

@@ -64,6 +64,11 @@ fn kind(address: IpAddr) -> Kind {
     }
 }
 
+/// Whether media that one of them may ask for the other may ask for too.
+pub(super) fn are_alike(one: IpAddr, other: IpAddr) -> bool {
+    kind(one.to_canonical()) == kind(other.to_canonical())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

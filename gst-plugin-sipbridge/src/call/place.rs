@@ -4,35 +4,39 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Weak};
 
-use sip_ua::agent::{self, Agent, Hop, OutgoingCall};
+use sip_ua::agent::{Agent, Hop, OutgoingCall};
 use sip_ua::wire::NameAddr;
 
+use super::address;
 use super::params::{DialParams, NextHop};
 use super::{Call, CallEnd, EndedBy, events};
 
 /// Runs on the agent's runtime from the call to its end. Holds the call weakly: if its last user
 /// goes, the events are dropped with this task, and that hangs up.
 pub(super) async fn run(call: Weak<Call>, agent: Agent, params: DialParams) {
-    let (next_hop, route) = match resolve(&params).await {
+    let (mut next_hops, route) = match resolve(&agent, &params).await {
         Ok(found) => found,
         Err(reason) => return fail(&call, 503, reason),
+    };
+    let Some(peer) = media_peer(&mut next_hops) else {
+        return fail(&call, 503, "no server was found".to_owned());
     };
     let Some(strong) = call.upgrade().filter(|call| !call.is_over()) else {
         return;
     };
-    let bind = match media_address(params.media.bind, next_hop.addr) {
+    let bind = match media_address(params.media.bind, peer) {
         Ok(address) => address,
         Err(reason) => {
             strong.finish(ended(503, reason));
             return;
         }
     };
-    if let Err(error) = strong.open_media(&params.media, bind, next_hop.addr.ip()) {
+    if let Err(error) = strong.open_media(&params.media, bind, peer.ip()) {
         strong.finish(ended(500, error.to_string()));
         return;
     }
     let sip = agent.dial(OutgoingCall {
-        next_hop: Some(next_hop),
+        next_hops,
         route,
         session_timer: params.session_timer,
         headers: params.headers,
@@ -65,18 +69,30 @@ fn ended(code: u16, reason: String) -> CallEnd {
     }
 }
 
-/// Where the INVITE goes, and the Route it carries.
-async fn resolve(params: &DialParams) -> Result<(Hop, Vec<NameAddr>), String> {
+/// Where the INVITE goes, the best server first, and the Route it carries.
+async fn resolve(agent: &Agent, params: &DialParams) -> Result<(Vec<Hop>, Vec<NameAddr>), String> {
     Ok(match &params.next_hop {
-        NextHop::Hop(hop) => (*hop, Vec::new()),
-        NextHop::OfUri => (agent::resolve(&params.to).await?, Vec::new()),
+        NextHop::Hop(hop) => (vec![*hop], Vec::new()),
+        NextHop::OfUri => (agent.resolve(&params.to).await?, Vec::new()),
         NextHop::Proxy(proxy) => {
-            let hop = agent::resolve(proxy).await?;
+            let hops = agent.resolve(proxy).await?;
             let mut loose = proxy.clone();
             loose.params.set_flag("lr");
-            (hop, vec![NameAddr::from(loose)])
+            (hops, vec![NameAddr::from(loose)])
         }
     })
+}
+
+/// Whom media are opened towards, before it is known who takes the call. Only servers that see them
+/// the same way stay: of one family, and not some of them within this machine and
+/// others outside.
+fn media_peer(hops: &mut Vec<Hop>) -> Option<SocketAddr> {
+    let first = hops.first()?.addr;
+    hops.retain(|hop| {
+        let addr = hop.addr;
+        addr.is_ipv4() == first.is_ipv4() && address::are_alike(addr.ip(), first.ip())
+    });
+    Some(first)
 }
 
 /// The local address for media with `peer`: the configured one, else the one that the system's

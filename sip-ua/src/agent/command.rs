@@ -49,11 +49,11 @@ pub(super) enum Command {
     Register(Box<Register>),
     Located {
         id: RegistrationId,
-        found: Result<Hop, String>,
+        found: Result<Vec<Hop>, String>,
     },
     TargetLocated {
         id: CallId,
-        found: Result<Hop, String>,
+        found: Result<Vec<Hop>, String>,
     },
     Unregister {
         id: RegistrationId,
@@ -69,8 +69,8 @@ pub(super) enum Command {
 /// A call to make, with where its events go.
 pub(super) struct Dial {
     pub(super) outgoing: Outgoing,
-    /// The address to send to, or why none was found.
-    pub(super) destination: Result<Hop, String>,
+    /// The servers to send to, best first, or why none was found.
+    pub(super) destinations: Result<Vec<Hop>, String>,
     pub(super) shared: Arc<Shared>,
     pub(super) events: mpsc::Sender<CallEvent>,
 }

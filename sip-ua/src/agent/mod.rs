@@ -5,6 +5,7 @@ mod call;
 mod command;
 mod connection;
 mod dial;
+mod names;
 mod registering;
 mod registration;
 mod routes;
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,13 +29,13 @@ pub use crate::endpoint::{CallEvent, End, EndCause, EndedBy, Limits, Reason, Scr
 pub use crate::ladder::LadderStep;
 pub use crate::transport::{Domain, Hop, Proof, Transport};
 pub use call::{Call, CallEvents, CallHandle, IncomingCall, Instants};
-pub use dial::resolve;
 pub use registration::{Registration, RegistrationConfig};
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use tokio_rustls::rustls::ClientConfig;
 
 pub use crate::registrar::Binding;
 pub use crate::registration::RegistrationState;
+pub use crate::resolve::Fallen;
 
 use crate::digest::Credentials;
 use crate::endpoint::{Endpoint, EndpointConfig};
@@ -42,9 +43,10 @@ use crate::registrar;
 use crate::transaction::Timers;
 use crate::wire::{Host, NameAddr, Uri};
 use command::{Command, Commands};
+use names::Names;
 use routes::Routes;
 use socket::Socket;
-use task::Task;
+use task::{Task, Told};
 
 /// One address to listen on. Port 0 takes a free one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,6 +81,8 @@ pub struct AgentConfig {
     pub reliable_early_media: bool,
     /// Certificates and keys. A `tls:` or `wss:` listener needs one.
     pub tls: Tls,
+    /// The name servers to ask; empty: those of the system.
+    pub nameservers: Vec<SocketAddr>,
     /// Where users may register whom the screen lets in; REGISTER is refused without.
     pub registrar: Option<registrar::Config>,
 }
@@ -98,6 +102,7 @@ impl Default for AgentConfig {
             session_timer: SessionTimer::default(),
             reliable_early_media: true,
             tls: Tls::default(),
+            nameservers: Vec::new(),
             registrar: None,
         }
     }
@@ -110,10 +115,11 @@ pub struct OutgoingCall {
     pub to: Uri,
     /// The From header; a tag is added.
     pub from: NameAddr,
-    /// Where to send the INVITE, if not to the host of `to`.
-    pub next_hop: Option<Hop>,
+    /// The servers that the INVITE may be sent to, best first: the next one gets it where one is down
+    /// (RFC 3263 §4.3). Empty: those of the host of `to`.
+    pub next_hops: Vec<Hop>,
     /// The proxies that the INVITE must pass, nearest first: a pre-loaded route (RFC 3261 §8.1.2).
-    /// Without `next_hop` it goes to the first.
+    /// Without `next_hops` it goes to the first.
     pub route: Vec<NameAddr>,
     /// More headers. The ones that the user agent writes itself are refused.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -136,7 +142,7 @@ impl OutgoingCall {
         OutgoingCall {
             to,
             from,
-            next_hop: None,
+            next_hops: Vec::new(),
             route: Vec::new(),
             headers: Vec::new(),
             offer: None,
@@ -191,6 +197,14 @@ pub struct AgentStats {
     pub connections: usize,
 }
 
+/// One of the servers that a URI leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    pub hop: Hop,
+    /// It failed, and others are tried first for a while.
+    pub down: Option<Fallen>,
+}
+
 /// A user agent on its sockets. Clones share it; it closes with [`close`](Agent::close), or when the
 /// last clone, the last call and the last registration are dropped.
 #[derive(Clone)]
@@ -203,8 +217,10 @@ struct Inner {
     listeners: Vec<Hop>,
     commands: Commands,
     routes: Routes,
+    names: Names,
     stats: watch::Receiver<AgentStats>,
     bindings: watch::Receiver<Bindings>,
+    fallen: watch::Receiver<Vec<Fallen>>,
 }
 
 /// The bindings of all users at one moment, those of each user with the newest first.
@@ -252,23 +268,30 @@ impl Agent {
         let (incoming, calls) = mpsc::channel(INCOMING_WAITING);
         let (stats_sender, stats) = watch::channel(AgentStats::default());
         let (bindings_sender, bindings) = watch::channel(Bindings::default());
+        let (fallen_sender, fallen) = watch::channel(Vec::new());
+        let names = Names::new(config.nameservers, &listeners);
         let routes = Routes::new(config.listen.iter().map(|listen| listen.addr));
         let task = Task::new(
             endpoint,
             sockets,
-            routes.clone(),
+            (routes.clone(), names.clone()),
             commands.clone(),
             incoming,
-            stats_sender,
-            bindings_sender,
+            Told {
+                stats: stats_sender,
+                bindings: bindings_sender,
+                fallen: fallen_sender,
+            },
         );
         tokio::spawn(task.run(inbox));
         let inner = Inner {
             listeners,
             commands,
             routes,
+            names,
             stats,
             bindings,
+            fallen,
         };
         Ok((
             Agent {
@@ -299,7 +322,42 @@ impl Agent {
     ///
     /// Must be called within a tokio runtime.
     pub fn dial(&self, call: OutgoingCall) -> Call {
-        dial::dial(&self.inner.commands, call)
+        dial::dial(&self.inner.commands, &self.inner.names, call)
+    }
+
+    /// The servers that a `sip:` or `sips:` URI leads to, best first and at least one (RFC 3263); those
+    /// that no address of ours leads to are left out.
+    /// `tel:` and what asks for a transport that is not spoken here lead nowhere.
+    ///
+    /// Must be called within a tokio runtime.
+    pub async fn resolve(&self, uri: &Uri) -> Result<Vec<Hop>, String> {
+        let found = self.inner.names.resolve(uri).await?;
+        let (usable, others): (Vec<Hop>, Vec<Hop>) = found
+            .into_iter()
+            .partition(|hop| self.can_reach(hop.addr.ip()));
+        // Where none is, whoever tries says why.
+        Ok(if usable.is_empty() { others } else { usable })
+    }
+
+    fn can_reach(&self, ip: IpAddr) -> bool {
+        let listeners = &self.inner.listeners;
+        let family = |hop: &Hop| hop.addr.is_ipv4() == ip.is_ipv4();
+        listeners.iter().any(family) && self.local_ip_towards(ip).is_ok()
+    }
+
+    /// What a URI led to when it was looked up last, and which of these servers is down. Calls go to
+    /// the first that is not.
+    pub fn servers(&self, uri: &Uri) -> Vec<Server> {
+        let (now, fallen) = (Instant::now(), self.inner.fallen.borrow());
+        let found = self.inner.names.found_last(uri).into_iter();
+        let is = |hop: &Hop, other: &Fallen| {
+            (hop.transport, hop.addr) == (other.hop.transport, other.hop.addr) && other.until > now
+        };
+        let server = |hop| Server {
+            hop,
+            down: fallen.iter().find(|other| is(&hop, other)).cloned(),
+        };
+        found.map(server).collect()
     }
 
     /// Registers, and stays registered until the registration is dropped or the agent is closed.

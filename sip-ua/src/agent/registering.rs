@@ -8,7 +8,6 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::command::{Command, Register};
-use super::dial::{known, resolve};
 use super::registration::Remote;
 use super::task::Task;
 use crate::registration::{RegistrationId, RegistrationState};
@@ -63,32 +62,35 @@ impl Task {
         let Some(watcher) = self.watched.get(&id) else {
             return;
         };
-        let known = watcher.next_hop.map(Ok).or_else(|| known(&watcher.towards));
-        if let Some(found) = known {
+        let known = watcher.next_hop.map(|hop| Ok(vec![hop]));
+        if let Some(found) = known.or_else(|| self.names.at_once(&watcher.towards)) {
             return self.located(Instant::now(), id, found);
         }
         let (towards, commands) = (watcher.towards.clone(), self.commands.clone());
+        let names = self.names.clone();
         tokio::spawn(async move {
-            let found = resolve(&towards).await;
+            let found = names.resolve(&towards).await;
             commands.send(Command::Located { id, found });
         });
     }
 
-    pub(super) fn located(&mut self, now: Instant, id: RegistrationId, found: Result<Hop, String>) {
-        if let (Some(watcher), Ok(hop)) = (self.watched.get(&id), &found) {
-            let mut remote = watcher
-                .remote
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *remote = Some(*hop);
-        }
-        let path = found.and_then(|hop| self.path_to(hop));
-        self.endpoint.located(now, id, path);
+    pub(super) fn located(
+        &mut self,
+        now: Instant,
+        id: RegistrationId,
+        found: Result<Vec<Hop>, String>,
+    ) {
+        let paths = found.and_then(|hops| self.paths_to(hops));
+        self.endpoint.located(now, id, paths);
     }
 
     pub(super) fn tell_registration(&mut self, id: RegistrationId, state: RegistrationState) {
         let over = state == RegistrationState::Unregistered;
         if let Some(watcher) = self.watched.get(&id) {
+            if let Some(hop) = self.endpoint.registrar_of(id) {
+                let remote = watcher.remote.lock();
+                *remote.unwrap_or_else(PoisonError::into_inner) = Some(hop);
+            }
             watcher.state.send_replace(state);
         }
         if over {

@@ -14,13 +14,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::call::{Call, CallEvents, CallHandle, IncomingCall, Shared};
 use super::command::{Command, Commands, Dial};
-use super::dial::{known, resolve};
+use super::names::Names;
 use super::registering::Watched;
 use super::routes::Routes;
 use super::socket::Socket;
 use super::stream::{Accepted, Happening, Streams};
 use super::{AgentStats, Bindings, EVENTS_WAITING, Sockets};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
+use crate::resolve::Fallen;
 use crate::transaction::Path;
 use crate::transport::{Action, Arrival, Hop, Transport};
 use crate::wire::{HeaderName, Request, Uri};
@@ -38,10 +39,10 @@ pub(super) struct Task {
     sockets: Vec<Socket>,
     streams: Streams,
     routes: Routes,
+    pub(super) names: Names,
     pub(super) commands: Commands,
     incoming: mpsc::Sender<IncomingCall>,
-    stats: watch::Sender<AgentStats>,
-    bindings: watch::Sender<Bindings>,
+    told: Told,
     calls: HashMap<CallId, Listener>,
     pub(super) watched: Watched,
     closing: Option<Closing>,
@@ -56,6 +57,13 @@ struct Listener {
     /// Keeps a place free for `Ended`, however slow the reader is.
     last_word: mpsc::OwnedPermit<CallEvent>,
     shared: Arc<Shared>,
+}
+
+/// What the task tells everybody who wants to know.
+pub(super) struct Told {
+    pub(super) stats: watch::Sender<AgentStats>,
+    pub(super) bindings: watch::Sender<Bindings>,
+    pub(super) fallen: watch::Sender<Vec<Fallen>>,
 }
 
 struct Closing {
@@ -77,11 +85,10 @@ impl Task {
     pub(super) fn new(
         endpoint: Endpoint,
         sockets: Sockets,
-        routes: Routes,
+        (routes, names): (Routes, Names),
         commands: Commands,
         incoming: mpsc::Sender<IncomingCall>,
-        stats: watch::Sender<AgentStats>,
-        bindings: watch::Sender<Bindings>,
+        told: Told,
     ) -> Task {
         Task {
             endpoint,
@@ -89,10 +96,10 @@ impl Task {
             sockets: sockets.udp,
             streams: Streams::new(sockets.streams, sockets.tls),
             routes,
+            names,
             commands,
             incoming,
-            stats,
-            bindings,
+            told,
             calls: HashMap::new(),
             watched: Watched::new(),
             closing: None,
@@ -304,7 +311,7 @@ impl Task {
     fn dial(&mut self, now: Instant, dial: Dial) {
         let Dial {
             outgoing,
-            destination,
+            destinations,
             shared,
             events,
         } = dial;
@@ -325,9 +332,8 @@ impl Task {
             let reason = "this side hung up before the call was made".to_owned();
             return refuse(last_word, EndedBy::Local, EndCause::Cancelled, reason);
         }
-        let path = destination.and_then(|hop| self.path_to(hop));
-        match path {
-            Ok(path) => {
+        match destinations.and_then(|hops| self.paths_to(hops)) {
+            Ok(paths) => {
                 self.calls.insert(
                     id,
                     Listener {
@@ -336,7 +342,7 @@ impl Task {
                         shared: shared.clone(),
                     },
                 );
-                self.endpoint.dial(now, id, path, outgoing);
+                self.endpoint.dial(now, id, paths, outgoing);
                 follow(&shared, &self.endpoint);
             }
             Err(reason) => refuse(last_word, EndedBy::Network, EndCause::Unreachable, reason),
@@ -345,27 +351,43 @@ impl Task {
 
     /// A call was sent on to there.
     fn locate_target(&mut self, id: CallId, uri: Uri) {
-        if let Some(found) = known(&uri) {
+        if let Some(found) = self.names.at_once(&uri) {
             return self.target_located(Instant::now(), id, found);
         }
-        let commands = self.commands.clone();
+        let (names, commands) = (self.names.clone(), self.commands.clone());
         tokio::spawn(async move {
-            let found = resolve(&uri).await;
+            let found = names.resolve(&uri).await;
             commands.send(Command::TargetLocated { id, found });
         });
     }
 
-    fn target_located(&mut self, now: Instant, id: CallId, found: Result<Hop, String>) {
-        let path = found.and_then(|hop| self.path_to(hop));
-        self.endpoint.target_located(now, id, path);
+    fn target_located(&mut self, now: Instant, id: CallId, found: Result<Vec<Hop>, String>) {
+        let paths = found.and_then(|hops| self.paths_to(hops));
+        self.endpoint.target_located(now, id, paths);
     }
 
     pub(super) fn is_closing(&self) -> bool {
         self.closing.is_some()
     }
 
+    /// To those that can be reached.
+    pub(super) fn paths_to(&self, hops: Vec<Hop>) -> Result<Vec<Path>, String> {
+        let mut why = "no server was found".to_owned();
+        let mut paths = Vec::with_capacity(hops.len());
+        for hop in hops {
+            match self.path_to(hop) {
+                Ok(path) => paths.push(path),
+                Err(error) => why = error,
+            }
+        }
+        match paths.is_empty() {
+            true => Err(why),
+            false => Ok(paths),
+        }
+    }
+
     /// From the first listener that can reach it.
-    pub(super) fn path_to(&self, hop: Hop) -> Result<Path, String> {
+    fn path_to(&self, hop: Hop) -> Result<Path, String> {
         let Hop {
             transport,
             addr: remote,
@@ -405,7 +427,10 @@ impl Task {
         loop {
             // Before the registrar's answer leaves: who is told of a binding finds it.
             if let Some(bindings) = self.endpoint.changed_bindings() {
-                self.bindings.send_replace(Arc::new(bindings));
+                self.told.bindings.send_replace(Arc::new(bindings));
+            }
+            if let Some(fallen) = self.endpoint.changed_fallen(Instant::now()) {
+                self.told.fallen.send_replace(fallen);
             }
             while let Some(transmit) = self.endpoint.poll_transmit() {
                 if transmit.transport != Transport::Udp {
@@ -431,7 +456,7 @@ impl Task {
             }
         }
         let now = self.endpoint.stats();
-        self.stats.send_if_modified(|stats| {
+        self.told.stats.send_if_modified(|stats| {
             let fresh = AgentStats {
                 calls: now.calls,
                 dialogs: now.dialogs,
@@ -548,7 +573,7 @@ impl Task {
         // The sockets are free before anybody is told so.
         self.sockets.clear();
         self.streams.farewell().await;
-        self.stats.send_replace(AgentStats::default());
+        self.told.stats.send_replace(AgentStats::default());
         for done in self.closing.into_iter().flat_map(|closing| closing.done) {
             // Whoever asked may have stopped waiting.
             let _ = done.send(());

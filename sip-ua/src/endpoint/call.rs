@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::early::Forks;
+use super::failover::Servers;
 use super::reason::Said;
 use super::redirect::Redirects;
 use super::reliable::Reliable;
@@ -149,6 +150,7 @@ pub(super) struct Outgoing {
     pub(super) client: ClientId,
     pub(super) forks: Forks,
     pub(super) redirects: Redirects,
+    pub(super) servers: Servers,
     pub(super) has_offer: bool,
     pub(super) cancel: Cancel,
     pub(super) ring_until: Option<Instant>,
@@ -273,7 +275,10 @@ impl Call {
             Phase::Outgoing(outgoing) => match outgoing.cancel {
                 Cancel::Sent { give_up_at } => Some(give_up_at),
                 Cancel::Wanted { .. } => None,
-                Cancel::No => outgoing.ring_until,
+                Cancel::No => [outgoing.ring_until, outgoing.servers.hurry_at]
+                    .into_iter()
+                    .flatten()
+                    .min(),
             },
             _ => None,
         };

@@ -9,6 +9,7 @@
 mod call;
 mod early;
 mod event;
+mod failover;
 mod hangup;
 mod incoming;
 mod outgoing;
@@ -50,12 +51,12 @@ use crate::digest::Credentials;
 use crate::ladder::{Trace, Traces};
 use crate::registrar::{self, Registrar};
 use crate::registration::{RegistrationId, RegistrationState};
+use crate::resolve::Down;
 use crate::transaction::{Packet, Table, Timers};
 use crate::transport::{Arrival, FlowId, Hop, Proof, Transport};
 use crate::wire::{Host, NameAddr, Request, Uri};
 use call::Call;
 use paths::Paths;
-use reason::Resting;
 use registrations::OwnRegistration;
 use send::{ClientUse, ServerUse};
 
@@ -192,7 +193,7 @@ pub struct Endpoint {
     tag_secret: [u8; 16],
     table: Table<ClientUse, ServerUse>,
     paths: Paths,
-    resting: Resting,
+    down: Down,
     calls: HashMap<CallId, Call>,
     dialogs: HashMap<DialogId, CallId>,
     registrations: BTreeMap<RegistrationId, OwnRegistration>,
@@ -222,7 +223,7 @@ impl Endpoint {
         Endpoint {
             table: Table::new(config.timers),
             paths: Paths::new(config.listeners.clone()),
-            resting: Resting::default(),
+            down: Down::default(),
             config,
             rng,
             tag_secret,

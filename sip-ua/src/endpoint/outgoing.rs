@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Calls out, up to the INVITE (RFC 3261 §13.2.1).
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::call::{Allowance, Call, CallId, Cancel, Outgoing as Ringing, Phase, Timing, Updates};
 use super::early::Forks;
+use super::failover::{Servers, in_order, resting};
 use super::provisional;
 use super::reason::Said;
 use super::redirect::Redirects;
@@ -44,34 +46,38 @@ const RESERVED: [HeaderName; 21] = [
 
 impl Endpoint {
     /// Sends an INVITE. All that can go wrong is told by the call's events.
-    pub fn dial(&mut self, now: Instant, id: CallId, path: Path, call: Outgoing) {
-        if let Some(left) = self.resting.left(now, path.hop()) {
-            let (remote, seconds) = (path.remote, left.as_secs() + 1);
-            let reason =
-                format!("{remote} said 503: it asks not to be called for {seconds} s more");
-            let mut end = End::new(EndedBy::Network, Some(503), EndCause::Refused, reason);
-            end.retry_after = Some(left);
-            let event = CallEvent::Ended(end);
-            return self.events.push_back(Event::Call { id, event });
-        }
-        let stop = if self.calls.len() >= self.config.limits.max_calls {
-            Some((
-                EndCause::Closing,
-                "this side has reached its limit of calls".to_owned(),
-            ))
-        } else {
-            self.place(now, id, path, call)
-                .err()
-                .map(|why| (EndCause::Invalid, why))
+    ///
+    /// `ways` are the servers that may have it, best first: the next one gets it where one is down.
+    pub fn dial(&mut self, now: Instant, id: CallId, ways: impl Into<Vec<Path>>, call: Outgoing) {
+        let ended = match in_order(&self.down, now, ways.into()) {
+            Err((path, left)) => Some(resting(path, left)),
+            Ok(ways) => self.dial_in_order(now, id, ways, call).err(),
         };
-        if let Some((cause, reason)) = stop {
-            let end = End::new(EndedBy::Local, None, cause, reason);
-            self.events.push_back(Event::Call {
-                id,
-                event: CallEvent::Ended(end),
-            });
+        if let Some(end) = ended {
+            let event = CallEvent::Ended(end);
+            self.events.push_back(Event::Call { id, event });
         }
         self.settle_call(now, id);
+    }
+
+    fn dial_in_order(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        mut ways: VecDeque<Path>,
+        call: Outgoing,
+    ) -> Result<(), End> {
+        let end = |cause, reason| End::new(EndedBy::Local, None, cause, reason);
+        let Some(path) = ways.pop_front() else {
+            let reason = "nobody was found to send the call to".to_owned();
+            return Err(end(EndCause::Unreachable, reason));
+        };
+        if self.calls.len() >= self.config.limits.max_calls {
+            let reason = "this side has reached its limit of calls".to_owned();
+            return Err(end(EndCause::Closing, reason));
+        }
+        self.place(now, id, path, ways, call)
+            .map_err(|why| end(EndCause::Invalid, why))
     }
 
     fn place(
@@ -79,6 +85,7 @@ impl Endpoint {
         now: Instant,
         id: CallId,
         path: Path,
+        others: VecDeque<Path>,
         call: Outgoing,
     ) -> Result<(), String> {
         let request = self.invite(path, &call)?;
@@ -126,12 +133,14 @@ impl Endpoint {
                 client,
                 forks: Forks::default(),
                 redirects,
+                servers: Servers::new(others),
                 has_offer,
                 cancel: Cancel::No,
                 ring_until: now.checked_add(call.ring_timeout),
                 ring_timeout: call.ring_timeout,
             }));
         }
+        self.watch_server(now, id);
         self.passed(now, id, Milestone::Invite);
         Ok(())
     }

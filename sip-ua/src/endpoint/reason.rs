@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Why the far end ended a call, in its own words (RFC 3326), and when to try again.
+//! Why the far end ended a call, in its own words (RFC 3326).
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Reason;
 use super::responses::retry_after;
-use crate::transport::Hop;
 use crate::wire::{HeaderName, Headers, Params};
 
 /// Nobody has more reasons than this.
@@ -48,33 +46,6 @@ fn read(element: &[u8]) -> Option<Reason> {
         cause: cause.parse().ok()?,
         text: clean(&text),
     })
-}
-
-/// Who said 503 with Retry-After is not called before (RFC 3261 §21.5.4).
-#[derive(Default)]
-pub(super) struct Resting(HashMap<Hop, Instant>);
-
-/// Whoever asks for more gets no more: a slip of theirs must not silence us for a day.
-const LONGEST_REST: Duration = Duration::from_secs(300);
-
-/// How many are remembered.
-const RESTING: usize = 1024;
-
-impl Resting {
-    pub(super) fn rest(&mut self, now: Instant, hop: Hop, wait: Duration) {
-        self.0.retain(|_, until| *until > now);
-        if self.0.len() < RESTING {
-            self.0.insert(hop, now + wait.min(LONGEST_REST));
-        }
-    }
-
-    /// How long it is still to be left alone.
-    pub(super) fn left(&self, now: Instant, hop: Hop) -> Option<Duration> {
-        let until = self.0.get(&hop)?;
-        until
-            .checked_duration_since(now)
-            .filter(|left| !left.is_zero())
-    }
 }
 
 #[cfg(test)]

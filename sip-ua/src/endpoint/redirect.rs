@@ -6,14 +6,12 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::call::{CallId, Cancel, Outgoing, Phase};
-use super::send::ClientKind;
+use super::failover::{Servers, in_order, resting};
 use super::{EndCause, EndedBy, Endpoint, Event};
 use crate::dialog::RouteSet;
 use crate::transaction::{ClientId, Path};
 use crate::transport::Transport;
-use crate::wire::{
-    CSeq, Contacts, Core, HeaderName, Method, NameAddr, Request, Response, Scheme, Uri,
-};
+use crate::wire::{Contacts, Core, HeaderName, NameAddr, Request, Response, Scheme, Uri};
 
 /// A call that was sent on more often than this is going in circles.
 const MAX_REDIRECTS: usize = 5;
@@ -146,7 +144,12 @@ impl Endpoint {
     }
 
     /// Where the target of an [`Event::LocateTarget`] is.
-    pub fn target_located(&mut self, now: Instant, id: CallId, found: Result<Path, String>) {
+    pub fn target_located(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        found: Result<impl Into<Vec<Path>>, String>,
+    ) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
@@ -161,19 +164,7 @@ impl Endpoint {
             // Nothing is under way that could be cancelled.
             return self.forget(id);
         }
-        let made = found.and_then(|path| {
-            let there = path.remote.ip();
-            if is_near(there) && !is_near(here) {
-                return Err(format!(
-                    "the far end sent the call on to {there}, a place of our own"
-                ));
-            }
-            let secure = Transport::of_uri(&uri).is_some_and(Transport::is_secure);
-            if secure && !path.transport.is_secure() {
-                return Err(format!("{uri} may be called over TLS only"));
-            }
-            self.invite_again(now, id, path, uri)
-        });
+        let made = found.and_then(|ways| self.invite_one_of(now, id, here, ways.into(), uri));
         if let Err(reason) = made
             && !self.next_target(now, id)
         {
@@ -182,6 +173,39 @@ impl Endpoint {
             self.forget(id);
         }
         self.settle_call(now, id);
+    }
+
+    /// The target's servers were found; `here` is who sent the call on.
+    fn invite_one_of(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        here: IpAddr,
+        mut ways: Vec<Path>,
+        uri: Uri,
+    ) -> Result<(), String> {
+        let near = |path: &Path| is_near(path.remote.ip()) && !is_near(here);
+        if let Some(path) = ways.iter().find(|path| near(path)) {
+            let there = path.remote.ip();
+            return Err(format!(
+                "the far end sent the call on to {there}, a place of our own"
+            ));
+        }
+        if Transport::of_uri(&uri).is_some_and(Transport::is_secure) {
+            ways.retain(|path| path.transport.is_secure());
+            if ways.is_empty() {
+                return Err(format!("{uri} may be called over TLS only"));
+            }
+        }
+        let mut ways =
+            in_order(&self.down, now, ways).map_err(|(path, left)| resting(path, left).reason)?;
+        let path = ways
+            .pop_front()
+            .ok_or_else(|| format!("nobody was found for {uri}"))?;
+        if let Some(outgoing) = self.redirectable(id) {
+            outgoing.servers = Servers::new(ways);
+        }
+        self.invite_again(now, id, path, uri)
     }
 
     fn invite_again(
@@ -199,36 +223,15 @@ impl Endpoint {
         let sips = uri.scheme == Scheme::Sips;
         let (uri, routes) = RouteSet::new(proxies.iter().map(Vec::as_slice)).apply(&uri);
         request.uri = uri;
-        let headers = &mut request.headers;
-        headers.remove_top_via();
-        headers.remove(HeaderName::Route);
+        request.headers.remove(HeaderName::Route);
         for route in routes {
-            headers.push(HeaderName::Route, route);
+            request.headers.push(HeaderName::Route, route);
         }
-        let cseq = headers.get(HeaderName::CSeq);
-        let cseq = cseq.and_then(|cseq| CSeq::parse(cseq).ok());
-        let number = cseq.map_or(1, |cseq| cseq.number.saturating_add(1));
-        let method = Method::Invite;
-        headers.set(HeaderName::CSeq, &CSeq { number, method });
-        let from = headers.get(HeaderName::From);
-        let user = from
-            .and_then(|from| NameAddr::parse(from).ok())
-            .and_then(|from| from.uri.user_decoded().map(|user| user.to_vec()));
-        let contact = self.contact(user.as_deref(), path, sips);
-        request.headers.set(HeaderName::Contact, &contact);
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.path = path;
-            call.contact = contact;
-        }
-        if let Some(outgoing) = self.redirectable(id) {
-            outgoing.redirects.request = Some(request.clone());
-        }
-        let client = self
-            .start(now, id, ClientKind::Invite, path, request.clone(), 0)
-            .map_err(|error| error.to_string())?;
-        self.restarted(id, ClientKind::Invite, client);
+        self.invite_anew(now, id, path, request, sips)?;
         // With its Via, like every request that was sent.
-        let sent = self.table.client(client).map(|user| user.request.clone());
+        let client = self.redirectable(id).map(|outgoing| outgoing.client);
+        let sent = client.and_then(|client| self.table.client(client));
+        let sent = sent.map(|user| user.request.clone());
         if let Some(outgoing) = self.redirectable(id) {
             outgoing.redirects.request = sent;
         }

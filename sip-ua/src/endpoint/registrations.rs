@@ -1,21 +1,39 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The registrations of this user agent with others: their requests, answers and timers.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::failover::{REGISTER_PATIENCE, in_order, resting};
 use super::send::{ALLOW, ClientKind, ClientUse};
 use super::{Endpoint, Event};
 use crate::registration::{Account, Registration, RegistrationId, Step, Then};
-use crate::transaction::{ClientKey, Path};
+use crate::transaction::{ClientId, ClientKey, Path};
+use crate::transport::Hop;
 use crate::wire::{Core, HeaderName, NameAddr, Response};
 
 pub(super) struct OwnRegistration {
     machine: Registration,
     /// The way to the registrar, once it was found.
     path: Option<Path>,
+    /// Other servers that may register us, best first.
+    others: VecDeque<Path>,
+    /// It is with another server than the one that should be asked first.
+    away: bool,
+    /// The request under way.
+    client: Option<ClientId>,
+    /// When another server is asked, if this one says nothing.
+    hurry_at: Option<Instant>,
     /// The Contact of the request under way.
     contact: Option<NameAddr>,
+}
+
+impl OwnRegistration {
+    fn poll_timeout(&self) -> Option<Instant> {
+        let deadlines = [self.machine.poll_timeout(), self.hurry_at];
+        deadlines.into_iter().flatten().min()
+    }
 }
 
 impl Endpoint {
@@ -28,6 +46,10 @@ impl Endpoint {
             OwnRegistration {
                 machine,
                 path: None,
+                others: VecDeque::new(),
+                away: false,
+                client: None,
+                hurry_at: None,
                 contact: None,
             },
         );
@@ -35,18 +57,40 @@ impl Endpoint {
         self.settle(now);
     }
 
-    /// The way to the registrar, or why there is none.
-    pub fn located(&mut self, now: Instant, id: RegistrationId, found: Result<Path, String>) {
+    /// The ways to the servers of the registrar, best first, or why there are none.
+    pub fn located(
+        &mut self,
+        now: Instant,
+        id: RegistrationId,
+        found: Result<impl Into<Vec<Path>>, String>,
+    ) {
         let roll = self.random_u32();
         let Some(own) = self.registrations.get_mut(&id) else {
             return;
         };
-        if let Ok(path) = &found {
-            own.path = Some(*path);
-        }
-        let step = own.machine.located(now, found.map(|_| ()), roll);
+        let found = found.map(Into::into).and_then(|ways: Vec<Path>| {
+            let best = ways.first().map(Path::hop);
+            let order = in_order(&self.down, now, ways);
+            let mut order = order.map_err(|(path, left)| resting(path, left).reason)?;
+            let nobody = || "the registrar was not found".to_owned();
+            let path = order.pop_front().ok_or_else(nobody)?;
+            own.away = best != Some(path.hop());
+            (own.path, own.others) = (Some(path), order);
+            Ok(())
+        });
+        // Where it is bound it can be refreshed, whatever name servers say now.
+        let found = found.or_else(|why| match own.away && own.path.is_some() {
+            true => Ok(()),
+            false => Err(why),
+        });
+        let step = own.machine.located(now, found, roll);
         self.take_registration(now, id, step);
         self.settle(now);
+    }
+
+    /// Where the registrar is that was asked last.
+    pub fn registrar_of(&self, id: RegistrationId) -> Option<Hop> {
+        self.registrations.get(&id)?.path.map(|path| path.hop())
     }
 
     /// Takes the binding back. It ends with
@@ -68,12 +112,12 @@ impl Endpoint {
     pub(super) fn next_registration(&self) -> Option<Instant> {
         let registrations = self.registrations.values();
         registrations
-            .filter_map(|own| own.machine.poll_timeout())
+            .filter_map(OwnRegistration::poll_timeout)
             .min()
     }
 
     pub(super) fn run_registrations(&mut self, now: Instant) {
-        let due = |own: &OwnRegistration| own.machine.poll_timeout().is_some_and(|at| at <= now);
+        let due = |own: &OwnRegistration| own.poll_timeout().is_some_and(|at| at <= now);
         let due: Vec<RegistrationId> = self
             .registrations
             .iter()
@@ -81,10 +125,19 @@ impl Endpoint {
             .map(|(id, _)| *id)
             .collect();
         for id in due {
-            if let Some(own) = self.registrations.get_mut(&id) {
-                let step = own.machine.handle_timeout(now);
-                self.take_registration(now, id, step);
+            let Some(own) = self.registrations.get_mut(&id) else {
+                continue;
+            };
+            if own.hurry_at.is_some_and(|at| at <= now) {
+                self.registrar_is_silent(now, id);
+                continue;
             }
+            let mut step = own.machine.handle_timeout(now);
+            // It is with the second best: the best may be back.
+            if step.then == Then::Send && own.away && own.machine.locate_again() {
+                step.then = Then::Locate;
+            }
+            self.take_registration(now, id, step);
         }
         self.settle(now);
     }
@@ -96,7 +149,13 @@ impl Endpoint {
         response: &Response,
         core: &Core,
     ) {
+        if let Some(own) = self.registrations.get_mut(&id) {
+            own.hurry_at = None;
+        }
         if response.status < 200 {
+            return;
+        }
+        if response.status == 503 && self.next_registrar(now, id, "it answered 503") {
             return;
         }
         let roll = self.random_u32();
@@ -106,6 +165,7 @@ impl Endpoint {
         let Some(contact) = &own.contact else {
             return;
         };
+        own.client = None;
         let step = own
             .machine
             .handle_response(now, response, core, contact, roll);
@@ -130,12 +190,55 @@ impl Endpoint {
         id: RegistrationId,
         reason: String,
     ) {
+        let server = self.registrations.get(&id).and_then(|own| own.path);
+        if let Some(server) = server {
+            self.down.failed(now, server.hop(), &reason);
+        }
+        if self.next_registrar(now, id, &reason) {
+            return;
+        }
         let roll = self.random_u32();
         let Some(own) = self.registrations.get_mut(&id) else {
             return;
         };
         let step = own.machine.unanswered(now, reason, roll);
         self.take_registration(now, id, step);
+    }
+
+    /// It said nothing for as long as one that lives would take.
+    fn registrar_is_silent(&mut self, now: Instant, id: RegistrationId) {
+        let Some(own) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        own.hurry_at = None;
+        let (client, server) = (own.client, own.path);
+        let Some(server) = server.filter(|_| own.machine.elsewhere()) else {
+            return;
+        };
+        if let Some(client) = client {
+            // Should it answer after all, its binding runs out.
+            self.table.abandon(client);
+        }
+        let why = format!("{} does not answer", server.remote);
+        self.registration_unreachable(now, id, why);
+    }
+
+    /// Sends the REGISTER to the next server. False if there is none.
+    fn next_registrar(&mut self, now: Instant, id: RegistrationId, why: &str) -> bool {
+        let Some(own) = self.registrations.get_mut(&id) else {
+            return false;
+        };
+        own.hurry_at = None;
+        if own.others.is_empty() || !own.machine.elsewhere() {
+            return false;
+        }
+        own.path = own.others.pop_front();
+        own.away = true;
+        let to = own.path.map(|path| path.hop().to_string());
+        tracing::info!(to, why, "a registration goes to the next server");
+        let then = Then::Send;
+        self.take_registration(now, id, Step { tell: None, then });
+        true
     }
 
     /// Whether the registrar is reached at this address.
@@ -190,10 +293,15 @@ impl Endpoint {
             request,
             attempts: 0,
             without_tcp: None,
+            told: false,
             acks: Vec::new(),
             lost: Vec::new(),
         };
-        self.table.start_client(now, key, path, packet, user);
+        let client = self.table.start_client(now, key, path, packet, user);
+        if let Some(own) = self.registrations.get_mut(&id) {
+            own.client = Some(client);
+            own.hurry_at = (!own.others.is_empty()).then_some(now + REGISTER_PATIENCE);
+        }
         Ok(())
     }
 }

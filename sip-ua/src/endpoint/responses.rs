@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::call::{CallId, Cancel, Phase, refuses_info};
 use super::receive::description;
-use super::send::{ClientKind, reason_value};
+use super::send::{ClientKind, ClientUse, reason_value};
 use super::{CallEvent, EndCause, EndedBy, Endpoint, Milestone, Reason};
 use crate::dialog::Dialog;
 use crate::digest::AuthError;
@@ -32,17 +32,25 @@ impl Endpoint {
         let (call, kind) = (user.call, user.kind);
         let status = response.status;
         if let ClientKind::Register(id) = kind {
+            self.heard_of(now, client, response);
             return self.handle_registered(now, id, response, core);
         }
         let Some(id) = call else {
             return;
         };
-        if kind == ClientKind::Invite
-            && status == 503
-            && let Some(wait) = retry_after(&response.headers)
-            && let Some(path) = self.table.client_path(client)
-        {
-            self.resting.rest(now, path.hop(), wait);
+        let mut kind = kind;
+        if matches!(kind, ClientKind::Invite | ClientKind::PassedOver) {
+            self.heard_of(now, client, response);
+        }
+        if kind == ClientKind::PassedOver {
+            if self.comes_late(now, client, id, status) {
+                kind = ClientKind::Invite;
+            } else if (200..300).contains(&status) {
+                self.handle_2xx(now, client, id, kind, response, core);
+            }
+        }
+        if kind == ClientKind::Invite {
+            self.server_answers(id);
         }
         match (kind, status) {
             (ClientKind::Invite | ClientKind::Reinvite, 200..300) => {
@@ -51,7 +59,7 @@ impl Endpoint {
             (ClientKind::Invite, 100..200) => {
                 self.handle_provisional(now, client, id, response, core);
             }
-            (_, 100..200) | (ClientKind::Aside, _) => {}
+            (_, 100..200) | (ClientKind::Aside | ClientKind::PassedOver, _) => {}
             (ClientKind::UpdateOffer, 200..300) => {
                 self.early_offer_answered(id, response, core);
                 self.next_reoffer(now, id);
@@ -75,6 +83,7 @@ impl Endpoint {
             }
             (ClientKind::Info, 200..300) => self.tell(id, CallEvent::InfoAnswered { status }),
             (ClientKind::Prack, _) => self.prack_is_over(now, id, core),
+            (ClientKind::Invite, 503) if self.refused_by_server(now, client, id) => {}
             (ClientKind::Invite, _) if self.goes_on_elsewhere(now, client, id, response, core) => {}
             (_, _) => {
                 let sentence = format!("the far end answered {status} {}", phrase(response));
@@ -204,6 +213,9 @@ impl Endpoint {
             return self.handle_reinvite_2xx(now, client, id, response, core);
         }
         let mut dialog = Dialog::of_response(core, response, &request_uri);
+        if kind == ClientKind::PassedOver {
+            return self.hang_up_fork(now, client, id, dialog, core, response);
+        }
         let Some(call) = self.calls.get_mut(&id) else {
             return self.hang_up_fork(now, client, id, dialog, core, response);
         };
@@ -376,22 +388,23 @@ impl Endpoint {
             ClientKind::UpdateOffer
             | ClientKind::Prack
             | ClientKind::Aside
+            | ClientKind::PassedOver
             | ClientKind::Register(_) => {}
         }
     }
 
     /// No final response came to this.
-    pub(super) fn handle_timed_out(&mut self, now: Instant, id: CallId, kind: ClientKind) {
+    pub(super) fn handle_timed_out(&mut self, now: Instant, id: CallId, user: ClientUse) {
         let remote = self.calls.get(&id).map(|call| call.path.remote);
         let Some(remote) = remote else {
             return;
         };
         let seconds = self.table.timers().give_up().as_secs();
-        let reason = match kind {
+        let reason = match user.kind {
             ClientKind::Invite => format!("{remote} did not answer our INVITE within {seconds} s"),
             _ => format!("{remote} did not answer within the call for {seconds} s"),
         };
-        self.handle_unreachable(now, id, kind, 408, reason);
+        self.handle_unreachable(now, id, &user, 408, reason);
     }
 
     /// A request had no effect: nobody is there. `reason` names the far end.
@@ -399,13 +412,14 @@ impl Endpoint {
         &mut self,
         now: Instant,
         id: CallId,
-        kind: ClientKind,
+        user: &ClientUse,
         status: u16,
         reason: String,
     ) {
-        match kind {
+        match user.kind {
             ClientKind::Invite => {
-                if self.next_target(now, id) {
+                self.server_is_down(now, id, &reason);
+                if self.next_server(now, id, &user.request, &reason) || self.next_target(now, id) {
                     return self.settle_call(now, id);
                 }
                 self.refuse_their_reoffer(now, id, 487);
@@ -423,7 +437,7 @@ impl Endpoint {
             ClientKind::Bye => self.forget(id),
             // The far end sends its response again, or has sent the last one.
             ClientKind::Prack => {}
-            ClientKind::Aside | ClientKind::Register(_) => {}
+            ClientKind::Aside | ClientKind::PassedOver | ClientKind::Register(_) => {}
         }
         self.settle_call(now, id);
     }

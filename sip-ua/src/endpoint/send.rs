@@ -23,6 +23,8 @@ pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE,
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClientKind {
     Invite,
+    /// An INVITE that another server got too, for this one said nothing.
+    PassedOver,
     Reinvite,
     Bye,
     Info,
@@ -47,6 +49,8 @@ pub(super) struct ClientUse {
     pub(super) attempts: u8,
     /// It took TCP only since it was too long for a datagram, which would take this path.
     pub(super) without_tcp: Option<Path>,
+    /// It was passed over, and a CANCEL told it so.
+    pub(super) told: bool,
     /// The ACKs to its 2xx, one a fork: each is sent again when its 2xx is (§13.2.2.4).
     pub(super) acks: Vec<SentAck>,
     /// The early dialogs of this INVITE that did not win: one may still answer, until Timer M. They
@@ -148,6 +152,7 @@ impl Endpoint {
             request,
             attempts,
             without_tcp,
+            told: false,
             acks: Vec::new(),
             lost: Vec::new(),
         };
@@ -220,6 +225,7 @@ impl Endpoint {
             request: cancel,
             attempts: 0,
             without_tcp: None,
+            told: false,
             acks: Vec::new(),
             lost: Vec::new(),
         };

@@ -108,6 +108,9 @@ impl Endpoint {
                 Cancel::No if outgoing.ring_until.is_some_and(|at| at <= now) => {
                     self.stop_ringing(now, id);
                 }
+                Cancel::No if outgoing.servers.hurry_at.is_some_and(|at| at <= now) => {
+                    self.pass_over(now, id);
+                }
                 _ => {}
             },
             _ => self.session_due(now, id),
@@ -121,7 +124,7 @@ impl Endpoint {
                 Effect::Transmit { path, packet } => self.transmit(path, packet),
                 Effect::TimedOut(user) => match (user.kind, user.call) {
                     (ClientKind::Register(id), _) => self.registration_unanswered(now, id),
-                    (kind, Some(id)) => self.handle_timed_out(now, id, kind),
+                    (_, Some(id)) => self.handle_timed_out(now, id, user),
                     (_, None) => {}
                 },
                 Effect::NeverAcknowledged(_)

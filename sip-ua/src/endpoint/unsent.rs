@@ -37,29 +37,32 @@ impl Endpoint {
         user: ClientUse,
         reason: &str,
     ) {
-        let ClientUse {
-            call,
-            kind,
-            mut request,
-            attempts,
-            without_tcp,
-            ..
-        } = user;
-        if let ClientKind::Register(id) = kind {
+        if let ClientKind::Register(id) = user.kind {
             return self.registration_unreachable(now, id, reason.to_owned());
         }
-        let Some(id) = call else {
+        let Some(id) = user.call else {
             return;
         };
-        let Some(path) = without_tcp else {
-            return self.handle_unreachable(now, id, kind, 503, reason.to_owned());
+        if user.without_tcp.is_some() {
+            // It took TCP for its length only (§18.1.1).
+            self.paths.has_no_tcp(now, transmit.remote);
+        }
+        let path = match user.without_tcp {
+            // Another server has it by now.
+            _ if user.kind == ClientKind::PassedOver => return,
+            Some(path) => path,
+            None => return self.handle_unreachable(now, id, &user, 503, reason.to_owned()),
         };
-        // It took TCP for its length only (§18.1.1).
-        self.paths.has_no_tcp(now, transmit.remote);
+        let mut request = user.request.clone();
         request.headers.remove_top_via();
-        match self.start(now, id, kind, path, request, attempts) {
-            Ok(client) => self.restarted(id, kind, client),
-            Err(error) => self.handle_unreachable(now, id, kind, 503, error.to_string()),
+        match self.start(now, id, user.kind, path, request, user.attempts) {
+            Ok(client) => {
+                self.restarted(id, user.kind, client);
+                if user.kind == ClientKind::Invite {
+                    self.watch_server(now, id);
+                }
+            }
+            Err(error) => self.handle_unreachable(now, id, &user, 503, error.to_string()),
         }
     }
 

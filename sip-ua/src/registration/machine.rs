@@ -147,6 +147,34 @@ impl Registration {
         }
     }
 
+    /// It is to be looked for again before the next REGISTER, for where it is now is not where it
+    /// should be. The binding that there is stays.
+    pub(crate) fn locate_again(&mut self) -> bool {
+        let due = matches!(
+            self.phase,
+            Phase::Asking {
+                attempts: 0,
+                brief: 0
+            }
+        );
+        if due && !self.stopping {
+            self.phase = Phase::Locating;
+        }
+        due && !self.stopping
+    }
+
+    /// The REGISTER under way goes to another server, which knows nothing of the former's challenges.
+    /// False if none is under way that anybody waits for.
+    pub(crate) fn elsewhere(&mut self) -> bool {
+        match &mut self.phase {
+            Phase::Asking { attempts, .. } if !self.stopping => {
+                *attempts = 0;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The registrar was found, or why not.
     pub(crate) fn located(&mut self, now: Instant, found: Result<(), String>, roll: u32) -> Step {
         if self.phase != Phase::Locating {

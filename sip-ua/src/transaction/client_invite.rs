@@ -15,7 +15,10 @@ enum State {
         interval: Duration,
         give_up_at: Instant,
     },
-    Proceeding,
+    Proceeding {
+        /// After a CANCEL: no final response is waited for any longer.
+        until: Option<Instant>,
+    },
     /// A 2xx came; more of them, from other branches or repeated, go to the user (RFC 6026).
     Accepted {
         until: Instant,
@@ -58,17 +61,18 @@ impl ClientInvite {
     /// A response of this transaction; `ack` is the ACK to send where it is a 300–699.
     pub fn handle_response(&mut self, now: Instant, status: u16, ack: Option<Packet>) -> Outputs {
         match (&mut self.state, status) {
-            (State::Calling { .. } | State::Proceeding, 100..200) => {
-                self.enter(State::Proceeding);
+            (State::Calling { .. }, 100..200) => {
+                self.enter(State::Proceeding { until: None });
                 vec![Output::Deliver]
             }
-            (State::Calling { .. } | State::Proceeding, 200..300) => {
+            (State::Proceeding { .. }, 100..200) => vec![Output::Deliver],
+            (State::Calling { .. } | State::Proceeding { .. }, 200..300) => {
                 self.enter(State::Accepted {
                     until: now + self.timers.give_up(),
                 });
                 vec![Output::Deliver]
             }
-            (State::Calling { .. } | State::Proceeding, 300..700) => {
+            (State::Calling { .. } | State::Proceeding { .. }, 300..700) => {
                 let until = now + self.timers.linger(TIMER_D);
                 let mut outputs: Outputs = ack.iter().cloned().map(Output::Send).collect();
                 outputs.push(Output::Deliver);
@@ -85,11 +89,26 @@ impl ClientInvite {
     /// came. After a CANCEL the user ends it with this (RFC 3261 §9.1).
     pub fn give_up(&mut self) -> Outputs {
         match self.state {
-            State::Calling { .. } | State::Proceeding => {
+            State::Calling { .. } | State::Proceeding { .. } => {
                 self.enter(State::Terminated);
                 vec![Output::TimedOut, Output::Terminated]
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// It was cancelled, and nobody but this looks after it: it ends in 64·T1 (RFC 3261 §9.1).
+    pub fn cancelled(&mut self, now: Instant) {
+        if let State::Proceeding { until } = &mut self.state {
+            until.get_or_insert(now + self.timers.give_up());
+        }
+    }
+
+    /// Another takes its place: it is not sent again, but what comes of it is still heard.
+    pub fn hush(&mut self) {
+        self.request = None;
+        if let State::Calling { resend_at, .. } = &mut self.state {
+            *resend_at = None;
         }
     }
 
@@ -113,7 +132,11 @@ impl ClientInvite {
                 *at = now + *interval;
                 self.request.iter().cloned().map(Output::Send).collect()
             }
-            State::Accepted { until } | State::Completed { until, .. } if *until <= now => {
+            State::Accepted { until }
+            | State::Completed { until, .. }
+            | State::Proceeding { until: Some(until) }
+                if *until <= now =>
+            {
                 self.enter(State::Terminated);
                 vec![Output::Terminated]
             }
@@ -129,13 +152,14 @@ impl ClientInvite {
                 ..
             } => Some(resend_at.map_or(*give_up_at, |at| at.min(*give_up_at))),
             State::Accepted { until } | State::Completed { until, .. } => Some(*until),
-            State::Proceeding | State::Terminated => None,
+            State::Proceeding { until } => *until,
+            State::Terminated => None,
         }
     }
 
     /// A provisional response came and no final one: only now may a CANCEL go out.
     pub fn is_proceeding(&self) -> bool {
-        matches!(self.state, State::Proceeding)
+        matches!(self.state, State::Proceeding { .. })
     }
 
     fn enter(&mut self, state: State) {
@@ -217,6 +241,23 @@ mod tests {
         assert_eq!(machine.poll_timeout(), Some(m));
         assert_eq!(machine.handle_timeout(m), [Output::Terminated]);
         assert_eq!(machine.handle_response(m, 200, None), []);
+    }
+
+    #[test]
+    fn a_hushed_one_is_not_sent_again_and_still_hears() {
+        let (mut machine, start) = started();
+        machine.hush();
+        assert_eq!(machine.resend(), None);
+        assert_eq!(
+            machine.poll_timeout(),
+            Some(start + Duration::from_secs(32))
+        );
+        assert_eq!(machine.handle_response(start, 180, None), [Output::Deliver]);
+        machine.cancelled(start);
+        machine.cancelled(start + Duration::from_secs(9));
+        let end = start + Duration::from_secs(32);
+        assert_eq!(machine.poll_timeout(), Some(end));
+        assert_eq!(machine.handle_timeout(end), [Output::Terminated]);
     }
 
     #[test]

@@ -40,6 +40,13 @@ pub struct Path {
     pub proof: Proof,
 }
 
+/// The only one there is.
+impl From<Path> for Vec<Path> {
+    fn from(path: Path) -> Vec<Path> {
+        vec![path]
+    }
+}
+
 impl Path {
     /// Datagrams from `local` to `remote`.
     pub fn udp(local: SocketAddr, remote: SocketAddr) -> Path {
@@ -282,6 +289,26 @@ impl<C, S> Table<C, S> {
             };
             let effect = request.map(|packet| Effect::Transmit { path, packet });
             self.effects.extend(effect);
+        }
+    }
+
+    /// Another INVITE takes the place of this one; see [`ClientInvite::hush`].
+    pub fn hush(&mut self, id: ClientId) {
+        self.with_invite(id, ClientInvite::hush);
+    }
+
+    /// An INVITE that nobody waits for was cancelled; see [`ClientInvite::cancelled`].
+    pub fn cancelled(&mut self, now: Instant, id: ClientId) {
+        self.with_invite(id, |invite| invite.cancelled(now));
+    }
+
+    fn with_invite(&mut self, id: ClientId, change: impl FnOnce(&mut ClientInvite)) {
+        if let Some(client) = self.clients.get_mut(&id)
+            && let ClientMachine::Invite(machine) = &mut client.machine
+        {
+            change(machine);
+            // Its deadline may have moved.
+            self.client_outputs(id, Vec::new());
         }
     }
 

@@ -14,6 +14,8 @@ mod bounds;
 mod caller_cancels_while_ringing;
 mod cancel_passes_the_answer;
 mod digest_retry;
+mod failover;
+mod failover_of_a_registration;
 mod forked_answers;
 mod forked_early_dialogs;
 mod garbage_during_a_call;

@@ -90,6 +90,8 @@ pub struct Pair {
     pub bindings: BTreeMap<String, Vec<Binding>>,
     /// What looking for a registrar finds: the other side, or nothing.
     pub registrar_found: Result<(), String>,
+    /// The servers of the registrar; empty: the other side.
+    pub registrars: Vec<SocketAddr>,
     /// What was sent to anybody but the two.
     pub strays: Vec<(SocketAddr, Vec<u8>)>,
 }
@@ -151,6 +153,7 @@ impl Pair {
             registrations: Vec::new(),
             bindings: BTreeMap::new(),
             registrar_found: Ok(()),
+            registrars: Vec::new(),
             strays: Vec::new(),
         }
     }
@@ -168,11 +171,16 @@ impl Pair {
         self.dial_with(call)
     }
 
-    pub fn dial_with(&mut self, mut call: Outgoing) -> CallId {
+    pub fn dial_with(&mut self, call: Outgoing) -> CallId {
+        self.dial_one_of(call, &[Side::Bob.addr()])
+    }
+
+    /// Alice calls whom one of these servers leads to.
+    pub fn dial_one_of(&mut self, mut call: Outgoing, servers: &[SocketAddr]) -> CallId {
         let id = CallId::unique();
         call.sip_call_id = self.alice.new_sip_call_id();
-        let path = Path::udp(Side::Alice.addr(), Side::Bob.addr());
-        self.alice.dial(self.now, id, path, call);
+        let ways = ways(Side::Alice, servers);
+        self.alice.dial(self.now, id, ways, call);
         self.drain();
         id
     }
@@ -278,8 +286,12 @@ impl Pair {
                         self.side(side).target_located(now, id, path);
                     }
                     Event::Locate { id } => {
-                        let path = Path::udp(side.addr(), side.other().addr());
-                        let found = self.registrar_found.clone().map(|()| path);
+                        let servers = match self.registrars.is_empty() {
+                            true => vec![side.other().addr()],
+                            false => self.registrars.clone(),
+                        };
+                        let ways = ways(side, &servers);
+                        let found = self.registrar_found.clone().map(|()| ways);
                         let now = self.now;
                         self.side(side).located(now, id, found);
                     }
@@ -388,6 +400,12 @@ impl Pair {
             assert_eq!(endpoint.poll_timeout(), None, "{side:?}");
         }
     }
+}
+
+/// Datagrams from that side to these servers.
+fn ways(side: Side, servers: &[SocketAddr]) -> Vec<Path> {
+    let way = |server: &SocketAddr| Path::udp(side.addr(), *server);
+    servers.iter().map(way).collect()
 }
 
 /// The call that Alice makes.

@@ -83,7 +83,7 @@ async fn a_call_to_an_open_connection_opens_none() {
     assert_eq!(carol.response().await.status, 200);
     // As a registrar does with the contact of a phone that it knows by its connection only.
     let call = OutgoingCall {
-        next_hop: Some(tcp(carol.addr())),
+        next_hops: vec![tcp(carol.addr())],
         ..to(listener.local_addr().unwrap())
     };
     let mut ours = bob.dial(call);

@@ -89,7 +89,7 @@ async fn an_address_is_believed_where_the_certificate_has_it() {
     let uri = format!("sips:bob@{}", bob.local_addr());
     let call = OutgoingCall {
         to: uri.parse().unwrap(),
-        next_hop: None,
+        next_hops: Vec::new(),
         ..to("unused.example", bob.local_addr())
     };
     up(&alice, call, &mut calls).await;
@@ -100,7 +100,7 @@ async fn a_sips_uri_never_goes_over_anything_else() {
     let alice = alice(Tls::default()).await;
     let call = OutgoingCall {
         to: "sips:bob@bob.example".parse().unwrap(),
-        next_hop: Some("127.0.0.1:9".parse::<SocketAddr>().unwrap().into()),
+        next_hops: vec!["127.0.0.1:9".parse::<SocketAddr>().unwrap().into()],
         ..to("bob.example", "127.0.0.1:9".parse().unwrap())
     };
     let end = end(&mut alice.dial(call)).await;

@@ -65,7 +65,7 @@ fn to(name: &str, addr: SocketAddr) -> OutgoingCall {
     let to = format!("sip:bob@{name};transport=tls").parse().unwrap();
     OutgoingCall {
         offer: Some(b"v=0 offer".to_vec()),
-        next_hop: Some(found(name, addr)),
+        next_hops: vec![found(name, addr)],
         ..OutgoingCall::new(to, "sip:alice@example.org".parse().unwrap())
     }
 }

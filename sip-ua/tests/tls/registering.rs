@@ -55,7 +55,7 @@ async fn calls_come_over_the_connection_that_was_registered_over() {
     );
     let binding = bob.bindings("alice").remove(0);
     let call = OutgoingCall {
-        next_hop: Some(binding.hop),
+        next_hops: vec![binding.hop],
         ..OutgoingCall::new(binding.contact, "sip:bob@bob.example".parse().unwrap())
     };
     let _call = bob.dial(call);

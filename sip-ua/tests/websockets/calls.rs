@@ -59,7 +59,7 @@ pub async fn registers_asks_and_calls<S: AsyncRead + AsyncWrite + Unpin>(
     let binding = agent.bindings("carol").remove(0);
     let mut ours = agent.dial(OutgoingCall {
         offer: Some(b"v=0 offer".to_vec()),
-        next_hop: Some(binding.hop),
+        next_hops: vec![binding.hop],
         ..OutgoingCall::new(binding.contact, "sip:bob@sip.example".parse().unwrap())
     });
     let invite = browser.request().await;
@@ -96,7 +96,7 @@ async fn nobody_opens_a_websocket_to_a_browser() {
     );
     // One that is closed stays so.
     let call = OutgoingCall {
-        next_hop: Some(Hop::new(Transport::Ws, "127.0.0.1:9".parse().unwrap())),
+        next_hops: vec![Hop::new(Transport::Ws, "127.0.0.1:9".parse().unwrap())],
         ..OutgoingCall::new(to.parse().unwrap(), from.parse().unwrap())
     };
     let CallEvent::Ended(end) = next(&mut agent.dial(call)).await else {
