@@ -10,6 +10,7 @@ pub mod installed;
 pub mod janus;
 pub mod kamailio;
 pub mod linphone;
+pub mod name_server;
 pub mod phone;
 pub mod plugin;
 pub mod ports;

@@ -66,7 +66,9 @@ answer = \"{answer}\"
 /// What a scene has beyond its trunks and routes.
 #[derive(Default)]
 pub struct Setup {
-    /// More lines of the worker's `[media]`.
+    /// More lines of the worker's `[sip]`.
+    pub sip: String,
+    /// More lines of its `[media]`.
     pub media: String,
     /// More lines of its `[[sfu]]`.
     pub sfu: String,
@@ -121,6 +123,7 @@ room_create = true
             url, setup.sfu
         );
         let settings = Settings {
+            sip: setup.sip,
             media: setup.media,
             tables,
             tls: setup.tls,

@@ -19,6 +19,8 @@ const ASK_EVERY: Duration = Duration::from_millis(20);
 /// What is said of a worker beyond its ports.
 #[derive(Default)]
 pub struct Settings {
+    /// More lines of `[sip]`.
+    pub sip: String,
     /// More lines of `[media]`.
     pub media: String,
     /// The `[[sfu]]`, `[[trunk]]` and `[[route]]`.
@@ -97,6 +99,7 @@ tls = {{ cert_file = \"cert.pem\", key_file = \"key.pem\" }}",
         let text = format!(
             "[sip]
 {tls}
+{}
 
 [media]
 ports = \"{rtp}-{}\"
@@ -111,6 +114,7 @@ figures_every = \"1s\"
 addresses = [\"{ice}\"]
 
 {}",
+            settings.sip,
             rtp + 39,
             settings.media,
             token_file.display(),

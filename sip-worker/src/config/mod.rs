@@ -71,6 +71,8 @@ pub struct Sip {
     pub advertise: Option<String>,
     /// Certificates and keys of `tls:`.
     pub tls: TlsFiles,
+    /// The name servers that are asked for the hosts of trunks; empty: those of the system.
+    pub nameservers: Vec<SocketAddr>,
     /// How long a session may go without a refresh; zero: as long as it likes, unless the far end
     /// wants it otherwise.
     pub session_expires: Duration,

@@ -63,6 +63,7 @@ fn sip(section: Option<Section<'_>>) -> Sip {
         listen: Vec::new(),
         advertise: None,
         tls: TlsFiles::default(),
+        nameservers: Vec::new(),
         session_expires: SessionTimer::default().interval,
         session_min: SessionTimer::LEAST,
     };
@@ -91,6 +92,9 @@ fn sip(section: Option<Section<'_>>) -> Sip {
                 "\"{listen}\" has no certificate to show; name its files in `tls`"
             ));
         }
+        sip.nameservers = section
+            .parsed_list("nameservers", nameserver)
+            .unwrap_or_default();
         if let Some(expires) = duration(&mut section, "session_expires", 0) {
             sip.session_expires = expires;
         }
@@ -114,6 +118,18 @@ fn sip(section: Option<Section<'_>>) -> Sip {
             .to_vec();
     }
     sip
+}
+
+/// The port is DNS's own where none is said.
+fn nameserver(text: &str) -> Result<SocketAddr, String> {
+    let with_port = text.parse().ok();
+    with_port
+        .or_else(|| Some(SocketAddr::new(text.parse().ok()?, 53)))
+        .ok_or_else(|| {
+            format!(
+                "\"{text}\" is no name server; ADDRESS or ADDRESS:PORT is wanted, IPv6 in brackets"
+            )
+        })
 }
 
 fn listener(text: &str) -> Result<Listen, String> {

@@ -396,3 +396,30 @@ fn users_and_registrations_are_read() {
         );
     }
 }
+
+#[test]
+fn name_servers_are_addresses() {
+    let with = |list: &str| GOOD.replace("[media]", &format!("nameservers = {list}\n[media]"));
+    let config = with("[\"192.0.2.53\", \"127.0.0.1:5353\", \"2001:db8::53\", \"[::1]:5353\"]");
+    let config = Config::parse(&Document::new("c.toml", &config)).unwrap();
+    let servers: Vec<String> = config
+        .sip
+        .nameservers
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        servers,
+        [
+            "192.0.2.53:53",
+            "127.0.0.1:5353",
+            "[2001:db8::53]:53",
+            "[::1]:5353"
+        ]
+    );
+    let found = findings(&with("[\"ns.example\"]"));
+    assert!(
+        found[0].contains("\"ns.example\" is no name server"),
+        "{found:?}"
+    );
+}

@@ -106,6 +106,7 @@ impl Worker {
             registrar: (!config.users.is_empty()).then_some(config.registrar.bounds),
             session_timer: config.sip.session_timer(),
             tls: tls.clone(),
+            nameservers: config.sip.nameservers.clone(),
             ..AgentConfig::default()
         })
         .await?;

@@ -24,6 +24,24 @@ pub(super) fn expose(worker: &Worker, out: &mut Exposition) {
         let registered = u8::from(trunk.state == "registered");
         out.sample(name, &[("trunk", &trunk.trunk)], registered);
     }
+    let name = "sipbridge_trunk_server_up";
+    out.metric(
+        name,
+        "gauge",
+        "0 while others are tried before this server of the trunk, because it failed. Servers are those that its name led to last, best first.",
+    );
+    for trunk in &worker.config.trunks {
+        let Some(uri) = trunk.outbound_proxy.as_ref().or(trunk.uri.as_ref()) else {
+            continue;
+        };
+        for server in worker.agent.servers(uri) {
+            let labels = [
+                ("trunk", trunk.name.as_str()),
+                ("server", &server.hop.to_string()),
+            ];
+            out.sample(name, &labels, u8::from(server.down.is_none()));
+        }
+    }
     let name = "sipbridge_user_phones";
     out.metric(
         name,

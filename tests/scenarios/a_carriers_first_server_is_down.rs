@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A trunk's domain has two servers (SRV), and the first one is dead: the second one carries the call
+//! within a second, and the next call at once. `/metrics` says which one is down.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use sip_worker::measure::steady::steadily;
+use sipbridge_tests::baresip::{Baresip, Options};
+use sipbridge_tests::name_server::NameServer;
+use sipbridge_tests::scene::{ROOM, Scene, Setup, trunk_to};
+use sipbridge_tests::speech::Speech;
+use std::io::Read as _;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+const SCENARIO: &str = "a_carriers_first_server_is_down";
+const DOMAIN: &str = "carrier.example";
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_carriers_first_server_is_down() -> Result<()> {
+    steadily(scenario)
+}
+
+fn scenario() -> Result<()> {
+    let phone_says = Speech::phone()?;
+    let plays = phone_says.between(Duration::from_secs(1), Duration::from_secs(20));
+    let options = Options {
+        auto_answer: true,
+        ..Options::new("bob", &plays)
+    };
+    let mut phone = Baresip::start(SCENARIO, &options)?;
+
+    // It takes everything and says nothing.
+    let dead = UdpSocket::bind("127.0.0.1:0")?;
+    let dead_at = dead.local_addr()?;
+    let names = NameServer::new();
+    let service = format!("_sip._udp.{DOMAIN}");
+    names.srv(&service, 10, "first.carrier.example", dead_at.port());
+    names.srv(
+        &service,
+        20,
+        "second.carrier.example",
+        phone.address().port(),
+    );
+    names.address("first.carrier.example", Ipv4Addr::LOCALHOST);
+    names.address("second.carrier.example", Ipv4Addr::LOCALHOST);
+    let setup = Setup {
+        sip: format!("nameservers = [\"{}\"]", names.addr()),
+        ..Setup::default()
+    };
+    let scene = Scene::open_with(SCENARIO, &trunk_to(&format!("sip:{DOMAIN}")), setup)?;
+    let host = scene.join("host")?;
+
+    let call = || {
+        let wanted = json!({ "to": "bob", "trunk": "phones", "room": ROOM, "name": "Bob" });
+        let id = scene.worker.call(&wanted)?;
+        let up = scene.worker.until_call("is answered", SOON, |call| {
+            call["id"] == *id && call["answered_after_ms"].is_number()
+        })?;
+        anyhow::Ok((id, up))
+    };
+    let (id, up) = call()?;
+    let took = up["answered_after_ms"]
+        .as_f64()
+        .context("it was answered")?;
+    ensure!((400.0..1_000.0).contains(&took), "{up}");
+    let heard = scene.wait(host.hears("Bob", SOON))?;
+    scene.wait(tokio::time::sleep(
+        phone_says.wave.duration() + Duration::from_secs(1),
+    ));
+    scene.worker.hang_up(&id)?;
+    phone.wait_closed(Duration::from_secs(2))?;
+    phone_says.assert_heard_in(&heard.recording.wave(), SCENARIO, "phone to room")?;
+
+    let (id, up) = call()?;
+    let took = up["answered_after_ms"]
+        .as_f64()
+        .context("it was answered")?;
+    ensure!(took < 400.0, "{up}");
+    scene.worker.hang_up(&id)?;
+
+    let mut metrics = String::new();
+    let token = Some(scene.worker.token());
+    let mut answer = scene.worker.get(token, "/metrics")?;
+    answer.read_to_string(&mut metrics)?;
+    for (server, up) in [(dead_at, 0), (phone.address(), 1)] {
+        let line =
+            format!("sipbridge_trunk_server_up{{trunk=\"phones\",server=\"udp:{server}\"}} {up}\n");
+        ensure!(metrics.contains(&line), "{line} is missing: {metrics}");
+    }
+    dead.set_nonblocking(true)?;
+    let mut packet = [0; 4096];
+    let length = dead.recv(&mut packet)?;
+    ensure!(packet[..length].starts_with(b"INVITE sip:bob@carrier.example SIP/2.0\r\n"));
+    ensure!(
+        dead.recv(&mut packet).is_err(),
+        "the dead one was asked again"
+    );
+    Ok(())
+}
