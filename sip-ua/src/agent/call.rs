@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::command::{Command, Commands};
-use crate::endpoint::{CallEvent, CallId, Reason};
+use crate::endpoint::{CallEvent, CallId, Reason, TransferTo};
 use crate::ladder::{LadderStep, Trace};
 use crate::transport::Transport;
 use crate::wire::Request;
@@ -36,6 +36,8 @@ pub struct IncomingCall {
     pub transport: Transport,
     /// Whom the screen found it to be of: see [`Verdict::AllowUser`](super::Verdict::AllowUser).
     pub user: Option<String>,
+    /// Accepted, it takes the place of this call of ours, which ends (RFC 3891).
+    pub replaces: Option<CallId>,
     pub call: Call,
 }
 
@@ -154,6 +156,47 @@ impl CallHandle {
             content_type,
             body,
         });
+    }
+
+    /// Lets the far end ask for transfers, and others take the place of this call (RFC 3891), or not:
+    /// then they are told 603, as they are at first.
+    pub fn permit_transfers(&self, permitted: bool) {
+        self.send(Command::PermitTransfers {
+            id: self.shared.id,
+            permitted,
+        });
+    }
+
+    /// Asks the far end of a call that is up to call somebody else in our place (REFER). How that goes
+    /// is told by `Transfer`; when it succeeded, the call is hung up, and else it goes on.
+    pub fn transfer(&self, to: TransferTo) {
+        self.send(Command::Transfer {
+            id: self.shared.id,
+            to: Box::new(to),
+        });
+    }
+
+    /// Answers a `TransferRequested`: we call there, or a final status says why not.
+    pub fn answer_transfer(&self, answer: Result<(), u16>) {
+        self.send(Command::AnswerTransfer {
+            id: self.shared.id,
+            answer,
+        });
+    }
+
+    /// Tells the far end how the call goes that it asked for, by the status that this met with; one of
+    /// 200 and above is the last word. `reason` replaces the standard phrase.
+    pub fn notify_transfer(&self, status: u16, reason: Option<&str>) {
+        self.send(Command::NotifyTransfer {
+            id: self.shared.id,
+            status,
+            reason: reason.map(str::to_owned),
+        });
+    }
+
+    /// What tells it from the other calls of this process.
+    pub fn id(&self) -> CallId {
+        self.shared.id
     }
 
     /// The Call-ID, for people and logs.

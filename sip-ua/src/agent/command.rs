@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::call::Shared;
 use super::registration::Remote;
-use crate::endpoint::{CallEvent, CallId, Outgoing, Reason};
+use crate::endpoint::{CallEvent, CallId, Outgoing, Reason, TransferTo};
 use crate::registration::{Account, RegistrationId, RegistrationState};
 use crate::transport::Hop;
 use crate::wire::Uri;
@@ -45,6 +45,23 @@ pub(super) enum Command {
         id: CallId,
         content_type: String,
         body: Vec<u8>,
+    },
+    PermitTransfers {
+        id: CallId,
+        permitted: bool,
+    },
+    Transfer {
+        id: CallId,
+        to: Box<TransferTo>,
+    },
+    AnswerTransfer {
+        id: CallId,
+        answer: Result<(), u16>,
+    },
+    NotifyTransfer {
+        id: CallId,
+        status: u16,
+        reason: Option<String>,
     },
     Register(Box<Register>),
     Located {

@@ -25,7 +25,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use crate::dialog::{Refresher, SessionTimer};
-pub use crate::endpoint::{CallEvent, End, EndCause, EndedBy, Limits, Reason, Screen, Verdict};
+pub use crate::endpoint::{
+    CallEvent, CallId, End, EndCause, EndedBy, Limits, Reason, Screen, Transfer, TransferRequest,
+    TransferTo, Verdict,
+};
 pub use crate::ladder::LadderStep;
 pub use crate::transport::{Domain, Hop, Proof, Transport};
 pub use call::{Call, CallEvents, CallHandle, IncomingCall, Instants};

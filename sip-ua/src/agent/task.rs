@@ -289,6 +289,17 @@ impl Task {
             } => {
                 self.endpoint.info(now, id, &content_type, body);
             }
+            Command::PermitTransfers { id, permitted } => {
+                self.endpoint.permit_transfers(id, permitted);
+            }
+            Command::Transfer { id, to } => self.endpoint.transfer(now, id, *to),
+            Command::AnswerTransfer { id, answer } => {
+                self.endpoint.answer_transfer(now, id, answer);
+            }
+            Command::NotifyTransfer { id, status, reason } => {
+                self.endpoint
+                    .notify_transfer(now, id, status, reason.as_deref());
+            }
             Command::Register(register) => self.register(now, *register),
             Command::Located { id, found } => self.located(now, id, found),
             Command::TargetLocated { id, found } => self.target_located(now, id, found),
@@ -479,9 +490,8 @@ impl Task {
                 request,
                 arrival,
                 user,
-            } => {
-                self.offer_call(id, request, arrival, user);
-            }
+                replaces,
+            } => self.offer_call(id, request, arrival, user, replaces),
             Event::Registration { id, state } => self.tell_registration(id, state),
             Event::Locate { id } => self.locate(id),
             Event::LocateTarget { id, uri } => self.locate_target(id, uri),
@@ -519,6 +529,7 @@ impl Task {
         request: Arc<Request>,
         arrival: Arrival,
         user: Option<String>,
+        replaces: Option<CallId>,
     ) {
         let now = Instant::now();
         if self.closing.is_some() || self.retired {
@@ -548,6 +559,7 @@ impl Task {
             local: arrival.local,
             transport: arrival.transport,
             user,
+            replaces,
             call,
         });
         self.calls.insert(

@@ -110,6 +110,11 @@ impl Dialog {
         &self.id
     }
 
+    /// Who we are in it.
+    pub fn local_uri(&self) -> &Uri {
+        &self.local.uri
+    }
+
     pub fn remote_target(&self) -> &Uri {
         &self.remote_target
     }

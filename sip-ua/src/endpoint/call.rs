@@ -10,6 +10,7 @@ use super::failover::Servers;
 use super::reason::Said;
 use super::redirect::Redirects;
 use super::reliable::Reliable;
+use super::transfer::Transfers;
 use crate::dialog::{Agreed, Dialog, DialogId, Running, SessionTimer};
 use crate::digest::Auth;
 use crate::ladder::Trace;
@@ -51,11 +52,13 @@ pub(super) struct Call {
     pub(super) our_reoffer: Option<OurReoffer>,
     /// The offer to send when that is over.
     pub(super) next_reoffer: Option<Vec<u8>>,
+    /// Of INFOs and NOTIFYs.
     pub(super) infos: Allowance,
     /// Of provisional responses to our INVITE.
     pub(super) rings: Allowance,
     /// Our reliable provisional responses to their INVITE.
     pub(super) reliable: Reliable,
+    pub(super) transfers: Transfers,
     pub(super) trace: Arc<Trace>,
     pub(super) timing: Timing,
     pub(super) updates: Updates,
@@ -211,7 +214,7 @@ pub(super) fn refuses_info(headers: &Headers) -> bool {
     headers.contains(HeaderName::Allow) && !headers.lists(HeaderName::Allow, "INFO")
 }
 
-/// How many INFOs, or provisional responses, a far end may send: bursts of 100, 50 a second in the
+/// How many INFOs and NOTIFYs, or provisional responses, a far end may send: bursts of 100, 50 a second in the
 /// long run.
 pub(super) struct Allowance {
     left: u32,
@@ -298,7 +301,8 @@ impl Call {
             _ => None,
         };
         let their_offer = self.their_reoffer.as_ref().and_then(|o| o.give_up_at);
-        [phase, ack, glare, session, their_offer]
+        let transfer = self.transfers.poll_timeout();
+        [phase, ack, glare, session, their_offer, transfer]
             .into_iter()
             .flatten()
             .min()

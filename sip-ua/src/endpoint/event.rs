@@ -4,8 +4,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::transfer::{Transfer, TransferRequest};
+
 /// One step in the life of a call. `Ended` is always the last and comes exactly once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum CallEvent {
     /// A provisional response above 100 to our INVITE; `sdp` is early media's description. Where
@@ -41,6 +43,13 @@ pub enum CallEvent {
     /// The far end said which methods it takes (Allow), and INFO is none of them. Told before
     /// `Answered`, once, and only then.
     NoInfo,
+    /// How a transfer goes that was asked for with
+    /// [`transfer`](crate::agent::CallHandle::transfer). It may take as long as the call lasts.
+    Transfer(Transfer),
+    /// The far end wants to be transferred, and
+    /// [`permit_transfers`](crate::agent::CallHandle::permit_transfers) lets it ask: to be answered
+    /// within seconds with [`answer_transfer`](crate::agent::CallHandle::answer_transfer).
+    TransferRequested(Box<TransferRequest>),
     /// The call is over.
     Ended(End),
 }
@@ -120,6 +129,10 @@ pub enum EndCause {
     Media,
     /// The call was never made: a value handed in cannot stand in a SIP message.
     Invalid,
+    /// The far end was transferred to somebody else, as we asked it to be.
+    Transferred,
+    /// Another call took its place (RFC 3891).
+    Replaced,
     /// This side is closing, or over its limits.
     Closing,
 }

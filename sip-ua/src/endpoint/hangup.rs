@@ -23,7 +23,7 @@ impl Endpoint {
             }
             _ => "this side hung up".to_owned(),
         };
-        match &mut call.phase {
+        let cause = match &mut call.phase {
             Phase::Incoming(_) => {
                 let sip = reason
                     .as_ref()
@@ -31,24 +31,45 @@ impl Endpoint {
                 let status = sip.map(|r| r.cause).filter(|c| (300..700).contains(c));
                 return self.reject(now, id, status.unwrap_or(480), None);
             }
+            Phase::Outgoing(_) => EndCause::Cancelled,
+            _ => EndCause::HungUp,
+        };
+        self.leave(now, id, value, EndedBy::Local, cause, said);
+    }
+
+    /// CANCEL or BYE with this value of Reason; the user is told `cause` and `said`.
+    pub(super) fn leave(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        value: Option<Vec<u8>>,
+        by: EndedBy,
+        cause: EndCause,
+        said: String,
+    ) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        match &mut call.phase {
             Phase::Outgoing(_) => {
                 self.cancel(now, id, value);
-                self.end(id, EndedBy::Local, Some(487), EndCause::Cancelled, said);
+                self.end(id, by, Some(487), cause, said);
             }
             Phase::Answering { .. } => {
                 self.acknowledge_with(now, id, None);
-                self.end(id, EndedBy::Local, None, EndCause::HungUp, said);
+                self.end(id, by, None, cause, said);
                 self.close_with_bye(now, id, value.as_deref());
             }
             Phase::Up if call.unacknowledged.as_ref().is_some_and(|u| !u.again) => {
                 call.phase = Phase::Leaving { reason: value };
-                self.end(id, EndedBy::Local, None, EndCause::HungUp, said);
+                self.end(id, by, None, cause, said);
+                self.drop_transfers(now, id);
             }
             Phase::Up => {
-                self.end(id, EndedBy::Local, None, EndCause::HungUp, said);
+                self.end(id, by, None, cause, said);
                 self.close_with_bye(now, id, value.as_deref());
             }
-            Phase::Leaving { .. } | Phase::Closing => {}
+            Phase::Incoming(_) | Phase::Leaving { .. } | Phase::Closing => {}
         }
         self.settle_call(now, id);
     }
@@ -56,6 +77,7 @@ impl Endpoint {
     /// Sends BYE and waits for its answer.
     pub(super) fn close_with_bye(&mut self, now: Instant, id: CallId, reason: Option<&[u8]>) {
         self.refuse_their_reoffer(now, id, 487);
+        self.drop_transfers(now, id);
         if let Some(call) = self.calls.get_mut(&id) {
             call.phase = Phase::Closing;
             call.unacknowledged = None;

@@ -11,6 +11,7 @@ use super::reason::Said;
 use super::receive::description;
 use super::reliable::Reliable;
 use super::send::{ALLOW, ServerUse};
+use super::transfer::Transfers;
 use super::{CallEvent, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::{MergeKey, Packet, Path, ServerId, ServerKey, ServerStart};
@@ -47,6 +48,10 @@ impl Endpoint {
                 response.headers.push(HeaderName::MinSe, min_se);
             });
         }
+        let replaces = match self.replaced_by(&request.headers) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.answer_stateless(path, &request, status, |_| {}),
+        };
         let local_tag = self.token(12);
         // Below 2³¹, with room to count (§8.1.1.5).
         let local_seq = 1 + (self.random_u32() >> 8);
@@ -95,6 +100,10 @@ impl Endpoint {
             infos: Allowance::new(now),
             rings: Allowance::new(now),
             reliable: Reliable::default(),
+            transfers: Transfers {
+                replaces,
+                ..Transfers::default()
+            },
             trace: self.traces.open(&core.call_id),
             timing: Timing::new(self.config.session_timer),
             updates: Updates::of(&request.headers),
@@ -110,6 +119,7 @@ impl Endpoint {
             request,
             arrival,
             user,
+            replaces,
         });
         if no_info {
             self.tell(id, CallEvent::NoInfo);
@@ -244,6 +254,10 @@ impl Endpoint {
             call.phase = Phase::Up;
         }
         self.passed(now, id, Milestone::Answered);
+        let call = self.calls.get_mut(&id);
+        if let Some(replaced) = call.and_then(|call| call.transfers.replaces.take()) {
+            self.give_way(now, replaced);
+        }
     }
 
     /// Sends a 2xx and keeps it until its ACK comes (§13.3.1.4).

@@ -19,6 +19,8 @@ mod provisional;
 mod reason;
 mod receive;
 mod redirect;
+mod refer;
+mod referred;
 mod refresh;
 mod register;
 mod registrations;
@@ -29,6 +31,7 @@ mod responses;
 mod screen;
 mod send;
 mod timers;
+mod transfer;
 mod unsent;
 mod update;
 mod within;
@@ -45,6 +48,7 @@ use rand::{Rng, SeedableRng};
 pub use call::CallId;
 pub use event::{CallEvent, End, EndCause, EndedBy, Reason};
 pub use screen::{Limits, Screen, Verdict};
+pub use transfer::{Transfer, TransferRequest, TransferTo};
 
 use crate::dialog::{DialogId, SessionTimer};
 use crate::digest::Credentials;
@@ -136,6 +140,9 @@ pub enum Event {
         arrival: Arrival,
         /// Whom the screen found it to be of: see [`Verdict::AllowUser`].
         user: Option<String>,
+        /// Accepted, it takes the place of this call, which ends (RFC 3891). Only one that
+        /// [`permit_transfers`](Endpoint::permit_transfers) lets others take the place of.
+        replaces: Option<CallId>,
     },
     /// News of a registration of ours. It begins as [`RegistrationState::Registering`], which is
     /// not told.

@@ -12,6 +12,7 @@ use super::reason::Said;
 use super::redirect::Redirects;
 use super::reliable::Reliable;
 use super::send::{ALLOW, ClientKind};
+use super::transfer::Transfers;
 use super::{CallEvent, End, EndCause, EndedBy, Endpoint, Event, Milestone, Outgoing};
 use crate::dialog::{MAX_FORWARDS, RouteSet, SessionTimer};
 use crate::digest::Auth;
@@ -114,6 +115,7 @@ impl Endpoint {
                 infos: Allowance::new(now),
                 rings: Allowance::new(now),
                 reliable: Reliable::default(),
+                transfers: Transfers::default(),
                 trace,
                 timing: Timing::new(session_timer),
                 updates: Updates::No,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::call::{CallId, Cancel, Phase};
 use super::receive::description;
+use super::referred::REPLACES;
 use super::send::ClientKind;
 use super::{CallEvent, EndCause, EndedBy, Endpoint, Milestone};
 use crate::dialog::SessionTimer;
@@ -16,7 +17,7 @@ pub(super) const OPTION: &str = "100rel";
 
 /// The value of a Supported header outside a dialog.
 pub(super) fn supported() -> String {
-    format!("{}, {OPTION}", SessionTimer::OPTION)
+    format!("{}, {OPTION}, {REPLACES}", SessionTimer::OPTION)
 }
 
 /// Early Dialog Terminated (RFC 6228).

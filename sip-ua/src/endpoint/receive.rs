@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Endpoint;
 use super::provisional;
+use super::referred::{NO_SUBSCRIPTION, REPLACES};
 use super::reply::{allow, capabilities, mark_source, unsupported_method};
 use super::screen::Verdict;
 use super::send::{ClientKind, ack_of_refusal};
@@ -189,6 +190,11 @@ impl Endpoint {
             | Method::Notify => {
                 return self.answer_stateless(path, &request, 481, |_| {});
             }
+            Method::Refer | Method::Subscribe if core.to.tag().is_some() => {
+                return self.answer_stateless(path, &request, 481, |_| {});
+            }
+            // Calls are transferred, not people.
+            Method::Refer => return self.answer_stateless(path, &request, 603, |_| {}),
             other => {
                 let status = unsupported_method(other);
                 return self.answer_stateless(path, &request, status, allow);
@@ -297,7 +303,12 @@ pub(super) fn required(headers: &Headers) -> Option<Vec<u8>> {
         .list(HeaderName::Require)
         .filter(|tag| !tag.is_empty())
         .filter(|tag| {
-            let known = [SessionTimer::OPTION, provisional::OPTION];
+            let known = [
+                SessionTimer::OPTION,
+                provisional::OPTION,
+                REPLACES,
+                NO_SUBSCRIPTION,
+            ];
             !known
                 .iter()
                 .any(|known| tag.eq_ignore_ascii_case(known.as_bytes()))

@@ -81,6 +81,11 @@ impl Endpoint {
                 let owner = self.calls.get(&id).is_some_and(|call| call.ours);
                 self.reoffer_glared(now, id, owner);
             }
+            (ClientKind::Refer, 200..300) => self.refer_accepted(id, response),
+            (ClientKind::Subscribe, 200..300) => {
+                self.subscription_refreshed(now, id, &response.headers);
+            }
+            (ClientKind::Notify, 200..300) => self.referrer_told(now, id, status),
             (ClientKind::Info, 200..300) => self.tell(id, CallEvent::InfoAnswered { status }),
             (ClientKind::Prack, _) => self.prack_is_over(now, id, core),
             (ClientKind::Invite, 503) if self.refused_by_server(now, client, id) => {}
@@ -373,7 +378,7 @@ impl Endpoint {
                 self.end(id, EndedBy::Remote, Some(status), cause, sentence);
                 self.forget(id);
             }
-            ClientKind::Reinvite | ClientKind::Info | ClientKind::Update
+            ClientKind::Reinvite | ClientKind::Info | ClientKind::Update | ClientKind::Refer
                 if matches!(status, 408 | 481) =>
             {
                 // The far end is gone, or knows nothing of this call (§12.2.1.2).
@@ -385,6 +390,10 @@ impl Endpoint {
             ClientKind::Update => self.update_refused(now, id, status),
             ClientKind::Bye => self.forget(id),
             ClientKind::Info => self.tell(id, CallEvent::InfoAnswered { status }),
+            ClientKind::Refer => self.refer_refused(id, status, sentence),
+            // Only the subscription is at stake (RFC 6665 §4.2.2).
+            ClientKind::Notify => self.referrer_told(now, id, status),
+            ClientKind::Subscribe => self.subscription_refused(id, status),
             ClientKind::UpdateOffer
             | ClientKind::Prack
             | ClientKind::Aside
@@ -427,7 +436,7 @@ impl Endpoint {
                 self.end(id, EndedBy::Network, Some(status), cause, reason);
                 self.forget(id);
             }
-            ClientKind::Reinvite | ClientKind::Info | ClientKind::Update => {
+            ClientKind::Reinvite | ClientKind::Info | ClientKind::Update | ClientKind::Refer => {
                 self.lose(now, id, status, reason);
             }
             ClientKind::UpdateOffer => match self.calls.get(&id).map(|call| &call.phase) {
@@ -437,7 +446,11 @@ impl Endpoint {
             ClientKind::Bye => self.forget(id),
             // The far end sends its response again, or has sent the last one.
             ClientKind::Prack => {}
-            ClientKind::Aside | ClientKind::PassedOver | ClientKind::Register(_) => {}
+            ClientKind::Notify => self.referrer_told(now, id, status),
+            ClientKind::Subscribe
+            | ClientKind::Aside
+            | ClientKind::PassedOver
+            | ClientKind::Register(_) => {}
         }
         self.settle_call(now, id);
     }

@@ -17,7 +17,8 @@ use crate::wire::{
 };
 
 /// The methods that a call knows.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
+pub(super) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
 
 /// What a client transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,11 @@ pub(super) enum ClientKind {
     Bye,
     Info,
     Prack,
+    Refer,
+    /// Tells of a transfer that the far end asked for.
+    Notify,
+    /// To what the far end tells of a transfer that we asked for.
+    Subscribe,
     Register(RegistrationId),
     /// Refreshes the session.
     Update,
@@ -171,8 +177,16 @@ impl Endpoint {
         let dialog = call.dialog.as_mut()?;
         let mut request = dialog.request(method);
         let call = self.calls.get(&id)?;
-        if matches!(request.method, Method::Invite | Method::Update) {
+        // These say where we are (RFC 3261 §12.1.1, RFC 6665 §4.1.1); the others need not.
+        let refreshes = matches!(request.method, Method::Invite | Method::Update);
+        let subscribes = matches!(
+            request.method,
+            Method::Refer | Method::Subscribe | Method::Notify
+        );
+        if refreshes || subscribes {
             request.headers.push(HeaderName::Contact, &contact);
+        }
+        if refreshes {
             request.headers.push(HeaderName::Allow, ALLOW);
             let timing = &call.timing;
             timing

@@ -90,7 +90,7 @@ impl Endpoint {
         {
             return self.reoffer_again(now, id);
         }
-        if self.reliable_due(now, id) {
+        if self.reliable_due(now, id) || self.transfer_due(now, id) {
             return;
         }
         let Some(call) = self.calls.get(&id) else {

@@ -43,11 +43,11 @@ impl Endpoint {
             }
             Method::Prack => self.handle_prack(now, id, path, request, &core),
             Method::Update => self.handle_update(now, id, path, request, core),
-            Method::Notify | Method::Cancel => {
+            Method::Refer => self.handle_refer(now, id, path, request, &core),
+            Method::Notify => self.handle_notify(now, id, path, &request, &core),
+            Method::Subscribe => self.handle_subscribe(now, id, path, &request, &core),
+            Method::Cancel => {
                 self.answer_within(now, path, &request, &core, 481, |_| {});
-            }
-            Method::Subscribe => {
-                self.answer_within(now, path, &request, &core, 489, |_| {});
             }
             other => {
                 let status = unsupported_method(other);
@@ -87,6 +87,7 @@ impl Endpoint {
             sentence = format!("{sentence}: {reason}");
         }
         self.far_end_says(id, &request.headers);
+        self.drop_transfers(now, id);
         if before_answer {
             self.refuse_invite(now, id, 487, None);
             self.end(
@@ -103,6 +104,25 @@ impl Endpoint {
         self.forget(id);
     }
 
+    /// Whether the far end may say one thing more. If not, it is told to slow down.
+    pub(super) fn takes_another(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        path: Path,
+        request: &Request,
+        core: &Core,
+    ) -> bool {
+        let call = self.calls.get_mut(&id);
+        let allowed = call.is_some_and(|call| call.infos.take(now));
+        if !allowed {
+            self.answer_within(now, path, request, core, 503, |response| {
+                response.headers.push(HeaderName::RetryAfter, 1);
+            });
+        }
+        allowed
+    }
+
     fn handle_info(
         &mut self,
         now: Instant,
@@ -117,14 +137,8 @@ impl Endpoint {
                 response.headers.push("Recv-Info", "");
             });
         }
-        let allowed = self
-            .calls
-            .get_mut(&id)
-            .is_some_and(|call| call.infos.take(now));
-        if !allowed {
-            return self.answer_within(now, path, request, core, 503, |response| {
-                response.headers.push(HeaderName::RetryAfter, 1);
-            });
+        if !self.takes_another(now, id, path, request, core) {
+            return;
         }
         self.answer_within(now, path, request, core, 200, |_| {});
         let content_type = request

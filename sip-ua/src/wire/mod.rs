@@ -21,6 +21,7 @@ mod method;
 mod params;
 mod rack;
 mod read;
+mod replaces;
 mod scan;
 mod status;
 mod uri;
@@ -43,6 +44,7 @@ pub use rack::{RAck, rseq};
 pub use read::{
     MAX_BODY_OCTETS, MAX_FIELD_OCTETS, MAX_FIELDS, MAX_HEAD_OCTETS, read_datagram, read_framed,
 };
+pub use replaces::Replaces;
 pub use scan::split_list;
 pub use status::reason_phrase;
 pub use uri::{Scheme, Uri, UriError};

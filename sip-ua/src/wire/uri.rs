@@ -236,9 +236,19 @@ pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
 
 /// Escapes what may not stand in a user part.
 fn escape_user(text: &[u8]) -> Vec<u8> {
+    escape(text, b"-_.!~*'()&=+$,;?/")
+}
+
+/// Escapes what means something in the header components of a URI: all but the unreserved.
+pub(super) fn escape_header(text: &[u8]) -> Vec<u8> {
+    escape(text, b"-_.!~*'()")
+}
+
+/// Escapes all but letters, digits and `plain`.
+fn escape(text: &[u8], plain: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for octet in text {
-        if octet.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(octet) {
+        if octet.is_ascii_alphanumeric() || plain.contains(octet) {
             out.push(*octet);
         } else {
             out.extend_from_slice(format!("%{octet:02X}").as_bytes());

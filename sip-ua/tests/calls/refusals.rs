@@ -69,11 +69,13 @@ fn methods() {
     let response = answer(&request("FROBNICATE", "m1", &[], ""));
     assert_eq!(response.status, 501);
     assert!(response.headers.lists(HeaderName::Allow, "INVITE"));
-    for method in ["REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "REFER"] {
+    for method in ["REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE"] {
         let response = answer(&request(method, "m2", &[], ""));
         assert_eq!(response.status, 405, "{method}");
         assert!(response.headers.lists(HeaderName::Allow, "BYE"));
     }
+    // It is known, but only for calls.
+    assert_eq!(answer(&request("REFER", "m4", &[], "")).status, 603);
     for method in ["BYE", "INFO", "UPDATE", "PRACK", "NOTIFY", "CANCEL"] {
         assert_eq!(
             answer(&request(method, "m3", &[], "")).status,
@@ -82,7 +84,7 @@ fn methods() {
         );
     }
     let unknown = ["To: <sip:bob@192.0.2.2>;tag=never-was"];
-    for method in ["INVITE", "OPTIONS", "BYE"] {
+    for method in ["INVITE", "OPTIONS", "BYE", "REFER", "SUBSCRIBE"] {
         assert_eq!(
             answer(&request(method, "m4", &unknown, "")).status,
             481,
@@ -166,10 +168,10 @@ fn requests_within_a_call_that_it_has_no_use_for() {
     let mut pair = Pair::new();
     pair.up();
     let cases = [
-        ("REFER", 405),
+        ("REFER", 400),
         ("PRACK", 400),
         ("MESSAGE", 405),
-        ("NOTIFY", 481),
+        ("NOTIFY", 489),
         ("SUBSCRIBE", 489),
         ("DANCE", 501),
         ("OPTIONS", 200),
