@@ -7,7 +7,7 @@ use std::time::Instant;
 use sip_ua::agent::{self, CallEvent, CallEvents};
 
 use super::session::SessionError;
-use super::{Call, CallEnd, CallState, EndedBy};
+use super::{Call, CallEnd, CallNotice, CallState, EndedBy};
 
 /// Takes events until the call ends or nobody holds it any more, and sends the digits that travel
 /// with the signalling.
@@ -55,6 +55,10 @@ impl Call {
             CallEvent::Info { content_type, body } => self.on_info(&content_type, &body),
             CallEvent::InfoAnswered { status } => self.on_info_answered(status),
             CallEvent::NoInfo => self.lock().info.refuse(),
+            CallEvent::Transfer(news) => self.on_transfer(news),
+            CallEvent::TransferRequested(request) => {
+                self.notify(&CallNotice::TransferRequested(request));
+            }
             CallEvent::Ended(end) => self.on_ended(end),
             _ => {}
         }

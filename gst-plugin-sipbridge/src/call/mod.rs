@@ -15,6 +15,7 @@ mod place;
 mod registry;
 mod session;
 mod signalling;
+mod transfer;
 
 use std::fmt;
 use std::io;
@@ -31,8 +32,10 @@ pub use address::MediaAddressError;
 pub use digits::{DigitForm, DtmfMode};
 pub use notice::{CallEnd, CallNotice, CallState, EndedBy, Timeline};
 pub use params::{CallParams, DEFAULT_CODECS, DialParams, MediaParams, NextHop};
-pub use registry::{Waiter, find, unique_name, wait_for};
+pub use registry::{Waiter, find, find_by_id, unique_name, wait_for};
 pub use signalling::Signalling;
+pub use sip_ua::agent::{TransferRequest, TransferTo};
+pub use transfer::TransferState;
 
 use crate::agent::runtime;
 use crate::media::{LegStats, MediaHandle};
@@ -80,6 +83,8 @@ pub struct Call {
     me: Weak<Call>,
     inbound: bool,
     owned_by_element: AtomicBool,
+    /// The far end may ask for transfers.
+    transferable: AtomicBool,
     signalling: Signalling,
     /// There are digits to send: wakes the task that takes the call's events.
     wake: Arc<Notify>,
@@ -120,6 +125,7 @@ impl Call {
             me: me.clone(),
             inbound,
             owned_by_element: AtomicBool::new(false),
+            transferable: AtomicBool::new(false),
             signalling: Signalling::default(),
             wake: Arc::default(),
             inner: Mutex::new(Inner {
@@ -151,6 +157,7 @@ impl Call {
     pub fn dial(agent: &Agent, params: DialParams) -> Result<Arc<Call>, CallError> {
         let runtime = current_runtime()?;
         let call = Call::create(params.name.clone(), false)?;
+        call.permit_transfers(params.transferable);
         call.register()?;
         place::spawn(&call, &runtime, agent, params);
         Ok(call)
@@ -171,6 +178,7 @@ impl Call {
         let reached = Some(params.media.bind.unwrap_or(incoming.local.ip()));
         let bind = place::media_address(reached, peer).map_err(|reason| refuse(500, reason))?;
         let call = Call::create(params.name, true)?;
+        call.permit_transfers(params.transferable);
         call.open_media(&params.media, bind, peer.ip())
             .map_err(|error| refuse(500, error.to_string()))?;
         let body = &incoming.request.body;
@@ -382,6 +390,7 @@ impl Call {
             handle.hangup(None);
             return false;
         }
+        handle.permit_transfers(self.transferable.load(Ordering::Acquire));
         inner.handle = Some(handle);
         true
     }

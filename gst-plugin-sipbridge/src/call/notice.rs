@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::DigitForm;
+use super::{DigitForm, TransferRequest, TransferState};
 
 /// Where a call stands. It only moves downwards in this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +110,18 @@ pub enum CallNotice {
         /// The form it came in, or came in first.
         form: DigitForm,
     },
+    /// How a transfer goes that was asked for with [`Call::transfer`](super::Call::transfer).
+    Transfer {
+        /// How far it is.
+        state: TransferState,
+        /// The SIP status behind it, or 0.
+        code: u16,
+        /// Its reason phrase, or a sentence.
+        reason: String,
+    },
+    /// The far end wants us to call somebody else in its place, and may ask for that: to be answered
+    /// within seconds with [`Call::answer_transfer`](super::Call::answer_transfer).
+    TransferRequested(Box<TransferRequest>),
     /// The call is over; always the last notice, exactly once.
     Ended(CallEnd),
 }

@@ -104,6 +104,8 @@ pub struct DialParams {
     /// Whether whoever is called may send the call on (RFC 3261 section 8.1.3.4), to anybody: for far
     /// ends that are trusted with that.
     pub follow_redirects: bool,
+    /// Whether the far end may ask for transfers: see [`Call::permit_transfers`](super::Call::permit_transfers).
+    pub transferable: bool,
     /// The media side.
     pub media: MediaParams,
 }
@@ -113,6 +115,8 @@ pub struct DialParams {
 pub struct CallParams {
     /// The name other elements find the call by; unique in the process.
     pub name: String,
+    /// Whether the far end may ask for transfers: see [`Call::permit_transfers`](super::Call::permit_transfers).
+    pub transferable: bool,
     /// The media side.
     pub media: MediaParams,
 }

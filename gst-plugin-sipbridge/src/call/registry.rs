@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
+use sip_ua::agent::CallId;
+
 use super::Call;
 
 type Callback = Arc<dyn Fn(Arc<Call>) + Send + Sync>;
@@ -27,6 +29,13 @@ fn lock() -> MutexGuard<'static, Registry> {
 /// The call of this name, while somebody holds it.
 pub fn find(name: &str) -> Option<Arc<Call>> {
     lock().calls.get(name).and_then(Weak::upgrade)
+}
+
+/// The call that the user agent knows by this, while somebody holds it.
+pub fn find_by_id(id: CallId) -> Option<Arc<Call>> {
+    let calls: Vec<Arc<Call>> = lock().calls.values().filter_map(Weak::upgrade).collect();
+    let is = |call: &Arc<Call>| call.handle().is_some_and(|handle| handle.id() == id);
+    calls.into_iter().find(is)
 }
 
 /// A name no other call of this process has or had.

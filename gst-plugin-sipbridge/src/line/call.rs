@@ -58,12 +58,13 @@ impl Line {
         };
         let identity = agent.identity(&target.uri)?;
         let media = self.media_params(&agent)?;
-        let (mut headers, ring_timeout, follow_redirects) = {
+        let (mut headers, ring_timeout, follow_redirects, transferable) = {
             let settings = self.settings();
             (
                 settings.headers()?,
                 settings.ring_timeout(),
                 settings.follow_redirects,
+                settings.allow_transfer,
             )
         };
         headers.splice(0..0, target.headers);
@@ -79,6 +80,7 @@ impl Line {
                 session_timer: None,
                 ring_timeout,
                 follow_redirects,
+                transferable,
                 media,
             },
         )?;
@@ -143,6 +145,7 @@ impl Line {
         {
             messages::post(&element, structure);
         }
+        self.on_transfer_notice(call, notice, owned);
         self.user.on_notice(call, notice);
     }
 
@@ -299,7 +302,13 @@ impl Line {
                 return Err(error);
             }
         };
-        let call = Call::incoming(incoming, CallParams { name, media })?;
+        let transferable = self.settings().allow_transfer;
+        let params = CallParams {
+            name,
+            transferable,
+            media,
+        };
+        let call = Call::incoming(incoming, params)?;
         if self.state().listening.is_none() {
             call.hangup(Some(480), None);
             return Ok(());
@@ -318,6 +327,11 @@ impl Listener for Line {
         let Some(element) = self.user.element().filter(|_| self.is_free()) else {
             return Some(incoming);
         };
+        // The call whose place it wants is another element's, or none's.
+        if incoming.replaces.is_some() {
+            incoming.call.handle.reject(603, None);
+            return None;
+        }
         let name = self.call_name();
         let facts = facts(&name, &incoming.request, incoming.source);
         if !element.emit_by_name::<bool>(signals::INCOMING_CALL, &[&facts]) {
@@ -372,7 +386,7 @@ fn facts(name: &str, request: &Request, source: SocketAddr) -> gst::Structure {
 }
 
 /// What an application passes as text becomes one line: it may stand in a header.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.chars()
         .map(|char| if char.is_control() { ' ' } else { char })
         .collect()

@@ -4,7 +4,7 @@
 use gst::prelude::*;
 
 use crate::agent::RegistrationNews;
-use crate::call::{Call, CallNotice, CallState, DigitForm};
+use crate::call::{Call, CallNotice, CallState, DigitForm, TransferRequest, TransferState};
 
 /// GStreamer's numbers of telephone keys (`dtmf-event`).
 const KEYS: &str = "0123456789*#ABCD";
@@ -63,8 +63,50 @@ pub(super) fn structure(call: &Call, notice: &CallNotice) -> Option<gst::Structu
             duration_ms,
             form,
         } => dtmf_event(*digit, *duration_ms, *form)?,
-        CallNotice::FirstMedia => return None,
+        CallNotice::Transfer {
+            state,
+            code,
+            reason,
+        } => transfer("sip-transfer", *state, *code, reason)
+            .field("call", call.name())
+            .build(),
+        CallNotice::FirstMedia | CallNotice::TransferRequested(_) => return None,
     })
+}
+
+/// A structure of this name that tells how a transfer stands.
+pub(super) fn transfer(
+    name: &str,
+    state: TransferState,
+    code: u16,
+    reason: &str,
+) -> gst::structure::Builder {
+    // sip-transfer: element message: how a transfer goes that the signal `transfer` asked for. `call` is
+    // the name of the call, `state` one of `trying`, `ringing`, `succeeded` (the call is hung up then) and
+    // `failed` (it goes on), `code` the SIP status that led there (0: none), `reason` a sentence. The same
+    // fields but `call` are the reply to the signal's promise, when it succeeded or failed.
+    gst::Structure::builder(name)
+        .field("state", state.as_str())
+        .field("code", u32::from(code))
+        .field("reason", reason)
+}
+
+/// What an application learns of a transfer before it decides.
+pub(super) fn transfer_request(call: &Call, request: &TransferRequest) -> gst::Structure {
+    // sip-transfer-request: what the signal `transfer-requested` tells. `call` is the name of the call,
+    // `to` the URI to call in its place; where the far end sent them, `referred-by` and `replaces` are
+    // headers for that INVITE.
+    let text = |value: &[u8]| String::from_utf8_lossy(value).replace('\0', "");
+    let replaces = request.replaces.as_ref();
+    gst::Structure::builder("sip-transfer-request")
+        .field("call", call.name())
+        .field("to", request.to.to_string())
+        .field_if_some("referred-by", request.referred_by.as_deref().map(text))
+        .field_if_some(
+            "replaces",
+            replaces.map(|replaces| text(&replaces.to_bytes())),
+        )
+        .build()
 }
 
 /// The structure that tells how the agent's registration stands.

@@ -12,6 +12,7 @@ pub(crate) mod messages;
 mod settings;
 mod signals;
 pub(crate) mod target;
+mod transfer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -96,6 +97,8 @@ struct LineState {
     owns_call: bool,
     /// A key that is down: a `dtmf-event` with `start` and no end yet.
     pressed: Option<(messages::Key, std::time::Instant)>,
+    /// Whom to tell what becomes of a transfer.
+    transfer: Option<gst::Promise>,
 }
 
 /// An element's hold on a call.
@@ -292,6 +295,9 @@ impl Line {
                 state.subscription.take(),
             );
             state.pressed = None;
+            if let Some(promise) = state.transfer.take() {
+                promise.expire();
+            }
             (
                 state.call.take(),
                 std::mem::take(&mut state.owns_call),

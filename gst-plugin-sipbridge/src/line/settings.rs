@@ -66,6 +66,7 @@ pub(crate) struct LineSettings {
     pub(crate) dtx: bool,
     pub(crate) ring_timeout_s: u32,
     pub(crate) follow_redirects: bool,
+    pub(crate) allow_transfer: bool,
     pub(crate) media_timeout_s: u32,
     pub(crate) dtmf: DtmfMode,
     pub(crate) context: Option<String>,
@@ -96,6 +97,7 @@ impl Default for LineSettings {
             dtx: false,
             ring_timeout_s: DEFAULT_RING_TIMEOUT_S,
             follow_redirects: false,
+            allow_transfer: false,
             media_timeout_s: 0,
             dtmf: DtmfMode::default(),
             context: None,
@@ -184,6 +186,11 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             "follow-redirects",
             "Follow redirects",
             "Let whoever is called send the call on (300 to 302), to anybody: for far ends that are trusted with that",
+        ),
+        flag(
+            "allow-transfer",
+            "Allow transfer",
+            "Let the far end ask for transfers (REFER): transfer-requested decides. Else it is told 603",
         ),
         uint(
             "media-timeout",
@@ -279,6 +286,7 @@ impl LineSettings {
             "dtx" => put(&mut self.dtx, value),
             "ring-timeout" => put(&mut self.ring_timeout_s, value),
             "follow-redirects" => put(&mut self.follow_redirects, value),
+            "allow-transfer" => put(&mut self.allow_transfer, value),
             "media-timeout" => put(&mut self.media_timeout_s, value),
             "dtmf" => put(&mut self.dtmf, value),
             "context" => {
@@ -310,6 +318,7 @@ impl LineSettings {
             "dtx" => self.dtx.to_value(),
             "ring-timeout" => self.ring_timeout_s.to_value(),
             "follow-redirects" => self.follow_redirects.to_value(),
+            "allow-transfer" => self.allow_transfer.to_value(),
             "media-timeout" => self.media_timeout_s.to_value(),
             "dtmf" => self.dtmf.to_value(),
             "context" => self.context.to_value(),

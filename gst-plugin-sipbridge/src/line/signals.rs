@@ -10,6 +10,7 @@ use gst::prelude::*;
 use super::Line;
 
 pub(crate) const INCOMING_CALL: &str = "incoming-call";
+pub(crate) const TRANSFER_REQUESTED: &str = "transfer-requested";
 
 /// `line` finds the line of an element of the type that the signals are for.
 pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) -> Vec<Signal> {
@@ -25,6 +26,50 @@ pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) ->
             .accumulator(|_hint, _so_far, value| match value.get::<bool>() {
                 Ok(false) => ControlFlow::Break(value.clone()),
                 _ => ControlFlow::Continue(value.clone()),
+            })
+            .build(),
+        // transfer-requested: the far end wants you to call somebody else in its place; only with
+        // `allow-transfer`. The structure names `call`, `to` and perhaps `referred-by` and `replaces`.
+        // The first handler that returns TRUE takes it on: it makes that call, and tells how it goes by
+        // `notify-transfer`. Handlers run on the agents' thread and must not block.
+        Signal::builder(TRANSFER_REQUESTED)
+            .param_types([gst::Structure::static_type()])
+            .return_type::<bool>()
+            .run_last()
+            .class_handler(|_| Some(false.to_value()))
+            .accumulator(|_hint, _so_far, value| match value.get::<bool>() {
+                Ok(true) => ControlFlow::Break(value.clone()),
+                _ => ControlFlow::Continue(value.clone()),
+            })
+            .build(),
+        // transfer: asks the far end to call somebody else in your place: a sip:, sips: or tel: URI, or
+        // the name of another call of this process, whose far end it is joined with. However long that
+        // takes, messages `sip-transfer` tell how it goes, and the promise (may be NULL) is answered when
+        // it succeeded or failed. FALSE: there is no answered call, or nobody of that name.
+        Signal::builder("transfer")
+            .action()
+            .param_types([String::static_type(), gst::Promise::static_type()])
+            .return_type::<bool>()
+            .class_handler(move |args| {
+                let line = args.first().and_then(line)?;
+                let to = args.get(1)?.get::<Option<String>>().ok()?;
+                let promise = args.get(2)?.get::<Option<gst::Promise>>().ok()?;
+                let asked = line.transfer(&to.unwrap_or_default(), promise);
+                Some(asked.to_value())
+            })
+            .build(),
+        // notify-transfer: tells the far end how the call goes that it asked for, by the SIP status that
+        // call met with (180, 200, 486 …) and its reason (may be NULL). One of 200 and above is the last
+        // word; after a 2xx the far end hangs up. FALSE: there is no call.
+        Signal::builder("notify-transfer")
+            .action()
+            .param_types([u32::static_type(), String::static_type()])
+            .return_type::<bool>()
+            .class_handler(move |args| {
+                let line = args.first().and_then(line)?;
+                let code = args.get(1)?.get().ok()?;
+                let reason = args.get(2)?.get::<Option<String>>().ok()?;
+                Some(line.notify_transfer(code, reason.as_deref()).to_value())
             })
             .build(),
         // answer: answers the call that came in. FALSE: there is none.

@@ -103,7 +103,10 @@ impl SipSink {
             }
             CallNotice::Media { .. } => self.connect(call),
             CallNotice::Ended(end) => self.on_end(end),
-            CallNotice::FirstMedia | CallNotice::Digit { .. } => {}
+            CallNotice::FirstMedia
+            | CallNotice::Digit { .. }
+            | CallNotice::Transfer { .. }
+            | CallNotice::TransferRequested(_) => {}
         }
     }
 
