@@ -10,7 +10,7 @@ use serde_json::Value;
 use sip_worker::calls::figures::{
     Figures, HeardFigures, PhoneFigures, PublishedFigures, Received, RoomFigures, Sent,
 };
-use sip_worker::calls::{CallInfo, DialRequest};
+use sip_worker::calls::{CallInfo, DialRequest, TransferInfo, TransferWish};
 use sip_worker::http::api::OPENAPI;
 use sipbridge_tests::document;
 use std::collections::BTreeSet;
@@ -120,6 +120,8 @@ fn what_is_described_has_the_fields_it_has() -> Result<()> {
     has_the_fields_of::<HeardFigures>("HeardFigures")?;
     has_the_fields_of::<Received>("Received")?;
     has_the_fields_of::<Sent>("Sent")?;
+    has_the_fields_of::<TransferInfo>("TransferInfo")?;
+    has_the_fields_of::<TransferWish>("TransferWish")?;
     has_the_fields_of::<DialRequest>("DialRequest")
 }
 

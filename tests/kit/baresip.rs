@@ -162,6 +162,11 @@ impl Baresip {
         self.command("resume", None)
     }
 
+    /// Asks the far end to call somebody else in its place (REFER).
+    pub fn transfer(&mut self, uri: &str) -> Result<()> {
+        self.command("transfer", Some(uri))
+    }
+
     pub fn send_digit(&mut self, digit: char) -> Result<()> {
         self.command("sndcode", Some(&digit.to_string()))
     }

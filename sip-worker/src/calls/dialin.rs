@@ -10,10 +10,12 @@ use sip_ua::agent::IncomingCall;
 use sip_ua::wire::{HeaderName, NameAddr, Request, Uri};
 use tokio::sync::mpsc;
 
+use super::dialout::accepts_transfers;
 use super::identity::{caller_of, trusts};
 use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
 use super::table::{self, CallInfo, Direction, State};
+use super::transfer;
 use crate::config::{Answer, Party};
 use crate::route::{self, Facts};
 use crate::sfu::Participant;
@@ -59,7 +61,12 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     if let Err(overload) = worker.burden.admits() {
         return refuse(503, &overload.to_string());
     }
-    let decision = match route::decide(&worker.config.routes, &facts) {
+    let transfers = accepts_transfers(&party);
+    let decision = match incoming.replaces {
+        Some(replaced) => transfer::instead_of(worker, replaced, transfers, &facts.from),
+        None => route::decide(&worker.config.routes, &facts),
+    };
+    let decision = match decision {
         Ok(decision) => decision,
         Err(refusal) => return refuse(refusal.code, &refusal.why),
     };
@@ -83,6 +90,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     info.participant = decision.participant;
     let params = CallParams {
         name: id.clone(),
+        transferable: transfers,
         media: worker.media(&party),
     };
     let leg = match Leg::incoming(incoming, params) {
@@ -134,6 +142,7 @@ fn described(facts: &Facts) -> CallInfo {
         muted: false,
         held: false,
         held_by_phone: false,
+        transfer: None,
         away: None,
         code: None,
         why: None,

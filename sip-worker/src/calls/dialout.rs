@@ -136,6 +136,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         muted: false,
         held: false,
         held_by_phone: false,
+        transfer: None,
         away: None,
         code: None,
         why: None,
@@ -160,6 +161,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         follow_redirects: party
             .trunk_config()
             .is_some_and(|trunk| trunk.follow_redirects),
+        transferable: accepts_transfers(&party),
         media: worker.media(&party),
     };
     let agent = worker.agent.clone();
@@ -244,23 +246,7 @@ fn phone_of(worker: &Worker, user: &Arc<User>, room: &str) -> Result<Target, Pro
             "GET /v1/registrations lists who is",
         ));
     };
-    let failed = |error: String| {
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            error,
-            "look into the log",
-        )
-    };
-    let host = match &worker.config.sip.advertise {
-        Some(host) => host.clone(),
-        None => {
-            let ip = worker.agent.local_ip_towards(phone.hop.addr.ip());
-            match ip.map_err(|error| failed(error.to_string()))? {
-                IpAddr::V6(ip) => format!("[{ip}]"),
-                ip => ip.to_string(),
-            }
-        }
-    };
+    let host = our_host(worker, phone.hop.addr.ip())?;
     let from = format!("<sip:{room}@{host}>")
         .parse()
         .map_err(|error| failed(format!("the room's name makes no address: {error}")))?;
@@ -272,6 +258,44 @@ fn phone_of(worker: &Worker, user: &Arc<User>, room: &str) -> Result<Target, Pro
         next_hop: NextHop::Hop(phone.hop),
         credentials: None,
     })
+}
+
+/// The host that a far end at this address knows us by.
+pub(super) fn our_host(worker: &Worker, towards: IpAddr) -> Result<String, Problem> {
+    if let Some(host) = &worker.config.sip.advertise {
+        return Ok(host.clone());
+    }
+    let ip = worker.agent.local_ip_towards(towards);
+    Ok(match ip.map_err(|error| failed(error.to_string()))? {
+        IpAddr::V6(ip) => format!("[{ip}]"),
+        ip => ip.to_string(),
+    })
+}
+
+fn failed(error: String) -> Problem {
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        error,
+        "look into the log",
+    )
+}
+
+/// What to call at this trunk for `to`, if we may.
+pub(super) fn address(worker: &Worker, trunk: &str, to: &str) -> Result<Uri, Problem> {
+    let wanted = DialRequest {
+        to: to.to_owned(),
+        trunk: Some(trunk.to_owned()),
+        ..DialRequest::default()
+    };
+    let trunk = choose(&worker.config.trunks, &wanted)?;
+    Ok(through(&trunk, to)?.1)
+}
+
+/// Whether this far end may have its calls transferred.
+pub(super) fn accepts_transfers(party: &Party) -> bool {
+    party
+        .trunk_config()
+        .is_some_and(|trunk| trunk.accept_transfers)
 }
 
 fn choose(trunks: &[Arc<Trunk>], wanted: &DialRequest) -> Result<Arc<Trunk>, Problem> {
@@ -357,7 +381,7 @@ fn through(trunk: &Trunk, to: &str) -> Result<(String, Uri), Problem> {
 }
 
 /// A number as a participant's identity: what may not stand in one becomes `-`.
-fn as_name(number: &str) -> String {
+pub(super) fn as_name(number: &str) -> String {
     let allowed = |c: char| {
         if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') {
             c

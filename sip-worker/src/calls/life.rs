@@ -14,6 +14,7 @@ use super::meter::{Meter, RoomProbes};
 use super::outage::{JOIN_WITHIN, Outage};
 use super::stay::{Change, Stay};
 use super::table::{Control, State};
+use super::transfer;
 use super::watch::MediaWatch;
 use super::why::{self, Facts};
 use crate::sfu::{Joined, Participant, Sfu, SfuEvent};
@@ -74,6 +75,8 @@ pub(super) struct Life {
     answered: Option<Instant>,
     /// False while the phone is not to send: we told it to hold, or it holds us without media.
     phone_sends: bool,
+    /// The phone was asked to call somebody else, and may be silent meanwhile.
+    transferring: bool,
     watch: MediaWatch,
     meter: Meter,
     muted: bool,
@@ -105,6 +108,7 @@ impl Life {
             answering: false,
             answered: None,
             phone_sends: true,
+            transferring: false,
             watch: MediaWatch::new(SILENT_FOR, Instant::now()),
             muted: false,
             _place: place,
@@ -380,6 +384,19 @@ impl Life {
                 duration_ms,
                 form,
             } => calls.digit(&self.id, digit, duration_ms, form),
+            CallNotice::Transfer {
+                state,
+                code,
+                reason,
+            } => {
+                self.transferring = !state.is_last();
+                transfer::tell(calls, &self.id, state, code, reason);
+            }
+            CallNotice::TransferRequested(request) => {
+                if let (Some(leg), Some(info)) = (&self.leg, calls.get(&self.id)) {
+                    transfer::take(&self.worker, leg, &info, &request);
+                }
+            }
             CallNotice::Ended(end) => {
                 return Err(Ending {
                     code: end.code,
@@ -405,6 +422,9 @@ impl Life {
                     let held = leg.is_held();
                     self.worker.calls.update(&self.id, |info| info.held = held);
                 }
+            }
+            Control::Transfer(target) => {
+                transfer::ask(&self.worker, &self.id, self.leg.as_ref(), &target);
             }
             Control::Mute(muted) => {
                 self.muted = muted;
@@ -439,7 +459,10 @@ impl Life {
                 Some(stay) => stay.probes(),
                 None => RoomProbes::default(),
             });
-            if let Some(silent) = self.watch.check(packets, self.phone_sends, now) {
+            if let Some(silent) =
+                self.watch
+                    .check(packets, self.phone_sends && !self.transferring, now)
+            {
                 let why = format!("the phone sent no audio for {} s", silent.as_secs());
                 return Err(Ending::new(408, why));
             }

@@ -5,6 +5,7 @@
 //! - [`limits`]: how many calls a trunk may hold and how fast they may come
 //! - [`dialin`] and [`dialout`]: how a call begins
 //! - [`life`]: its task; [`stay`]: what it has in its room; [`graph`]: its media
+//! - [`transfer`]: somebody else takes its place
 //! - [`uplink`] and [`outage`]: what becomes of it while its SFU is away
 //! - [`figures`] and [`meter`]: how its media fare; [`opinions`]: how all of them sounded; [`why`]: which hop was at fault
 //! - [`ending`] and [`watch`]: how it ends, and how we notice that the phone is gone
@@ -22,6 +23,7 @@ pub mod opinions;
 mod outage;
 pub(crate) mod stay;
 pub mod table;
+mod transfer;
 mod uplink;
 mod watch;
 mod why;
@@ -30,3 +32,4 @@ pub use dialin::take_all;
 pub use dialout::{DialRequest, dial};
 pub use life::DIGIT_MS;
 pub use table::{CallInfo, CallTable, Control, Direction, Event, State};
+pub use transfer::{TransferInfo, TransferTarget, TransferWish, wanted as transfer};

@@ -350,6 +350,7 @@ mod tests {
             muted: false,
             held: false,
             held_by_phone: false,
+            transfer: None,
             away: None,
             code: None,
             why: None,

@@ -167,6 +167,8 @@ pub struct Trunk {
     pub outbound_proxy: Option<Uri>,
     /// Whether it may send calls out on to others (3xx).
     pub follow_redirects: bool,
+    /// Whether it may have its calls transferred: we call for it, and others take the place of its calls.
+    pub accept_transfers: bool,
     /// Addresses that may call in. Empty and no `auth`: nobody.
     pub allow: Vec<IpNet>,
     /// Credentials with which others may call in.

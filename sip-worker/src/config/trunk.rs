@@ -42,7 +42,6 @@ fn trunk(mut section: Section<'_>) -> Trunk {
         Some(name) => section.rename(format!("[[trunk]] \"{name}\"")),
         None => section.find("`name` is missing"),
     }
-    section.not_built("refer_allow", "transfer by a trunk");
     let auth = section.section("auth").and_then(auth);
     let registers = section.boolean("register").unwrap_or(false);
     let says_expires = section.has("expires");
@@ -66,6 +65,7 @@ fn trunk(mut section: Section<'_>) -> Trunk {
         }),
         outbound_proxy: section.parsed("outbound_proxy", proxy),
         follow_redirects: section.boolean("follow_redirects").unwrap_or(false),
+        accept_transfers: section.boolean("accept_transfers").unwrap_or(false),
         allow: section.parsed_list("allow", network).unwrap_or_default(),
         auth,
         dial_allow: section

@@ -14,14 +14,14 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::text;
-use crate::calls::{self, CallInfo, Control, DialRequest};
+use crate::calls::{self, CallInfo, Control, DialRequest, TransferWish};
 use crate::problem::Problem;
 use crate::worker::Worker;
 
 type Shared = State<Arc<Worker>>;
 
 /// What a later version will do.
-const NOT_BUILT: [&str; 4] = ["transfer", "play", "stop", "record"];
+const NOT_BUILT: [&str; 3] = ["play", "stop", "record"];
 
 /// All of this for programs, as OpenAPI describes it; kept true by a test.
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -111,6 +111,13 @@ pub async fn ask(
                 ms: wanted.ms.unwrap_or(calls::DIGIT_MS).clamp(40, 2000),
             }
         }
+        "transfer" => {
+            let wish: TransferWish = parse(&body)?;
+            if let Some(to) = &wish.to {
+                text::one_line("to", to)?;
+            }
+            calls::transfer(&worker, &id, wish)?
+        }
         "mute" => Control::Mute(true),
         "unmute" => Control::Mute(false),
         "hold" | "unhold" => {
@@ -121,14 +128,14 @@ pub async fn ask(
             return Err(Problem::new(
                 StatusCode::NOT_IMPLEMENTED,
                 format!("'{other}' is not built yet"),
-                "this version has dtmf, hold, unhold, mute and unmute",
+                "this version has dtmf, hold, unhold, mute, unmute and transfer",
             ));
         }
         _ => {
             return Err(Problem::new(
                 StatusCode::NOT_FOUND,
                 "a call has no such command",
-                "this version has dtmf, hold, unhold, mute and unmute",
+                "this version has dtmf, hold, unhold, mute, unmute and transfer",
             ));
         }
     };

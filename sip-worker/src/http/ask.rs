@@ -90,6 +90,9 @@ struct Act {
     /// Let the room hear it again
     #[arg(long, value_name = "ID")]
     unmute: Option<String>,
+    /// Ask the phone to call somebody else: a number, or the id of another call
+    #[arg(long, num_args = 2, value_names = ["ID", "TO"])]
+    transfer: Option<Vec<String>>,
     /// Send digits to the phone
     #[arg(long, num_args = 2, value_names = ["ID", "DIGITS"])]
     dtmf: Option<Vec<String>>,
@@ -107,6 +110,17 @@ impl Act {
             )),
             _ => None,
         };
+        let transfer = || match self.transfer.as_deref() {
+            Some([id, to]) => {
+                let what = if is_id(to) { "call" } else { "to" };
+                Some((
+                    "POST",
+                    format!("/v1/calls/{id}/transfer"),
+                    Some(serde_json::json!({ what: to })),
+                ))
+            }
+            _ => None,
+        };
         let hangup = || {
             let id = self.hangup.as_ref()?;
             Some(("DELETE", format!("/v1/calls/{id}"), None))
@@ -121,8 +135,13 @@ impl Act {
             let id = id.as_ref()?;
             Some(post(id, what))
         });
-        asked.or_else(dtmf).or_else(hangup)
+        asked.or_else(dtmf).or_else(transfer).or_else(hangup)
     }
+}
+
+/// Whether it looks like the id of a call, which no number does: sixteen hexadecimal digits.
+fn is_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// `sip-worker dial`: prints the id of the call.

@@ -315,6 +315,8 @@ impl PhoneCall {
                 let more = json!({ "codec": codec, "ptime_ms": ptime_ms, "remote": remote.to_string(), "direction": direction, "srtp": srtp });
                 self.lines.tell("media", more);
             }
+            // It asks for none, and lets nobody ask.
+            CallNotice::Transfer { .. } | CallNotice::TransferRequested(_) => {}
             CallNotice::FirstMedia => {
                 self.lines
                     .tell_at(at(times.first_rtp_in), "first-audio", json!({}));
@@ -387,6 +389,7 @@ fn dial(agent: &Agent, to: &str, options: &PhoneOptions) -> anyhow::Result<Arc<L
         credentials,
         ring_timeout: Duration::from_secs_f64(options.ring.max(1.0)),
         follow_redirects: false,
+        transferable: false,
         media: media(options)?,
     };
     Ok(Leg::dial(agent, params)?)
@@ -396,7 +399,14 @@ fn take(incoming: IncomingCall, options: &PhoneOptions, lines: Lines) -> anyhow:
     let source = incoming.source;
     let name = "phone".to_owned();
     let media = media(options)?;
-    let leg = Leg::incoming(incoming, CallParams { name, media })?;
+    let leg = Leg::incoming(
+        incoming,
+        CallParams {
+            name,
+            transferable: false,
+            media,
+        },
+    )?;
     let us = leg
         .timeline()
         .invite

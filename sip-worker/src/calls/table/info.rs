@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::calls::figures::Figures;
+use crate::calls::transfer::{TransferInfo, TransferTarget};
 use crate::registrations::{TrunkRegistration, UserRegistration};
 
 /// Who placed the call.
@@ -108,6 +109,9 @@ pub struct CallInfo {
     /// True while the phone holds us.
     #[serde(default)]
     pub held_by_phone: bool,
+    /// How its transfer goes, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<TransferInfo>,
     /// Why it is not in its room just now: its SFU is away, and the phone hears comfort noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub away: Option<String>,
@@ -138,6 +142,8 @@ pub enum Control {
     Mute(bool),
     /// Put the phone on hold, or take it back.
     Hold(bool),
+    /// Ask the phone to call somebody else instead.
+    Transfer(TransferTarget),
 }
 
 /// One line of the event stream.
