@@ -103,10 +103,16 @@ fn a_phone_has_another_called_in_its_place() -> Result<()> {
     alice.wait_established(SOON)?;
     host.sees("alice", SOON)?;
 
-    // Beyond what may be dialled, nobody is called, and the call goes on.
+    // Beyond what may be dialled, nobody is called. This phone hangs up where it is refused.
     alice.transfer("sip:carol@127.0.0.1")?;
     scene.worker.wait_for_line("transfer refused", SOON)?;
+    alice.wait_closed(SOON)?;
+    host.sees_gone("alice", GONE_WITHIN)?;
     ensure!(scene.worker.calls()?.len() == 1);
+
+    alice.dial(&scene.worker.uri(NUMBER))?;
+    alice.wait_established(SOON)?;
+    host.sees("alice", SOON)?;
     alice.transfer(&bob.uri())?;
     host.sees("bob", SOON)?;
     host.sees_gone("alice", SOON)?;
@@ -117,6 +123,7 @@ fn a_phone_has_another_called_in_its_place() -> Result<()> {
             .count()
             == 1
     })?;
-    ensure!(calls.len() == 2, "{calls:?}");
+    ensure!(calls.len() == 3, "{calls:?}");
+    ensure!(alice.trace().contains("SIP/2.0 202 Accepted"));
     Ok(())
 }

@@ -28,7 +28,7 @@ use target::{Target, TargetError};
 pub(crate) use messages::dtmf_events;
 pub use settings::Mode;
 pub(crate) use settings::{LineSettings, properties, stats_property};
-pub(crate) use signals::{INCOMING_CALL, signals};
+pub(crate) use signals::{INCOMING_CALL, TRANSFER_REQUESTED, signals};
 
 /// The element around a line.
 pub(crate) trait LineUser: Send + Sync + 'static {

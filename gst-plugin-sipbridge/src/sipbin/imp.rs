@@ -51,14 +51,21 @@ impl SipBin {
             let ghost = gst::GhostPad::from_template_with_target(&template, &inner)?;
             obj.add_pad(&ghost)?;
         }
-        let weak = obj.downgrade();
-        src.connect(line::INCOMING_CALL, false, move |args| {
-            let facts = args.get(1)?.get::<gst::Structure>().ok()?;
-            let accept = weak
-                .upgrade()
-                .is_none_or(|bin| bin.emit_by_name(line::INCOMING_CALL, &[&facts]));
-            Some(accept.to_value())
-        });
+        // What its source asks, the bin asks; the second is the answer of nobody.
+        for (signal, default) in [
+            (line::INCOMING_CALL, true),
+            (line::TRANSFER_REQUESTED, false),
+        ] {
+            let weak = obj.downgrade();
+            src.connect(signal, false, move |args| {
+                let facts = args.get(1)?.get::<gst::Structure>().ok()?;
+                let accept = match weak.upgrade() {
+                    Some(bin) => bin.emit_by_name::<bool>(signal, &[&facts]),
+                    None => default,
+                };
+                Some(accept.to_value())
+            });
+        }
         Ok(())
     }
 
