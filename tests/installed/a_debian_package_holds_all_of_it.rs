@@ -46,6 +46,7 @@ fn two_packages_that_run_unpacked() -> Result<()> {
     let unpacked = files(folder.path())?;
     for wanted in [
         "usr/bin/sip-worker",
+        "usr/share/sipbridge/pipelines/room.toml",
         "usr/share/sipbridge/pipelines/room-stock.toml",
         "usr/share/doc/sipbridge/sip-worker.example.toml",
         "lib/systemd/system/sip-worker.service",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Comfort noise: what a phone hears while its room is away, as room-stock.toml makes it.
+//! Comfort noise: what a phone hears while its room is away, as both graphs make it.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use sip_worker::measure::Wave;

@@ -21,10 +21,9 @@ pub struct NameServer {
 }
 
 impl NameServer {
-    #[allow(clippy::new_without_default)] // it takes a port
-    pub fn new() -> NameServer {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port of loopback is free");
-        let addr = socket.local_addr().expect("it is bound");
+    pub fn start() -> std::io::Result<NameServer> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let addr = socket.local_addr()?;
         let records: Arc<Mutex<Vec<Record>>> = Arc::default();
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let (known, seen) = (records.clone(), asked.clone());
@@ -42,12 +41,12 @@ impl NameServer {
                 }
             }
         });
-        NameServer {
+        Ok(NameServer {
             addr,
             records,
             asked,
             thread: Some(thread),
-        }
+        })
     }
 
     pub fn addr(&self) -> SocketAddr {

@@ -34,7 +34,7 @@ fn scenario() -> Result<()> {
     // It takes everything and says nothing.
     let dead = UdpSocket::bind("127.0.0.1:0")?;
     let dead_at = dead.local_addr()?;
-    let names = NameServer::new();
+    let names = NameServer::start()?;
     let service = format!("_sip._udp.{DOMAIN}");
     names.srv(&service, 10, "first.carrier.example", dead_at.port());
     names.srv(
@@ -66,9 +66,8 @@ fn scenario() -> Result<()> {
         .context("it was answered")?;
     ensure!((400.0..1_000.0).contains(&took), "{up}");
     let heard = scene.wait(host.hears("Bob", SOON))?;
-    scene.wait(tokio::time::sleep(
-        phone_says.wave.duration() + Duration::from_secs(1),
-    ));
+    let spoken = phone_says.wave.duration() + Duration::from_secs(1);
+    scene.wait(async { tokio::time::sleep(spoken).await });
     scene.worker.hang_up(&id)?;
     phone.wait_closed(Duration::from_secs(2))?;
     phone_says.assert_heard_in(&heard.recording.wave(), SCENARIO, "phone to room")?;

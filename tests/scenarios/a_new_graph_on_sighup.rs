@@ -23,7 +23,10 @@ fn a_new_graph_on_sighup() -> Result<()> {
         SCENARIO,
         &open_house("at-once"),
         Setup {
-            media: format!("pipelines = \"{}\"", folder.display()),
+            media: format!(
+                "pipeline = \"room-stock\"\npipelines = \"{}\"",
+                folder.display()
+            ),
             ..Setup::default()
         },
     )?;

@@ -15,7 +15,8 @@ pub(crate) use queue::{Item, Queue};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstSipBridgeHandover")]
 pub enum Handover {
-    /// The media thread where a leaky queue, `sipsink` or `sipmixer` follows, else a thread of the pad.
+    /// The media thread where a leaky queue, `sipsink`, `sipmixer` or `rtcbin` follows, at once or after
+    /// elements that only change what passes through them; else a thread of the pad.
     #[default]
     #[enum_value(
         name = "Direct where what follows is known never to wait, else queue",
@@ -71,7 +72,34 @@ pub(crate) fn start_task(outlet: &Arc<impl Outlet>) -> Result<(), glib::BoolErro
 }
 
 /// Elements of ours that never make a media thread wait.
-const SAFE: [&str; 2] = ["sipsink", "sipmixer"];
+const SAFE: [&str; 3] = ["sipsink", "sipmixer", "rtcbin"];
+
+/// Elements that push on what they are given, in the same call, and wait for nothing themselves.
+const PASSING: [&str; 20] = [
+    "capsfilter",
+    "audioconvert",
+    "audioresample",
+    "volume",
+    "level",
+    "alawenc",
+    "alawdec",
+    "mulawenc",
+    "mulawdec",
+    "g722enc",
+    "g722dec",
+    "sipopusenc",
+    "sipopusdec",
+    "rtpopuspay",
+    "rtpopusdepay",
+    "rtppcmapay",
+    "rtppcmadepay",
+    "rtppcmupay",
+    "rtppcmudepay",
+    "tee",
+];
+
+/// A longer chain is looked at no further.
+const CHAIN_MAX: usize = 16;
 
 /// What the pad is linked to: through the ghost pads of the bins around us and around it.
 pub(crate) fn real_peer(pad: &gst::Pad) -> Option<gst::Pad> {
@@ -88,17 +116,58 @@ pub(crate) fn real_peer(pad: &gst::Pad) -> Option<gst::Pad> {
 /// Whether what the pad leads to never makes who pushes wait: a queue that drops instead, or one of
 /// our own elements.
 fn never_waits(pad: &gst::Pad) -> bool {
+    leads_to_safety(pad, CHAIN_MAX)
+}
+
+fn leads_to_safety(pad: &gst::Pad, further: usize) -> bool {
     let Some(element) = real_peer(pad).and_then(|peer| peer.parent_element()) else {
         return false;
     };
     let Some(factory) = element.factory() else {
         return false;
     };
-    if SAFE.contains(&factory.name().as_str()) {
+    let name = factory.name();
+    if SAFE.contains(&name.as_str()) {
         return true;
     }
+    if PASSING.contains(&name.as_str()) {
+        let sources = element.src_pads();
+        return further > 0
+            && !sources.is_empty()
+            && sources.iter().all(|pad| leads_to_safety(pad, further - 1));
+    }
     // 0 is "no" in queue's own enumeration.
-    factory.name() == "queue"
+    name == "queue"
         && glib::EnumValue::from_value(&element.property_value("leaky"))
             .is_some_and(|(_, leaky)| leaky.value() != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_direct(after: &str) -> bool {
+        crate::register_once().unwrap();
+        let text = format!("fakesrc name=s ! {after}");
+        let bin = gst::parse::bin_from_description(&text, false).unwrap();
+        let pad = bin.by_name("s").unwrap().static_pad("src").unwrap();
+        Handover::Auto.is_direct(&pad)
+    }
+
+    #[test]
+    fn who_may_be_pushed_into_is_found_behind_what_only_passes_on() {
+        gst::init().unwrap();
+        assert!(is_direct("sipmixer"));
+        assert!(is_direct("rtpopuspay ! capsfilter ! rtcbin"));
+        assert!(is_direct("audioconvert ! audioresample ! sipmixer"));
+        assert!(is_direct("capsfilter ! queue leaky=downstream ! fakesink"));
+        let tee = "tee name=t t. ! queue leaky=upstream ! fakesink t. !";
+        assert!(is_direct(&format!(
+            "{tee} queue leaky=downstream ! fakesink"
+        )));
+        assert!(!is_direct(&format!("{tee} queue ! fakesink")));
+        assert!(!is_direct("queue ! sipmixer"));
+        assert!(!is_direct("audioconvert ! fakesink"));
+        assert!(!is_direct("audioconvert"));
+    }
 }

@@ -179,9 +179,9 @@ impl JitterBuffer {
     }
 
     /// Whoever plays took this much out of the audio, or put it in.
-    pub(super) fn stretched(&mut self, out_us: i64, in_us: i64) {
-        self.done.skipped_us += out_us;
-        self.done.stretched_us += in_us;
+    pub(super) fn stretched(&mut self, out: Duration, put_in: Duration) {
+        self.done.skipped_us += out.as_micros() as i64;
+        self.done.stretched_us += put_in.as_micros() as i64;
     }
 
     pub(super) fn clock_hz(&self) -> u32 {

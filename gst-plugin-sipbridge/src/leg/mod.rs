@@ -24,6 +24,7 @@ mod source;
 mod srtp;
 mod stats;
 mod tempo;
+mod track;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -35,15 +36,16 @@ use sip_ua::sdp::{Codec, Direction, Negotiated};
 
 pub use api::{Datagram, DigitsError, LegConfig, LegEvent};
 pub use digits::check_digits;
-pub use playout::{Frame, Listener, Playout};
+pub use playout::{Frame, Listener, Playable, Playout};
 pub use sequencer::Relayed;
 pub use stats::LegStats;
 pub use tempo::Tempo;
+pub use track::{Track, TrackStats};
 
 use digits::{DigitReceiver, DigitSender};
 use jitter::{Done, JitterBuffer};
 use liveness::Liveness;
-use reception::Reception;
+use reception::{Reception, Streams};
 use reports::Reports;
 use sender::Sender;
 use sequencer::Sequencer;
@@ -55,9 +57,7 @@ use srtp::Srtp;
 pub struct Leg {
     negotiated: Option<Negotiated>,
     source: Source,
-    reception: Option<Reception>,
-    /// SSRC and sequence of a packet that may begin another stream, if the next one agrees.
-    intruder: Option<(u32, u16)>,
+    streams: Streams,
     jitter: JitterBuffer,
     /// In the jitter buffer's place, where what comes is passed on and not played.
     sequencer: Option<Box<Sequencer>>,
@@ -86,8 +86,7 @@ impl Leg {
         Leg {
             negotiated: None,
             source: Source::default(),
-            reception: None,
-            intruder: None,
+            streams: Streams::default(),
             jitter: JitterBuffer::new(now, config.latency),
             sequencer: None,
             digits_in: DigitReceiver::default(),
@@ -180,22 +179,6 @@ impl Leg {
             .map_or(8_000, |negotiated| negotiated.codec.clock_rate())
     }
 
-    /// What to play now, or a little later where audio taken before lasts until then.
-    pub fn playout(&mut self, now: Instant, listener: Listener) -> Playout<'_> {
-        self.jitter.pull(now, listener)
-    }
-
-    /// Whoever plays took so much out of the audio to play faster, or put so much in.
-    pub fn stretched(&mut self, out: Duration, put_in: Duration) {
-        self.jitter
-            .stretched(out.as_micros() as i64, put_in.as_micros() as i64);
-    }
-
-    /// The codec audio last came in.
-    pub fn receive_codec(&self) -> Option<Codec> {
-        self.receive_codec
-    }
-
     /// Forgets what waits to be played: nobody listened for a while.
     pub fn restart_playout(&mut self) {
         self.restart_at(self.jitter.clock_hz());
@@ -270,7 +253,7 @@ impl Leg {
         let to = self.source.rtcp();
         let bytes = self
             .reports
-            .write(now, sent, self.reception.as_mut(), bye)?;
+            .write(now, sent, self.streams.current_mut(), bye)?;
         let bytes = match &mut self.srtp {
             Some(srtp) => srtp.protect_rtcp(bytes)?,
             None => bytes,
@@ -341,8 +324,8 @@ impl Leg {
             described: self.source.described(),
             packets_sent: self.sender.packets(),
             bytes_sent: self.sender.bytes(),
-            lost: self.stats.lost + self.reception.as_ref().map_or(0, Reception::lost),
-            jitter_ms: self.reception.as_ref().map_or(0.0, Reception::jitter_ms),
+            lost: self.streams.lost(),
+            jitter_ms: self.streams.current().map_or(0.0, Reception::jitter_ms),
             depth_ms: self.jitter.delay_us() as f64 / 1000.0,
             target_ms: self.jitter.target_us() as f64 / 1000.0,
             concealed_ms: ms(done.concealed_us),
@@ -361,5 +344,23 @@ impl Leg {
             digits_sent: self.digits_out.sent(),
             ..self.stats.clone()
         }
+    }
+}
+
+impl Playable for Leg {
+    fn playout(&mut self, now: Instant, listener: Listener) -> Playout<'_> {
+        self.jitter.pull(now, listener)
+    }
+
+    fn stretched(&mut self, out: Duration, put_in: Duration) {
+        self.jitter.stretched(out, put_in);
+    }
+
+    fn codec(&self) -> Option<Codec> {
+        self.receive_codec
+    }
+
+    fn is_open(&self) -> bool {
+        self.receives()
     }
 }

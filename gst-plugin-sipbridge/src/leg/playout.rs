@@ -1,12 +1,27 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the jitter buffer gives to whoever plays, and what it is told of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sip_ua::sdp::Codec;
 
 use super::tempo::Tempo;
 use crate::codec::noise::Noise;
+
+/// Something that is heard: a jitter buffer, and what is known of who speaks into it.
+pub trait Playable {
+    /// What to play now, or a little later where audio taken before lasts until then.
+    fn playout(&mut self, now: Instant, listener: Listener) -> Playout<'_>;
+
+    /// Whoever plays took so much out of the audio to play faster, or put so much in.
+    fn stretched(&mut self, out: Duration, put_in: Duration);
+
+    /// The codec audio last came in.
+    fn codec(&self) -> Option<Codec>;
+
+    /// Whether anything may come at all: it is not held.
+    fn is_open(&self) -> bool;
+}
 
 /// What to play now.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,7 +9,7 @@ use sip_ua::sdp::Codec;
 
 use super::digits::Heard;
 use super::jitter::{Arrived, Content, Inserted};
-use super::reception::{Reception, Sequenced};
+use super::reception::Placed;
 use super::source::Verdict;
 use super::{Leg, LegEvent};
 use crate::codec::noise::Noise;
@@ -100,7 +100,7 @@ impl Leg {
             self.digit(heard);
         }
         if let Content::Audio(codec, _, _) = content {
-            if let Some(reception) = &mut self.reception {
+            if let Some(reception) = self.streams.current_mut() {
                 reception.arrived(now, packet.timestamp(), codec.clock_rate());
             }
             self.heard_codec(codec);
@@ -135,47 +135,22 @@ impl Leg {
 
     /// The extended sequence number, where SSRC and sequence are plausible.
     fn sequence(&mut self, ssrc: u32, sequence: u16) -> Option<i64> {
-        let changed = match &self.reception {
-            Some(reception) if reception.ssrc == ssrc => {
-                self.intruder = None;
-                false
-            }
-            // A stray packet must not end a stream: the second in a row counts.
-            Some(_) => {
-                if self.intruder != Some((ssrc, sequence.wrapping_sub(1))) {
-                    self.intruder = Some((ssrc, sequence));
-                    return None;
-                }
-                true
-            }
-            None => false,
-        };
-        let lost_before = self.reception.as_ref().map_or(0, Reception::lost);
-        if changed {
-            self.begin_source(lost_before);
-            self.reception = None;
-        }
-        let reception = self
-            .reception
-            .get_or_insert_with(|| Reception::new(ssrc, sequence));
-        match reception.sequence(sequence) {
-            Sequenced::Fits(extended) => Some(extended),
-            Sequenced::Restarted(extended) => {
-                self.begin_source(lost_before);
+        match self.streams.place(ssrc, sequence) {
+            Placed::Fits(extended) => Some(extended),
+            Placed::Began(extended) => {
+                self.begin_source();
                 Some(extended)
             }
-            Sequenced::Duplicate => {
+            Placed::Duplicate => {
                 self.stats.duplicates += 1;
                 None
             }
-            Sequenced::Implausible => None,
+            Placed::Nowhere => None,
         }
     }
 
     /// Another stream: its numbers have nothing to do with those before.
-    fn begin_source(&mut self, lost_before: i64) {
-        self.stats.lost += lost_before;
-        self.intruder = None;
+    fn begin_source(&mut self) {
         self.restart_playout();
         self.reports.forget_source();
         let heard = self.digits_in.reset();
@@ -213,7 +188,7 @@ impl Leg {
             self.stats.foreign += 1;
             return;
         }
-        let ssrc = self.reception.as_ref().map(|reception| reception.ssrc);
+        let ssrc = self.streams.current().map(|reception| reception.ssrc);
         if self.reports.receive(now, bytes, ssrc) {
             self.liveness.rtcp(now);
             self.heard_from(now);
@@ -224,7 +199,7 @@ impl Leg {
 }
 
 /// How much audio a payload holds, in RTP clock units; `None`: it cannot be one.
-fn packet_samples(codec: Codec, payload: &[u8]) -> Option<u32> {
+pub(super) fn packet_samples(codec: Codec, payload: &[u8]) -> Option<u32> {
     let samples = match codec {
         // G.722 carries two samples a byte, at a clock that counts half of them.
         Codec::Pcmu | Codec::Pcma | Codec::G722 => payload.len() as u32,

@@ -16,6 +16,7 @@ mod input;
 mod output;
 mod pace;
 mod pauses;
+mod player;
 mod sockets;
 mod task;
 
@@ -29,6 +30,7 @@ pub use api::{
 };
 pub use handle::MediaHandle;
 pub use input::AudioIn;
+pub(crate) use player::Player;
 
 use crate::context::Context;
 

@@ -168,14 +168,15 @@ impl ObjectImpl for SipMixer {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let mixer = {
+        let (mixer, comfort) = {
             let mut settings = self.settings();
             if let Err(error) = settings.set(pspec.name(), value) {
                 gst::error!(CAT, imp = self, "{}: {error}", pspec.name());
             }
-            settings.mixer
+            (settings.mixer, settings.comfort_noise)
         };
         *self.shared.settings() = mixer;
+        self.shared.comfort.store(comfort, Ordering::Release);
         self.shared.changed();
         if pspec.name() == "context" {
             self.move_room();

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
-//! What a participant said and was not mixed yet: between the thread that pushes and the tick.
+//! What a participant said and was not mixed yet: between the thread that pushes and the tick. Samples
+//! wait in a queue here, packets in a jitter buffer ([`Packets`]).
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use sip_ua::sdp::Codec;
+
+use super::packets::Packets;
+use crate::codec::CodecError;
+use crate::leg::TrackStats;
 use crate::mixer::Rate;
 
 /// A frame must have come this long before the tick that takes the first: a little later than usual is
@@ -69,15 +75,60 @@ impl Fifo {
 pub(super) struct Intake {
     fifo: Mutex<Fifo>,
     taken: Condvar,
+    /// What comes is RTP. Locked before the queue where both are.
+    packets: Mutex<Option<Packets>>,
 }
 
 impl Intake {
+    fn packets(&self) -> MutexGuard<'_, Option<Packets>> {
+        self.packets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on packets of this codec come. Opus is decoded at `rate_max`.
+    pub(super) fn set_packets(
+        &self,
+        now: Instant,
+        codec: Codec,
+        rate_max: Rate,
+    ) -> Result<(), CodecError> {
+        let mut packets = self.packets();
+        if packets.as_ref().is_none_or(|now| now.codec() != codec) {
+            *packets = Some(Packets::new(now, codec, rate_max)?);
+        }
+        self.lock().rate = None;
+        Ok(())
+    }
+
+    /// One RTP packet. It never waits: that is what the jitter buffer is for. `None`: what comes are samples.
+    pub(super) fn push_packet(&self, now: Instant, bytes: &[u8]) -> Option<Result<(), Refused>> {
+        let mut packets = self.packets();
+        let packets = packets.as_mut()?;
+        let (flushing, playing) = {
+            let fifo = self.lock();
+            (fifo.flushing, fifo.playing)
+        };
+        Some(match (flushing, playing) {
+            (true, _) => Err(Refused::Flushing),
+            (false, false) => Err(Refused::Dropped),
+            (false, true) => {
+                packets.push(now, bytes);
+                Ok(())
+            }
+        })
+    }
+
+    /// What the jitter buffer counts, where packets come.
+    pub(super) fn track(&self) -> Option<TrackStats> {
+        self.packets().as_ref().map(Packets::stats)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Fifo> {
         self.fifo.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The pad is activated: a new stream.
     pub(super) fn open(&self) {
+        *self.packets() = None;
         let mut fifo = self.lock();
         *fifo = Fifo {
             playing: fifo.playing,
@@ -87,6 +138,9 @@ impl Intake {
 
     /// Whoever waits is let go, and nobody may come.
     pub(super) fn set_flushing(&self, flushing: bool) {
+        if let Some(packets) = &mut *self.packets() {
+            packets.forget();
+        }
         let mut fifo = self.lock();
         fifo.flushing = flushing;
         fifo.ended = false;
@@ -95,6 +149,9 @@ impl Intake {
     }
 
     pub(super) fn set_playing(&self, playing: bool) {
+        if let Some(packets) = self.packets().as_mut().filter(|_| !playing) {
+            packets.forget();
+        }
         let mut fifo = self.lock();
         fifo.playing = playing;
         if !playing {
@@ -104,6 +161,7 @@ impl Intake {
     }
 
     pub(super) fn set_rate(&self, rate: Rate) {
+        *self.packets() = None;
         let mut fifo = self.lock();
         if fifo.rate != Some(rate) {
             fifo.forget();
@@ -112,16 +170,23 @@ impl Intake {
     }
 
     pub(super) fn rate(&self) -> Option<Rate> {
-        self.lock().rate
+        let packets = self.packets().as_ref().map(Packets::rate);
+        packets.or_else(|| self.lock().rate)
     }
 
     /// The stream has ended.
     pub(super) fn end(&self) {
+        if let Some(packets) = &mut *self.packets() {
+            packets.end();
+        }
         self.lock().ended = true;
     }
 
     /// The stream has ended and all of it was mixed.
     pub(super) fn is_over(&self) -> bool {
+        if let Some(packets) = &*self.packets() {
+            return packets.is_over();
+        }
         let fifo = self.lock();
         fifo.ended && fifo.samples.len() < fifo.ms(20).max(1)
     }
@@ -169,6 +234,9 @@ impl Intake {
 
     /// One frame for the tick at `now`; with its rate, and its level where the sender told it.
     pub(super) fn take(&self, now: Instant, frame: &mut Vec<i16>) -> Option<(Rate, Option<f32>)> {
+        if let Some(packets) = &mut *self.packets() {
+            return packets.take(now, frame).map(|rate| (rate, None));
+        }
         let mut fifo = self.lock();
         let rate = fifo.rate?;
         let length = rate.frame();

@@ -13,6 +13,11 @@
  * begins or stops to speak changes encoders unheard. Opus is encoded at the highest rate that somebody
  * in the room speaks at and somebody else can hear, and `sample-rate` is a limit to that.
  *
+ * A sink pad takes raw audio, or RTP as it comes from a network (from `rtcbin`, or from `udpsrc` with caps
+ * that name the codec): then the pad has an adaptive jitter buffer, the tick takes from it what is due, and
+ * what is lost is concealed. Nothing but the network is to stand before it, least of all another jitter
+ * buffer: each would add its delay.
+ *
  * The room is mixed every 20 ms on a media thread that calls and other rooms share (`context`). Where
  * what follows a minus pad could make that thread wait, a leaky queue and a thread of the pad stand
  * between.
@@ -44,6 +49,7 @@
 mod imp;
 mod intake;
 mod output;
+mod packets;
 mod pads;
 mod participant;
 mod settings;
@@ -70,8 +76,12 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 
 /// What goes in.
-static SINK_CAPS: LazyLock<gst::Caps> =
-    LazyLock::new(|| of_template(|s| s.name() == "audio/x-raw" && s.get("format") == Ok("S16LE")));
+static SINK_CAPS: LazyLock<gst::Caps> = LazyLock::new(|| {
+    of_template(|s| match s.name().as_str() {
+        "audio/x-raw" => s.get("format") == Ok("S16LE"),
+        name => name == "application/x-rtp",
+    })
+});
 
 /// What comes out: raw first, so that who does not care gets what everything understands.
 static MINUS_CAPS: LazyLock<gst::Caps> =

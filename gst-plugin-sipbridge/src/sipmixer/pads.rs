@@ -14,6 +14,8 @@ use super::output::Output;
 use super::participant::{Participant, SipMixerPad};
 use super::{CAT, SINK_CAPS, TICK};
 use crate::context::on_context_thread;
+use crate::line::caps;
+use crate::media::Format;
 use crate::mixer::Rate;
 
 impl SipMixer {
@@ -183,18 +185,19 @@ impl SipMixer {
             return Err(gst::FlowError::NotNegotiated);
         }
         let map = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
+        if let Some(pushed) = participant.intake.push_packet(Instant::now(), &map) {
+            return flow(pushed);
+        }
         let told = buffer
             .meta::<gst_audio::AudioLevelMeta>()
             .map(|meta| -f32::from(meta.level()));
         let waits = !on_context_thread();
         let live = waits && participant.is_live(pad.upcast_ref());
-        match participant
-            .intake
-            .push(Instant::now(), &map, told, waits, live)
-        {
-            Ok(()) | Err(Refused::Dropped) => Ok(gst::FlowSuccess::Ok),
-            Err(Refused::Flushing) => Err(gst::FlowError::Flushing),
-        }
+        flow(
+            participant
+                .intake
+                .push(Instant::now(), &map, told, waits, live),
+        )
     }
 
     /// Nothing of a stream that comes in goes out: what goes out is a stream of its own. So a key that
@@ -207,14 +210,20 @@ impl SipMixer {
         match event.view() {
             gst::EventView::StreamStart(_) => participant.forget_upstream(),
             gst::EventView::Caps(caps) => {
-                let rate = caps
-                    .caps()
-                    .structure(0)
-                    .and_then(|structure| structure.get::<i32>("rate").ok())
-                    .and_then(|rate| Rate::from_hz(u32::try_from(rate).ok()?));
-                match rate {
-                    Some(rate) => participant.intake.set_rate(rate),
-                    None => return false,
+                let intake = &participant.intake;
+                match caps::format_of(caps.caps()) {
+                    Some(Format::Raw { rate_hz }) => match Rate::from_hz(rate_hz) {
+                        Some(rate) => intake.set_rate(rate),
+                        None => return false,
+                    },
+                    Some(Format::Rtp { codec, .. }) => {
+                        let rate_max = self.settings().mixer.rate_max;
+                        if let Err(error) = intake.set_packets(Instant::now(), codec, rate_max) {
+                            gst::error!(CAT, obj = pad, "{codec:?} cannot be decoded: {error}");
+                            return false;
+                        }
+                    }
+                    _ => return false,
                 }
             }
             gst::EventView::FlushStart(_) => participant.intake.set_flushing(true),
@@ -232,7 +241,9 @@ impl SipMixer {
             let rates = gst::List::new(rates.map(|rate| rate.hz() as i32));
             let mut caps = SINK_CAPS.copy();
             for structure in caps.make_mut().iter_mut() {
-                structure.set("rate", rates.clone());
+                if structure.name() == "audio/x-raw" {
+                    structure.set("rate", rates.clone());
+                }
             }
             let caps = match query.filter() {
                 Some(filter) => filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First),
@@ -276,5 +287,13 @@ impl SipMixer {
             gst::EventType::Latency | gst::EventType::Qos => true,
             _ => false,
         }
+    }
+}
+
+/// What whoever pushed is told. What is dropped is nobody's fault.
+fn flow(pushed: Result<(), Refused>) -> Result<gst::FlowSuccess, gst::FlowError> {
+    match pushed {
+        Ok(()) | Err(Refused::Dropped) => Ok(gst::FlowSuccess::Ok),
+        Err(Refused::Flushing) => Err(gst::FlowError::Flushing),
     }
 }

@@ -84,6 +84,21 @@ impl Participant {
             .store((level_dbfs * 100.0) as i32, Ordering::Relaxed);
     }
 
+    fn stats(&self) -> Option<gst::Structure> {
+        let track = self.intake.track()?;
+        // application/x-sipmixer-track-stats: the property `stats` of a sink pad that takes RTP. `packets`
+        // came, of these `late` too late to be heard and `malformed` were none of the codec; `missed` were
+        // not there when they were due. `delay` is how long a packet waits at present, in nanoseconds.
+        let stats = gst::Structure::builder("application/x-sipmixer-track-stats")
+            .field("packets", track.packets)
+            .field("late", track.late)
+            .field("malformed", track.malformed)
+            .field("missed", track.missed)
+            .field("delay", track.delay.as_nanos() as u64)
+            .build();
+        Some(stats)
+    }
+
     pub(super) fn is_speaking(&self) -> bool {
         self.speaking.load(Ordering::Relaxed)
     }
@@ -134,6 +149,11 @@ mod imp {
                         .default_value(-100.0)
                         .read_only()
                         .build(),
+                    glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+                        .nick("Statistics")
+                        .blurb("What the jitter buffer of this participant counts; nothing where raw audio comes")
+                        .read_only()
+                        .build(),
                 ]
             });
             PROPERTIES.as_ref()
@@ -155,6 +175,7 @@ mod imp {
                 ("level", Some(participant)) => {
                     participant.level_dbfs().clamp(-100.0, 0.0).to_value()
                 }
+                ("stats", Some(participant)) => participant.stats().to_value(),
                 _ => pspec.default_value().clone(),
             }
         }

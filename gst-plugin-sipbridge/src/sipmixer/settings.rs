@@ -22,6 +22,7 @@ pub(super) struct Settings {
     context_wait_ms: u32,
     pub(super) handover: Handover,
     sample_rate: u32,
+    pub(super) comfort_noise: bool,
     pub(super) mixer: MixerSettings,
 }
 
@@ -32,6 +33,7 @@ impl Default for Settings {
             context_wait_ms: 5,
             handover: Handover::default(),
             sample_rate: SAMPLE_RATE_MAX,
+            comfort_noise: false,
             mixer: MixerSettings::default(),
         }
     }
@@ -65,6 +67,7 @@ impl Settings {
                     .unwrap_or(Rate::Hz8000);
             }
             "speech-threshold" => self.mixer.speech_dbfs = value.get::<f64>()? as f32,
+            "comfort-noise" => self.comfort_noise = value.get()?,
             "complexity" => opus.complexity = value.get::<u32>()? as u8,
             "bitrate" => {
                 opus.bitrate_bps = match value.get::<u32>()? {
@@ -88,6 +91,7 @@ impl Settings {
             "handover" => self.handover.to_value(),
             "sample-rate" => self.sample_rate.to_value(),
             "speech-threshold" => f64::from(self.mixer.speech_dbfs).to_value(),
+            "comfort-noise" => self.comfort_noise.to_value(),
             "complexity" => u32::from(opus.complexity).to_value(),
             "bitrate" => opus.bitrate_bps.to_value(),
             "inband-fec" => opus.inband_fec.to_value(),
@@ -132,6 +136,12 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             .minimum(-100.0)
             .maximum(0.0)
             .default_value(f64::from(default.speech_dbfs))
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecBoolean::builder("comfort-noise")
+            .nick("Comfort noise")
+            .blurb("Let all hear quiet noise (-50 dBFS): a line that waits is not a dead one")
+            .default_value(false)
             .mutable_playing()
             .build(),
         glib::ParamSpecUInt::builder("complexity")

@@ -10,8 +10,9 @@ use gst::prelude::*;
 
 use super::participant::Participant;
 use crate::codec::CodecError;
+use crate::codec::noise::{Noise, NoiseMaker};
 use crate::context::{Cx, Task};
-use crate::mixer::{Heard, Mixer, MixerSettings, Work};
+use crate::mixer::{Heard, Mixer, MixerSettings, Rate, Work};
 use crate::ticks::{Tick, Ticks};
 
 /// The largest thing a tick makes for one participant: 20 ms of samples at 48 kHz.
@@ -20,10 +21,18 @@ const BUFFER_BYTES: u32 = 1_920;
 /// Ticks between two messages about who speaks.
 const SPEAKERS_EVERY: u32 = 10;
 
+/// Comfort noise, below the loudest there can be.
+const COMFORT_DB: u8 = 50;
+
+/// What a level is told as that is to be heard whatever it is: a room has no part in comfort noise.
+const SPEAKS_DBFS: f32 = -20.0;
+
 /// What the element and its task share.
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) playing: AtomicBool,
+    /// Comfort noise is wanted.
+    pub(super) comfort: AtomicBool,
     participants: Mutex<Vec<Arc<Participant>>>,
     revision: AtomicU64,
     settings: Mutex<MixerSettings>,
@@ -78,6 +87,9 @@ pub(super) struct Room {
     settings: MixerSettings,
     mixer: Mixer,
     seats: Vec<Seat>,
+    noise: NoiseMaker,
+    /// Who makes the comfort noise, while there is some.
+    comfort: Option<crate::mixer::Participant>,
     ticks: Option<Ticks>,
     count: u64,
     frame: Vec<i16>,
@@ -99,6 +111,8 @@ impl Room {
             settings,
             mixer: Mixer::new(settings),
             seats: Vec::new(),
+            noise: NoiseMaker::new(rand::random()),
+            comfort: None,
             ticks: None,
             count: 0,
             frame: Vec::with_capacity(960),
@@ -179,6 +193,7 @@ impl Room {
 
     fn tick(&mut self, now: Instant, tick: Tick) -> Result<(), CodecError> {
         self.take_in(now);
+        self.comfort();
         self.mixer.tick()?;
         self.sent.clear();
         for index in 0..self.seats.len() {
@@ -186,6 +201,25 @@ impl Room {
         }
         self.tell(tick);
         Ok(())
+    }
+
+    fn comfort(&mut self) {
+        let wanted = self.shared.comfort.load(Ordering::Acquire);
+        match (wanted, self.comfort) {
+            (false, Some(id)) => {
+                self.mixer.leave(id);
+                self.comfort = None;
+            }
+            (true, None) => self.comfort = Some(self.mixer.join()),
+            _ => {}
+        }
+        if let Some(id) = self.comfort {
+            let rate = Rate::Hz8000;
+            self.frame.clear();
+            self.noise
+                .make(&Noise::white(COMFORT_DB), rate.frame(), &mut self.frame);
+            self.mixer.hear(id, rate, &self.frame, Some(SPEAKS_DBFS));
+        }
     }
 
     fn take_in(&mut self, now: Instant) {

@@ -207,3 +207,24 @@ fn the_muted_are_not_heard() {
         });
     })
 }
+
+/// Nobody speaks, and nobody has to: a listener hears that the line is not dead.
+#[test]
+fn comfort_noise_is_heard_while_it_is_wanted() {
+    let line = Line::new(&format!("sipmixer name=m {}", person(0, 8_000)));
+    let ear = Ear::on(&line, "ear0");
+    line.play();
+    let level = || {
+        let heard = ear.samples();
+        let last = &heard[heard.len().saturating_sub(1_600)..];
+        let sum: f64 = last.iter().map(|s| f64::from(*s).powi(2)).sum();
+        10.0 * (sum / last.len().max(1) as f64).log10() - 90.3
+    };
+    eventually("a line", || ear.samples().len() > 1_600);
+    assert!(level() < -80.0, "{}", level());
+    line.element("m").set_property("comfort-noise", true);
+    eventually("comfort noise", || (level() + 50.0).abs() < 2.0);
+    line.element("m").set_property("comfort-noise", false);
+    eventually("silence", || level() < -80.0);
+    line.no_errors();
+}

@@ -12,6 +12,7 @@ mod keys_stay_with_whom_they_concern;
 mod packets_are_shared;
 mod participants_come_and_go;
 mod phones_meet;
+mod rtp_is_heard_as_it_comes;
 mod two_hundred_in_one_room;
 
 use std::sync::{Arc, Mutex};

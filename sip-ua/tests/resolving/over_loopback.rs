@@ -67,7 +67,7 @@ async fn is_carried(alice: &Agent, calls: &mut mpsc::Receiver<IncomingCall>) {
 
 #[tokio::test]
 async fn the_second_server_takes_the_call_and_the_next_one_goes_straight_there() {
-    let names = NameServer::new();
+    let names = NameServer::start().unwrap();
     let (alice, _none) = agent(&names).await;
     let (bob, mut calls) = agent(&names).await;
     let dead = two_servers(&names, bob.local_addr());
@@ -101,7 +101,7 @@ async fn the_second_server_takes_the_call_and_the_next_one_goes_straight_there()
 
 #[tokio::test]
 async fn the_second_server_registers() {
-    let names = NameServer::new();
+    let names = NameServer::start().unwrap();
     let (alice, _none) = agent(&names).await;
     let (bob, _calls) = agent(&names).await;
     let _dead = two_servers(&names, bob.local_addr());
@@ -121,7 +121,7 @@ async fn the_second_server_registers() {
 
 #[tokio::test]
 async fn a_host_with_a_port_is_itself_and_who_is_not_there_is_told() {
-    let names = NameServer::new();
+    let names = NameServer::start().unwrap();
     let (alice, _none) = agent(&names).await;
     names.address(DOMAIN, Ipv4Addr::LOCALHOST);
     let uri = format!("sip:bob@{DOMAIN}:5066").parse().unwrap();
@@ -138,7 +138,7 @@ async fn a_host_with_a_port_is_itself_and_who_is_not_there_is_told() {
 
 #[tokio::test]
 async fn names_of_this_machine_need_no_name_server() {
-    let names = NameServer::new();
+    let names = NameServer::start().unwrap();
     let (alice, _none) = agent(&names).await;
     let found = alice.resolve(&"sip:localhost".parse().unwrap()).await;
     assert!(found.unwrap().iter().all(|hop| hop.addr.ip().is_loopback()));

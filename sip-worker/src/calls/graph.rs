@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gst::prelude::*;
 use tokio::sync::mpsc;
 
+use super::mix::Mix;
 use super::uplink::Uplink;
 use crate::pipeline::{Graph, PartInstance};
 
@@ -61,8 +62,7 @@ pub struct CallGraph {
     pipeline: gst::Pipeline,
     graph: Arc<Graph>,
     call: PartInstance,
-    /// The funnels in front of the mixer's pads, with the number of the track each hears.
-    slots: Vec<(gst::Element, Option<u64>)>,
+    mix: Mix,
     tracks: u64,
     muted: Arc<AtomicBool>,
     uplink: Uplink,
@@ -73,18 +73,56 @@ pub struct CallGraph {
 pub struct TrackGraph {
     /// Its number in this call.
     pub number: u64,
-    /// The webrtcbin it comes through.
-    pub webrtcbin: gst::Element,
+    /// The element that it comes through.
+    pub connection: gst::Element,
     bin: gst::Bin,
-    funnel: gst::Element,
-    funnel_pad: gst::Pad,
+    mixer: gst::Element,
+    mixer_pad: gst::Pad,
     entry: gst::GhostPad,
 }
 
 impl TrackGraph {
-    /// Its part of the pipeline.
-    pub fn bin(&self) -> &gst::Bin {
-        &self.bin
+    /// What counts the packet times that were filled because nothing had come: the decoder of its part,
+    /// or the mixer's jitter buffer.
+    pub fn concealed(&self) -> Concealed {
+        Concealed {
+            part: self.bin.clone(),
+            pad: self.mixer_pad.clone(),
+        }
+    }
+}
+
+/// Comfort noise: a muted source of it, or a mixer that makes it.
+#[derive(Clone)]
+pub struct Comfort(gst::Element);
+
+impl Comfort {
+    /// Lets it be heard, or not.
+    pub fn let_be_heard(&self, heard: bool) {
+        match self.0.find_property("comfort-noise") {
+            Some(_) => self.0.set_property("comfort-noise", heard),
+            None => self.0.set_property("mute", !heard),
+        }
+    }
+}
+
+/// Reads how much of a track was concealed.
+pub struct Concealed {
+    part: gst::Bin,
+    pad: gst::Pad,
+}
+
+impl Concealed {
+    /// Packet times, where something counts them.
+    pub fn read(&self) -> Option<u64> {
+        let mut decoders = self.part.iterate_all_by_element_factory_name("opusdec");
+        if let Ok(Some(decoder)) = decoders.next() {
+            let stats = decoder.property::<gst::Structure>("stats");
+            return stats.get("num-gap").ok();
+        }
+        self.pad.find_property("stats")?;
+        let stats = self.pad.property::<Option<gst::Structure>>("stats")?;
+        stats.get("missed").ok()
     }
 }
 
@@ -118,11 +156,7 @@ impl CallGraph {
                 }
             });
         }
-        let slots = call
-            .slots()
-            .into_iter()
-            .map(|funnel| (funnel, None))
-            .collect();
+        let mix = Mix::of(&call, &sip).map_err(|error| part(error.to_string()))?;
         let publisher = call
             .element("publish")
             .map_err(|error| part(error.to_string()))?;
@@ -137,7 +171,7 @@ impl CallGraph {
             pipeline,
             graph,
             call,
-            slots,
+            mix,
             tracks: 0,
             muted,
             uplink,
@@ -175,12 +209,12 @@ impl CallGraph {
         }
     }
 
-    /// The webrtcbin through which the room hears the phone.
+    /// The connection through which the room hears the phone.
     pub fn publisher(&self) -> Result<gst::Element, GraphError> {
         self.port(&self.call, "publish")
     }
 
-    /// Takes that webrtcbin out, stopped. What the phone says is dropped from now on.
+    /// Takes that connection out, stopped. What the phone says is dropped from now on.
     pub fn drop_publisher(&mut self) -> Result<(), GraphError> {
         if self.stopped {
             return Err(GraphError::Stopped);
@@ -191,7 +225,7 @@ impl CallGraph {
             .map_err(|reason| self.does_not_change(reason))
     }
 
-    /// Puts a fresh webrtcbin in its place. It stands still until
+    /// Puts a fresh one in its place. It stands still until
     /// [`start_publisher`](Self::start_publisher), so that its connection can be set up first.
     pub fn renew_publisher(&mut self) -> Result<gst::Element, GraphError> {
         if self.stopped {
@@ -211,39 +245,39 @@ impl CallGraph {
         self.uplink.ssrc()
     }
 
-    /// Starts that fresh webrtcbin.
+    /// Starts that fresh connection.
     pub fn start_publisher(&self) -> Result<(), GraphError> {
         self.uplink
             .open(&self.publisher()?)
             .map_err(|reason| self.does_not_start(reason))
     }
 
-    /// What the phone hears while its room is away; where the graph has such a thing. To be unmuted.
-    pub fn comfort(&self) -> Option<gst::Element> {
-        self.call.optional("comfort")
+    /// What lets the phone hear comfort noise while its room is away; where the graph has such a thing.
+    pub fn comfort(&self) -> Option<Comfort> {
+        self.call.optional("comfort").map(Comfort)
     }
 
     /// Makes a `[track]` part and links it into a free slot of the mixer. It stands still until
     /// [`start_track`](Self::start_track).
     pub fn add_track(&mut self) -> Result<TrackGraph, GraphError> {
+        if self.stopped {
+            return Err(GraphError::Stopped);
+        }
+        let number = self.tracks;
+        let mixer = self.mix.take(number).ok_or_else(|| GraphError::NoSlot {
+            graph: self.graph.name.clone(),
+            slots: self.mix.capacity(),
+        })?;
+        self.tracks += 1;
+        self.link_track(number, mixer)
+            .inspect_err(|_| self.mix.give_back(number))
+    }
+
+    fn link_track(&self, number: u64, mixer: gst::Element) -> Result<TrackGraph, GraphError> {
         let part = |reason: String| GraphError::Part {
             graph: self.graph.name.clone(),
             reason,
         };
-        if self.stopped {
-            return Err(GraphError::Stopped);
-        }
-        let slots = self.slots.len();
-        let full = GraphError::NoSlot {
-            graph: self.graph.name.clone(),
-            slots,
-        };
-        let slot = self
-            .slots
-            .iter_mut()
-            .find(|(_, heard)| heard.is_none())
-            .ok_or(full)?;
-        let funnel = slot.0.clone();
         let template = self
             .graph
             .track
@@ -252,7 +286,7 @@ impl CallGraph {
         let track = template
             .instantiate()
             .map_err(|error| part(error.to_string()))?;
-        let webrtcbin = track
+        let connection = track
             .element("subscribe")
             .map_err(|error| part(error.to_string()))?;
         let out = track.pad("out").map_err(|error| part(error.to_string()))?;
@@ -260,7 +294,7 @@ impl CallGraph {
         let entry_of = track
             .sink_pad("in")
             .map_err(|error| part(error.to_string()))?;
-        webrtcbin.connect_pad_added(move |_, pad| {
+        connection.connect_pad_added(move |_, pad| {
             // One track is one pad; a second m-line has no place here.
             if pad.direction() == gst::PadDirection::Src
                 && !entry_of.is_linked()
@@ -274,25 +308,22 @@ impl CallGraph {
             .bin
             .add_pad(&exit)
             .map_err(|error| part(error.to_string()))?;
-        let funnel_pad = funnel
+        let mixer_pad = mixer
             .request_pad_simple("sink_%u")
-            .ok_or_else(|| part(format!("{} gives no pad", funnel.name())))?;
+            .ok_or_else(|| part(format!("{} gives no pad", mixer.name())))?;
         let entry =
-            gst::GhostPad::with_target(&funnel_pad).map_err(|error| part(error.to_string()))?;
-        let number = self.tracks;
-        self.tracks += 1;
-        slot.1 = Some(number);
+            gst::GhostPad::with_target(&mixer_pad).map_err(|error| part(error.to_string()))?;
         let this = TrackGraph {
             number,
-            webrtcbin,
+            connection,
             bin: track.bin,
-            funnel,
-            funnel_pad,
+            mixer,
+            mixer_pad,
             entry,
         };
         if let Err(reason) = self.attach(&this, &exit) {
             let error = part(reason);
-            self.remove_track(this);
+            self.unlink_track(&this);
             return Err(error);
         }
         Ok(this)
@@ -319,13 +350,11 @@ impl CallGraph {
 
     /// Takes a track out again. The rest of the pipeline runs on undisturbed.
     pub fn remove_track(&mut self, track: TrackGraph) {
-        if let Some(slot) = self
-            .slots
-            .iter_mut()
-            .find(|(_, heard)| *heard == Some(track.number))
-        {
-            slot.1 = None;
-        }
+        self.mix.give_back(track.number);
+        self.unlink_track(&track);
+    }
+
+    fn unlink_track(&self, track: &TrackGraph) {
         if let Some(exit) = track.entry.peer() {
             // From here on nothing of this track comes out, so that no thread of it meets an
             // unlinked pad and calls that an error.
@@ -346,7 +375,7 @@ impl CallGraph {
         if track.entry.parent().is_some() {
             let _ = self.call.bin.remove_pad(&track.entry);
         }
-        track.funnel.release_request_pad(&track.funnel_pad);
+        track.mixer.release_request_pad(&track.mixer_pad);
     }
 
     /// Works out the latency again, after a part came, went or changed its mind.
@@ -363,7 +392,7 @@ impl CallGraph {
 
     /// How many tracks it can hear at once.
     pub fn slots(&self) -> usize {
-        self.slots.len()
+        self.mix.capacity()
     }
 
     /// Stops everything and gives back threads, sockets and descriptors. Nothing can be added after.

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use gst::prelude::*;
 use gstsipbridge::call::Call as Leg;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::figures::{HeardFigures, PhoneFigures, PublishedFigures, RoomFigures};
+use super::graph::Concealed;
 use crate::webrtc::Probe;
 use crate::worker::Worker;
 
-/// A webrtcbin that takes longer is busy with something else.
+/// A connection that takes longer is busy with something else.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// At the end of a call nobody waits for long.
 const LAST_WITHIN: Duration = Duration::from_millis(100);
@@ -31,8 +31,7 @@ pub(super) struct RoomProbes {
 pub(super) struct HeardProbe {
     pub(super) track: String,
     pub(super) connection: Probe,
-    /// The track's part of the media graph.
-    pub(super) part: gst::Bin,
+    pub(super) concealed: Concealed,
 }
 
 pub(super) struct Meter {
@@ -104,19 +103,11 @@ async fn room(probes: RoomProbes, within: Duration) -> RoomFigures {
     };
     let heard = join_all(probes.heard.into_iter().map(|heard| async move {
         let link = read(heard.connection).await?;
-        let concealed = concealed(&heard.part);
+        let concealed = heard.concealed.read();
         Some(HeardFigures::new(heard.track, &link, concealed))
     }));
     let (published, heard) = tokio::join!(published, heard);
     let mut heard: Vec<HeardFigures> = heard.into_iter().flatten().collect();
     heard.sort_by(|a, b| a.track.cmp(&b.track));
     RoomFigures { published, heard }
-}
-
-/// Packet times that the track's decoder filled, as it counts them.
-fn concealed(part: &gst::Bin) -> Option<u64> {
-    let mut decoders = part.iterate_all_by_element_factory_name("opusdec");
-    let decoder = decoders.next().ok().flatten()?;
-    let stats = decoder.property::<gst::Structure>("stats");
-    stats.get::<u64>("num-gap").ok()
 }

@@ -19,6 +19,7 @@ mod identity;
 mod life;
 pub mod limits;
 mod meter;
+mod mix;
 pub mod opinions;
 mod outage;
 pub(crate) mod stay;

@@ -130,14 +130,16 @@ fn alike(model: &gst::Element) -> Result<gst::Element, String> {
         .build()
         .map_err(|error| error.to_string())?;
     for property in model.list_properties() {
-        let value = model.property_value(property.name());
         let both = glib::ParamFlags::READWRITE;
         let fixed = glib::ParamFlags::CONSTRUCT_ONLY;
+        if !property.flags().contains(both) || property.flags().intersects(fixed) {
+            continue;
+        }
+        let value = model.property_value(property.name());
         let plain = !property.value_type().is_a(glib::Type::OBJECT);
         // No server is not a server without a name.
         let stated = !matches!(value.get::<Option<String>>(), Ok(None));
-        if property.flags().contains(both) && !property.flags().intersects(fixed) && plain && stated
-        {
+        if plain && stated {
             fresh.set_property_from_value(property.name(), &value);
         }
     }

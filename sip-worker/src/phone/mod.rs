@@ -143,7 +143,10 @@ pub async fn run(options: PhoneOptions) -> anyhow::Result<()> {
     }));
     let mut call = PhoneCall::new(leg, wave, &options, lines)?;
     call.catch_up();
-    let end = call.attend(&options, &mut notices).await;
+    let end = match call.ended_before() {
+        Some(end) => Some(end),
+        None => call.attend(&options, &mut notices).await,
+    };
     call.finish(&options)?;
     agent.close(GOODBYE).await;
     match end {
@@ -196,6 +199,18 @@ impl PhoneCall {
         }
     }
 
+    /// The end, where the call was over before anybody listened: a refusal takes a millisecond.
+    fn ended_before(&self) -> Option<CallEnd> {
+        let end = self.leg.end()?;
+        self.tell_end(&end);
+        Some(end)
+    }
+
+    fn tell_end(&self, end: &CallEnd) {
+        let more = json!({ "by": end.by.as_str(), "code": end.code, "reason": end.reason });
+        self.lines.tell("ended", more);
+    }
+
     fn tell_invite(&mut self) {
         let Some(invite) = self.leg.timeline().invite.filter(|_| !self.invited) else {
             return;
@@ -231,7 +246,7 @@ impl PhoneCall {
             tokio::select! {
                 notice = notices.recv() => match notice {
                     Some(CallNotice::Ended(end)) => {
-                        self.lines.tell("ended", json!({ "by": end.by.as_str(), "code": end.code, "reason": end.reason }));
+                        self.tell_end(&end);
                         return Some(end);
                     }
                     Some(notice) => if self.on_notice(notice, options) {

@@ -34,28 +34,39 @@ pub(super) struct PortName {
 /// What the worker does with a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PortKind {
-    /// One element of this factory.
-    Factory(&'static str),
+    /// One element of one of these factories.
+    Factory(&'static [&'static str]),
     /// As `Factory`, and a graph may do without.
-    Optional(&'static str),
+    Optional(&'static [&'static str]),
     /// One element whose pads the worker links.
     Element,
-    /// Any number of elements that give sink pads on request.
+    /// Any number of elements that give sink pads on request; a graph may do without.
     Slots,
 }
 
-pub(super) const CALL_PORTS: [(&str, PortKind); 4] = [
-    ("sip", PortKind::Factory("sipbin")),
-    ("publish", PortKind::Factory("webrtcbin")),
+/// Either is a WebRTC connection.
+const CONNECTIONS: &[&str] = &["webrtcbin", "rtcbin"];
+
+pub(super) const CALL_PORTS: [(&str, PortKind); 5] = [
+    ("sip", PortKind::Factory(&["sipbin"])),
+    ("publish", PortKind::Factory(CONNECTIONS)),
     ("slots", PortKind::Slots),
-    ("comfort", PortKind::Optional("volume")),
+    ("mixer", PortKind::Optional(&["sipmixer"])),
+    ("comfort", PortKind::Optional(&["volume", "sipmixer"])),
 ];
 
 pub(super) const TRACK_PORTS: [(&str, PortKind); 3] = [
-    ("subscribe", PortKind::Factory("webrtcbin")),
+    ("subscribe", PortKind::Factory(CONNECTIONS)),
     ("in", PortKind::Element),
     ("out", PortKind::Element),
 ];
+
+impl PortKind {
+    /// Whether a graph may do without.
+    fn is_optional(self) -> bool {
+        matches!(self, PortKind::Optional(_) | PortKind::Slots)
+    }
+}
 
 /// Whether this is meant to be a pipeline file rather than a configuration.
 pub fn looks_like_one(document: &Document) -> bool {
@@ -120,7 +131,7 @@ fn part(
         None => {
             let names: Vec<&str> = wanted
                 .iter()
-                .filter(|(_, kind)| !matches!(kind, PortKind::Optional(_)))
+                .filter(|(_, kind)| !kind.is_optional())
                 .map(|(port, _)| *port)
                 .collect();
             section.find(format!(
@@ -142,7 +153,7 @@ fn port_names(mut table: Section<'_>, wanted: &[(&'static str, PortKind)]) -> Ve
     let mut ports = Vec::new();
     for (port, kind) in wanted {
         let stated = table.has(port);
-        if !stated && matches!(kind, PortKind::Optional(_)) {
+        if !stated && kind.is_optional() {
             continue;
         }
         if !stated {
@@ -158,6 +169,16 @@ fn port_names(mut table: Section<'_>, wanted: &[(&'static str, PortKind)]) -> Ve
             port,
             elements: elements.unwrap_or_default(),
         });
+    }
+    if wanted.iter().any(|(_, kind)| *kind == PortKind::Slots) {
+        let has = |name| ports.iter().any(|port: &PortName| port.port == name);
+        match (has("slots"), has("mixer")) {
+            (false, false) => table.find(
+                "a port is missing that takes what is heard: `mixer` names a sipmixer, or `slots` names elements of which each takes one track",
+            ),
+            (true, true) => table.find("the ports `mixer` and `slots` are for the same: name one of them"),
+            _ => {}
+        }
     }
     table.finish();
     ports

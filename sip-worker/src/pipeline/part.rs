@@ -277,7 +277,8 @@ fn misfit(element: &gst::Element, kind: PortKind) -> Option<String> {
     let factory = factory.unwrap_or_default();
     match kind {
         PortKind::Factory(wanted) | PortKind::Optional(wanted) => {
-            (factory != wanted).then(|| format!("which is a {factory} and not a {wanted}"))
+            let fits = wanted.contains(&factory.as_str());
+            (!fits).then(|| format!("which is a {factory} and not a {}", wanted.join(" or ")))
         }
         PortKind::Slots => {
             let on_request = element.pad_template_list().iter().any(|template| {

@@ -15,10 +15,16 @@ use crate::installed;
 pub const DEFAULT: &str = "room-stock";
 
 /// In the program itself, so that it runs without the folder.
-const BUILT_IN: &[(&str, &str)] = &[(
-    "pipelines/room-stock.toml",
-    include_str!("../../../pipelines/room-stock.toml"),
-)];
+const BUILT_IN: &[(&str, &str)] = &[
+    (
+        "pipelines/room.toml",
+        include_str!("../../../pipelines/room.toml"),
+    ),
+    (
+        "pipelines/room-stock.toml",
+        include_str!("../../../pipelines/room-stock.toml"),
+    ),
+];
 
 /// Every graph, by name.
 #[derive(Debug)]

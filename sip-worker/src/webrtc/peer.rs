@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: MPL-2.0
-//! One WebRTC connection, on a webrtcbin that a media graph brought along.
+//! One WebRTC connection, on the `webrtcbin` or `rtcbin` that a media graph brought along.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use gst::glib;
 use gst::prelude::*;
 use gst_webrtc::{
-    WebRTCBundlePolicy, WebRTCDTLSTransportState, WebRTCICEGatheringState,
-    WebRTCPeerConnectionState, WebRTCRTPTransceiver, WebRTCRTPTransceiverDirection, WebRTCSDPType,
-    WebRTCSessionDescription,
+    WebRTCICEGatheringState, WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::description::{self, DescriptionError, SectionFingerprints};
+use super::description::{self, DescriptionError};
 use super::gate::Gate;
+use super::kind::Kind;
 use super::stats::{self, LinkStats};
 use crate::sfu::Candidate;
 
@@ -66,11 +65,11 @@ pub enum PeerEvent {
 /// Why a negotiation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
-    #[error("element {0:?} is not a webrtcbin")]
-    NotWebrtcbin(String),
-    #[error("webrtcbin did not finish {step:?} within {after:?}")]
+    #[error("element {0:?} is neither a webrtcbin nor an rtcbin")]
+    NoConnection(String),
+    #[error("the WebRTC element did not finish {step:?} within {after:?}")]
     Timeout { step: &'static str, after: Duration },
-    #[error("webrtcbin failed to {step}: {reason}")]
+    #[error("the WebRTC element failed to {step}: {reason}")]
     Step { step: &'static str, reason: String },
     #[error("cannot read the remote description: {0}")]
     Unreadable(String),
@@ -81,10 +80,6 @@ pub enum PeerError {
     #[error("{0} is not an address of this machine that ICE could use")]
     Address(IpAddr),
 }
-
-/// Opus as WebRTC has it; used where the graph does not say otherwise.
-const OPUS: &str = "application/x-rtp, media=audio, encoding-name=OPUS, payload=111, \
-    clock-rate=48000, encoding-params=(string)2, minptime=(string)10, useinbandfec=(string)1";
 
 /// A WebRTC connection. Dropping it shuts its gate; the element belongs to the graph, and goes with it.
 pub struct Peer {
@@ -104,8 +99,7 @@ struct Inner {
     config: PeerConfig,
     gate: Gate,
     events: mpsc::UnboundedSender<PeerEvent>,
-    promised: Mutex<Vec<SectionFingerprints>>,
-    transceivers: Mutex<Vec<WebRTCRTPTransceiver>>,
+    kind: Kind,
     gathering: watch::Sender<Gathering>,
     /// Our description is out: candidates found from now on are trickled.
     described: AtomicBool,
@@ -114,41 +108,32 @@ struct Inner {
 }
 
 impl Peer {
-    /// Takes charge of `webrtcbin`. Do this before it leaves NULL: before media flows through it.
+    /// Takes charge of a `webrtcbin` or an `rtcbin`. Do this before it leaves NULL: before media flows
+    /// through it.
     pub fn new(
-        webrtcbin: &gst::Element,
+        element: &gst::Element,
         config: PeerConfig,
     ) -> Result<(Peer, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
-        if webrtcbin.factory().is_none_or(|f| f.name() != "webrtcbin") {
-            return Err(PeerError::NotWebrtcbin(webrtcbin.name().to_string()));
-        }
-        webrtcbin.set_property("bundle-policy", WebRTCBundlePolicy::MaxBundle);
-        webrtcbin.set_property("latency", config.latency.as_millis() as u32);
-        if let Some(stun) = &config.stun {
-            webrtcbin.set_property("stun-server", stun);
-        }
-        use_addresses(webrtcbin, &config.addresses)?;
+        let kind =
+            Kind::of(element).ok_or_else(|| PeerError::NoConnection(element.name().to_string()))?;
+        kind.prepare(element, &config)?;
 
         let (events, receiver) = mpsc::unbounded_channel();
         let (gathering, watcher) = watch::channel(Gathering::default());
         let inner = Arc::new(Inner {
-            bin: webrtcbin.clone(),
+            bin: element.clone(),
             config,
             gate: Gate::default(),
             events,
-            promised: Mutex::default(),
-            transceivers: Mutex::default(),
+            kind,
             gathering,
             described: AtomicBool::new(false),
             over: AtomicBool::new(false),
         });
         let handlers = inner.listen();
-        for pad in webrtcbin.pads() {
+        for pad in element.pads() {
             inner.gate.guard(&pad);
-            if let Some(transceiver) = pad.property::<Option<WebRTCRTPTransceiver>>("transceiver") {
-                prefer_opus(&pad, &transceiver, inner.config.ssrc);
-                inner.keep(transceiver);
-            }
+            inner.kind.sends(&pad, inner.config.ssrc);
         }
         let peer = Peer {
             inner,
@@ -160,9 +145,7 @@ impl Peer {
 
     /// Makes an offer to send what is linked to the sink pads. Returns it with its candidates.
     pub async fn create_offer(&self) -> Result<String, PeerError> {
-        for transceiver in self.inner.transceivers() {
-            transceiver.set_direction(WebRTCRTPTransceiverDirection::Sendonly);
-        }
+        self.inner.kind.only_sends(&self.inner.bin);
         let offer = self.inner.create("create-offer", "offer").await?;
         self.describe(offer).await
     }
@@ -203,7 +186,7 @@ impl Peer {
     async fn apply_remote(&self, kind: WebRTCSDPType, text: &str) -> Result<(), PeerError> {
         // Before webrtcbin sees it, so that nothing connects that cannot be checked.
         let promised = description::fingerprints(text)?;
-        *lock(&self.inner.promised) = promised;
+        self.inner.kind.expect(promised);
         let repaired = description::repair_directions(text);
         let sdp = gst_sdp::SDPMessage::parse_buffer(repaired.as_bytes())
             .map_err(|e| PeerError::Unreadable(e.to_string()))?;
@@ -281,20 +264,10 @@ impl Inner {
     fn listen(self: &Arc<Self>) -> Vec<glib::SignalHandlerId> {
         let bin = &self.bin;
         let weak = || Arc::downgrade(self);
-        vec![
+        let mut handlers = vec![
             bin.connect_pad_added({
                 let gate = self.gate.clone();
                 move |_, pad| gate.guard(pad)
-            }),
-            bin.connect("on-new-transceiver", false, {
-                let inner = weak();
-                move |values| {
-                    let transceiver = values.get(1).and_then(|v| v.get().ok());
-                    if let (Some(inner), Some(transceiver)) = (inner.upgrade(), transceiver) {
-                        inner.keep(transceiver);
-                    }
-                    None
-                }
             }),
             bin.connect("on-ice-candidate", false, {
                 let inner = weak();
@@ -326,7 +299,20 @@ impl Inner {
                     }
                 }
             }),
-        ]
+        ];
+        if self.kind.has_transceivers() {
+            handlers.push(bin.connect("on-new-transceiver", false, {
+                let inner = weak();
+                move |values| {
+                    let transceiver = values.get(1).and_then(|v| v.get().ok());
+                    if let (Some(inner), Some(transceiver)) = (inner.upgrade(), transceiver) {
+                        inner.kind.keep(transceiver);
+                    }
+                    None
+                }
+            }));
+        }
+        handlers
     }
 
     fn candidate(&self, mline_index: u32, candidate: String) {
@@ -342,7 +328,7 @@ impl Inner {
 
     fn connection(&self, state: WebRTCPeerConnectionState) {
         match state {
-            WebRTCPeerConnectionState::Connected => match self.verify() {
+            WebRTCPeerConnectionState::Connected => match self.kind.verify() {
                 Ok(()) => {
                     if !self.over.load(Ordering::Acquire) && !self.gate.is_open() {
                         self.gate.open();
@@ -366,52 +352,6 @@ impl Inner {
         self.gate.shut();
         // Not stopped from here: whoever feeds it must be told to cease first.
         let _ = self.events.send(event);
-    }
-
-    /// Compares every connected transport's certificate with what the signalling promised.
-    fn verify(&self) -> Result<(), String> {
-        let promised = lock(&self.promised);
-        let mut verified = 0;
-        for transceiver in self.transceivers() {
-            let section = transceiver.mlineindex() as usize;
-            let transport = transceiver
-                .sender()
-                .and_then(|s| s.transport())
-                .or_else(|| transceiver.receiver().and_then(|r| r.transport()));
-            let (Some(Some(fingerprints)), Some(transport)) = (promised.get(section), transport)
-            else {
-                continue;
-            };
-            if transport.state() != WebRTCDTLSTransportState::Connected {
-                continue;
-            }
-            let certificate = transport
-                .remote_certificate()
-                .ok_or("the far end showed no certificate in the DTLS handshake")?;
-            match description::certificate_matches(&certificate, fingerprints) {
-                Ok(true) => verified += 1,
-                Ok(false) => {
-                    return Err("the far end is not who the signalling said: its DTLS certificate does not have the fingerprint of the remote description".into());
-                }
-                Err(e) => return Err(e.to_string()),
-            }
-        }
-        if verified == 0 {
-            return Err("connected, but nothing shows who the far end is".into());
-        }
-        Ok(())
-    }
-
-    /// Keeps a transceiver at hand. (`get-transceivers` returns what the bindings cannot read.)
-    fn keep(&self, transceiver: WebRTCRTPTransceiver) {
-        let mut transceivers = lock(&self.transceivers);
-        if !transceivers.contains(&transceiver) {
-            transceivers.push(transceiver);
-        }
-    }
-
-    fn transceivers(&self) -> Vec<WebRTCRTPTransceiver> {
-        lock(&self.transceivers).clone()
     }
 
     async fn create(
@@ -459,43 +399,4 @@ impl Inner {
         };
         reply.map_err(|reason| PeerError::Step { step, reason })
     }
-}
-
-/// Says what is sent, for webrtcbin would otherwise wait for the caps of media that does not flow yet.
-fn prefer_opus(pad: &gst::Pad, transceiver: &WebRTCRTPTransceiver, ssrc: Option<u32>) {
-    if transceiver.codec_preferences().is_some() {
-        return;
-    }
-    let Ok(mut caps) = OPUS.parse::<gst::Caps>() else {
-        return;
-    };
-    // The description has to name the SSRC: Janus drops what it cannot tell by that. The payloader
-    // takes it from here, unless it has begun already.
-    let begun = pad
-        .current_caps()
-        .and_then(|caps| caps.structure(0)?.get::<u32>("ssrc").ok());
-    let ssrc = begun.or(ssrc).unwrap_or_else(rand::random);
-    caps.make_mut().set("ssrc", ssrc);
-    transceiver.set_codec_preferences(Some(&caps));
-}
-
-fn use_addresses(webrtcbin: &gst::Element, addresses: &[IpAddr]) -> Result<(), PeerError> {
-    let agent: gst::Object = webrtcbin.property("ice-agent");
-    for address in addresses {
-        if !agent.emit_by_name::<bool>("add-local-ip-address", &[&address.to_string()]) {
-            return Err(PeerError::Address(*address));
-        }
-    }
-    // libnice asks the router for port mappings by multicast unless told not to.
-    if agent.find_property("agent").is_some() {
-        let nice: Option<glib::Object> = agent.property("agent");
-        if let Some(nice) = nice.filter(|n| n.find_property("upnp").is_some()) {
-            nice.set_property("upnp", false);
-        }
-    }
-    Ok(())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

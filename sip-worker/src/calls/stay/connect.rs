@@ -9,7 +9,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::{Inside, Means, Report};
 use crate::calls::ending::Ending;
-use crate::calls::graph::{CallGraph, GraphError, TrackGraph};
+use crate::calls::graph::{CallGraph, Comfort, GraphError, TrackGraph};
 use crate::sfu::{ConnectionId, MediaKind, Negotiation, Session, SfuError, TrackId};
 use crate::webrtc::{Peer, PeerConfig, PeerError, PeerEvent};
 
@@ -55,7 +55,7 @@ pub(in crate::calls) struct Media {
     pub(super) slots: usize,
     pub(super) muted: Arc<AtomicBool>,
     /// Heard while the room is away.
-    pub(super) comfort: Option<gst::Element>,
+    pub(super) comfort: Option<Comfort>,
 }
 
 /// What the phone says, on its way into the room.
@@ -196,7 +196,7 @@ fn begin_track(
     config: PeerConfig,
 ) -> Result<(TrackGraph, Peer, Events), StayError> {
     let part = graph.add_track()?;
-    let begun = Peer::new(&part.webrtcbin, config)
+    let begun = Peer::new(&part.connection, config)
         .map_err(StayError::from)
         .and_then(|made| {
             graph.start_track(&part)?;

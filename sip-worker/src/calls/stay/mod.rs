@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gst::prelude::*;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::timeout;
@@ -363,7 +362,7 @@ impl Stay {
             Some(HeardProbe {
                 track: track.to_string(),
                 connection: heard.peer.probe(),
-                part: heard.part.bin().clone(),
+                concealed: heard.part.concealed(),
             })
         });
         RoomProbes {
@@ -409,7 +408,7 @@ impl Stay {
 
     fn comfort(&self, heard: bool) {
         if let Some(comfort) = self.media.as_ref().and_then(|media| media.comfort.as_ref()) {
-            comfort.set_property("mute", !heard);
+            comfort.let_be_heard(heard);
         }
     }
 

@@ -190,18 +190,19 @@ fn the_built_in_graphs_load_and_take_parameters() {
     };
     let set = load("").unwrap();
     assert_eq!(set.chosen().name, DEFAULT);
-    assert_eq!(set.chosen().call.instantiate().unwrap().slots().len(), 16);
-    let encoder = |set: &PipelineSet| {
-        let call = set.chosen().call.instantiate().unwrap();
-        gst::prelude::GstBinExt::by_name(&call.bin, "enc").unwrap()
-    };
-    let complexity =
-        |set: &PipelineSet| gst::prelude::ObjectExt::property::<i32>(&encoder(set), "complexity");
-    assert_eq!(complexity(&set), 5);
-    assert_eq!(
-        complexity(&load("[media.params]\ncomplexity = 1").unwrap()),
-        1
-    );
+    let stock = set.get("room-stock").unwrap();
+    assert_eq!(stock.call.instantiate().unwrap().slots().len(), 16);
+    for (graph, encoder) in [("room", "mix"), ("room-stock", "enc")] {
+        let complexity = |params: &str| {
+            let set = load(&format!("[media]\npipeline = \"{graph}\"\n{params}")).unwrap();
+            let call = set.chosen().call.instantiate().unwrap();
+            let encoder = gst::prelude::GstBinExt::by_name(&call.bin, encoder).unwrap();
+            let value = gst::prelude::ObjectExt::property_value(&encoder, "complexity");
+            value.transform::<i64>().unwrap().get::<i64>().unwrap()
+        };
+        assert_eq!(complexity(""), 5);
+        assert_eq!(complexity("[media.params]\ncomplexity = 1"), 1);
+    }
     for (text, expected) in [
         ("[media.params]\ncomplexity = 11", "must be from 0 to 10"),
         ("[media.params]\ncomplexity = true", "another type"),
@@ -211,7 +212,7 @@ fn the_built_in_graphs_load_and_take_parameters() {
         ),
         (
             "[media]\npipeline = \"rooms\"",
-            "no pipeline \"rooms\"; known are room-stock",
+            "no pipeline \"rooms\"; known are room, room-stock",
         ),
     ] {
         let error = load(text).unwrap_err().to_string();

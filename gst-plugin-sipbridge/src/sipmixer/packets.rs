@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A participant who comes as RTP: a jitter buffer that each tick takes its 20 ms from. So nothing has to
+//! wait for a clock between the network and the mix, and losses are concealed where they happen.
+
+use std::time::Instant;
+
+use rtp_types::RtpPacket;
+use sip_ua::sdp::Codec;
+
+use crate::codec::{CodecError, Decoder};
+use crate::leg::{Track, TrackStats};
+use crate::media::Player;
+use crate::mixer::Rate;
+
+/// What came of a participant and is yet to be heard.
+pub(super) struct Packets {
+    track: Track,
+    player: Player,
+    rate: Rate,
+    /// Somebody has been heard since it began, or began anew.
+    begun: bool,
+    ended: bool,
+}
+
+impl Packets {
+    /// Packets of this codec; Opus is decoded at `rate_max`.
+    pub(super) fn new(now: Instant, codec: Codec, rate_max: Rate) -> Result<Packets, CodecError> {
+        let rate = match codec {
+            Codec::Opus => rate_max,
+            other => Rate::from_hz(other.audio_rate()).unwrap_or(Rate::Hz8000),
+        };
+        let mut player = Player::new();
+        // Not in a tick: it takes memory.
+        player.prepare(vec![(codec, Decoder::new(codec, rate.hz())?)]);
+        Ok(Packets {
+            track: Track::new(now, codec),
+            player,
+            rate,
+            begun: false,
+            ended: false,
+        })
+    }
+
+    pub(super) fn codec(&self) -> Codec {
+        self.track.in_codec()
+    }
+
+    pub(super) fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// One packet; `false`: it is none.
+    pub(super) fn push(&mut self, now: Instant, bytes: &[u8]) -> bool {
+        self.ended = false;
+        match RtpPacket::parse(bytes) {
+            Ok(packet) => {
+                self.begun = true;
+                self.track.insert(now, &packet);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// What waits is not heard any more.
+    pub(super) fn forget(&mut self) {
+        self.track.restart();
+        self.player.took(usize::MAX);
+        self.begun = false;
+    }
+
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.ended
+    }
+
+    /// The 20 ms of the tick at `now`; `None`: nobody speaks, and what their line sounds like is not known.
+    pub(super) fn take(&mut self, now: Instant, frame: &mut Vec<i16>) -> Option<Rate> {
+        if !self.begun {
+            return None;
+        }
+        let wanted = self.rate.frame();
+        let rate_hz = self.rate.hz();
+        let heard = self
+            .player
+            .fill(now, &mut self.track, wanted, rate_hz, |_| {});
+        frame.clear();
+        frame.extend_from_slice(self.player.next(wanted));
+        self.player.took(wanted);
+        heard.then_some(self.rate)
+    }
+
+    pub(super) fn stats(&self) -> TrackStats {
+        self.track.stats()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Encoder, OpusSettings};
+    use rtp_types::RtpPacketBuilder;
+    use std::time::Duration;
+
+    const TICK: Duration = Duration::from_millis(20);
+
+    /// Somebody who whistles, and a line to the mixer.
+    struct Whistler {
+        encoder: Encoder,
+        codec: Codec,
+        sequence: u16,
+        sample: usize,
+    }
+
+    impl Whistler {
+        fn new(codec: Codec) -> Whistler {
+            let rate_hz = codec.audio_rate();
+            Whistler {
+                encoder: Encoder::new(codec, rate_hz, OpusSettings::default()).unwrap(),
+                codec,
+                sequence: 65_500,
+                sample: 0,
+            }
+        }
+
+        fn packet(&mut self) -> Vec<u8> {
+            let rate_hz = self.encoder.rate_hz();
+            let length = rate_hz as usize / 50;
+            let samples = (self.sample..self.sample + length).map(|n| {
+                let turns = n as f64 * 440.0 / f64::from(rate_hz);
+                (8_000.0 * (turns * std::f64::consts::TAU).sin()) as i16
+            });
+            let samples: Vec<i16> = samples.collect();
+            self.sample += length;
+            let mut payload = Vec::new();
+            self.encoder.encode(&samples, &mut payload);
+            self.sequence = self.sequence.wrapping_add(1);
+            let clock = self.codec.clock_rate() / 50;
+            let mut bytes = Vec::new();
+            RtpPacketBuilder::<&[u8], &[u8]>::new()
+                .payload_type(96)
+                .sequence_number(self.sequence)
+                .timestamp(u32::from(self.sequence.wrapping_sub(65_500)) * clock)
+                .ssrc(7)
+                .payload(&payload)
+                .write_into_vec_unchecked(&mut bytes);
+            bytes
+        }
+    }
+
+    /// Plays 200 packets, packet `n` coming `late(n)` after its time, or never. Returns what is heard in
+    /// each tick: whether anything, and how loud.
+    fn play(codec: Codec, late: impl Fn(u32) -> Option<Duration>) -> (Vec<f64>, Packets) {
+        let begin = Instant::now();
+        let mut packets = Packets::new(begin, codec, Rate::Hz48000).unwrap();
+        let mut whistler = Whistler::new(codec);
+        let mut wire: Vec<(Instant, Vec<u8>)> = Vec::new();
+        for n in 0..200 {
+            let packet = whistler.packet();
+            if let Some(late) = late(n) {
+                wire.push((begin + TICK * n + late, packet));
+            }
+        }
+        wire.sort_by_key(|(at, _)| *at);
+        let mut wire = wire.into_iter().peekable();
+        let mut heard = Vec::new();
+        let mut frame = Vec::new();
+        for tick in 0..200 {
+            let now = begin + TICK * tick + Duration::from_millis(7);
+            while let Some((at, packet)) = wire.next_if(|(at, _)| *at <= now) {
+                assert!(packets.push(at, &packet));
+            }
+            let level = match packets.take(now, &mut frame) {
+                Some(rate) => {
+                    assert_eq!(frame.len(), rate.frame());
+                    let sum: f64 = frame.iter().map(|s| f64::from(*s).powi(2)).sum();
+                    (sum / frame.len() as f64).sqrt()
+                }
+                None => 0.0,
+            };
+            heard.push(level);
+        }
+        (heard, packets)
+    }
+
+    /// Of a sine of amplitude 8000.
+    const LOUD: std::ops::Range<f64> = 4_500.0..6_800.0;
+
+    #[test]
+    fn every_codec_is_heard_within_three_ticks_and_then_always() {
+        for codec in [
+            Codec::Opus,
+            Codec::Pcmu,
+            Codec::Pcma,
+            Codec::G722,
+            Codec::L16,
+        ] {
+            let (heard, packets) = play(codec, |_| Some(Duration::ZERO));
+            for (tick, level) in heard.iter().enumerate().skip(3) {
+                assert!(LOUD.contains(level), "{codec:?}, tick {tick}: {level}");
+            }
+            let stats = packets.stats();
+            assert_eq!((stats.late, stats.missed, stats.malformed), (0, 0, 0));
+            assert!(stats.delay <= TICK * 2, "{codec:?}: {:?}", stats.delay);
+        }
+    }
+
+    #[test]
+    fn jitter_of_forty_milliseconds_is_not_heard_once_it_is_known() {
+        let (heard, _) = play(Codec::Opus, |n| {
+            Some(Duration::from_millis(u64::from(n * 7919 % 41)))
+        });
+        for (tick, level) in heard.iter().enumerate().skip(60) {
+            assert!(LOUD.contains(level), "tick {tick}: {level}");
+        }
+    }
+
+    #[test]
+    fn what_is_lost_is_concealed() {
+        for codec in [Codec::Opus, Codec::Pcmu] {
+            let (heard, packets) = play(codec, |n| (n % 10 != 9).then_some(Duration::ZERO));
+            for (tick, level) in heard.iter().enumerate().skip(3) {
+                assert!(*level > 1_000.0, "{codec:?}, tick {tick}: {level}");
+            }
+            assert!(packets.stats().missed >= 18);
+        }
+    }
+
+    #[test]
+    fn garbage_is_counted_and_not_heard() {
+        let begin = Instant::now();
+        let mut packets = Packets::new(begin, Codec::Opus, Rate::Hz48000).unwrap();
+        assert!(!packets.push(begin, b"no RTP at all"));
+        let mut frame = Vec::new();
+        assert_eq!(packets.take(begin + TICK, &mut frame), None);
+        let mut empty = Vec::new();
+        RtpPacketBuilder::<&[u8], &[u8]>::new()
+            .payload_type(96)
+            .payload(&[])
+            .write_into_vec_unchecked(&mut empty);
+        assert!(packets.push(begin, &empty));
+        assert_eq!(packets.stats().malformed, 1);
+        assert_eq!(packets.take(begin + TICK, &mut frame), None);
+    }
+}
