@@ -9,8 +9,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Longer than the jitter buffers of phones and rooms bridge.
-const TORN: Duration = Duration::from_millis(40);
+/// Longer than a packet: more than a jitter buffer bridges that a quiet line has made shallow.
+const TORN: Duration = Duration::from_millis(20);
 /// How often a scenario is run at most.
 const TRIES: usize = 3;
 /// How often the watch looks at the clock.
