@@ -67,7 +67,8 @@ fn scenario() -> Result<()> {
     ensure!((400.0..1_000.0).contains(&took), "{up}");
     let heard = scene.wait(host.hears("Bob", SOON))?;
     let spoken = phone_says.wave.duration() + Duration::from_secs(1);
-    scene.wait(async { tokio::time::sleep(spoken).await });
+    scene
+        .wait(async { tokio::time::timeout(spoken + SOON, heard.recording.lasts(spoken)).await })?;
     scene.worker.hang_up(&id)?;
     phone.wait_closed(Duration::from_secs(2))?;
     phone_says.assert_heard_in(&heard.recording.wave(), SCENARIO, "phone to room")?;

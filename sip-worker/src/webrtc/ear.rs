@@ -102,7 +102,7 @@ fn take(
 pub struct Recording {
     rate_hz: u32,
     tape: Mutex<Tape>,
-    begun: Notify,
+    grew: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -124,7 +124,7 @@ impl Recording {
         Recording {
             rate_hz,
             tape: Mutex::default(),
-            begun: Notify::new(),
+            grew: Notify::new(),
         }
     }
 
@@ -135,9 +135,17 @@ impl Recording {
 
     /// Waits for the first sample.
     pub async fn begun(&self) {
-        let begun = self.begun.notified();
-        if self.from().is_none() {
-            begun.await;
+        self.lasts(Duration::ZERO).await;
+    }
+
+    /// Waits until something sounded so long after the first sample.
+    pub async fn lasts(&self, length: Duration) {
+        loop {
+            let grew = self.grew.notified();
+            if self.from().is_some() && lock(&self.tape).samples.len() >= self.count(length) {
+                return;
+            }
+            grew.await;
         }
     }
 
@@ -196,9 +204,8 @@ impl Recording {
         tape.samples.extend(samples.iter().skip(overlap));
         let squares: f32 = samples.iter().map(|s| f32::from(*s).powi(2)).sum();
         tape.power = squares / samples.len().max(1) as f32;
-        if tape.last.replace(Instant::now()).is_none() {
-            self.begun.notify_waiters();
-        }
+        tape.last = Some(Instant::now());
+        self.grew.notify_waiters();
     }
 }
 

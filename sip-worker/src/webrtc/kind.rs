@@ -100,7 +100,7 @@ impl Kind {
     }
 
     /// The far end is whoever has these certificates.
-    pub(super) fn expect(&self, fingerprints: Vec<SectionFingerprints>) {
+    pub(super) fn promise(&self, fingerprints: Vec<SectionFingerprints>) {
         if let Kind::Webrtcbin { promised, .. } = self {
             *lock(promised) = fingerprints;
         }

@@ -186,7 +186,7 @@ impl Peer {
     async fn apply_remote(&self, kind: WebRTCSDPType, text: &str) -> Result<(), PeerError> {
         // Before webrtcbin sees it, so that nothing connects that cannot be checked.
         let promised = description::fingerprints(text)?;
-        self.inner.kind.expect(promised);
+        self.inner.kind.promise(promised);
         let repaired = description::repair_directions(text);
         let sdp = gst_sdp::SDPMessage::parse_buffer(repaired.as_bytes())
             .map_err(|e| PeerError::Unreadable(e.to_string()))?;

@@ -37,58 +37,62 @@ fn join(context: &Context, codecs: [Codec; 2]) -> Joined {
 
 #[test]
 fn both_are_heard_and_go_on_after_a_move() {
-    let context = Context::acquire("bridge-test", MAX_WAIT).unwrap();
-    let Joined { phones, bridge, .. } = join(&context, [Codec::Pcmu, Codec::Opus]);
-    let heard = phones
-        .each_ref()
-        .map(|phone| phone.listen(Format::Raw { rate_hz: 8_000 }));
-    let _mouths = [(&phones[0], 440.0), (&phones[1], 700.0)]
-        .map(|(phone, hz)| Mouth::speak(phone, 8_000, hz));
-    let away = Context::acquire("bridge-test-away", MAX_WAIT).unwrap();
-    for moved in [false, true] {
-        if moved {
-            bridge.move_to(&away);
+    asserted_steadily(|| {
+        let context = Context::acquire("bridge-test", MAX_WAIT).unwrap();
+        let Joined { phones, bridge, .. } = join(&context, [Codec::Pcmu, Codec::Opus]);
+        let heard = phones
+            .each_ref()
+            .map(|phone| phone.listen(Format::Raw { rate_hz: 8_000 }));
+        let _mouths = [(&phones[0], 440.0), (&phones[1], 700.0)]
+            .map(|(phone, hz)| Mouth::speak(phone, 8_000, hz));
+        let away = Context::acquire("bridge-test-away", MAX_WAIT).unwrap();
+        for moved in [false, true] {
+            if moved {
+                bridge.move_to(&away);
+            }
+            for (heard, hz) in [(&heard[1], 440.0), (&heard[0], 700.0)] {
+                let pcm = listen_to(heard, Duration::from_secs(1), 8_000);
+                let steady = &pcm[pcm.len() / 3..];
+                let found = pitch(steady, 8_000);
+                assert!((found - hz).abs() < hz * 0.03, "{found} for {hz}");
+                let gap = longest_gap(steady, 8_000);
+                assert!(gap < Duration::from_millis(15), "{gap:?}");
+            }
         }
-        for (heard, hz) in [(&heard[1], 440.0), (&heard[0], 700.0)] {
-            let pcm = listen_to(heard, Duration::from_secs(1), 8_000);
-            let steady = &pcm[pcm.len() / 3..];
-            let found = pitch(steady, 8_000);
-            assert!((found - hz).abs() < hz * 0.03, "{found} for {hz}");
-            let gap = longest_gap(steady, 8_000);
-            assert!(gap < Duration::from_millis(15), "{gap:?}");
+        let ports = Side::BOTH.map(|side| bridge.local_rtp(side));
+        bridge.close();
+        for port in ports {
+            std::net::UdpSocket::bind(port).unwrap();
         }
-    }
-    let ports = Side::BOTH.map(|side| bridge.local_rtp(side));
-    bridge.close();
-    for port in ports {
-        std::net::UdpSocket::bind(port).unwrap();
-    }
+    });
 }
 
 #[test]
 fn digits_pass_from_one_to_the_other() {
-    let context = Context::acquire("bridge-test", MAX_WAIT).unwrap();
-    let Joined {
-        phones,
-        bridge,
-        told,
-    } = join(&context, [Codec::Pcmu, Codec::Opus]);
-    phones[0].media.send_digits("42", 120).unwrap();
-    for digit in ['4', '2'] {
-        let event = phones[1].wait_for(|event| matches!(event, MediaEvent::Digit { .. }));
-        let MediaEvent::Digit {
-            digit: heard,
-            duration_ms,
-        } = event
-        else {
-            unreachable!("waited for a digit");
-        };
-        assert_eq!(heard, digit);
-        assert!((100..=160).contains(&duration_ms), "{duration_ms}");
-    }
-    let digits = told
-        .try_iter()
-        .filter(|(side, event)| *side == Side::A && matches!(event, MediaEvent::Digit { .. }));
-    assert_eq!(digits.count(), 2);
-    bridge.close();
+    asserted_steadily(|| {
+        let context = Context::acquire("bridge-test", MAX_WAIT).unwrap();
+        let Joined {
+            phones,
+            bridge,
+            told,
+        } = join(&context, [Codec::Pcmu, Codec::Opus]);
+        phones[0].media.send_digits("42", 120).unwrap();
+        for digit in ['4', '2'] {
+            let event = phones[1].wait_for(|event| matches!(event, MediaEvent::Digit { .. }));
+            let MediaEvent::Digit {
+                digit: heard,
+                duration_ms,
+            } = event
+            else {
+                unreachable!("waited for a digit");
+            };
+            assert_eq!(heard, digit);
+            assert!((100..=160).contains(&duration_ms), "{duration_ms}");
+        }
+        let digits = told
+            .try_iter()
+            .filter(|(side, event)| *side == Side::A && matches!(event, MediaEvent::Digit { .. }));
+        assert_eq!(digits.count(), 2);
+        bridge.close();
+    });
 }

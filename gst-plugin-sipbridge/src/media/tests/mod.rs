@@ -25,6 +25,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use sip_ua::sdp::{Codec, Direction, Negotiated};
+use sipbridge_measure::steady::asserted_steadily;
 
 use super::*;
 use crate::context::MAX_WAIT;
