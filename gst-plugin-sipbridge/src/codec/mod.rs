@@ -12,6 +12,7 @@ pub mod g722;
 pub mod l16;
 pub mod noise;
 pub mod opus;
+mod opus_state;
 pub mod stretch;
 pub mod voice;
 
@@ -106,6 +107,14 @@ impl Decoder {
             Decoder::G722(g722) => g722.decode(payload, pcm),
             Decoder::L16(l16) => l16.decode(payload, pcm),
             Decoder::Opus(opus) => opus.decode(payload, pcm),
+        }
+    }
+
+    /// Forgets what was concealed since the last packet: nothing was lost. Matters where decoding leans on
+    /// what was decoded before, concealment included.
+    pub fn recall(&mut self) {
+        if let Decoder::Opus(opus) = self {
+            opus.recall();
         }
     }
 

@@ -515,6 +515,7 @@ impl JitterBuffer {
         let missed = self
             .played
             .map_or(0, |played| (entry.sequence - played - 1).max(0));
+        let follows = self.played.is_some() && missed == 0;
         self.done.played += 1;
         self.done.missed += missed.unsigned_abs();
         self.done.missed_runs += u64::from(missed > 0);
@@ -530,6 +531,7 @@ impl JitterBuffer {
                 payload: &self.current,
                 samples: entry.duration as u32,
                 talkspurt: talkspurt || entry.marker,
+                follows,
                 tempo,
                 timestamp: entry.timestamp as u32,
                 sequence: entry.sequence as u16,

@@ -65,6 +65,9 @@ pub struct Frame<'a> {
     pub samples: u32,
     /// The first after a pause: of the far end's making, or of ours.
     pub talkspurt: bool,
+    /// Nothing was lost between this one and the one played before: what was concealed since was a pause,
+    /// or this one is late.
+    pub follows: bool,
     /// For a [`Listener`] that is elastic: how fast to play it.
     pub tempo: Tempo,
     /// The timestamp it came with.

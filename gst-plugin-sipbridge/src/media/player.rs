@@ -160,6 +160,9 @@ impl Player {
             self.pcm.resize(self.pcm.len() + length.max(1) as usize, 0);
             return;
         };
+        if frame.follows {
+            decoder.recall();
+        }
         decoder.decode(frame.payload, &mut self.scratch);
         let from_hz = decoder.rate_hz();
         self.append(from_hz, rate_hz);
