@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A phone calls a room and both hear each other, in every codec there is: four phones at the same time, each
-//! in a room of its own.
+//! in a room of its own. Two more do so by the graph of stock elements.
 
 use anyhow::{Context as _, Result, ensure};
 use sip_worker::measure::steady::steadily;
 use sip_worker::measure::{Wave, compare};
 use sipbridge_tests::baresip::{Baresip, Options};
-use sipbridge_tests::scene::{GONE_WITHIN, Scene};
+use sipbridge_tests::scene::{GONE_WITHIN, Scene, Setup};
 use sipbridge_tests::speech::Speech;
 use sipbridge_tests::together::together;
 use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "phone_and_room_hear_each_other";
 
-/// Also the names of phones and rooms.
-const CODECS: [&str; 4] = ["PCMU", "PCMA", "G722", "opus"];
+/// A worker's graph and a phone's codec, which is also the name of the phone and the room.
+const CALLS: [(&str, &str); 6] = [
+    ("room", "PCMU"),
+    ("room", "PCMA"),
+    ("room", "G722"),
+    ("room", "opus"),
+    ("room-stock", "PCMU"),
+    ("room-stock", "opus"),
+];
 
 /// What was said, and heard of it.
 struct Told {
@@ -39,23 +46,37 @@ to = \"*\"
 room = \"{to}\"
 answer = \"at-once\"
 ";
-    let scene = Scene::open(SCENARIO, tables)?;
-    let told = together(&CODECS, |codec| call(&scene, codec).context(*codec))?;
+    let by = |graph: &str| {
+        let setup = Setup {
+            media: format!("pipeline = \"{graph}\""),
+            ..Setup::default()
+        };
+        Scene::open_with(&folder(graph), tables, setup)
+    };
+    let (room, stock) = (by("room")?, by("room-stock")?);
+    let told = together(&CALLS, |(graph, codec)| {
+        let scene = if *graph == "room" { &room } else { &stock };
+        call(scene, graph, codec).context(format!("{codec} by {graph}"))
+    })?;
     // Only now, for it takes the processor from those who speak.
-    for (codec, told) in CODECS.iter().zip(&told) {
-        judge(codec, told)?;
+    for ((graph, codec), told) in CALLS.iter().zip(&told) {
+        judge(graph, codec, told).context(format!("by {graph}"))?;
     }
     Ok(())
 }
 
-fn call(scene: &Scene, codec: &str) -> Result<Told> {
+fn folder(graph: &str) -> String {
+    format!("{SCENARIO}/{graph}")
+}
+
+fn call(scene: &Scene, graph: &str, codec: &str) -> Result<Told> {
     let host = scene.join_room(codec, "host")?;
     let (phone_says, room_says) = (Speech::phone()?, Speech::room()?);
     // The phone's file plays from the answer on and hangs up at its end: time to connect in front,
     // time for the room's longer words behind.
     let plays = phone_says.between(Duration::from_secs(3), Duration::from_secs(5));
     let mut phone = Baresip::start(
-        SCENARIO,
+        &folder(graph),
         &Options {
             codec,
             ..Options::new(codec, &plays)
@@ -79,15 +100,16 @@ fn call(scene: &Scene, codec: &str) -> Result<Told> {
     })
 }
 
-fn judge(codec: &str, told: &Told) -> Result<()> {
+fn judge(graph: &str, codec: &str, told: &Told) -> Result<()> {
     let Told {
         phone_says,
         room_says,
         in_room,
         by_phone,
     } = told;
-    phone_says.assert_heard_in(in_room, SCENARIO, &format!("phone to room in {codec}"))?;
-    room_says.assert_heard_in(by_phone, SCENARIO, &format!("room to phone in {codec}"))?;
+    let folder = folder(graph);
+    phone_says.assert_heard_in(in_room, &folder, &format!("phone to room in {codec}"))?;
+    room_says.assert_heard_in(by_phone, &folder, &format!("room to phone in {codec}"))?;
 
     // What these assertions are worth: nothing else passes for the right speech.
     ensure!(

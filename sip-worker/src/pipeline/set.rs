@@ -12,7 +12,7 @@ use crate::document::{Document, Finding};
 use crate::installed;
 
 /// The graph used where the configuration names none.
-pub const DEFAULT: &str = "room-stock";
+pub const DEFAULT: &str = "room";
 
 /// In the program itself, so that it runs without the folder.
 const BUILT_IN: &[(&str, &str)] = &[
