@@ -57,6 +57,8 @@ enum Command {
     All,
     /// PCMU to Opus and back, beside rtpengine and stock GStreamer.
     Transcode,
+    /// Conferences, beside Janus's AudioBridge.
+    Mixing,
     /// What more calls cost: 1, 10, 50, 100, 200.
     Growth,
     /// A hundred calls that come and go for half an hour: memory must stay flat.
@@ -99,6 +101,10 @@ fn bench(command: Command, options: &Options) -> Result<()> {
     if wanted(Command::Transcode) {
         let only = options.only.as_deref();
         report.transcoding = Some(runs::transcode::transcode(&mut bench, measured, only)?);
+    }
+    if wanted(Command::Mixing) {
+        let only = options.only.as_deref();
+        report.mixing = Some(runs::mixing::mixing(&mut bench, measured, only)?);
     }
     if wanted(Command::Growth) {
         report.growth = Some(runs::growth::growth(&mut bench, measured)?);

@@ -35,6 +35,8 @@ pub enum Sound {
     Room,
     /// Sweeps over faint noise.
     Sweeps,
+    /// Nothing but that noise.
+    Rest,
 }
 
 /// Frames in a codec, sent round and round.
@@ -55,6 +57,7 @@ pub struct Speech {
     phone: Wave,
     room: Wave,
     sweeps: Wave,
+    rest: Wave,
 }
 
 impl Speech {
@@ -62,7 +65,8 @@ impl Speech {
         Ok(Speech {
             phone: Wave::from_wav(PHONE_SPEECH)?,
             room: Wave::from_wav(ROOM_SPEECH)?,
-            sweeps: sweeps(),
+            sweeps: sweeps(9_000.0),
+            rest: sweeps(0.0),
         })
     }
 
@@ -72,6 +76,7 @@ impl Speech {
             Sound::Phone => &self.phone,
             Sound::Room => &self.room,
             Sound::Sweeps => &self.sweeps,
+            Sound::Rest => &self.rest,
         }
     }
 
@@ -150,7 +155,8 @@ pub fn template() -> Vec<f32> {
         .collect()
 }
 
-fn sweeps() -> Wave {
+/// Sweeps of this size in faint noise.
+fn sweeps(size: f64) -> Wave {
     const SPEECH_RATE_HZ: u32 = 16_000;
     let frame = SPEECH_RATE_HZ as usize / 50;
     // A little noise keeps every codec and every silence detector awake.
@@ -161,7 +167,7 @@ fn sweeps() -> Wave {
             let faint = f64::from(noise >> 16) / 65_536.0 * 80.0 - 40.0;
             let into = n % (PERIOD_FRAMES * frame);
             let loud = if into < SPEECH_RATE_HZ as usize * SWEEP_MS / 1_000 {
-                9_000.0 * sweep(SPEECH_RATE_HZ, into)
+                size * sweep(SPEECH_RATE_HZ, into)
             } else {
                 0.0
             };

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Who is measured. All do the same work: between a phone that speaks PCMU and one that speaks
-//! Opus, plain RTP on both sides.
+//! Who is measured. All do the same work, with plain RTP: between a phone that speaks PCMU and one that
+//! speaks Opus, or in a conference.
 
+mod audiobridge;
 mod bencode;
+mod conference;
 mod ours;
 mod rtpengine;
 mod stock;
@@ -11,7 +13,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
+use sip_ua::sdp::Codec;
 
+pub use audiobridge::AudioBridge;
+pub use conference::Sipmixer;
 pub use ours::{Bridge, Ours};
 pub use rtpengine::Rtpengine;
 pub use stock::Stock;
@@ -81,4 +86,43 @@ pub trait Transcoder {
 
     /// Starts it, with a call for each pair of ports: where the PCMU phone and the Opus phone listen.
     fn start(&self, stage: &Stage, phones: &[(u16, u16)]) -> Result<Running>;
+}
+
+/// So many conferences of so many participants each, who come one room after the other.
+#[derive(Debug, Clone, Copy)]
+pub struct Rooms {
+    pub codec: Codec,
+    pub size: usize,
+    pub count: usize,
+}
+
+/// A peer that runs, with participants.
+pub struct Conference {
+    pub process: Process,
+    /// In the order of the phones.
+    pub legs: Vec<Leg>,
+    /// What has to live as long as it does.
+    keeps: Option<conference::Phones>,
+}
+
+impl Conference {
+    fn new(process: Process, legs: Vec<Leg>) -> Conference {
+        Conference {
+            process,
+            legs,
+            keeps: None,
+        }
+    }
+}
+
+/// Somebody who mixes.
+pub trait Mixes {
+    /// As it stands in the table.
+    fn name(&self) -> String;
+
+    /// What it does the work with.
+    fn settings(&self) -> Settings;
+
+    /// Starts it, with a participant for each port that a phone listens on.
+    fn start(&self, stage: &Stage, rooms: Rooms, phones: &[u16]) -> Result<Conference>;
 }

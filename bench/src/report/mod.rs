@@ -13,8 +13,10 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::machine::Machine;
+use crate::peers::Settings;
 use crate::runs::growth::Growth;
 use crate::runs::load::Figures;
+use crate::runs::mixing::{self, Mixing};
 use crate::runs::soak::{Point, Soak};
 use crate::runs::transcode::{Terms, Transcoding};
 
@@ -31,6 +33,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcoding: Option<Transcoding>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub mixing: Option<Mixing>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub growth: Option<Growth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soak: Option<Soak>,
@@ -44,6 +48,7 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             despite_load: None,
             transcoding: None,
+            mixing: None,
             growth: None,
             soak: None,
         }
@@ -66,6 +71,9 @@ impl Report {
                 transcoding_picture(&self.machine, transcoding),
             )?;
         }
+        if let Some(mixing) = &self.mixing {
+            write("mixing.svg", mixing_picture(&self.machine, mixing))?;
+        }
         if let Some(growth) = &self.growth {
             write("growth.svg", growth_picture(&self.machine, growth))?;
         }
@@ -87,6 +95,9 @@ impl Report {
         }
         if let Some(transcoding) = &self.transcoding {
             text.push_str(&transcoding_text(transcoding));
+        }
+        if let Some(mixing) = &self.mixing {
+            text.push_str(&mixing_text(mixing));
         }
         if let Some(growth) = &self.growth {
             text.push_str(&growth_text(growth));
@@ -170,21 +181,105 @@ fn row(figures: &Figures) -> Vec<String> {
         format!("{:.2}/{:.2}", up.correlation, down.correlation),
         figures.threads.to_string(),
         format!("{:.0}", figures.memory_kib as f64 / 1_024.0),
-        format!(
-            "{} kHz {} {} kb/s c{}{}, {}",
-            settings.rate_hz / 1_000,
-            if settings.channels == 1 {
-                "mono"
-            } else {
-                "stereo"
-            },
-            settings.bitrate_bps / 1_000,
-            settings.complexity,
-            if settings.fec { " FEC" } else { "" },
-            settings.library
-        ),
+        opus(settings),
         settings.jitter_buffer.to_owned(),
     ]
+}
+
+fn opus(settings: &Settings) -> String {
+    format!(
+        "{} kHz {} {} c{}{}, {}",
+        settings.rate_hz / 1_000,
+        if settings.channels == 1 {
+            "mono"
+        } else {
+            "stereo"
+        },
+        match settings.bitrate_bps {
+            0 => "libopus's bit rate".to_owned(),
+            bps => format!("{} kb/s", bps / 1_000),
+        },
+        settings.complexity,
+        if settings.fec { " FEC" } else { "" },
+        settings.library
+    )
+}
+
+fn mixing_text(mixing: &Mixing) -> String {
+    let mut table = Table::new(&[
+        "",
+        "codec",
+        "in a room",
+        "talk",
+        "settings",
+        "participants/core",
+        "times",
+        "participants",
+        "CPU %",
+        "lost %",
+        "gaps",
+        "level dB",
+        "threads",
+        "MiB",
+        "Opus",
+    ]);
+    for line in &mixing.lines {
+        table.row(vec![
+            line.peer.clone(),
+            line.codec.clone(),
+            line.size.to_string(),
+            talk(line).to_owned(),
+            if line.equal { "equal" } else { "own" }.to_owned(),
+            format!("{:.0}", line.participants_per_core),
+            mixing
+                .times(line)
+                .map_or_else(|| "-".to_owned(), |times| format!("{times:.2}")),
+            line.participants.to_string(),
+            format!("{:.0}", line.cpu_percent),
+            format!("{:.2}", line.tally.loss_percent()),
+            line.tally.gaps.to_string(),
+            line.level_off_db
+                .map_or_else(|| "-".to_owned(), |db| format!("{db:+.1}")),
+            line.threads.to_string(),
+            format!("{:.0}", line.memory_kib as f64 / 1_024.0),
+            opus(&line.settings),
+        ]);
+    }
+    format!("\nConferences, plain RTP, each hears all others\n{table}")
+}
+
+fn talk(line: &mixing::Figures) -> &'static str {
+    if line.all_talk { "all" } else { "three" }
+}
+
+fn mixing_picture(machine: &Machine, mixing: &Mixing) -> String {
+    let mut all: Vec<Bar> = mixing
+        .lines
+        .iter()
+        .map(|line| Bar {
+            name: line.peer.clone(),
+            detail: format!(
+                "{} kHz, complexity {}",
+                line.settings.rate_hz / 1_000,
+                line.settings.complexity
+            ),
+            group: format!(
+                "{}, {} in a room, {} talk, {} settings",
+                line.codec,
+                line.size,
+                talk(line),
+                if line.equal {
+                    "equal"
+                } else {
+                    "each one's own"
+                }
+            ),
+            value: line.participants_per_core,
+            ours: line.peer == "sipmixer",
+        })
+        .collect();
+    all.sort_by(|a, b| a.group.cmp(&b.group));
+    bars("Participants per core", &facts(machine), &all)
 }
 
 fn growth_text(growth: &Growth) -> String {

@@ -14,8 +14,8 @@ use crate::load::{
     Delays, Fitness, Heard, Mark, Outcome, Schedule, Stream, Tally, delays, heard_as,
 };
 use crate::machine::{self, Burden};
-use crate::peers::{Call, Running, Settings, Transcoder};
-use crate::process::Usage;
+use crate::peers::{Call, Settings, Transcoder};
+use crate::process::{Process, Usage};
 
 /// Calls whose sound is swept, for the delay.
 const SWEPT: usize = 4;
@@ -45,6 +45,16 @@ pub struct Figures {
     pub threads: usize,
     pub descriptors: usize,
     pub memory_kib: u64,
+    #[serde(flatten)]
+    pub strain: Strain,
+}
+
+/// What the measured and everybody else used, and how the load itself fared.
+#[derive(Debug, Clone, Serialize)]
+pub struct Strain {
+    /// The measured, of one core.
+    #[serde(skip)]
+    pub cpu_percent: f64,
     pub generator: Fitness,
     /// What others used meanwhile, of one core.
     pub others_percent: f64,
@@ -52,8 +62,22 @@ pub struct Figures {
     pub stolen_percent: f64,
 }
 
-impl Figures {
-    /// Why they do not count, if they do not.
+impl Strain {
+    pub(super) fn of(outcome: &Outcome, used: &Used) -> Strain {
+        let seconds = used.time.as_secs_f64().max(0.001);
+        let percent = |cpu: Duration| 100.0 * cpu.as_secs_f64() / seconds;
+        let cpu_percent = percent(used.cpu);
+        let generator = outcome.generator;
+        let others = percent(used.everybody) - cpu_percent - generator.cpu_percent;
+        Strain {
+            cpu_percent,
+            generator,
+            others_percent: others.max(0.0),
+            stolen_percent: percent(used.stolen),
+        }
+    }
+
+    /// Why nothing that was measured meanwhile counts, if it does not.
     fn disturbance(&self) -> Option<String> {
         let others_percent = self.others_percent;
         if others_percent > OTHERS_MAX_PERCENT {
@@ -94,28 +118,38 @@ pub struct Direction {
 /// How often a measurement is taken again that did not count.
 const AGAIN: usize = 3;
 
-/// Puts a load on a peer for as long as `schedule` says. What disturbs it is often over soon: a virtual
-/// machine's host has others to serve.
+/// Puts a load on a peer for as long as `schedule` says.
 pub fn measure(
     bench: &mut Bench,
     peer: &dyn Transcoder,
     calls: usize,
     schedule: Schedule,
 ) -> Result<Figures> {
-    for _ in 0..AGAIN {
+    repeated(bench, |bench| {
         let figures = take(bench, peer, calls, schedule)?;
-        match figures.disturbance().filter(|_| !bench.despite_load) {
+        Ok((figures.strain.clone(), figures))
+    })
+}
+
+/// Measures until nothing disturbs it. What does is often over soon: a virtual machine's host has others to
+/// serve.
+pub(super) fn repeated<T>(
+    bench: &mut Bench,
+    take: impl Fn(&mut Bench) -> Result<(Strain, T)>,
+) -> Result<T> {
+    for again in (0..=AGAIN).rev() {
+        let (strain, figures) = take(bench)?;
+        match strain.disturbance().filter(|_| !bench.despite_load) {
             None => return Ok(figures),
-            Some(disturbance) => bench.progress.note(&format!("again, for {disturbance}")),
+            Some(disturbance) if again > 0 => {
+                bench.progress.note(&format!("again, for {disturbance}"));
+            }
+            Some(disturbance) => bail!(
+                "{disturbance}: this measurement does not count. Try again when the machine is quiet"
+            ),
         }
     }
-    let figures = take(bench, peer, calls, schedule)?;
-    match figures.disturbance().filter(|_| !bench.despite_load) {
-        None => Ok(figures),
-        Some(disturbance) => bail!(
-            "{disturbance}: this measurement does not count. Try again when the machine is quiet"
-        ),
-    }
+    bail!("nothing was measured")
 }
 
 fn take(
@@ -136,13 +170,10 @@ fn take(
     for (number, call) in running.calls.iter().enumerate() {
         streams.extend(legs(bench, number, call, places.sockets(number)));
     }
-    let (outcome, used) = under_load(bench, &mut running, &streams, schedule)?;
+    let (outcome, used) = under_load(bench, &mut running.process, &streams, schedule)?;
     running.process.must_run()?;
-    let seconds = used.time.as_secs_f64().max(0.001);
-    let percent = |cpu: Duration| 100.0 * cpu.as_secs_f64() / seconds;
-    let cpu_percent = percent(used.cpu);
-    let others_percent =
-        (percent(used.everybody) - cpu_percent - outcome.generator.cpu_percent).max(0.0);
+    let strain = Strain::of(&outcome, &used);
+    let cpu_percent = strain.cpu_percent;
     let tally = outcome.total();
     Ok(Figures {
         peer: peer.name(),
@@ -158,9 +189,7 @@ fn take(
         threads: used.last.threads,
         descriptors: used.last.descriptors,
         memory_kib: used.last.memory_kib,
-        generator: outcome.generator,
-        others_percent,
-        stolen_percent: percent(used.stolen),
+        strain,
     })
 }
 
@@ -228,11 +257,11 @@ pub(super) struct Used {
 /// Runs the generator on its core, and reads what the peer uses at both ends of what counts.
 pub(super) fn under_load(
     bench: &mut Bench,
-    running: &mut Running,
+    process: &mut Process,
     streams: &[Stream],
     schedule: Schedule,
 ) -> Result<(Outcome, Used)> {
-    let pid = running.process.pid();
+    let pid = process.pid();
     let core = bench.cores.generator;
     let generator = &mut bench.generator;
     let (say, said) = channel();

@@ -4,6 +4,7 @@
 pub mod floor;
 pub mod growth;
 pub mod load;
+pub mod mixing;
 pub mod soak;
 pub mod transcode;
 
@@ -57,6 +58,7 @@ pub struct Encoded {
     pub phone: std::sync::Arc<crate::load::Media>,
     pub room: std::sync::Arc<crate::load::Media>,
     pub sweeps: std::sync::Arc<crate::load::Media>,
+    pub rest: std::sync::Arc<crate::load::Media>,
 }
 
 impl Sounds {
@@ -67,6 +69,7 @@ impl Sounds {
                 phone: speech.encode(Sound::Phone, codec)?,
                 room: speech.encode(Sound::Room, codec)?,
                 sweeps: speech.encode(Sound::Sweeps, codec)?,
+                rest: speech.encode(Sound::Rest, codec)?,
             })
         };
         let (pcmu, opus) = (encoded(Codec::Pcmu)?, encoded(Codec::Opus)?);

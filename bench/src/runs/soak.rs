@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Bench;
 use super::load::{Places, under_load};
 use crate::load::{Media, Schedule, Stream, Tally};
-use crate::peers::{Bridge, Call, Ours, Running};
+use crate::peers::{Bridge, Call, Ours};
 
 /// Calls at a time.
 const CALLS: usize = 100;
@@ -102,15 +102,8 @@ pub fn soak(bench: &mut Bench, length: Duration) -> Result<Soak> {
             .iter()
             .flat_map(|(number, place, call)| streams(bench, &places, *number, *place, call))
             .collect();
-        let mut running = Running {
-            process: bridge.process,
-            calls: Vec::new(),
-        };
-        let (outcome, used) = under_load(bench, &mut running, &streams, TURN)?;
-        running.process.must_run()?;
-        bridge = Bridge {
-            process: running.process,
-        };
+        let (outcome, used) = under_load(bench, &mut bridge.process, &streams, TURN)?;
+        bridge.process.must_run()?;
         soak.tally.add(&outcome.total());
         soak.points.push(Point {
             at_s: started.elapsed().as_secs(),
