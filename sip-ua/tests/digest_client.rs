@@ -103,6 +103,26 @@ fn rfc_7616_section_3_9_1() {
     }
 }
 
+/// As corrected by erratum 4897: what the RFC prints was made with a draft of SHA-512/256.
+#[test]
+fn rfc_7616_section_3_9_2() {
+    let text = r#"Digest realm="api@example.org", qop="auth", algorithm=SHA-512-256,
+        nonce="5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK",
+        opaque="HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS", charset=UTF-8, userhash="#;
+    let response = "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5";
+    let hashed = "793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b";
+    let cnonce = "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v";
+    for (userhash, name) in [("true", hashed), ("false", "J\u{e4}s\u{f8}n Doe")] {
+        let challenge = challenge(&format!("{text}{userhash}"));
+        let doe = Credentials::new("J\u{e4}s\u{f8}n Doe", "Secret, or not?");
+        let value = respond(&[challenge], &doe, &get(), b"/doe.json", b"", cnonce, 1).unwrap();
+        let text = String::from_utf8(value).unwrap();
+        assert_eq!(param(&text, "response"), Some(response));
+        assert_eq!(param(&text, "username"), Some(name));
+        assert_eq!(text.contains("userhash=true"), userhash == "true");
+    }
+}
+
 /// Computed with Python's hashlib.
 const EVERY_WAY: [(&str, [&str; 3]); 6] = [
     (

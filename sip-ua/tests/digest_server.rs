@@ -162,6 +162,57 @@ fn a_nonce_expires() {
 }
 
 #[test]
+fn every_algorithm_and_quality_of_protection_lets_in_who_knows_the_password() {
+    use sip_ua::digest::{Algorithm, Qop};
+    let algorithms = [Algorithm::SHA_512_256, Algorithm::SHA_256, Algorithm::MD5];
+    for algorithm in algorithms {
+        let mut scene = Scene::new();
+        scene.verifier =
+            Verifier::new("trunk.example", scene.now, LIFETIME, 10).offering(vec![algorithm]);
+        for qop in [None, Some(vec![Qop::Auth]), Some(vec![Qop::AuthInt])] {
+            let mut challenges = scene.challenges();
+            assert_eq!(challenges.len(), 1);
+            assert_eq!(
+                challenges[0].algorithm.as_deref(),
+                Some(algorithm.name().as_bytes())
+            );
+            challenges[0].qop = qop;
+            let wrong = scene.answer(&challenges, "guess", 1);
+            assert_eq!(scene.verify(&wrong), Err(Denied::Wrong));
+            let right = scene.answer(&challenges, "s3cret", 1);
+            let spelt = String::from_utf8(right.clone()).unwrap();
+            let spelt = spelt.replace("Digest ", "dIGEST  ");
+            assert!(scene.verify(spelt.as_bytes()).is_ok(), "{spelt}");
+            assert_eq!(scene.verify(&right), Err(Denied::Stale));
+        }
+    }
+    // What was not offered is not taken.
+    let mut scene = Scene::new();
+    let challenges = scene.challenges();
+    let answer = scene.answer(&challenges[1..], "s3cret", 1);
+    let key = Verifier::new("trunk.example", scene.now, LIFETIME, 10);
+    scene.verifier = key.offering(vec![Algorithm::SHA_256]);
+    assert_eq!(scene.verify(&answer), Err(Denied::Malformed));
+}
+
+/// "Stale" tells that the password is right, so it is told to nobody who merely made up a nonce
+/// (RFC 7616 section 3.3).
+#[test]
+fn a_wrong_password_is_wrong_however_old_its_nonce() {
+    let mut scene = Scene::new();
+    let challenges = scene.challenges();
+    scene.now += 2 * LIFETIME;
+    let guess = scene.answer(&challenges, "guess", 1);
+    assert_eq!(scene.verify(&guess), Err(Denied::Wrong));
+    let mut made_up = challenges[..1].to_vec();
+    made_up[0].nonce = b"00".to_vec();
+    let guess = scene.answer(&made_up, "guess", 1);
+    assert_eq!(scene.verify(&guess), Err(Denied::Wrong));
+    let right = scene.answer(&challenges, "s3cret", 1);
+    assert_eq!(scene.verify(&right), Err(Denied::Stale));
+}
+
+#[test]
 fn a_nonce_is_bound_to_its_source_and_its_process() {
     let mut scene = Scene::new();
     let challenges = scene.challenges();

@@ -37,6 +37,8 @@ pub struct Challenge {
     pub qop: Option<Vec<Qop>>,
     /// The credentials were right, only the nonce has expired.
     pub stale: bool,
+    /// The user name may travel as a hash (RFC 7616 §3.4.4).
+    pub userhash: bool,
 }
 
 impl Challenge {
@@ -55,10 +57,35 @@ impl Challenge {
             opaque: text("opaque"),
             algorithm: text("algorithm"),
             qop,
-            stale: params
-                .get("stale")
-                .is_some_and(|stale| stale.eq_ignore_ascii_case(b"true")),
+            stale: params.is_true("stale"),
+            userhash: params.is_true("userhash"),
         })
+    }
+
+    /// The challenges in one header value, not read yet. In SIP each has a header of its own (RFC 3261
+    /// §7.3.1), but some write them in one line as in HTTP.
+    pub(super) fn split(value: &[u8]) -> Vec<&[u8]> {
+        let mut challenges = Vec::new();
+        let (mut begin, mut item, mut at) = (0, 0, 0);
+        while at <= value.len() {
+            match value.get(at) {
+                Some(b'"') => {
+                    at = quoted_end(value, at).unwrap_or(value.len());
+                    continue;
+                }
+                Some(b',') | None => {
+                    if item > begin && begins_challenge(&value[item..at]) {
+                        challenges.push(&value[begin..item]);
+                        begin = item;
+                    }
+                    item = at + 1;
+                }
+                Some(_) => {}
+            }
+            at += 1;
+        }
+        challenges.push(&value[begin..]);
+        challenges
     }
 
     /// The algorithm to answer with; `None` if it is one unknown here.
@@ -111,6 +138,11 @@ impl<'a> AuthParams<'a> {
         }
     }
 
+    fn is_true(&self, name: &str) -> bool {
+        self.get(name)
+            .is_some_and(|value| value.eq_ignore_ascii_case(b"true"))
+    }
+
     /// The value of `name`, without the quotes.
     pub(super) fn get(&self, name: &str) -> Option<&'a [u8]> {
         let item = self
@@ -127,13 +159,29 @@ fn read_value(text: &[u8]) -> Result<(&[u8], &[u8]), DigestError> {
         let end = text.iter().position(|o| *o == b',').unwrap_or(text.len());
         return Ok((text[..end].trim_ascii_end(), &text[end..]));
     }
-    let mut at = 1;
+    let end = quoted_end(text, 0).ok_or(DigestError::Malformed("a quoted string is left open"))?;
+    Ok((&text[1..end - 1], &text[end..]))
+}
+
+/// The index after the quote that closes the one at `at`.
+fn quoted_end(text: &[u8], mut at: usize) -> Option<usize> {
+    at += 1;
     loop {
-        match text.get(at) {
-            Some(b'\\') => at += 2,
-            Some(b'"') => return Ok((&text[1..at], &text[at + 1..])),
-            Some(_) => at += 1,
-            None => return Err(DigestError::Malformed("a quoted string is left open")),
+        match text.get(at)? {
+            b'\\' => at += 2,
+            b'"' => return Some(at + 1),
+            _ => at += 1,
         }
     }
+}
+
+/// Whether an element of the list is `Scheme name=value` or a lone scheme, and no `name=value`.
+fn begins_challenge(item: &[u8]) -> bool {
+    let item = item.trim_ascii();
+    let name = item
+        .split(|octet| *octet == b'=')
+        .next()
+        .unwrap_or_default();
+    let lone = name.len() == item.len();
+    !item.is_empty() && (lone || name.trim_ascii().iter().any(u8::is_ascii_whitespace))
 }

@@ -54,7 +54,8 @@ impl Auth {
         let mut fresh: Vec<Realm> = Vec::new();
         let mut fault = None;
         for asked_by in [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate] {
-            for value in response.headers.get_all(asked_by.clone()) {
+            let values = response.headers.get_all(asked_by.clone());
+            for value in values.flat_map(Challenge::split) {
                 let challenge = match Challenge::parse(value) {
                     Ok(challenge) => challenge,
                     Err(error) => {
@@ -90,7 +91,7 @@ impl Auth {
                     let name = String::from_utf8_lossy(&name).into_owned();
                     return Err(AuthError::WrongPassword(name));
                 }
-                Some(at) => self.realms[at] = realm,
+                Some(at) => self.realms[at].renew(realm),
                 None => self.realms.push(realm),
             }
         }
@@ -125,6 +126,20 @@ impl Auth {
 }
 
 impl Realm {
+    /// Takes up what is asked now. A nonce that is given out again goes on being counted: its first
+    /// count would be a replay.
+    fn renew(&mut self, asked: Realm) {
+        let known = |challenge: &Challenge| {
+            let nonces = self.challenges.iter().map(|known| &known.nonce);
+            nonces.into_iter().any(|nonce| *nonce == challenge.nonce)
+        };
+        let count = match asked.challenges.iter().any(known) {
+            true => self.count,
+            false => 0,
+        };
+        *self = Realm { count, ..asked };
+    }
+
     fn is(&self, asked_by: &HeaderName, name: &[u8]) -> bool {
         self.asked_by == *asked_by && self.name() == name
     }

@@ -105,7 +105,13 @@ pub fn respond(
     .response();
 
     let mut out = b"Digest ".to_vec();
-    quoted(&mut out, "username", &escape(username));
+    if challenge.userhash {
+        let hashed = algorithm.hash(&[username, &challenge.realm]);
+        quoted(&mut out, "username", &hashed);
+        plain(&mut out, "userhash", "true");
+    } else {
+        quoted(&mut out, "username", &escape(username));
+    }
     quoted(&mut out, "realm", &challenge.realm);
     quoted(&mut out, "nonce", &challenge.nonce);
     quoted(&mut out, "uri", uri);

@@ -142,7 +142,6 @@ impl Verifier {
         if Uri::parse(answer.uri).ok().as_ref() != Some(presented.uri) {
             return Err(Denied::OtherUri);
         }
-        let nonce = self.check_nonce(now, presented.source, answer.nonce)?;
         let secret = password(&answer.username);
         let expected = Input {
             algorithm: answer.algorithm,
@@ -162,6 +161,8 @@ impl Verifier {
         if !bool::from(expected.ct_eq(&given)) || secret.is_none() {
             return Err(Denied::Wrong);
         }
+        // Only whoever knows the password is told that nothing but the nonce is wrong (RFC 7616 §3.3).
+        let nonce = self.check_nonce(now, presented.source, answer.nonce)?;
         // Without qop there is no count, and a nonce serves once.
         let count = answer.qop.map_or(1, |(_, _, count)| count);
         let oldest = self.age_limit(now);

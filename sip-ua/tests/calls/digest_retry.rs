@@ -159,6 +159,40 @@ fn a_stale_nonce_is_no_wrong_password_but_not_for_ever() {
 }
 
 #[test]
+fn a_nonce_that_is_given_out_again_goes_on_being_counted() {
+    let (mut pair, _) = dialled(alice());
+    answer(&mut pair, 401, &[SERVER], b"");
+    for count in 2..=3 {
+        answer(&mut pair, 401, &[&format!("{SERVER}, stale=true")], b"");
+        let invite = pair.request(Side::Alice, "INVITE");
+        let authorization = invite.headers.get(HeaderName::Authorization);
+        assert!(contains(authorization, &format!("nc=0000000{count}")));
+    }
+    let fresh = SERVER.replace("n1", "n9") + ", stale=true";
+    answer(&mut pair, 401, &[&fresh], b"");
+    let invite = pair.request(Side::Alice, "INVITE");
+    let authorization = invite.headers.get(HeaderName::Authorization);
+    assert!(contains(authorization, "nc=00000001"));
+}
+
+#[test]
+fn challenges_in_one_line_are_told_apart_and_the_strongest_is_answered() {
+    let line = r#"WWW-Authenticate: Negotiate, dIGEST realm="pbx, \"the\" one", nonce="m", algorithm=MD5, qop="auth,auth-int",DIGEST realm="pbx, \"the\" one" , nonce="s",ALGORITHM="SHA-512-256" ,qop="auth", Basic realm="web", Digest realm="gate", nonce="g""#;
+    let (mut pair, _) = dialled(alice());
+    answer(&mut pair, 401, &[line], b"");
+    let invite = pair.request(Side::Alice, "INVITE");
+    let answers: Vec<String> = invite
+        .headers
+        .get_all(HeaderName::Authorization)
+        .map(|value| String::from_utf8_lossy(value).into_owned())
+        .collect();
+    assert_eq!(answers.len(), 2, "{answers:?}");
+    assert!(answers[0].contains(r#"realm="pbx, \"the\" one""#));
+    assert!(answers[0].contains(r#"nonce="s""#) && answers[0].contains("algorithm=SHA-512-256"));
+    assert!(answers[1].contains(r#"realm="gate""#) && answers[1].contains(r#"nonce="g""#));
+}
+
+#[test]
 fn without_credentials_or_with_an_unknown_algorithm_the_call_ends() {
     let (mut pair, a) = dialled(None);
     answer(&mut pair, 407, &[PROXY], b"");
