@@ -11,6 +11,7 @@ use sip_worker::calls::figures::{
     Figures, HeardFigures, PhoneFigures, PublishedFigures, Received, RoomFigures, Sent,
 };
 use sip_worker::calls::{CallInfo, DialRequest, TransferInfo, TransferWish};
+use sip_worker::calls::{DiversionInfo, HistoryInfo, OriginInfo, StirInfo};
 use sip_worker::http::api::OPENAPI;
 use sipbridge_tests::document;
 use std::collections::BTreeSet;
@@ -120,6 +121,10 @@ fn what_is_described_has_the_fields_it_has() -> Result<()> {
     has_the_fields_of::<HeardFigures>("HeardFigures")?;
     has_the_fields_of::<Received>("Received")?;
     has_the_fields_of::<Sent>("Sent")?;
+    has_the_fields_of::<OriginInfo>("OriginInfo")?;
+    has_the_fields_of::<DiversionInfo>("DiversionInfo")?;
+    has_the_fields_of::<HistoryInfo>("HistoryInfo")?;
+    has_the_fields_of::<StirInfo>("StirInfo")?;
     has_the_fields_of::<TransferInfo>("TransferInfo")?;
     has_the_fields_of::<TransferWish>("TransferWish")?;
     has_the_fields_of::<DialRequest>("DialRequest")

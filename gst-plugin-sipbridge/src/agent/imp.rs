@@ -154,6 +154,11 @@ impl ObjectImpl for SipAgent {
                     "Addresses and networks that may call, with commas between; all others get silence",
                     Some(settings::DEFAULT_ACCEPT_FROM),
                 ),
+                glib::ParamSpecBoolean::builder("trust-asserted-identity")
+                    .nick("Trust asserted identities")
+                    .blurb("Whether the P-Asserted-Identity of those who may call is believed; nobody else's is ever told")
+                    .default_value(false)
+                    .build(),
                 text(
                     "registrar",
                     "Registrar",
@@ -197,6 +202,12 @@ impl ObjectImpl for SipAgent {
             }
             return;
         }
+        if pspec.name() == "trust-asserted-identity" {
+            if let Ok(trust) = value.get() {
+                settings.trust_asserted_identity = trust;
+            }
+            return;
+        }
         let Ok(text) = value.get::<Option<String>>() else {
             return;
         };
@@ -216,6 +227,7 @@ impl ObjectImpl for SipAgent {
             transports,
             registrar,
             register_expires: _,
+            trust_asserted_identity: _,
             port: _,
         } = &mut *settings;
         match pspec.name() {
@@ -258,6 +270,7 @@ impl ObjectImpl for SipAgent {
             "from-domain" => settings.from_domain.to_value(),
             "outbound-proxy" => settings.outbound_proxy.to_value(),
             "accept-from" => settings.accept_from.to_value(),
+            "trust-asserted-identity" => settings.trust_asserted_identity.to_value(),
             "registrar" => settings.registrar.to_value(),
             "register-expires" => settings.register_expires.to_value(),
             "media-ports" => settings.media_ports.to_value(),

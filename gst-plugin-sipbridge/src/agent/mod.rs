@@ -120,6 +120,11 @@ impl SipAgent {
         })
     }
 
+    /// Whether what callers' networks assert is believed.
+    pub(crate) fn trusts_asserted_identity(&self) -> bool {
+        self.imp().settings().trust_asserted_identity
+    }
+
     /// What the properties say about the media of any call.
     pub(crate) fn media_params(&self) -> Result<crate::call::MediaParams, AgentSettingsError> {
         let settings = self.imp().settings();

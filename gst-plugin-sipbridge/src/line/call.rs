@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use sip_ua::agent::IncomingCall;
-use sip_ua::wire::Request;
+use sip_ua::wire::{Origin, Request};
 
 use super::messages::KeyEvent;
 use super::target::Target;
@@ -333,7 +333,9 @@ impl Listener for Line {
             return None;
         }
         let name = self.call_name();
-        let facts = facts(&name, &incoming.request, incoming.source);
+        let agent = self.state().agent.clone().unwrap_or_else(SipAgent::shared);
+        let trusted = agent.trusts_asserted_identity();
+        let facts = facts(&name, &incoming.request, incoming.source, trusted);
         if !element.emit_by_name::<bool>(signals::INCOMING_CALL, &[&facts]) {
             incoming.call.handle.reject(603, None);
             return None;
@@ -369,19 +371,36 @@ impl Listener for Line {
 }
 
 /// What an application learns of a call before it decides. Bytes that are no UTF-8 are replaced.
-fn facts(name: &str, request: &Request, source: SocketAddr) -> gst::Structure {
-    let header = |name: &str| {
-        let value = request.headers.get(name).unwrap_or_default();
-        String::from_utf8_lossy(value).replace('\0', "")
-    };
+fn facts(name: &str, request: &Request, source: SocketAddr, trusted: bool) -> gst::Structure {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).replace('\0', "");
+    let header = |name: &str| text(request.headers.get(name).unwrap_or_default());
+    let origin = Origin::read(&request.headers, trusted);
+    for header in &origin.malformed {
+        tracing::warn!(call = name, %source, %header, "a header that says who calls cannot be read and is left out");
+    }
+    let asserted = origin.asserted.first();
+    let privacy = (!origin.privacy.is_empty()).then(|| text(&origin.privacy.to_bytes()));
+    let diverted_by = origin.diverted_by().map(|(uri, _)| text(&uri.to_bytes()));
+    let attestation = origin.attestation().map(|level| level.as_str());
     // sip-incoming-call: what the signal `incoming-call` tells. `call` is the name that the call will
     // have, `from` and `to` the headers, `sip-call-id` its Call-ID, `source` the address it came from.
+    // Where the call says so: `asserted` who calls by P-Asserted-Identity (only with the agent's
+    // `trust-asserted-identity`), `privacy` what the caller wants to be kept from others, `diverted-by`
+    // the URI that sent the call on last (Diversion or History-Info), `attestation` the level A, B or C
+    // that an Identity header claims, which nobody has verified.
     gst::Structure::builder("sip-incoming-call")
         .field("call", name)
         .field("from", header("From"))
         .field("to", header("To"))
         .field("sip-call-id", header("Call-ID"))
         .field("source", source.to_string())
+        .field_if_some(
+            "asserted",
+            asserted.map(|address| text(&address.to_bytes())),
+        )
+        .field_if_some("privacy", privacy)
+        .field_if_some("diverted-by", diverted_by)
+        .field_if_some("attestation", attestation)
         .build()
 }
 
@@ -390,4 +409,41 @@ pub(super) fn one_line(text: &str) -> String {
     text.chars()
         .map(|char| if char.is_control() { ' ' } else { char })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sip_ua::wire::Method;
+
+    #[test]
+    fn an_application_learns_who_calls_and_what_is_no_more_than_a_claim() {
+        gst::init().unwrap();
+        let mut request = Request::new(Method::Invite, "sip:100@192.0.2.1".parse().unwrap());
+        for (name, value) in [
+            ("From", "<sip:anonymous@anonymous.invalid>;tag=1"),
+            ("P-Asserted-Identity", "\"Bob\" <tel:+15550123>"),
+            ("Privacy", "id"),
+            ("Diversion", "<sip:+15550199@c.example>;reason=user-busy"),
+            (
+                "Identity",
+                "e30.eyJhdHRlc3QiOiJCIn0.c2ln;info=<https://c.example/c>",
+            ),
+        ] {
+            request.headers.push(name, value);
+        }
+        let told = |request: &Request, trusted: bool| {
+            let facts = facts("c", request, "192.0.2.9:5060".parse().unwrap(), trusted);
+            ["asserted", "privacy", "diverted-by", "attestation"]
+                .map(|field| facts.get::<String>(field).ok())
+        };
+        let [asserted, privacy, diverted_by, attestation] = told(&request, true);
+        assert_eq!(asserted.as_deref(), Some("\"Bob\" <tel:+15550123>"));
+        assert_eq!(privacy.as_deref(), Some("id"));
+        assert_eq!(diverted_by.as_deref(), Some("sip:+15550199@c.example"));
+        assert_eq!(attestation.as_deref(), Some("B"));
+        assert_eq!(told(&request, false)[0], None);
+        let bare = Request::new(Method::Invite, "sip:100@192.0.2.1".parse().unwrap());
+        assert_eq!(told(&bare, true), [None, None, None, None]);
+    }
 }

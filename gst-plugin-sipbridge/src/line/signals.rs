@@ -16,7 +16,7 @@ pub(crate) const TRANSFER_REQUESTED: &str = "transfer-requested";
 pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) -> Vec<Signal> {
     vec![
         // incoming-call: somebody calls. The structure names `from`, `to`, `source`, `call` and
-        // `sip-call-id`. The first handler that returns FALSE refuses the call. Handlers run on the
+        // `sip-call-id`, and more of who calls where the call says it. The first handler that returns FALSE refuses the call. Handlers run on the
         // agents' thread and must not block.
         Signal::builder(INCOMING_CALL)
             .param_types([gst::Structure::static_type()])

@@ -11,19 +11,24 @@
 
 mod address;
 mod cseq;
+mod diversion;
 mod error;
 mod frame;
 mod header_name;
 mod headers;
+mod history;
 mod host;
 mod message;
 mod method;
+mod origin;
 mod params;
+mod privacy;
 mod rack;
 mod read;
 mod replaces;
 mod scan;
 mod status;
+mod stir;
 mod uri;
 mod uri_compare;
 mod validate;
@@ -32,14 +37,18 @@ mod write;
 
 pub use address::{AddressError, NameAddr};
 pub use cseq::CSeq;
+pub use diversion::Diversion;
 pub use error::{ReadError, ReadErrorKind};
 pub use frame::{FrameError, body_length, head_end};
 pub use header_name::HeaderName;
 pub use headers::{HeaderError, HeaderValue, Headers};
+pub use history::HistoryEntry;
 pub use host::Host;
 pub use message::{Message, Request, Response};
 pub use method::Method;
+pub use origin::Origin;
 pub use params::Params;
+pub use privacy::Privacy;
 pub use rack::{RAck, rseq};
 pub use read::{
     MAX_BODY_OCTETS, MAX_FIELD_OCTETS, MAX_FIELDS, MAX_HEAD_OCTETS, read_datagram, read_framed,
@@ -47,6 +56,7 @@ pub use read::{
 pub use replaces::Replaces;
 pub use scan::split_list;
 pub use status::reason_phrase;
+pub use stir::{Attestation, Claims, Identity};
 pub use uri::{Scheme, Uri, UriError};
 pub use validate::{Contacts, Core, validate};
 pub use via::{BRANCH_COOKIE, Transport, Via};

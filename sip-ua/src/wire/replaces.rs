@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 use super::params::Params;
 use super::scan;
-use super::uri::escape_header;
+use super::uri::{escape_header, header_of};
 
 /// `Replaces: 425928@bobster.example;to-tag=7743;from-tag=6472`: the dialog whose place a new call
 /// takes (RFC 3891 §6.1). The tags are as whoever gets the INVITE has them: `to-tag` is its own.
@@ -62,14 +62,7 @@ impl Replaces {
 
     /// Found among the header components of a URI. `Some(None)`: there is one that cannot be read.
     pub fn of_uri_headers(headers: &[u8]) -> Option<Option<Replaces>> {
-        let value = headers
-            .split(|octet| *octet == b'&')
-            .find_map(|component| {
-                let (name, value) = scan::split_once(component, b'=')?;
-                super::uri::unescape(name)
-                    .eq_ignore_ascii_case(b"Replaces")
-                    .then(|| super::uri::unescape(value))
-            })?;
+        let value = header_of(headers, "Replaces")?;
         Some(Replaces::parse(&value))
     }
 }

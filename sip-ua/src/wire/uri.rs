@@ -234,6 +234,16 @@ pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// The value of a header among the header components of a URI.
+pub(super) fn header_of(headers: &[u8], wanted: &str) -> Option<Vec<u8>> {
+    headers.split(|octet| *octet == b'&').find_map(|component| {
+        let (name, value) = scan::split_once(component, b'=')?;
+        unescape(name)
+            .eq_ignore_ascii_case(wanted.as_bytes())
+            .then(|| unescape(value))
+    })
+}
+
 /// Escapes what may not stand in a user part.
 fn escape_user(text: &[u8]) -> Vec<u8> {
     escape(text, b"-_.!~*'()&=+$,;?/")

@@ -7,17 +7,18 @@ use std::time::Instant;
 
 use gstsipbridge::call::{Call as Leg, CallError, CallParams, Signalling};
 use sip_ua::agent::IncomingCall;
-use sip_ua::wire::{HeaderName, NameAddr, Request, Uri};
+use sip_ua::wire::{HeaderName, NameAddr, Origin, Request, Uri};
 use tokio::sync::mpsc;
 
 use super::dialout::accepts_transfers;
-use super::identity::{caller_of, trusts};
+use super::identity;
 use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
+use super::origin::{OriginInfo, shown};
 use super::table::{self, CallInfo, Direction, State};
 use super::transfer;
 use crate::config::{Answer, Party};
-use crate::route::{self, Facts};
+use crate::route::{self, ANONYMOUS, Facts};
 use crate::sfu::Participant;
 use crate::worker::Worker;
 
@@ -37,9 +38,14 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
         incoming.call.handle.reject(403, None);
         return;
     };
-    let facts = facts(&incoming, &party);
+    let origin = identity::origin(&incoming.request, &party);
+    let facts = facts(&incoming, &party, &origin);
     let with = party.label();
-    let mut info = described(&facts);
+    let mut info = described(&facts, &origin);
+    if !origin.malformed.is_empty() {
+        let headers: Vec<String> = origin.malformed.iter().map(ToString::to_string).collect();
+        tracing::warn!(call = info.id, %source, with, headers = headers.join(", "), "headers that say who calls cannot be read and are left out");
+    }
     let signalling = Signalling::from(&incoming.call.handle);
     let refused = |info: CallInfo, code: u16, why: &str| {
         tracing::info!(call = info.id, %source, with, from = info.from, to = info.to, code, why, "call refused");
@@ -53,7 +59,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     };
     let refuse = |code: u16, why: &str| {
         incoming.call.handle.reject(code, None);
-        refused(described(&facts), code, why);
+        refused(described(&facts, &origin), code, why);
     };
     if worker.is_stopping() {
         return refuse(503, "the worker is stopping");
@@ -63,7 +69,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     }
     let transfers = accepts_transfers(&party);
     let decision = match incoming.replaces {
-        Some(replaced) => transfer::instead_of(worker, replaced, transfers, &facts.from),
+        Some(replaced) => transfer::instead_of(worker, replaced, transfers, facts.shown_from()),
         None => route::decide(&worker.config.routes, &facts),
     };
     let decision = match decision {
@@ -81,8 +87,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     let id = info.id.clone();
     let who = Participant {
         id: decision.participant.clone(),
-        name: shown_name(caller_of(&incoming.request, trusts(&party)))
-            .unwrap_or_else(|| facts.from.clone()),
+        name: shown_name(&facts, &origin),
         attributes: attributes(&facts, &incoming),
     };
     info.sfu = sfu.name().to_owned();
@@ -120,7 +125,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
 }
 
 /// A call of which nothing is decided yet.
-fn described(facts: &Facts) -> CallInfo {
+fn described(facts: &Facts, origin: &Origin) -> CallInfo {
     CallInfo {
         id: table::new_id(),
         direction: Direction::In,
@@ -146,25 +151,26 @@ fn described(facts: &Facts) -> CallInfo {
         away: None,
         code: None,
         why: None,
+        origin: OriginInfo::of(origin),
         media: None,
     }
 }
 
-fn facts(incoming: &IncomingCall, party: &Party) -> Facts {
+fn facts(incoming: &IncomingCall, party: &Party, origin: &Origin) -> Facts {
     let request = &incoming.request;
-    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let from = caller_of(request, trusts(party));
+    let from = origin.caller();
+    let diverted_by = origin.diverted_by();
     Facts {
         to: called(request, party),
         from: from.map(|from| user_of(&from.uri)).unwrap_or_default(),
+        private: origin.hides_caller(),
+        diverter_private: diverted_by.as_ref().is_some_and(|(_, private)| *private),
+        diverted_by: diverted_by.map(|(uri, _)| user_of(&uri)),
+        attestation: origin.attestation(),
         trunk: party.trunk().unwrap_or_default().to_owned(),
         user: party.user().map(str::to_owned),
         call_id: incoming.call.handle.sip_call_id(),
-        headers: request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), text(value)))
-            .collect(),
+        headers: identity::headers(request, party),
     }
 }
 
@@ -191,28 +197,27 @@ pub(super) fn user_of(uri: &Uri) -> String {
     let text = uri
         .user_decoded()
         .unwrap_or_else(|| uri.host.as_bytes().to_vec());
-    String::from_utf8_lossy(&text)
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(128)
-        .collect()
+    shown(&text, 128)
 }
 
-fn shown_name(caller: Option<NameAddr>) -> Option<String> {
-    let display = caller?.display?;
-    let name: String = String::from_utf8_lossy(&display)
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(64)
-        .collect();
-    (!name.trim().is_empty()).then_some(name)
+/// What the room calls the caller.
+fn shown_name(facts: &Facts, origin: &Origin) -> String {
+    if facts.private {
+        return ANONYMOUS.to_owned();
+    }
+    origin
+        .caller()
+        .and_then(|caller| caller.display.as_deref())
+        .map(|display| shown(display, 64))
+        .filter(|name| !name.trim().is_empty())
+        .unwrap_or_else(|| facts.from.clone())
 }
 
 /// SIP facts of a participant, under the names that LiveKit's users know.
 fn attributes(facts: &Facts, incoming: &IncomingCall) -> BTreeMap<String, String> {
     let own = [
         ("sip.callID", facts.call_id.clone()),
-        ("sip.phoneNumber", facts.from.clone()),
+        ("sip.phoneNumber", facts.shown_from().to_owned()),
         ("sip.trunkPhoneNumber", facts.to.clone()),
         ("sip.callStatus", "ringing".to_owned()),
     ];
@@ -226,12 +231,10 @@ fn attributes(facts: &Facts, incoming: &IncomingCall) -> BTreeMap<String, String
             .get(..2)
             .is_some_and(|start| start.eq_ignore_ascii_case("x-"))
         {
-            let value: String = String::from_utf8_lossy(value)
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(256)
-                .collect();
-            all.insert(format!("sip.h.{}", name.to_ascii_lowercase()), value);
+            all.insert(
+                format!("sip.h.{}", name.to_ascii_lowercase()),
+                shown(value, 256),
+            );
         }
     }
     all

@@ -140,6 +140,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         away: None,
         code: None,
         why: None,
+        origin: None,
         media: None,
     };
     tracing::info!(call = id, with, to = number, room = wanted.room, "call out");

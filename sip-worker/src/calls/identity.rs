@@ -2,7 +2,7 @@
 //! Who calls: what we say of ourselves, and whom we believe.
 
 use axum::http::StatusCode;
-use sip_ua::wire::{HeaderName, NameAddr, Request, Uri};
+use sip_ua::wire::{HeaderName, NameAddr, Origin, Request, Uri};
 
 use crate::config::{Party, Trunk};
 use crate::problem::Problem;
@@ -41,7 +41,7 @@ pub(super) fn asserted(trunk: &Trunk) -> Option<(String, Vec<u8>)> {
 }
 
 /// Whether this far end's word counts for who calls.
-pub(super) fn trusts(party: &Party) -> bool {
+fn trusts(party: &Party) -> bool {
     party
         .trunk_config()
         .is_some_and(|trunk| trunk.trust_asserted_identity)
@@ -56,27 +56,23 @@ fn at_our_domain(trunk: &Trunk, user: &str) -> String {
     format!("sip:{user}@{host}")
 }
 
-/// Who calls us. From says what the caller likes; what the network asserts counts where the trunk is
-/// trusted with it, unless it asks not to pass it on (RFC 3325 section 9.3): a room is outside.
-pub(super) fn caller_of(request: &Request, trust_asserted: bool) -> Option<NameAddr> {
-    let address = |name: HeaderName| {
-        request
-            .headers
-            .list(name)
-            .find_map(|value| NameAddr::parse(value).ok())
-    };
-    let private = request
+/// Who calls us. What the network asserts counts where the trunk is trusted with it.
+pub(super) fn origin(request: &Request, party: &Party) -> Origin {
+    Origin::read(&request.headers, trusts(party))
+}
+
+/// The headers of a request that count: who is not trusted with it asserts nothing (RFC 3325 section 5).
+pub(super) fn headers(request: &Request, party: &Party) -> Vec<(String, String)> {
+    let trusted = trusts(party);
+    request
         .headers
-        .get_all(HeaderName::Privacy)
-        .flat_map(|value| value.split(|octet| *octet == b';'))
-        .any(|value| value.trim_ascii().eq_ignore_ascii_case(b"id"));
-    let asserted = (trust_asserted && !private)
-        .then(|| address(HeaderName::PAssertedIdentity))
-        .flatten();
-    asserted.or_else(|| {
-        let from = request.headers.get(HeaderName::From)?;
-        NameAddr::parse(from).ok()
-    })
+        .iter()
+        .filter(|(name, _)| trusted || **name != HeaderName::PAssertedIdentity)
+        .map(|(name, value)| {
+            let value = String::from_utf8_lossy(value).into_owned();
+            (name.to_string(), value)
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -115,34 +111,28 @@ mod tests {
         assert_eq!(asserted(&tel).unwrap().1, b"<tel:+15550199>");
     }
 
-    fn request(lines: &[(&str, &str)]) -> Request {
-        let uri = "sip:1000@192.0.2.1".parse().unwrap();
-        let mut request = Request::new(Method::Invite, uri);
-        for (name, value) in lines {
-            request.headers.push(*name, *value);
-        }
-        request
-    }
-
-    fn user(request: &Request, trust: bool) -> String {
-        super::super::dialin::user_of(&caller_of(request, trust).unwrap().uri)
-    }
-
     #[test]
-    fn an_asserted_identity_counts_only_where_it_is_trusted_and_not_private() {
-        let from = ("From", "\"Anybody\" <sip:anybody@x.example>;tag=1");
-        let asserted = (
-            "P-Asserted-Identity",
-            "\"Bob\" <sip:+15550123@carrier.example>, <tel:+15550123>",
-        );
-        let both = request(&[from, asserted]);
-        assert_eq!(user(&both, false), "anybody");
-        assert_eq!(user(&both, true), "+15550123");
-        let private = request(&[from, asserted, ("Privacy", "user; id")]);
-        assert_eq!(user(&private, true), "anybody");
-        let tel = request(&[from, ("P-Asserted-Identity", "tel:+15550124")]);
-        assert_eq!(user(&tel, true), "+15550124");
-        let broken = request(&[from, ("P-Asserted-Identity", "<<")]);
-        assert_eq!(user(&broken, true), "anybody");
+    fn who_is_not_trusted_asserts_nothing() {
+        let mut request = Request::new(Method::Invite, "sip:1000@192.0.2.1".parse().unwrap());
+        request
+            .headers
+            .push("From", "<sip:anybody@x.example>;tag=1");
+        request
+            .headers
+            .push("p-asserted-identity", "<tel:+15550123>");
+        request.headers.push("X-Tenant", "acme");
+        let seen = |lines: &str| {
+            let party = Party::Trunk(std::sync::Arc::new(trunk(lines)));
+            let caller = origin(&request, &party).caller().cloned().unwrap();
+            let names = headers(&request, &party).into_iter();
+            let names: Vec<String> = names.map(|(name, _)| name).collect();
+            (super::super::dialin::user_of(&caller.uri), names)
+        };
+        let (caller, names) = seen("");
+        assert_eq!(caller, "anybody");
+        assert_eq!(names, ["From", "X-Tenant"]);
+        let (caller, names) = seen("trust_asserted_identity = true\n");
+        assert_eq!(caller, "+15550123");
+        assert_eq!(names, ["From", "P-Asserted-Identity", "X-Tenant"]);
     }
 }

@@ -4,6 +4,7 @@
 //! - [`table`]: what is known of every call, running and lately ended, and the events of each change
 //! - [`limits`]: how many calls a trunk may hold and how fast they may come
 //! - [`dialin`] and [`dialout`]: how a call begins
+//! - [`origin`]: who calls, and how the call came here
 //! - [`life`]: its task; [`stay`]: what it has in its room; [`graph`]: its media
 //! - [`transfer`]: somebody else takes its place
 //! - [`uplink`] and [`outage`]: what becomes of it while its SFU is away
@@ -21,6 +22,7 @@ pub mod limits;
 mod meter;
 mod mix;
 pub mod opinions;
+mod origin;
 mod outage;
 pub(crate) mod stay;
 pub mod table;
@@ -32,5 +34,6 @@ mod why;
 pub use dialin::take_all;
 pub use dialout::{DialRequest, dial};
 pub use life::DIGIT_MS;
+pub use origin::{DiversionInfo, HistoryInfo, OriginInfo, StirInfo};
 pub use table::{CallInfo, CallTable, Control, Direction, Event, State};
 pub use transfer::{TransferInfo, TransferTarget, TransferWish, wanted as transfer};

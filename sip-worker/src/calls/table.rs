@@ -354,6 +354,7 @@ mod tests {
             away: None,
             code: None,
             why: None,
+            origin: None,
             media: None,
         }
     }

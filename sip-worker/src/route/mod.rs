@@ -9,6 +9,8 @@ mod glob;
 mod read;
 mod template;
 
+use sip_ua::wire::Attestation;
+
 pub use glob::matches;
 pub use template::{Template, TemplateError};
 
@@ -23,6 +25,12 @@ pub struct Route {
     pub trunk: Option<String>,
     /// The user it must come from; `*` for any.
     pub user: Option<String>,
+    /// Pattern on the number that sent the call on.
+    pub diverted_by: Option<String>,
+    /// Whether the caller wants to be hidden.
+    pub private: Option<bool>,
+    /// What an Identity header has to claim.
+    pub attestation: Option<Attestation>,
     /// Patterns on headers.
     pub headers: Vec<(String, String)>,
     /// What to do with the call.
@@ -64,17 +72,36 @@ pub struct Facts {
     pub to: String,
     /// The caller's number.
     pub from: String,
+    /// The caller wants nobody in a room to learn it.
+    pub private: bool,
+    /// The number that sent the call on last.
+    pub diverted_by: Option<String>,
+    /// Nobody in a room may learn that one.
+    pub diverter_private: bool,
+    /// What an Identity header claims; nobody has verified it.
+    pub attestation: Option<Attestation>,
     /// The trunk the caller was recognised as; empty for a user.
     pub trunk: String,
     /// The user who proved to be the caller.
     pub user: Option<String>,
     /// The Call-ID.
     pub call_id: String,
-    /// Every header, in order.
+    /// Every header that counts, in order.
     pub headers: Vec<(String, String)>,
 }
 
+/// What a room sees of a caller who wants to be hidden.
+pub const ANONYMOUS: &str = "anonymous";
+
 impl Facts {
+    /// The caller's number as a room may see it.
+    pub fn shown_from(&self) -> &str {
+        match self.private {
+            true => ANONYMOUS,
+            false => &self.from,
+        }
+    }
+
     /// The first header of this name, case-blind.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
@@ -161,6 +188,16 @@ impl Route {
                     .as_deref()
                     .is_some_and(|user| matches(pattern, user))
             })
+            && self.diverted_by.as_deref().is_none_or(|pattern| {
+                facts
+                    .diverted_by
+                    .as_deref()
+                    .is_some_and(|number| matches(pattern, number))
+            })
+            && self.private.is_none_or(|private| private == facts.private)
+            && self
+                .attestation
+                .is_none_or(|level| facts.attestation == Some(level))
             && self.headers.iter().all(|(name, pattern)| {
                 facts
                     .header(name)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Reading `[[route]]`.
 
+use sip_ua::wire::Attestation;
+
 use super::{Answer, Route, Target, Template};
 use crate::document::Section;
 
@@ -30,6 +32,13 @@ impl Route {
         if trunk.is_some() && user.is_some() {
             section.find("`trunk` and `user` exclude each other: no call is from both");
         }
+        let diverted_by = pattern(&mut section, "diverted_by");
+        let private = section.boolean("private");
+        let attestation = section.parsed("attestation", |level| {
+            Attestation::parse(level).ok_or_else(|| {
+                format!("\"{level}\" is none of SHAKEN's levels \"A\", \"B\" and \"C\"")
+            })
+        });
         section.not_built("webhook", "deciding by webhook");
         section.not_built("pin_file", "asking for a PIN");
         let headers = headers(&mut section);
@@ -79,6 +88,9 @@ impl Route {
             from,
             trunk,
             user,
+            diverted_by,
+            private,
+            attestation,
             headers,
             target,
         })

@@ -6,10 +6,12 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use super::Facts;
+use super::{ANONYMOUS, Facts};
 
 /// A name with `{…}` in it: `{header.X-Room-ID|call_id}` is the header's value, or the Call-ID where
-/// there is none (or it is empty). Also `{to}`, `{from}`, `{trunk}`, `{user}`.
+/// there is none (or it is empty). Also `{to}`, `{from}`, `{trunk}`, `{user}`, `{diverted_by}`,
+/// `{attestation}`. A caller who wants to be hidden has no `{from}`; where it stands alone it is
+/// `anonymous`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
 
@@ -24,6 +26,8 @@ enum Piece {
 enum Fact {
     To,
     From,
+    DivertedBy,
+    Attestation,
     Trunk,
     User,
     CallId,
@@ -38,7 +42,7 @@ pub enum TemplateError {
     Brace(String),
     /// `{what}` is unknown.
     #[error(
-        "{{{0}}} is unknown; {{to}}, {{from}}, {{trunk}}, {{user}}, {{call_id}} and {{header.NAME}} are known"
+        "{{{0}}} is unknown; {{to}}, {{from}}, {{trunk}}, {{user}}, {{call_id}}, {{diverted_by}}, {{attestation}} and {{header.NAME}} are known"
     )]
     Unknown(String),
     /// The text around holds what no name may.
@@ -99,6 +103,8 @@ fn fact(name: &str) -> Result<Fact, TemplateError> {
     match name {
         "to" => Ok(Fact::To),
         "from" => Ok(Fact::From),
+        "diverted_by" => Ok(Fact::DivertedBy),
+        "attestation" => Ok(Fact::Attestation),
         "trunk" => Ok(Fact::Trunk),
         "user" => Ok(Fact::User),
         "call_id" => Ok(Fact::CallId),
@@ -120,6 +126,7 @@ impl Template {
                     let value = alternatives
                         .iter()
                         .find_map(|fact| fact.value(facts))
+                        .or_else(|| hidden(alternatives, facts))
                         .ok_or_else(|| TemplateError::Absent(listed(alternatives)))?;
                     name.push_str(&value);
                 }
@@ -142,7 +149,11 @@ impl Fact {
         let value = match self {
             Fact::Header(name) => facts.header(name).map(|value| value.trim().to_owned())?,
             Fact::To => mapped(facts.to.trim_start_matches('+')),
+            Fact::From if facts.private => return None,
             Fact::From => mapped(facts.from.trim_start_matches('+')),
+            Fact::DivertedBy if facts.diverter_private => return None,
+            Fact::DivertedBy => mapped(facts.diverted_by.as_deref()?.trim_start_matches('+')),
+            Fact::Attestation => facts.attestation?.as_str().to_owned(),
             Fact::Trunk => mapped(&facts.trunk),
             Fact::User => mapped(facts.user.as_deref().unwrap_or_default()),
             Fact::CallId => shortened(mapped(&facts.call_id), &facts.call_id),
@@ -154,12 +165,25 @@ impl Fact {
         match self {
             Fact::To => "to".to_owned(),
             Fact::From => "from".to_owned(),
+            Fact::DivertedBy => "diverted_by".to_owned(),
+            Fact::Attestation => "attestation".to_owned(),
             Fact::Trunk => "trunk".to_owned(),
             Fact::User => "user".to_owned(),
             Fact::CallId => "call_id".to_owned(),
             Fact::Header(name) => format!("header.{name}"),
         }
     }
+}
+
+/// What stands for somebody who must not be named, where nothing else is there.
+fn hidden(alternatives: &[Fact], facts: &Facts) -> Option<String> {
+    let hides = |fact: &Fact| match fact {
+        Fact::From => facts.private,
+        Fact::DivertedBy => facts.diverter_private,
+        _ => false,
+    };
+    let any = alternatives.iter().any(hides);
+    any.then(|| ANONYMOUS.to_owned())
 }
 
 fn listed(facts: &[Fact]) -> String {

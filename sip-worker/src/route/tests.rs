@@ -8,6 +8,9 @@ fn room(to: Option<&str>, room: &str) -> Route {
         from: None,
         trunk: None,
         user: None,
+        diverted_by: None,
+        private: None,
+        attestation: None,
         headers: Vec::new(),
         target: Target::Room {
             room: room.parse().unwrap(),
@@ -24,6 +27,10 @@ fn facts() -> Facts {
         from: "+15550123".to_owned(),
         trunk: "carrier".to_owned(),
         user: None,
+        private: false,
+        diverted_by: None,
+        diverter_private: false,
+        attestation: None,
         call_id: "abc@192.0.2.1".to_owned(),
         headers: vec![("X-Room-ID".to_owned(), "standup".to_owned())],
     }
@@ -149,4 +156,55 @@ fn a_route_of_a_user_takes_that_user_and_no_trunk() {
     assert_eq!(of(Some("alice")).unwrap(), "hers");
     assert_eq!(of(Some("bob")).unwrap(), "bob-own");
     assert_eq!(of(None).unwrap_err().code, 404);
+}
+
+#[test]
+fn who_sent_the_call_on_and_who_vouches_for_it_are_matched_and_named() {
+    let diverted = Route {
+        diverted_by: Some("+1555019*".to_owned()),
+        ..room(None, "voicemail-{diverted_by}")
+    };
+    let doubtful = Route {
+        attestation: Some(Attestation::Gateway),
+        target: Target::Reject(603),
+        ..room(None, "x")
+    };
+    let routes = [doubtful, diverted, room(None, "{attestation|trunk}")];
+    let of = |diverted_by: Option<&str>, attestation| {
+        let facts = Facts {
+            diverted_by: diverted_by.map(str::to_owned),
+            attestation,
+            ..facts()
+        };
+        decide(&routes, &facts).map(|decision| decision.room)
+    };
+    assert_eq!(of(Some("+15550199"), None).unwrap(), "voicemail-15550199");
+    assert_eq!(of(Some("+15550200"), None).unwrap(), "carrier");
+    assert_eq!(of(None, Some(Attestation::Full)).unwrap(), "A");
+    assert_eq!(of(None, Some(Attestation::Gateway)).unwrap_err().code, 603);
+}
+
+#[test]
+fn a_hidden_caller_is_matched_by_number_but_never_named() {
+    let private = Facts {
+        private: true,
+        diverted_by: Some("+15550199".to_owned()),
+        diverter_private: true,
+        ..facts()
+    };
+    let named = |template: &str| decide(&[room(None, template)], &private).unwrap().room;
+    assert_eq!(named("{from}"), "anonymous");
+    assert_eq!(named("{diverted_by}"), "anonymous");
+    assert_eq!(named("{from|trunk}"), "carrier");
+    let decision = decide(&[room(None, "a")], &private).unwrap();
+    assert_eq!(decision.participant, "abc-192.0.2.1");
+    assert_eq!(private.shown_from(), "anonymous");
+    let only = |wanted: bool| Route {
+        private: Some(wanted),
+        from: Some("+1555*".to_owned()),
+        ..room(None, "a")
+    };
+    assert!(decide(&[only(true)], &private).is_ok());
+    assert_eq!(decide(&[only(false)], &private).unwrap_err().code, 404);
+    assert!(decide(&[only(false)], &facts()).is_ok());
 }

@@ -73,7 +73,7 @@ fn it_may_change_within_a_pause_and_ends_with_it() {
     story.run(Duration::from_millis(100));
     story.chapter();
     story.run(Duration::from_secs(1));
-    assert_eq!(noises(&story), []);
+    assert_eq!(noises(&story), [0u8; 0]);
     assert_eq!(story.lost() + story.silent(), 0);
     assert!(rising(&story.numbers()));
     assert_eq!(story.numbers().len(), 50);

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::calls::figures::Figures;
+use crate::calls::origin::OriginInfo;
 use crate::calls::transfer::{TransferInfo, TransferTarget};
 use crate::registrations::{TrunkRegistration, UserRegistration};
 
@@ -121,6 +122,9 @@ pub struct CallInfo {
     /// One sentence: how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What a call in says of who calls and how it came here, where more than From does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Box<OriginInfo>>,
     /// How its media fare, as measured last; there once it has media.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<Figures>,
