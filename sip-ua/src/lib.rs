@@ -5,13 +5,14 @@
 //! makes requests reliable, [`dialog`] remembers who talks to whom, [`endpoint`] puts calls together
 //! out of them without touching a socket or a clock, and [`agent`] runs an endpoint on tokio.
 //! [`registration`] stays registered somewhere, [`registrar`] is where others register. [`sdp`]
-//! negotiates media and knows none of the others. [`resolve`] finds the servers behind a name. [`ladder`] keeps the messages of a call for people
+//! negotiates media and knows none of the others. [`guard`] tells scanners from phones. [`resolve`] finds the servers behind a name. [`ladder`] keeps the messages of a call for people
 //! to look at.
 
 pub mod agent;
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;
+pub mod guard;
 pub mod ladder;
 pub mod registrar;
 pub mod registration;

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 
 use super::challenge::{AuthParams, Qop};
 use super::hash::{Algorithm, Input, hex, unhex};
+use crate::guard::Failure;
 use crate::wire::{Method, Uri};
 
 /// What is offered where nothing else is said, strongest first (RFC 8760 §2.4).
@@ -34,6 +35,14 @@ pub enum Denied {
 }
 
 impl Denied {
+    /// What a guard is told of it. A nonce that is too old is no more than a challenge to be answered.
+    pub fn failure(self) -> Failure {
+        match self {
+            Denied::Missing | Denied::Stale => Failure::Unanswered,
+            Denied::Malformed | Denied::OtherUri | Denied::Wrong => Failure::Credentials,
+        }
+    }
+
     /// Whether to say `stale=true`: the peer knows the password and need not ask its user again.
     pub fn is_stale(self) -> bool {
         self == Denied::Stale

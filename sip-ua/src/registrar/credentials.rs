@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::digest::Algorithm;
 use crate::digest::server::{Presented, Verifier};
 use crate::endpoint::Verdict;
+use crate::guard::Failure;
 use crate::wire::{HeaderName, Method, NameAddr, Request};
 
 /// Finds the password of a user; `None` where there is no such user.
@@ -61,6 +62,15 @@ impl UserScreen {
 
     /// Judges a request that claims to be of a user; `None` where it does not.
     pub fn judge(&self, request: &Request, source: IpAddr, now: Instant) -> Option<Verdict> {
+        let judged = self.examine(request, source, now)?;
+        if let Some((Failure::Credentials, why)) = judged.failed {
+            tracing::info!(%source, user = judged.claimed, why, "a user was not let in");
+        }
+        Some(judged.verdict)
+    }
+
+    /// The same, for whoever keeps an eye on those who fail. It writes no log.
+    pub fn examine(&self, request: &Request, source: IpAddr, now: Instant) -> Option<Judged> {
         let claimed = self.claimed(request)?;
         let presented = Presented {
             source,
@@ -71,19 +81,32 @@ impl UserScreen {
         let given = request.headers.get_all(HeaderName::Authorization);
         let mut verifier = self.verifier.lock().unwrap_or_else(PoisonError::into_inner);
         let known = |user: &str| (self.password)(user);
-        Some(match verifier.verify(now, presented, given, known) {
-            Ok(user) if user == claimed => Verdict::AllowUser(user),
+        let (verdict, failed) = match verifier.verify(now, presented, given, known) {
+            Ok(user) if user == claimed => (Verdict::AllowUser(user), None),
             Ok(user) => {
-                tracing::info!(%source, user, claimed, "a user wrote another's address");
-                Verdict::Refuse(403)
+                let why = format!("user '{user}' wrote another's address");
+                (Verdict::Refuse(403), Some((Failure::Credentials, why)))
             }
             Err(denied) => {
-                let missing = denied == crate::digest::server::Denied::Missing;
-                if !missing && !denied.is_stale() {
-                    tracing::info!(%source, user = claimed, %denied, "a user was not let in");
-                }
-                Verdict::Challenge(verifier.challenges(now, source, denied.is_stale()))
+                let challenges = verifier.challenges(now, source, denied.is_stale());
+                let failed = (denied.failure(), denied.to_string());
+                (Verdict::Challenge(challenges), Some(failed))
             }
+        };
+        Some(Judged {
+            claimed,
+            verdict,
+            failed,
         })
     }
+}
+
+/// What became of a request of a user.
+#[derive(Debug)]
+pub struct Judged {
+    /// Whom it claims to be of.
+    pub claimed: String,
+    pub verdict: Verdict,
+    /// What was wrong with it, and in words.
+    pub failed: Option<(Failure, String)>,
 }

@@ -15,7 +15,7 @@ use crate::transport::Hop;
 use crate::wire::Uri;
 
 pub(crate) use bindings::{Registered, Registrar};
-pub use credentials::{Password, UserScreen};
+pub use credentials::{Judged, Password, UserScreen};
 
 /// What a registrar grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

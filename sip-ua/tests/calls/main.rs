@@ -44,6 +44,7 @@ mod registration_stays_refreshed;
 mod reinvite;
 mod reinvite_glare;
 mod replaces;
+mod scanners;
 mod session_timers;
 mod strangers_get_silence;
 mod transfer;

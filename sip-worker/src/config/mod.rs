@@ -6,6 +6,7 @@
 //! held so that no debug output shows them.
 
 mod duration;
+mod guard;
 mod parse;
 mod party;
 mod secret;
@@ -35,6 +36,7 @@ use crate::document::{Document, Finding, Scalar, Section};
 use crate::route::Route;
 
 pub use crate::route::Answer;
+pub use guard::{Guard, Strangers};
 pub use party::Party;
 pub use sfu::{SfuConfig, SfuKind};
 pub use user::{Registrar, User};
@@ -58,6 +60,8 @@ pub struct Config {
     pub users: Vec<Arc<User>>,
     /// `[registrar]`
     pub registrar: Registrar,
+    /// `[guard]`
+    pub guard: Guard,
     /// `[[route]]`: the first match wins.
     pub routes: Vec<Route>,
 }

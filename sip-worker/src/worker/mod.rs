@@ -287,6 +287,7 @@ impl Worker {
             out.metric(name, kind, help);
             out.sample(name, &[], value);
         }
+        self.doorkeeper.watchman.expose(Instant::now(), out);
         type Reading = fn(&ContextStats) -> f64;
         let of_contexts: [(&str, &str, &str, Reading); 5] = [
             (

@@ -2,7 +2,9 @@
 //! Who may call in: the trunks' allow-lists and credentials, and the users. Whoever is neither meets
 //! silence.
 
-use std::collections::HashMap;
+mod watchman;
+
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -10,11 +12,13 @@ use std::time::{Duration, Instant};
 use secrecy::ExposeSecret;
 use sip_ua::agent::{Bindings, IncomingCall, Screen, Verdict};
 use sip_ua::digest::server::{Presented, Verifier};
+use sip_ua::guard::{Failure, Source};
 use sip_ua::registrar::UserScreen;
 use sip_ua::wire::{HeaderName, Method, Request};
 use tokio::sync::watch;
 
-use crate::config::{Config, Party, Trunk, User};
+use crate::config::{Config, Party, Strangers, Trunk, User};
+pub use watchman::Watchman;
 
 const REALM: &str = "sipbridge";
 /// A challenge must be answered within this time.
@@ -30,6 +34,12 @@ pub struct Doorkeeper {
     user_screen: Option<UserScreen>,
     /// Where users are registered from.
     bindings: OnceLock<watch::Receiver<Bindings>>,
+    phones: Mutex<Phones>,
+    /// Who fails, and how often.
+    pub watchman: Watchman,
+    strangers: Strangers,
+    /// Whether trunks and registered phones can be banned, too.
+    ban_known: bool,
     /// Where trunks were found that we are registered with, by their names.
     registered: RwLock<HashMap<String, IpAddr>>,
 }
@@ -58,6 +68,10 @@ impl Doorkeeper {
             users,
             user_screen,
             bindings: OnceLock::new(),
+            phones: Mutex::default(),
+            watchman: Watchman::new(config.guard.bounds),
+            strangers: config.guard.strangers,
+            ban_known: config.guard.ban_known,
             registered: RwLock::default(),
         })
     }
@@ -87,27 +101,73 @@ impl Doorkeeper {
     }
 
     fn judge(&self, request: &Request, source: SocketAddr, now: Instant) -> Verdict {
+        // Over UDP anybody can write a trunk's or a phone's address: what comes from there is answered
+        // by what it is, and does not count.
+        let guarded = self.ban_known || !self.is_known(source);
+        if guarded && !self.watchman.admits(now, source.ip()) {
+            return Verdict::Silent;
+        }
+        let Found { verdict, failed } = self.find(request, source, now);
+        match failed {
+            Some((failure, why)) => {
+                self.watchman
+                    .failed(now, source.ip(), failure, &why, guarded);
+            }
+            None if guarded => self.watchman.succeeded(now, source.ip()),
+            None => {}
+        }
+        match (verdict, self.strangers) {
+            (Verdict::Silent, Strangers::Refused) => Verdict::Refuse(403),
+            (verdict, _) => verdict,
+        }
+    }
+
+    /// Whether this is the address of a trunk, or of a phone that is registered.
+    fn is_known(&self, source: SocketAddr) -> bool {
+        if self.by_address(source).is_some() {
+            return true;
+        }
+        let Some(bindings) = self.bindings.get() else {
+            return false;
+        };
+        let mut phones = self.phones.lock().unwrap_or_else(PoisonError::into_inner);
+        phones.follow(bindings);
+        phones.sources.contains(&Source::of(source.ip()))
+    }
+
+    /// Who it is, whatever they did before.
+    fn find(&self, request: &Request, source: SocketAddr, now: Instant) -> Found {
         let as_user = || {
             let screen = self.user_screen.as_ref()?;
-            screen.judge(request, source.ip(), now)
+            let judged = screen.examine(request, source.ip(), now)?;
+            Some(Found {
+                verdict: judged.verdict,
+                failed: judged
+                    .failed
+                    .map(|(failure, why)| (failure, format!("user '{}': {why}", judged.claimed))),
+            })
         };
         // Only users register, and where a user was heard from, a trunk's address does not count.
         if (request.method == Method::Register || self.is_users(request, source))
-            && let Some(verdict) = as_user()
+            && let Some(found) = as_user()
         {
-            return verdict;
+            return found;
         }
         if self.by_address(source).is_some() {
-            return Verdict::Allow;
+            return Found::from(Verdict::Allow);
         }
-        if let Some(verdict) = as_user() {
-            return verdict;
+        if let Some(found) = as_user() {
+            return found;
         }
         // Nobody outside a dialog is challenged for anything but a call: a stranger who asks
         // whether somebody is here hears nothing.
         if request.method != Method::Invite || self.trunks.iter().all(|trunk| trunk.auth.is_none())
         {
-            return Verdict::Silent;
+            let why = "it is neither a trunk nor a user".to_owned();
+            return Found {
+                verdict: Verdict::Silent,
+                failed: Some((Failure::Stranger, why)),
+            };
         }
         let presented = Presented {
             source: source.ip(),
@@ -125,11 +185,15 @@ impl Doorkeeper {
         let mut verifier = self.verifier.lock().unwrap_or_else(PoisonError::into_inner);
         let given = request.headers.get_all(HeaderName::Authorization);
         match verifier.verify(now, presented, given, password) {
-            Ok(_) => Verdict::Allow,
-            Err(denied) => {
-                tracing::info!(%source, %denied, "a caller has no credentials that count");
-                Verdict::Challenge(verifier.challenges(now, source.ip(), denied.is_stale()))
-            }
+            Ok(_) => Found::from(Verdict::Allow),
+            Err(denied) => Found {
+                verdict: Verdict::Challenge(verifier.challenges(
+                    now,
+                    source.ip(),
+                    denied.is_stale(),
+                )),
+                failed: Some((denied.failure(), denied.to_string())),
+            },
         }
     }
 
@@ -187,6 +251,46 @@ impl Doorkeeper {
     }
 }
 
+/// What became of a request, and what was wrong with it.
+struct Found {
+    verdict: Verdict,
+    failed: Option<(Failure, String)>,
+}
+
+impl From<Verdict> for Found {
+    fn from(verdict: Verdict) -> Found {
+        Found {
+            verdict,
+            failed: None,
+        }
+    }
+}
+
+/// Where registered phones are, put together anew when that has changed.
+#[derive(Default)]
+struct Phones {
+    seen: Option<watch::Receiver<Bindings>>,
+    sources: HashSet<Source>,
+}
+
+impl Phones {
+    fn follow(&mut self, bindings: &watch::Receiver<Bindings>) {
+        let seen = self.seen.get_or_insert_with(|| {
+            let mut fresh = bindings.clone();
+            fresh.mark_changed();
+            fresh
+        });
+        if !seen.has_changed().unwrap_or(false) {
+            return;
+        }
+        let bindings = seen.borrow_and_update();
+        let phones = bindings.values().flatten();
+        self.sources = phones
+            .map(|phone| Source::of(phone.hop.addr.ip()))
+            .collect();
+    }
+}
+
 /// The user name that a request's credentials are of.
 fn credentials_of(request: &Request) -> Option<&str> {
     request
@@ -201,3 +305,6 @@ fn after<'a>(value: &'a [u8], start: &[u8]) -> Option<&'a str> {
         .position(|part| part.eq_ignore_ascii_case(start))?;
     std::str::from_utf8(value.get(at + start.len()..)?).ok()
 }
+
+#[cfg(test)]
+mod tests;
