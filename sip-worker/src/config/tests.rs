@@ -283,6 +283,21 @@ fn what_is_wrong_is_named_with_its_line() {
             "[[user]]\nname = \"a\"\n[media]",
             "c.toml:3: [[user]] \"a\": `password_file` is missing",
         ),
+        (
+            "room = \"lobby\"",
+            "room = \"lobby\"\nattestation = \"D\"",
+            "\"D\" is none of SHAKEN's levels \"A\", \"B\" and \"C\"",
+        ),
+        (
+            "[media]",
+            "[guard]\nban = \"2h\"\nban_max = \"1h\"\n[media]",
+            "c.toml:3: [guard]: `ban` is longer than `ban_max`",
+        ),
+        (
+            "[media]",
+            "[guard]\nstrangers = \"403\"\n[media]",
+            "\"403\" is neither \"silence\" nor \"refuse\"",
+        ),
         ("[media]", "media", "c.toml:3: this is not TOML"),
     ];
     for (from, to, expected) in rows {
@@ -293,6 +308,20 @@ fn what_is_wrong_is_named_with_its_line() {
             "{to}: {found:#?}"
         );
     }
+}
+
+#[test]
+fn the_guard_that_stands_in_the_example_is_the_default() {
+    let guard = |text: &str| Config::parse(&Document::new("c.toml", text)).unwrap().guard;
+    assert_eq!(guard(EXAMPLE), Guard::default());
+    assert_eq!(guard(GOOD), Guard::default());
+    let other = guard(&format!(
+        "{GOOD}[guard]\nrate = 0\nfailures = 3\nwindow = \"10m\"\nban = \"5m\"\nban_known = true\n"
+    ));
+    assert_eq!((other.bounds.rate, other.bounds.failures), (0, 3));
+    assert_eq!(other.bounds.window, Duration::from_secs(600));
+    assert_eq!(other.bounds.ban, Duration::from_secs(300));
+    assert!(other.ban_known && !other.bounds.spare_proven);
 }
 
 #[test]
