@@ -82,7 +82,7 @@ impl Paths {
         };
         let remote = hop
             .host
-            .ip()
+            .ip_to_reach()
             .map(|ip| SocketAddr::new(ip, hop.port.unwrap_or(transport.default_port())))
             .filter(usable);
         // A host name is reached where the call is: the far end, or the proxy in front of it.

@@ -72,7 +72,7 @@ impl Registrar {
         }
         for entry in self.users.values_mut().flatten() {
             let binding = &mut entry.binding;
-            let Some(ip) = binding.contact.host.ip() else {
+            let Some(ip) = binding.contact.host.ip_to_reach() else {
                 continue;
             };
             if binding.hop == far {

@@ -102,7 +102,7 @@ impl Resolution {
         };
         let transport = asked.unwrap_or(self.plain());
         let name = target.to_string().to_ascii_lowercase();
-        if let Some(ip) = target.ip() {
+        if let Some(ip) = target.ip_to_reach() {
             let port = uri.port.unwrap_or(transport.default_port());
             let hop = self.hop(transport, SocketAddr::new(ip, port));
             self.step = Step::Over(Ok(vec![hop]));

@@ -349,9 +349,11 @@ fn format_of(pt: u8, map: Option<&RtpMap>) -> Format {
     }
 }
 
-/// An address one may send to. The unspecified one is let through: it means hold.
+/// An address one may send to. The unspecified one is let through: it means hold. An IPv4-mapped one
+/// is the IPv4 address that it holds (RFC 5118 §4.9).
 fn unicast(text: &str) -> Option<IpAddr> {
     let address: IpAddr = text.split('/').next()?.parse().ok()?;
+    let address = address.to_canonical();
     let multicast = address.is_multicast();
     let broadcast = address == IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
     (!multicast && !broadcast).then_some(address)

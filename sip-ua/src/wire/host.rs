@@ -49,6 +49,12 @@ impl Host {
     pub fn ip(&self) -> Option<IpAddr> {
         self.ip
     }
+
+    /// Where to send what is for that address: an IPv4-mapped one is the IPv4 address that it holds
+    /// (RFC 5118 §4.9), for no socket of ours speaks both families.
+    pub fn ip_to_reach(&self) -> Option<IpAddr> {
+        self.ip.map(|ip| ip.to_canonical())
+    }
 }
 
 /// An address without its brackets. RFC 3261's grammar lets a third colon stand in front of an

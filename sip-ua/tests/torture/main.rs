@@ -7,3 +7,4 @@ mod corpus;
 mod mutations;
 mod rfc4475;
 mod rfc5118;
+mod rfc5118_answered;
