@@ -3,8 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
 
-use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
+mod sipp;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use sip_ua::agent::{
     Transport, Verdict,
 };
 use sip_ua::digest::Credentials;
+use sipp::Sipp;
 use tokio::time::timeout;
 
 const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
@@ -23,56 +25,9 @@ const LONG: Duration = Duration::from_secs(60);
 /// How many calls are made to it at once.
 const CALLS: usize = 200;
 
-/// A sipp that answers so many calls and then goes.
-struct Sipp {
-    child: Child,
-    addr: SocketAddr,
-}
-
-impl Sipp {
-    fn start(scenario: &[&str], calls: usize) -> Sipp {
-        // sipp takes no port 0: it gets one that was free a moment ago.
-        let addr = UdpSocket::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let child = Command::new("sipp")
-            .args(scenario)
-            .args([
-                "-i",
-                "127.0.0.1",
-                "-mi",
-                "127.0.0.1",
-                "-p",
-                &addr.port().to_string(),
-            ])
-            .args([
-                "-m",
-                &calls.to_string(),
-                "-nostdin",
-                "-timeout",
-                "60",
-                "-timeout_error",
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("sipp runs: it is in Debian's package sip-tester");
-        Sipp { child, addr }
-    }
-
-    /// Whether sipp found every call as its scenario says.
-    fn was_content(mut self) -> bool {
-        self.child.wait().unwrap().success()
-    }
-}
-
-impl Drop for Sipp {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// At loopback.
+fn start(scenario: &[&str], calls: usize) -> Sipp {
+    Sipp::start(Ipv4Addr::LOCALHOST.into(), scenario, calls)
 }
 
 async fn agent() -> Agent {
@@ -140,12 +95,12 @@ async fn two_hundred_calls(transport: &str, sipp: Sipp) {
 
 #[tokio::test]
 async fn two_hundred_calls_over_udp_are_answered_and_hung_up() {
-    two_hundred_calls("udp", Sipp::start(&["-sn", "uas"], CALLS)).await;
+    two_hundred_calls("udp", start(&["-sn", "uas"], CALLS)).await;
 }
 
 #[tokio::test]
 async fn two_hundred_calls_over_tcp_are_answered_and_hung_up() {
-    let sipp = Sipp::start(&["-sn", "uas", "-t", "t1"], CALLS);
+    let sipp = start(&["-sn", "uas", "-t", "t1"], CALLS);
     // A refused connection ends a call at once, where a lost datagram is sent again.
     let listening = async {
         while tokio::net::TcpStream::connect(sipp.addr).await.is_err() {
@@ -162,7 +117,7 @@ async fn the_right_password_gets_through() {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/calls_out_to_sipp/password.xml"
     );
-    let sipp = Sipp::start(&["-sf", scenario], 1);
+    let sipp = start(&["-sf", scenario], 1);
     let agent = agent().await;
     let (answered, end) = call(agent.clone(), to(sipp.addr, Some("secret"))).await;
     assert!(answered, "{end}");
@@ -176,7 +131,7 @@ async fn the_wrong_password_ends_with_a_sentence() {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/calls_out_to_sipp/password.xml"
     );
-    let sipp = Sipp::start(&["-sf", scenario], 1);
+    let sipp = start(&["-sf", scenario], 1);
     let agent = agent().await;
     let (answered, end) = call(agent.clone(), to(sipp.addr, Some("guess"))).await;
     assert!(!answered);

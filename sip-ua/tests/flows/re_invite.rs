@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MPL-2.0
+//! RFC 3665 §3.7: the media of a call move to another port.
+
+use sip_ua::agent::CallEvent;
+use sip_ua::sdp::{self, LocalMedia};
+
+use crate::ours::{Ours, PORT, Peer, answer, expect, hang_up, hung_up, media};
+
+#[tokio::test]
+async fn sipp_moves() {
+    let mut ours = Ours::new().await;
+    let sipp = ours.called_by(
+        "> INVITE sdp
+         < 100 ?
+         < 180
+         < 200 m=audio
+         > ACK
+         > INVITE moved
+         < 100 ?
+         < 200 m=audio
+         > ACK
+         > BYE
+         < 200",
+    );
+    let mut call = ours.answered().await;
+    let event = expect(&mut call, |event| {
+        matches!(event, CallEvent::Reoffer { .. })
+    })
+    .await;
+    let CallEvent::Reoffer { sdp: Some(offer) } = event else {
+        panic!("{event:?}");
+    };
+    let (_, agreed) = sdp::answer(&media(), &offer).unwrap();
+    assert_eq!(agreed.remote_rtp.port(), 6100);
+    call.handle.answer_reoffer(Ok(answer(&offer)));
+    hung_up(&mut call).await;
+    ours.finish([sipp]).await;
+}
+
+#[tokio::test]
+async fn we_move() {
+    let ours = Ours::new().await;
+    let moved = LocalMedia {
+        rtp_port: PORT + 2,
+        ..media()
+    };
+    let sipp = Peer::waits(&format!(
+        "< INVITE m=audio
+         > 180
+         > 200 sdp
+         < ACK
+         < INVITE {}
+         > 200 sdp
+         < ACK
+         < BYE
+         > 200",
+        PORT + 2
+    ));
+    let mut call = ours.calls(&sipp).await;
+    let first = sdp::offer(&media());
+    call.handle.reoffer(sdp::reoffer(&moved, &first));
+    expect(&mut call, |event| {
+        matches!(event, CallEvent::ReofferAnswered { sdp: Some(_) })
+    })
+    .await;
+    hang_up(&mut call).await;
+    ours.finish([sipp]).await;
+}
