@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 use super::header_name::HeaderName;
 use super::headers::Headers;
-use super::message::{Response, copy_identity};
+use super::message::{Response, copy_identity, identity_fields};
 use super::method::Method;
+use super::validate::MAX_HOPS;
 
 /// Why a message was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +39,8 @@ pub enum ReadErrorKind {
     BodyTooShort { length: u64, present: usize },
     #[error("its body is longer than {0} octets")]
     BodyTooLong(usize),
+    #[error("it names more than {0} proxies")]
+    TooManyHops(usize),
     #[error("CSeq names {cseq}, but the request is {method}")]
     MethodMismatch { cseq: Method, method: Method },
 }
@@ -48,6 +51,7 @@ impl ReadErrorKind {
         match self {
             ReadErrorKind::Version(_) => 505,
             ReadErrorKind::TooManyFields(_)
+            | ReadErrorKind::TooManyHops(_)
             | ReadErrorKind::FieldTooLong(_)
             | ReadErrorKind::HeadTooLong(_)
             | ReadErrorKind::BodyTooLong(_) => 513,
@@ -79,7 +83,8 @@ impl ReadErrorKind {
 pub struct ReadError {
     pub kind: ReadErrorKind,
     /// The response to send to where the message came from, complete but for `received`, `rport`
-    /// and a To tag. `None` for a response, an ACK, and what has no Via or CSeq to answer by.
+    /// and a To tag. `None` for a response, an ACK, what has no Via or CSeq to answer by, and what has
+    /// so much of it that the answer could not be read.
     pub reply: Option<Box<Response>>,
 }
 
@@ -92,7 +97,8 @@ impl ReadError {
     pub(super) fn of_request(kind: ReadErrorKind, method: &[u8], headers: &Headers) -> ReadError {
         let answerable = method != Method::Ack.as_bytes()
             && headers.contains(HeaderName::Via)
-            && headers.contains(HeaderName::CSeq);
+            && headers.contains(HeaderName::CSeq)
+            && identity_fields(headers) <= MAX_HOPS;
         let reply = answerable.then(|| {
             let mut response = Response::new(kind.status());
             response.reason = kind.reason().into_bytes();

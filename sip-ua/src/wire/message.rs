@@ -77,11 +77,24 @@ impl Request {
     }
 }
 
+/// What a response has of its request.
+const IDENTITY: [HeaderName; 5] = [
+    HeaderName::Via,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+];
+
 pub(super) fn copy_identity(into: &mut Headers, from: &Headers) {
-    use HeaderName::{CSeq, CallId, From, To, Via};
-    for name in [Via, From, To, CallId, CSeq] {
+    for name in IDENTITY {
         into.copy(name, from);
     }
+}
+
+/// How many fields that makes.
+pub(super) fn identity_fields(headers: &Headers) -> usize {
+    IDENTITY.map(|name| headers.count(name)).iter().sum()
 }
 
 impl Response {

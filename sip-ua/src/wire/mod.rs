@@ -58,5 +58,5 @@ pub use scan::split_list;
 pub use status::reason_phrase;
 pub use stir::{Attestation, Claims, Identity};
 pub use uri::{Scheme, Uri, UriError};
-pub use validate::{Contacts, Core, validate};
+pub use validate::{Contacts, Core, MAX_HOPS, validate};
 pub use via::{BRANCH_COOKIE, Transport, Via};

@@ -8,6 +8,11 @@ use super::message::Message;
 use super::scan;
 use super::via::Via;
 
+/// A message that names more proxies is refused: whatever answers it or follows it names them all, each
+/// in a field of its own, and has to be read with no more fields than
+/// [`MAX_FIELDS`](super::MAX_FIELDS). Max-Forwards begins at 70.
+pub const MAX_HOPS: usize = 200;
+
 /// What Contact says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Contacts {
@@ -144,6 +149,9 @@ fn check(headers: &Headers) -> Result<Core, ReadErrorKind> {
     }
     if via.is_empty() {
         return Err(ReadErrorKind::Missing(HeaderName::Via));
+    }
+    if via.len() + record_route.len() > MAX_HOPS {
+        return Err(ReadErrorKind::TooManyHops(MAX_HOPS));
     }
     if all_contacts && !contacts.is_empty() {
         return Err(malformed(&HeaderName::Contact)(

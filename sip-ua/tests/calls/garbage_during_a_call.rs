@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 use sip_ua::endpoint::CallEvent;
 
 use crate::pair::{ANSWER, OFFER, Pair, Side, ms};
-use crate::peer::stranger;
+use crate::peer::{request, stranger};
 
 /// One message after another of a whole call, to mutate.
 fn corpus() -> Vec<Vec<u8>> {
@@ -132,4 +132,36 @@ fn noise_from_strangers_harms_no_call() {
         pair.events(Side::Bob, b).last(),
         Some(CallEvent::Info { .. })
     ));
+}
+
+/// Whatever answers or follows such a message names all of its proxies: it could not be read.
+#[test]
+fn a_message_that_names_more_proxies_than_can_be_answered_is_refused() {
+    let vias = |count: usize| -> String {
+        let via = |n| format!("SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK{n}");
+        let list: Vec<String> = (0..count).map(via).collect();
+        let lines = list
+            .chunks(20)
+            .map(|some| format!("Via: {}", some.join(", ")));
+        lines.collect::<Vec<_>>().join("\r\n")
+    };
+    let routes = |count: usize| {
+        format!(
+            "Record-Route: {}",
+            vec!["<sip:192.0.2.7;lr>"; count].join(", ")
+        )
+    };
+    for (via, routes, answer) in [
+        (vias(100), routes(100), Some("SIP/2.0 200")),
+        (vias(100), routes(101), Some("SIP/2.0 513")),
+        (vias(201), routes(1), Some("SIP/2.0 513")),
+        // So many that not even the refusal could be read.
+        (vec![vias(1); 220].join("\r\n"), routes(1), None),
+    ] {
+        let mut pair = Pair::new();
+        let options = request("OPTIONS", "hops", &[&via, &routes], "");
+        pair.inject(Side::Bob, stranger(), &options);
+        let sent = pair.strays.first().map(|(_, message)| &message[..11]);
+        assert_eq!(sent, answer.map(str::as_bytes));
+    }
 }
