@@ -33,6 +33,16 @@ impl Description {
                 limit: MEDIA_LIMIT,
             });
         }
+        // Our answer repeats what it declines, and could not be read.
+        let broken = |media: &Media| {
+            let words = [&media.media, &media.proto, &media.fmt];
+            words.iter().any(|word| word.trim().is_empty())
+        };
+        if let Some(line) = session.medias.iter().position(broken) {
+            return Err(DescriptionError::Unreadable(format!(
+                "media line {line} has no media, protocol or format"
+            )));
+        }
         let level = Level(&session.attributes);
         Ok(Description {
             session_id: session.origin.sess_id.parse().unwrap_or(0),

@@ -99,3 +99,15 @@ fn rubbish_is_refused_with_a_sentence() {
         Err(DescriptionError::TooManyMedia { .. })
     ));
 }
+
+#[test]
+fn a_media_line_that_is_not_whole_is_refused() {
+    for line in ["m= 9  ", "m=audio 9 UDP/TLS/RTP/SAVPF  ", "m=audio 9  97"] {
+        let broken = WEBRTCBIN.replace("m=audio 9 UDP/TLS/RTP/SAVPF 97", line);
+        let error = Description::read(&broken).unwrap_err();
+        assert!(
+            matches!(error, DescriptionError::Unreadable(_)),
+            "{line}: {error}"
+        );
+    }
+}
