@@ -9,6 +9,10 @@ use super::chain::{Chain, append_samples, duration, raw_caps, write_samples};
 /// What spandsp looks back at: the longest pitch and the stretch it is found in.
 const HISTORY: usize = 280;
 
+/// The least that spandsp is asked for: it begins with a quarter of a pitch, at most 30 samples, and writes
+/// all of that, however few were asked for.
+const LEAST: usize = 40;
+
 /// Hands samples through, and makes some up where none came.
 pub(super) struct Concealment {
     chain: Chain,
@@ -17,6 +21,8 @@ pub(super) struct Concealment {
     heard: Vec<i16>,
     /// Samples were made up: those that follow are faded into.
     mending: bool,
+    /// What was made up beyond what was asked for.
+    ahead: Vec<i16>,
     bytes: Vec<u8>,
 }
 
@@ -28,6 +34,7 @@ impl Concealment {
             rate_hz,
             heard: Vec::with_capacity(2 * HISTORY),
             mending: false,
+            ahead: Vec::with_capacity(2 * LEAST),
             bytes: Vec::new(),
         })
     }
@@ -38,6 +45,7 @@ impl Concealment {
             return;
         };
         if std::mem::take(&mut self.mending) {
+            self.ahead.clear();
             let wanted = pcm.len();
             write_samples(came, &mut self.bytes);
             pcm.truncate(from);
@@ -62,9 +70,14 @@ impl Concealment {
             self.chain.push(&self.bytes, length, |_| {});
         }
         let (from, wanted) = (pcm.len(), pcm.len() + samples);
-        self.chain.gap(duration(samples, self.rate_hz), |bytes| {
-            append_samples(bytes, pcm);
-        });
+        if let Some(more) = samples.checked_sub(self.ahead.len()).filter(|n| *n > 0) {
+            let Concealment { chain, ahead, .. } = self;
+            chain.gap(duration(more.max(LEAST), self.rate_hz), |bytes| {
+                append_samples(bytes, ahead);
+            });
+        }
+        pcm.extend(self.ahead.drain(..samples.min(self.ahead.len())));
+        // Time goes on even if an element fails.
         pcm.resize(wanted, 0);
         self.remember(pcm.get(from..).unwrap_or_default());
     }
@@ -133,5 +146,26 @@ mod tests {
             }
         }
         assert_eq!(pcm, by_element(&packets));
+    }
+
+    /// A sender of tiny packets is concealed in tiny pieces.
+    #[test]
+    fn pieces_of_any_length_sound_as_one() {
+        gst::init().unwrap();
+        let whole = |pieces: &[usize]| {
+            let mut concealment = Concealment::new(8_000).unwrap();
+            let mut pcm = voice(0..400);
+            concealment.pass(&mut pcm, 0);
+            for length in pieces {
+                concealment.conceal(*length, &mut pcm);
+            }
+            pcm
+        };
+        let expected = whole(&[LEAST; 4]);
+        assert!(expected[400..].iter().any(|sample| sample.abs() > 2_000));
+        for length in [1, 2, 5, 8, 20] {
+            let pieces = vec![length; 4 * LEAST / length];
+            assert_eq!(whole(&pieces), expected, "{length}");
+        }
     }
 }
