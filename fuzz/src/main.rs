@@ -65,9 +65,9 @@ fn main() -> ExitCode {
         None => fuzz(target, seed, cli.minutes, &cli.out),
     });
     // All of them, whatever the first one finds.
-    match clean.fold(true, |all, one| all && one) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    match clean.filter(|clean| !clean).count() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -144,12 +144,15 @@ fn write(target: &Target, input: &[u8], out: &Path) {
     }
 }
 
-/// The input that is being tried, and since when.
+/// An input, and since when it is being tried.
+type Tried = (Instant, Vec<u8>);
+
+/// The input that is being tried.
 #[derive(Clone, Default)]
-struct Watched(Arc<Mutex<Option<(Instant, Vec<u8>)>>>);
+struct Watched(Arc<Mutex<Option<Tried>>>);
 
 impl Watched {
-    fn set(&self, input: Option<(Instant, Vec<u8>)>) {
+    fn set(&self, input: Option<Tried>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = input;
     }
 

@@ -129,7 +129,8 @@ fn parts(octets: &[u8], traits: &mut Traits) {
             let again = Uri::parse(&uri.to_bytes()).expect("what was written");
             assert_eq!(uri.to_bytes(), again.to_bytes());
             assert!(uri == uri.clone());
-            assert!(uri == again && again == uri);
+            assert!(uri == again);
+            assert!(again.eq(&uri));
             traits.see((
                 "uri",
                 uri.user.is_some(),
