@@ -39,21 +39,25 @@ impl fmt::Display for Description {
 impl Section {
     fn write(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |text: fmt::Arguments<'_>| write!(out, "{text}\r\n");
+        let mut payload_types = String::new();
+        for format in &self.formats {
+            write!(payload_types, " {}", format.pt)?;
+        }
         if self.rejected {
             // What it would have been is repeated: RFC 3264 section 6 asks for a format.
+            let formats = [self.fmt.trim(), payload_types.trim(), "0"];
+            let formats = formats.into_iter().find(|formats| !formats.is_empty());
             line(format_args!(
                 "m={} 0 {} {}",
-                self.media, self.protocol, self.fmt
+                self.media,
+                self.protocol,
+                formats.unwrap_or_default()
             ))?;
             line(format_args!("{NOWHERE}"))?;
             if let Some(mid) = &self.mid {
                 line(format_args!("a=mid:{mid}"))?;
             }
             return line(format_args!("a=inactive"));
-        }
-        let mut payload_types = String::new();
-        for format in &self.formats {
-            write!(payload_types, " {}", format.pt)?;
         }
         line(format_args!(
             "m={} {DISCARD} {}{payload_types}",
