@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Requests on their way out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::call::CallId;
 use super::event::Reason;
@@ -19,6 +19,9 @@ use crate::wire::{
 /// The methods that a call knows.
 pub(super) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
+
+/// A re-INVITE whose far end needs time says so each minute (RFC 3261 section 13.3.1.1).
+const REINVITE_PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a client transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +155,7 @@ impl Endpoint {
         }
         let key = ClientKey::new(branch.as_bytes(), &request.method);
         let invite = request.method == Method::Invite;
+        let within = kind == ClientKind::Reinvite;
         let client = ClientUse {
             call: Some(id),
             kind,
@@ -163,8 +167,13 @@ impl Endpoint {
             lost: Vec::new(),
         };
         Ok(if invite {
-            self.table
-                .start_client_invite(now, key, path, packet, client)
+            let client = self
+                .table
+                .start_client_invite(now, key, path, packet, client);
+            if within {
+                self.table.bound(client, REINVITE_PATIENCE);
+            }
+            client
         } else {
             self.table.start_client(now, key, path, packet, client)
         })

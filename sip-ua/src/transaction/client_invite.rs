@@ -16,7 +16,7 @@ enum State {
         give_up_at: Instant,
     },
     Proceeding {
-        /// After a CANCEL: no final response is waited for any longer.
+        /// No final response is waited for any longer: after a CANCEL, or within a dialog.
         until: Option<Instant>,
     },
     /// A 2xx came; more of them, from other branches or repeated, go to the user (RFC 6026).
@@ -36,6 +36,8 @@ pub struct ClientInvite {
     timers: Timers,
     /// Kept only as long as it may have to be sent again.
     request: Option<Packet>,
+    /// How long after a provisional response the next one may take to come.
+    patience: Option<Duration>,
     state: State,
 }
 
@@ -52,6 +54,7 @@ impl ClientInvite {
             ClientInvite {
                 timers,
                 request: Some(request),
+                patience: None,
                 state,
             },
             outputs,
@@ -62,10 +65,16 @@ impl ClientInvite {
     pub fn handle_response(&mut self, now: Instant, status: u16, ack: Option<Packet>) -> Outputs {
         match (&mut self.state, status) {
             (State::Calling { .. }, 100..200) => {
-                self.enter(State::Proceeding { until: None });
+                let until = self.patience.map(|patience| now + patience);
+                self.enter(State::Proceeding { until });
                 vec![Output::Deliver]
             }
-            (State::Proceeding { .. }, 100..200) => vec![Output::Deliver],
+            (State::Proceeding { until }, 100..200) => {
+                if let Some(patience) = self.patience {
+                    *until = Some(now + patience);
+                }
+                vec![Output::Deliver]
+            }
             (State::Calling { .. } | State::Proceeding { .. }, 200..300) => {
                 self.enter(State::Accepted {
                     until: now + self.timers.give_up(),
@@ -95,6 +104,12 @@ impl ClientInvite {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Within a dialog nobody waits for a person, and nobody looks after it once the call is over: where
+    /// nothing more comes for so long after a provisional response, it has timed out.
+    pub fn bound(&mut self, patience: Duration) {
+        self.patience = Some(patience);
     }
 
     /// It was cancelled, and nobody but this looks after it: it ends in 64·T1 (RFC 3261 §9.1).
@@ -131,6 +146,11 @@ impl ClientInvite {
                 *interval *= 2;
                 *at = now + *interval;
                 self.request.iter().cloned().map(Output::Send).collect()
+            }
+            State::Proceeding { until: Some(until) }
+                if *until <= now && self.patience.is_some() =>
+            {
+                self.give_up()
             }
             State::Accepted { until }
             | State::Completed { until, .. }
@@ -209,6 +229,22 @@ mod tests {
         assert!(machine.is_proceeding());
         assert_eq!(machine.poll_timeout(), None);
         assert_eq!(machine.handle_response(start, 180, None), [Output::Deliver]);
+    }
+
+    #[test]
+    fn within_a_dialog_it_times_out_where_nothing_more_comes() {
+        let (mut machine, start) = started();
+        let patience = Duration::from_secs(180);
+        machine.bound(patience);
+        machine.handle_response(start, 100, None);
+        let again = start + patience / 2;
+        assert_eq!(machine.handle_timeout(again), []);
+        machine.handle_response(again, 183, None);
+        assert_eq!(machine.poll_timeout(), Some(again + patience));
+        assert_eq!(
+            machine.handle_timeout(again + patience),
+            [Output::TimedOut, Output::Terminated]
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     ClientInvite, ClientKey, ClientNonInvite, MergeKey, Output, Outputs, Packet, ServerInvite,
@@ -295,6 +295,11 @@ impl<C, S> Table<C, S> {
     /// Another INVITE takes the place of this one; see [`ClientInvite::hush`].
     pub fn hush(&mut self, id: ClientId) {
         self.with_invite(id, ClientInvite::hush);
+    }
+
+    /// An INVITE within a dialog; see [`ClientInvite::bound`].
+    pub fn bound(&mut self, id: ClientId, patience: Duration) {
+        self.with_invite(id, |invite| invite.bound(patience));
     }
 
     /// An INVITE that nobody waits for was cancelled; see [`ClientInvite::cancelled`].

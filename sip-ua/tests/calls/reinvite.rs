@@ -41,6 +41,24 @@ fn an_offer_and_its_answer_either_way() {
     pair.assert_empty();
 }
 
+/// The far end says that it tries, and nothing more, ever: not to the re-INVITE, nor to the BYE.
+#[test]
+fn one_that_is_never_answered_leaves_nothing_behind() {
+    let mut pair = Pair::new();
+    let (a, _) = pair.up();
+    let tried = pair.count(Side::Bob, "SIP/2.0 100");
+    pair.act(Side::Alice, |alice, now| {
+        alice.reoffer(now, a, HOLD.to_vec())
+    });
+    pair.run(ms(1_000));
+    assert_eq!(pair.count(Side::Bob, "SIP/2.0 100"), tried + 1);
+    pair.wire = Box::new(|_| Fate::Lose);
+    pair.act(Side::Alice, |alice, now| alice.hangup(now, a, None));
+    pair.run(MINUTE * 5);
+    let stats = pair.side(Side::Alice).stats();
+    assert_eq!((stats.calls, stats.client_transactions), (0, 0));
+}
+
 #[test]
 fn a_refusal_leaves_the_call_as_it_was() {
     let mut pair = Pair::new();
