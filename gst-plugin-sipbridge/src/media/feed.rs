@@ -88,11 +88,10 @@ impl Feed {
 
     /// The codec packets are to be in, and whether the far end takes comfort noise beside it.
     pub(super) fn set_codec(&mut self, codec: Codec, noise: bool) {
-        self.pauses.set_mode(match codec {
-            _ if !self.dtx => Mode::Off,
-            Codec::Opus => Mode::Refresh,
-            _ if noise => Mode::Noise,
-            _ => Mode::Off,
+        self.pauses.set_mode(if self.dtx {
+            Mode::of(codec, noise)
+        } else {
+            Mode::Off
         });
         if self.codec != codec {
             self.codec = codec;

@@ -2,6 +2,8 @@
 //! What is sent in the pauses of speech (DTX): nothing, but for what keeps the far end's silence
 //! sounding like ours.
 
+use sip_ua::sdp::Codec;
+
 use crate::codec::noise::{Background, Noise};
 use crate::codec::voice::VoiceDetector;
 
@@ -24,6 +26,18 @@ pub(super) enum Mode {
     Noise,
     /// A packet now and then does (Opus).
     Refresh,
+}
+
+impl Mode {
+    /// What may become of pauses in this codec where they need not be sent, `noise` saying that the far
+    /// end takes comfort noise.
+    pub(super) fn of(codec: Codec, noise: bool) -> Mode {
+        match codec {
+            Codec::Opus => Mode::Refresh,
+            _ if noise => Mode::Noise,
+            _ => Mode::Off,
+        }
+    }
 }
 
 /// What to do with a frame.

@@ -53,7 +53,7 @@ impl Bridge {
         let end = |pair: Pair, config: &MediaConfig, across: &MediaConfig| End {
             sockets: pair.sockets,
             leg: Leg::new(now, leg_config(config)).bridged(),
-            way: Way::new(across.opus),
+            way: Way::new(across),
         };
         Bridge {
             ends: [end(a, config_a, config_b), end(b, config_b, config_a)],

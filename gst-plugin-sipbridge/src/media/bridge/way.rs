@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use sip_ua::sdp::Codec;
 
+use super::super::api::MediaConfig;
 use super::super::pace::Wire;
+use super::super::pauses::{Mode, Pauses, Say};
 use crate::codec::chain::Resampler;
 use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
 use crate::leg::{Leg, Relayed};
@@ -52,6 +54,9 @@ pub(super) struct Way {
     codecs: Option<Codecs>,
     /// How Opus is encoded where codecs are wanted that no agreement announced.
     opus: OpusSettings,
+    /// Whether pauses need not be sent; those of packets that pass as they are remain.
+    dtx: bool,
+    pauses: Pauses,
     /// At the encoder's rate.
     pcm: Vec<i16>,
     scratch: Vec<i16>,
@@ -62,10 +67,13 @@ pub(super) struct Way {
 }
 
 impl Way {
-    pub(super) fn new(opus: OpusSettings) -> Way {
+    /// Towards a leg of this configuration.
+    pub(super) fn new(config: &MediaConfig) -> Way {
         Way {
             codecs: None,
-            opus,
+            opus: config.opus,
+            dtx: config.dtx,
+            pauses: Pauses::default(),
             pcm: Vec::new(),
             scratch: Vec::new(),
             payload: Vec::new(),
@@ -193,12 +201,28 @@ impl Way {
         let Some((_, encoder, _)) = &mut codecs.between else {
             return;
         };
-        let wanted = (encoder.rate_hz() / 1000 * ptime_ms) as usize;
+        let rate_hz = encoder.rate_hz();
+        let wanted = (rate_hz / 1000 * ptime_ms) as usize;
         let samples = codecs.said.clock_rate() / 1000 * ptime_ms;
+        if self.dtx {
+            let agreed = to.negotiated();
+            let noise = agreed.is_some_and(|agreed| agreed.comfort_noise_send.is_some());
+            self.pauses.set_mode(Mode::of(codecs.said, noise));
+        }
         let mut taken = 0;
         while let Some(frame) = self.pcm.get(taken..taken + wanted) {
             taken += wanted;
-            encoder.encode(frame, &mut self.payload);
+            match self.pauses.judge(frame, rate_hz) {
+                Say::Frame => encoder.encode(frame, &mut self.payload),
+                Say::Noise(noise) => {
+                    noise.write(&mut self.payload);
+                    if let Some(datagram) = to.send_noise(&self.payload, samples) {
+                        wire.send(datagram);
+                    }
+                    continue;
+                }
+                Say::Nothing => self.payload.clear(),
+            }
             if self.payload.is_empty() {
                 to.pass(samples);
             } else {

@@ -107,6 +107,11 @@ struct Story {
 
 impl Story {
     fn new(heard: Codec, said: Codec) -> Story {
+        Story::with(heard, said, MediaConfig::default())
+    }
+
+    /// `towards`: how the side that hears is configured.
+    fn with(heard: Codec, said: Codec, towards: MediaConfig) -> Story {
         gst::init().unwrap();
         let now = Instant::now();
         let config = leg_config(&MediaConfig::default());
@@ -122,7 +127,7 @@ impl Story {
             alice,
             from,
             to,
-            way: Way::new(OpusSettings::default()),
+            way: Way::new(&towards),
             sent: Vec::new(),
         }
     }
