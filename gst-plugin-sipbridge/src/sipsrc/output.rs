@@ -27,6 +27,9 @@ struct Stream {
     allowed: Option<gst::Caps>,
     format: Option<Format>,
     ended: bool,
+    /// The clock and the base time that playing began with: asked of the element at every tick they would
+    /// cost more than the tick.
+    clock: Option<(gst::Clock, gst::ClockTime)>,
 }
 
 impl Output {
@@ -72,6 +75,9 @@ impl Output {
                 start_task(self)?;
             }
         }
+        let element = self.element.upgrade();
+        let clock = element.and_then(|element| element.clock().zip(element.base_time()));
+        self.stream().clock = clock;
         self.playing.store(true, Ordering::Release);
         Ok(())
     }
@@ -225,7 +231,9 @@ impl AudioOut for Tap {
         if !self.0.playing.load(Ordering::Acquire) {
             return None;
         }
-        self.0.element.upgrade()?.current_running_time()
+        let stream = self.0.stream();
+        let (clock, base_time) = stream.clock.as_ref()?;
+        clock.time().checked_sub(*base_time)
     }
 
     fn frame(&mut self, frame: OutFrame) {
