@@ -33,6 +33,7 @@ pub enum Question {
         opus: u16,
         settings: Encoding,
         rate_hz: u32,
+        dtx: bool,
     },
     /// The end of a call.
     Remove { call: usize },
@@ -176,7 +177,8 @@ impl Bridge {
                 opus,
                 settings,
                 rate_hz,
-            } => self.add(pcmu, opus, settings.into(), rate_hz)?,
+                dtx,
+            } => self.add(pcmu, opus, settings.into(), rate_hz, dtx)?,
             Question::Remove { call } => {
                 let call = self.calls.remove(&call).context("there is no such call")?;
                 call.close();
@@ -192,10 +194,11 @@ impl Bridge {
         opus: u16,
         settings: OpusSettings,
         rate_hz: u32,
+        dtx: bool,
     ) -> Result<Answer> {
         let context = Context::default_for_new_call()?;
         let (call, ports, opus_payload_type) = if rate_hz == PHONE_RATE_HZ {
-            bridged(&context, pcmu, opus, settings)?
+            bridged(&context, pcmu, opus, settings, dtx)?
         } else {
             joined(&context, pcmu, opus, settings, rate_hz)?
         };
@@ -251,9 +254,19 @@ impl Bridge {
 /// A call, its two ports, and the payload type agreed on for Opus.
 type Added = (Call, [u16; 2], u8);
 
-fn bridged(context: &Context, pcmu: u16, opus: u16, settings: OpusSettings) -> Result<Added> {
+fn bridged(
+    context: &Context,
+    pcmu: u16,
+    opus: u16,
+    settings: OpusSettings,
+    dtx: bool,
+) -> Result<Added> {
     let events = Box::new(|_, event| report(&event));
-    let bridge = bridge::open(context, [config(settings), config(settings)], events)?;
+    let config = || MediaConfig {
+        dtx,
+        ..config(settings)
+    };
+    let bridge = bridge::open(context, [config(), config()], events)?;
     let mut payload_type = 0;
     for (side, codec, remote) in [(Side::A, Codec::Pcmu, pcmu), (Side::B, Codec::Opus, opus)] {
         let negotiated = agree(codec, bridge.local_rtp(side).port(), remote)?;

@@ -164,7 +164,10 @@ struct Sending<'a> {
     sequence: u16,
     timestamp: u32,
     ssrc: u32,
+    /// Frames, those among them that are not sent.
     sent: u64,
+    /// The next packet begins a talkspurt.
+    talkspurt: bool,
     kept: Vec<Packet>,
 }
 
@@ -203,13 +206,20 @@ impl<'a> Run<'a> {
             timestamp: (index * 7_919) as u32,
             ssrc: 0x5150_0000 + index as u32,
             sent: 0,
+            talkspurt: true,
             kept: Vec::new(),
         });
         Run {
             sending: sending.collect(),
             slots,
             by_port,
-            following: streams.iter().map(|_| Follower::default()).collect(),
+            following: streams
+                .iter()
+                .map(|stream| match stream.media.has_pauses {
+                    true => Follower::of_pauses(stream.media.step()),
+                    false => Follower::default(),
+                })
+                .collect(),
             begun: false,
             ticks: 0,
             late: 0,
@@ -260,8 +270,7 @@ impl<'a> Run<'a> {
                 flush(batch, pending)?;
                 pending = Some(sending.stream.socket);
             }
-            sending.packet(frame, self.begun, batch);
-            given += 1;
+            given += usize::from(sending.packet(frame, self.begun, batch));
         }
         flush(batch, pending)?;
         self.refused += (given - taken) as u64;
@@ -319,11 +328,22 @@ impl<'a> Run<'a> {
 }
 
 impl Sending<'_> {
-    fn packet(&mut self, frame: usize, begun: bool, batch: &mut Batch) {
+    /// The next frame; false where it is not sent.
+    fn packet(&mut self, frame: usize, begun: bool, batch: &mut Batch) -> bool {
         let media = &self.stream.media;
         let at = (self.stream.first_frame + frame) % media.frames.len().max(1);
         let payload = media.frames.get(at).map(Vec::as_slice).unwrap_or_default();
-        let marker = if frame == 0 { 0x80 } else { 0 };
+        self.sent += 1;
+        if payload.is_empty() {
+            self.timestamp = self.timestamp.wrapping_add(media.step());
+            self.talkspurt = true;
+            return false;
+        }
+        let marker = if std::mem::take(&mut self.talkspurt) {
+            0x80
+        } else {
+            0
+        };
         batch.push(self.stream.to, |bytes| {
             let length = HEADER + payload.len();
             if let Some(packet) = bytes.get_mut(..length) {
@@ -340,12 +360,13 @@ impl Sending<'_> {
             self.kept.push(Packet {
                 at_ns: wire::now_ns(),
                 sequence: self.sequence,
+                timestamp: self.timestamp,
                 payload: payload.to_vec(),
             });
         }
-        self.sent += 1;
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(media.step());
+        true
     }
 }
 

@@ -14,7 +14,7 @@ mod wire;
 
 pub use generator::{Fitness, Generator, Mark, Outcome};
 pub use probe::{Delays, delays, heard_as};
-pub use speech::{Media, RATE_HZ, Sound, Speech};
+pub use speech::{Media, Sound, Speech, TURN};
 pub use tally::{Heard, Tally};
 
 use std::sync::Arc;

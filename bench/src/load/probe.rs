@@ -14,6 +14,9 @@ use super::tally::{Heard, Packet};
 const LEAST: f32 = 0.6;
 const FRAME: usize = RATE_HZ as usize / 50;
 
+/// A longer pause, in frames, is another timeline.
+const PAUSE_MAX: u32 = 3_000;
+
 /// Delays, in milliseconds.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Delays {
@@ -94,6 +97,12 @@ fn timeline(packets: &[Packet], codec: Codec) -> Result<Timeline> {
             if !(1..0x8000).contains(&ahead) {
                 continue;
             }
+            let frames =
+                packet.timestamp.wrapping_sub(before.timestamp) / (codec.clock_rate() / 50);
+            let paused = frames.saturating_sub(u32::from(ahead));
+            if paused < PAUSE_MAX {
+                pcm.resize(pcm.len() + paused as usize * FRAME, 0);
+            }
             for missed in 1..ahead.min(50) {
                 pcm.extend_from_slice(ear.miss());
                 starts.push((pcm.len(), before.at_ns + u64::from(missed) * 20_000_000));
@@ -170,6 +179,7 @@ mod tests {
             let mut packet = Packet {
                 at_ns: 1_000_000_000 + number as u64 * 20_000_000,
                 sequence: (65_000 + number) as u16,
+                timestamp: number as u32 * media.step(),
                 payload: payload.clone(),
             };
             heard.sent.push(packet.clone());

@@ -3,6 +3,7 @@
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use gstsipbridge::codec::{Decoder, Encoder, OpusEncoder, OpusSettings};
@@ -26,6 +27,12 @@ pub const PERIOD_FRAMES: usize = 12;
 /// … and is this long.
 const SWEEP_MS: usize = 30;
 
+/// In a conversation each side has a turn this often …
+pub const TURN: Duration = Duration::from_millis(TURN_MS as u64);
+const TURN_MS: usize = 10_000;
+/// … and talks for so long.
+const TALKS_MS: usize = 4_500;
+
 /// What a stream says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sound {
@@ -37,12 +44,25 @@ pub enum Sound {
     Sweeps,
     /// Nothing but that noise.
     Rest,
+    /// The man reads when it is his turn, 45 % of the time.
+    PhoneInTurn,
+    /// The woman reads when he does not, as much of the time.
+    RoomInTurn,
 }
 
-/// Frames in a codec, sent round and round.
+impl Sound {
+    /// Pauses are not sent in codecs that can leave them out.
+    fn has_pauses(self) -> bool {
+        matches!(self, Sound::PhoneInTurn | Sound::RoomInTurn)
+    }
+}
+
+/// Frames in a codec, sent round and round. An empty one is not sent (DTX).
 pub struct Media {
     pub codec: Codec,
     pub frames: Vec<Vec<u8>>,
+    /// Far ends may leave pauses out of it.
+    pub has_pauses: bool,
 }
 
 impl Media {
@@ -58,13 +78,18 @@ pub struct Speech {
     room: Wave,
     sweeps: Wave,
     rest: Wave,
+    phone_in_turn: Wave,
+    room_in_turn: Wave,
 }
 
 impl Speech {
     pub fn load() -> Result<Speech> {
+        let (phone, room) = (Wave::from_wav(PHONE_SPEECH)?, Wave::from_wav(ROOM_SPEECH)?);
         Ok(Speech {
-            phone: Wave::from_wav(PHONE_SPEECH)?,
-            room: Wave::from_wav(ROOM_SPEECH)?,
+            phone_in_turn: in_turn(&phone, 0),
+            room_in_turn: in_turn(&room, TURN_MS / 2),
+            phone,
+            room,
             sweeps: sweeps(9_000.0),
             rest: sweeps(0.0),
         })
@@ -77,6 +102,8 @@ impl Speech {
             Sound::Room => &self.room,
             Sound::Sweeps => &self.sweeps,
             Sound::Rest => &self.rest,
+            Sound::PhoneInTurn => &self.phone_in_turn,
+            Sound::RoomInTurn => &self.room_in_turn,
         }
     }
 
@@ -88,8 +115,12 @@ impl Speech {
             other => other.audio_rate(),
         };
         let wave = self.wave(sound).resampled(rate_hz);
+        let opus = OpusSettings {
+            dtx: sound.has_pauses(),
+            ..OPUS
+        };
         let mut encoder = match codec {
-            Codec::Opus => Encoder::Opus(Box::new(OpusEncoder::new(rate_hz, OPUS)?)),
+            Codec::Opus => Encoder::Opus(Box::new(OpusEncoder::new(rate_hz, opus)?)),
             other => Encoder::new(other, rate_hz, OPUS)?,
         };
         let frames = wave
@@ -101,7 +132,11 @@ impl Speech {
                 payload
             })
             .collect();
-        Ok(Arc::new(Media { codec, frames }))
+        Ok(Arc::new(Media {
+            codec,
+            frames,
+            has_pauses: sound.has_pauses(),
+        }))
     }
 }
 
@@ -155,23 +190,49 @@ pub fn template() -> Vec<f32> {
         .collect()
 }
 
+/// Three turns of a conversation, the first after `wait_ms`: speech, and faint noise all the time.
+fn in_turn(speech: &Wave, wait_ms: usize) -> Wave {
+    const TURNS: usize = 3;
+    let mut words = speech.samples.iter().cycle();
+    let per_ms = speech.rate_hz as usize / 1_000;
+    let mut faint = Faint(1);
+    let samples = (0..TURNS * TURN_MS * per_ms)
+        .map(|n| {
+            let into_ms = (n / per_ms + TURN_MS - wait_ms) % TURN_MS;
+            let word = (into_ms < TALKS_MS).then(|| words.next()).flatten();
+            (faint.next() as i16).saturating_add(word.copied().unwrap_or(0))
+        })
+        .collect();
+    Wave {
+        rate_hz: speech.rate_hz,
+        samples,
+    }
+}
+
+/// A little noise, which keeps every codec and every silence detector awake.
+struct Faint(u32);
+
+impl Faint {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(self.0 >> 16) / 65_536.0 * 80.0 - 40.0
+    }
+}
+
 /// Sweeps of this size in faint noise.
 fn sweeps(size: f64) -> Wave {
     const SPEECH_RATE_HZ: u32 = 16_000;
     let frame = SPEECH_RATE_HZ as usize / 50;
-    // A little noise keeps every codec and every silence detector awake.
-    let mut noise = 1u32;
+    let mut faint = Faint(1);
     let samples = (0..PERIOD_FRAMES * 50 * frame)
         .map(|n| {
-            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let faint = f64::from(noise >> 16) / 65_536.0 * 80.0 - 40.0;
             let into = n % (PERIOD_FRAMES * frame);
             let loud = if into < SPEECH_RATE_HZ as usize * SWEEP_MS / 1_000 {
                 size * sweep(SPEECH_RATE_HZ, into)
             } else {
                 0.0
             };
-            (faint + loud) as i16
+            (faint.next() + loud) as i16
         })
         .collect();
     Wave {
@@ -195,5 +256,27 @@ mod tests {
                 assert!(media.frames.iter().all(|frame| frame.len() > 2));
             }
         }
+    }
+
+    #[test]
+    fn a_conversation_is_one_at_a_time_and_leaves_pauses_out_in_opus() {
+        gst::init().unwrap();
+        let speech = Speech::load().unwrap();
+        let sent = |sound| {
+            let opus = speech.encode(sound, Codec::Opus).unwrap();
+            opus.frames
+                .iter()
+                .map(|frame| !frame.is_empty())
+                .collect::<Vec<_>>()
+        };
+        let (phone, room) = (sent(Sound::PhoneInTurn), sent(Sound::RoomInTurn));
+        for side in [&phone, &room] {
+            let share = side.iter().filter(|sent| **sent).count() as f64 / side.len() as f64;
+            assert!((0.40..0.60).contains(&share), "{share}");
+        }
+        let both = phone.iter().zip(&room).filter(|(a, b)| **a && **b).count();
+        assert!(both * 8 < phone.len(), "{both} of {}", phone.len());
+        let pcmu = speech.encode(Sound::PhoneInTurn, Codec::Pcmu).unwrap();
+        assert!(pcmu.frames.iter().all(|frame| frame.len() == 160));
     }
 }

@@ -90,15 +90,7 @@ impl Mixes for Sipmixer {
     }
 
     fn settings(&self) -> Settings {
-        Settings {
-            library: "bundled by opusic-c",
-            rate_hz: self.rate_hz,
-            channels: 1,
-            bitrate_bps: self.opus.bitrate_bps,
-            complexity: self.opus.complexity,
-            fec: self.opus.inband_fec && self.opus.packet_loss_percent > 0,
-            jitter_buffer: "adaptive",
-        }
+        Settings::of_ours(&self.opus, self.rate_hz)
     }
 
     fn start(&self, stage: &Stage, rooms: Rooms, phones: &[u16]) -> Result<Conference> {

@@ -12,6 +12,7 @@ mod stock;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use gstsipbridge::codec::OpusSettings;
 use serde::Serialize;
 use sip_ua::sdp::Codec;
 
@@ -36,6 +37,22 @@ pub struct Settings {
     pub fec: bool,
     /// The jitter buffer.
     pub jitter_buffer: &'static str,
+}
+
+impl Settings {
+    /// Our own, at this rate.
+    fn of_ours(opus: &OpusSettings, rate_hz: u32) -> Settings {
+        Settings {
+            library: "bundled by opusic-c",
+            rate_hz,
+            channels: 1,
+            bitrate_bps: opus.bitrate_bps,
+            complexity: opus.complexity,
+            // libopus adds it only where it is told that packets get lost.
+            fec: opus.inband_fec && opus.packet_loss_percent > 0,
+            jitter_buffer: "adaptive",
+        }
+    }
 }
 
 /// The ports of one call: ours, which the peer is told, and the peer's.

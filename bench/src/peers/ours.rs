@@ -17,6 +17,8 @@ pub struct Ours {
     pub opus: OpusSettings,
     /// The rate at which Opus is encoded: the phone's own 8000 Hz, or another.
     pub rate_hz: u32,
+    /// Whether pauses are left out.
+    pub dtx: bool,
 }
 
 impl Ours {
@@ -32,6 +34,7 @@ impl Ours {
                 dtx: false,
             },
             rate_hz: 8_000,
+            dtx: false,
         }
     }
 
@@ -41,6 +44,7 @@ impl Ours {
             name: "sipbridge, elements' defaults",
             opus: OpusSettings::default(),
             rate_hz: 8_000,
+            dtx: false,
         }
     }
 }
@@ -51,15 +55,7 @@ impl Transcoder for Ours {
     }
 
     fn settings(&self) -> Settings {
-        Settings {
-            library: "bundled by opusic-c",
-            rate_hz: self.rate_hz,
-            channels: 1,
-            bitrate_bps: self.opus.bitrate_bps,
-            complexity: self.opus.complexity,
-            fec: self.opus.inband_fec,
-            jitter_buffer: "adaptive",
-        }
+        Settings::of_ours(&self.opus, self.rate_hz)
     }
 
     fn start(&self, stage: &Stage, phones: &[(u16, u16)]) -> Result<Running> {
@@ -104,6 +100,7 @@ impl Bridge {
             opus,
             settings: ours.opus.into(),
             rate_hz: ours.rate_hz,
+            dtx: ours.dtx,
         };
         let Answer::Added {
             call,

@@ -114,9 +114,15 @@ fn ms(value: Option<f64>) -> String {
 }
 
 fn transcoding_text(transcoding: &Transcoding) -> String {
-    let mut text =
-        String::from("\nPCMU to Opus and back, plain RTP, both sides talk all the time\n");
-    for terms in [Terms::Own, Terms::EqualToRtpengine, Terms::EqualToOurs] {
+    let mut text = String::from(
+        "\nPCMU to Opus and back, plain RTP, both sides talk all the time but where said otherwise\n",
+    );
+    for terms in [
+        Terms::Own,
+        Terms::EqualToRtpengine,
+        Terms::EqualToOurs,
+        Terms::Conversation,
+    ] {
         let mut table = Table::new(&[
             "",
             "calls/core",
@@ -144,11 +150,11 @@ fn transcoding_text(transcoding: &Transcoding) -> String {
     }
     let floor = &transcoding.floor;
     text.push_str(&format!(
-        "\n  the codec alone ({} kHz, complexity {}): {:.1} us to encode and {:.1} us to decode a frame, {:.0} calls/core\n",
+        "\n  the codec alone ({} kHz, complexity {}, {} calls in turn): {:.1} us for a frame each way, {:.0} calls/core\n",
         floor.rate_hz / 1_000,
         floor.complexity,
-        floor.encode_us,
-        floor.decode_us,
+        floor.calls,
+        floor.both_ways_us,
         floor.calls_per_core()
     ));
     if let Some(times) = transcoding.times_floor {
@@ -159,6 +165,11 @@ fn transcoding_text(transcoding: &Transcoding) -> String {
     if let Some(times) = transcoding.times_rtpengine {
         text.push_str(&format!(
             "  sipbridge carries {times:.2} times rtpengine's calls per core\n"
+        ));
+    }
+    if let Some(times) = transcoding.times_conversation {
+        text.push_str(&format!(
+            "  and in a conversation {times:.2} times as many\n"
         ));
     }
     text

@@ -11,33 +11,30 @@ use super::Bench;
 use crate::load::Sound;
 use crate::machine;
 
-/// How long to encode, and how long to decode.
-const LOOK: Duration = Duration::from_millis(1_500);
-
-/// As many calls as a core carries: they have to share its caches, whoever encodes.
-const CALLS: usize = 100;
+/// How long to encode and decode.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// libopus alone, on the core that is measured.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Floor {
     pub rate_hz: u32,
     pub complexity: u8,
-    /// A frame of 20 ms, in microseconds.
-    pub encode_us: f64,
-    pub decode_us: f64,
-    /// A call that talks both ways all the time, of a core.
-    pub percent_per_call: f64,
+    /// Calls that took turns: they have to share the core's caches, whoever encodes.
+    pub calls: usize,
+    /// A frame of 20 ms encoded and another decoded, in microseconds.
+    pub both_ways_us: f64,
 }
 
 impl Floor {
     pub fn calls_per_core(&self) -> f64 {
-        100.0 / self.percent_per_call
+        20_000.0 / self.both_ways_us
     }
 }
 
-/// Encodes and decodes what a call would.
-pub fn floor(bench: &Bench, rate_hz: u32, settings: OpusSettings) -> Result<Floor> {
-    bench.progress.step("the codec alone", LOOK * 2);
+/// Encodes and decodes what so many calls would, in the order of a bridge: each call in turn hears a
+/// frame and says one.
+pub fn floor(bench: &Bench, calls: usize, rate_hz: u32, settings: OpusSettings) -> Result<Floor> {
+    bench.progress.step("the codec alone", LOOK);
     let core = bench.cores.measured;
     let sounds = &bench.speech;
     let said = sounds
@@ -46,30 +43,20 @@ pub fn floor(bench: &Bench, rate_hz: u32, settings: OpusSettings) -> Result<Floo
         .resampled(8_000)
         .resampled(rate_hz);
     let heard = sounds.opus.room.clone();
-    let (encode_us, decode_us) = std::thread::scope(|scope| {
+    let both_ways_us = std::thread::scope(|scope| {
         scope
             .spawn(move || {
                 machine::pin(core)?;
-                let frames: Vec<&[i16]> =
-                    said.samples.chunks_exact(rate_hz as usize / 50).collect();
-                let mut packet = Vec::new();
-                let mut encoders = (0..CALLS)
-                    .map(|_| OpusEncoder::new(rate_hz, settings))
-                    .collect::<Result<Vec<_>, _>>()?;
-                let encode_us = timed(&mut encoders, &frames, |encoder, frame| {
-                    packet.clear();
-                    encoder.encode(frame, &mut packet);
-                });
-                drop(encoders);
-                let mut pcm = Vec::new();
-                let mut decoders = (0..CALLS)
-                    .map(|_| OpusDecoder::new(rate_hz))
-                    .collect::<Result<Vec<_>, _>>()?;
-                let decode_us = timed(&mut decoders, &heard.frames, |decoder, frame| {
-                    pcm.clear();
-                    decoder.decode(frame, &mut pcm);
-                });
-                anyhow::Ok((encode_us, decode_us))
+                let said: Vec<&[i16]> = said.samples.chunks_exact(rate_hz as usize / 50).collect();
+                let mut codecs = (0..calls)
+                    .map(|_| {
+                        Ok((
+                            OpusEncoder::new(rate_hz, settings)?,
+                            OpusDecoder::new(rate_hz)?,
+                        ))
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                Ok(timed(&mut codecs, &said, &heard.frames))
             })
             .join()
             .unwrap_or_else(|_| anyhow::bail!("the codec panicked"))
@@ -77,23 +64,29 @@ pub fn floor(bench: &Bench, rate_hz: u32, settings: OpusSettings) -> Result<Floo
     Ok(Floor {
         rate_hz,
         complexity: settings.complexity,
-        encode_us,
-        decode_us,
-        percent_per_call: (encode_us + decode_us) / 20_000.0 * 100.0,
+        calls,
+        both_ways_us,
     })
 }
 
-/// Microseconds of processor time a frame takes, all calls in turn.
-fn timed<C, F>(calls: &mut [C], frames: &[F], mut work: impl FnMut(&mut C, &F)) -> f64 {
+/// Microseconds of processor time that a frame each way takes.
+fn timed(codecs: &mut [(OpusEncoder, OpusDecoder)], said: &[&[i16]], heard: &[Vec<u8>]) -> f64 {
+    let (mut packet, mut pcm) = (Vec::new(), Vec::new());
     let from = machine::thread_cpu_time();
-    let mut done = 0u32;
-    let mut at = 0usize;
+    let (mut at, mut done) = (0usize, 0u32);
     loop {
-        for (number, call) in calls.iter_mut().enumerate() {
-            if let Some(frame) = frames.get((at + number * 37) % frames.len().max(1)) {
-                work(call, frame);
-                done += 1;
+        for (number, (encoder, decoder)) in codecs.iter_mut().enumerate() {
+            // Each call is somewhere else in what is said.
+            let at = at + number * 37;
+            if let Some(frame) = heard.get(at % heard.len().max(1)) {
+                pcm.clear();
+                decoder.decode(frame, &mut pcm);
             }
+            if let Some(frame) = said.get(at % said.len().max(1)) {
+                packet.clear();
+                encoder.encode(frame, &mut packet);
+            }
+            done += 1;
         }
         at += 1;
         let spent = machine::thread_cpu_time().saturating_sub(from);

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::Bench;
-use super::load::{Figures, measure};
+use super::load::{Figures, Talk, measure};
 use crate::load::Schedule;
 use crate::peers::Ours;
 
@@ -31,7 +31,7 @@ pub fn growth(bench: &mut Bench, measured: Duration) -> Result<Growth> {
     };
     let steps = CALLS
         .into_iter()
-        .map(|calls| measure(bench, &Ours::bridge(), calls, schedule))
+        .map(|calls| measure(bench, &Ours::bridge(), Talk::Always, calls, schedule))
         .collect::<Result<Vec<_>>>()?;
     let per_call = steps
         .iter()

@@ -11,7 +11,7 @@ use sipbridge_measure::{Wave, compare};
 
 use super::Bench;
 use crate::load::{
-    Delays, Fitness, Heard, Mark, Outcome, Schedule, Stream, Tally, delays, heard_as,
+    Delays, Fitness, Heard, Mark, Outcome, Schedule, Stream, TURN, Tally, delays, heard_as,
 };
 use crate::machine::{self, Burden};
 use crate::peers::{Call, Settings, Transcoder};
@@ -115,6 +115,25 @@ pub struct Direction {
     pub wave: Option<(Wave, Wave)>,
 }
 
+/// Who talks when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Talk {
+    /// Both sides, all the time.
+    Always,
+    /// One side at a time, each 45 % of it; pauses are left out where they can be.
+    InTurn,
+}
+
+impl Talk {
+    /// The least that is to be measured: everybody has had their turn.
+    pub fn round(self) -> Duration {
+        match self {
+            Talk::Always => Duration::ZERO,
+            Talk::InTurn => TURN,
+        }
+    }
+}
+
 /// How often a measurement is taken again that did not count.
 const AGAIN: usize = 3;
 
@@ -122,11 +141,12 @@ const AGAIN: usize = 3;
 pub fn measure(
     bench: &mut Bench,
     peer: &dyn Transcoder,
+    talk: Talk,
     calls: usize,
     schedule: Schedule,
 ) -> Result<Figures> {
     repeated(bench, |bench| {
-        let figures = take(bench, peer, calls, schedule)?;
+        let figures = take(bench, peer, talk, calls, schedule)?;
         Ok((figures.strain.clone(), figures))
     })
 }
@@ -155,6 +175,7 @@ pub(super) fn repeated<T>(
 fn take(
     bench: &mut Bench,
     peer: &dyn Transcoder,
+    talk: Talk,
     calls: usize,
     schedule: Schedule,
 ) -> Result<Figures> {
@@ -168,7 +189,7 @@ fn take(
         .with_context(|| format!("{} cannot be set up", peer.name()))?;
     let mut streams = Vec::new();
     for (number, call) in running.calls.iter().enumerate() {
-        streams.extend(legs(bench, number, call, places.sockets(number)));
+        streams.extend(legs(bench, talk, number, call, places.sockets(number)));
     }
     let (outcome, used) = under_load(bench, &mut running.process, &streams, schedule)?;
     running.process.must_run()?;
@@ -220,15 +241,24 @@ impl Places {
 }
 
 /// The two streams of a call: towards the PCMU leg, and towards the Opus leg.
-fn legs(bench: &Bench, number: usize, call: &Call, sockets: (usize, usize)) -> [Stream; 2] {
+fn legs(
+    bench: &Bench,
+    talk: Talk,
+    number: usize,
+    call: &Call,
+    sockets: (usize, usize),
+) -> [Stream; 2] {
     let (pcmu, opus) = (&bench.speech.pcmu, &bench.speech.opus);
-    let swept = number < SWEPT;
-    let listened = !swept && number < SWEPT + LISTENED;
+    // Sweeps make no pauses.
+    let swept = talk == Talk::Always && number < SWEPT;
+    let listened = (SWEPT..SWEPT + LISTENED).contains(&number);
     let first_frame = if swept || listened { 0 } else { number * 37 };
-    let media = |sounds: &super::Encoded, say_phone: bool| match (swept, say_phone) {
-        (true, _) => sounds.sweeps.clone(),
-        (false, true) => sounds.phone.clone(),
-        (false, false) => sounds.room.clone(),
+    let media = |sounds: &super::Encoded, say_phone: bool| match (talk, say_phone) {
+        (Talk::Always, _) if swept => sounds.sweeps.clone(),
+        (Talk::Always, true) => sounds.phone.clone(),
+        (Talk::Always, false) => sounds.room.clone(),
+        (Talk::InTurn, true) => sounds.phone_in_turn.clone(),
+        (Talk::InTurn, false) => sounds.room_in_turn.clone(),
     };
     let stream = |socket, leg: crate::peers::Leg, media| Stream {
         socket,

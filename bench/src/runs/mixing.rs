@@ -10,7 +10,7 @@ use sip_ua::sdp::Codec;
 
 use super::Bench;
 use super::load::{Strain, repeated, under_load};
-use crate::load::{RATE_HZ, Schedule, Stream, Tally, heard_as};
+use crate::load::{Schedule, Stream, Tally, heard_as};
 use crate::peers::{AudioBridge, Mixes, Rooms, Settings, Sipmixer};
 
 const SIZES: [usize; 2] = [4, 40];
@@ -21,6 +21,10 @@ const PILOT: usize = 40;
 /// The share of a core that is aimed at: what both carry without a loss, so that the processor's time is
 /// compared and nothing else.
 const AIM: f64 = 0.5;
+
+/// Looks until that share is met: many participants share wake-ups and caches, so what one costs is known
+/// only under load.
+const LOOKS: usize = 3;
 
 /// What the load generator carries beside it on two cores.
 const MOST: usize = 400;
@@ -101,7 +105,8 @@ pub fn mixing(bench: &mut Bench, measured: Duration, only: Option<&str>) -> Resu
                         equal,
                     };
                     for peer in &peers {
-                        if only.is_none_or(|only| peer.name().contains(only)) {
+                        let named = format!("{} {codec} {size}", peer.name());
+                        if only.is_none_or(|only| named.contains(only)) {
                             lines.push(conference(bench, peer.as_ref(), kind, measured)?);
                         }
                     }
@@ -112,7 +117,7 @@ pub fn mixing(bench: &mut Bench, measured: Duration, only: Option<&str>) -> Resu
     Ok(Mixing { lines })
 }
 
-/// A first look at what a participant costs, then as many rooms as fill half a core.
+/// As many rooms as fill half a core.
 fn conference(
     bench: &mut Bench,
     peer: &dyn Mixes,
@@ -123,15 +128,15 @@ fn conference(
         warm_up: Duration::from_secs(3),
         measured: seconds,
     };
-    let pilot = take(
-        bench,
-        peer,
-        kind,
-        PILOT / kind.size,
-        schedule(Duration::from_secs(3)),
-    )?;
-    let participants = (pilot.participants_per_core * AIM).min(MOST as f64) as usize;
-    let rooms = (participants / kind.size).max(1);
+    let mut rooms = PILOT / kind.size;
+    for _ in 0..LOOKS {
+        let look = take(bench, peer, kind, rooms, schedule(Duration::from_secs(3)))?;
+        let participants = (look.participants_per_core * AIM).min(MOST as f64) as usize;
+        let before = std::mem::replace(&mut rooms, (participants / kind.size).max(1));
+        if rooms <= before + before / 5 {
+            break;
+        }
+    }
     let figures = repeated(bench, |bench| {
         let figures = take(bench, peer, kind, rooms, schedule(measured))?;
         Ok((figures.strain.clone(), figures))
@@ -218,9 +223,7 @@ fn take(
         } else {
             &heard.sent
         };
-        let wave = heard_as(packets, codec)?;
-        debug_assert_eq!(wave.rate_hz, RATE_HZ);
-        Ok(wave.level_dbfs())
+        Ok(heard_as(packets, codec)?.level_dbfs())
     };
     let level_off_db = match all_talk {
         true => None,

@@ -9,11 +9,12 @@ pub mod soak;
 pub mod transcode;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use sip_ua::sdp::Codec;
 
-use crate::load::{Generator, Sound, Speech};
+use crate::load::{Generator, Media, Sound, Speech};
 use crate::machine::Cores;
 use crate::peers::Stage;
 use crate::progress::Progress;
@@ -55,10 +56,12 @@ pub struct Sounds {
 
 /// The sounds in one codec.
 pub struct Encoded {
-    pub phone: std::sync::Arc<crate::load::Media>,
-    pub room: std::sync::Arc<crate::load::Media>,
-    pub sweeps: std::sync::Arc<crate::load::Media>,
-    pub rest: std::sync::Arc<crate::load::Media>,
+    pub phone: Arc<Media>,
+    pub room: Arc<Media>,
+    pub sweeps: Arc<Media>,
+    pub rest: Arc<Media>,
+    pub phone_in_turn: Arc<Media>,
+    pub room_in_turn: Arc<Media>,
 }
 
 impl Sounds {
@@ -70,6 +73,8 @@ impl Sounds {
                 room: speech.encode(Sound::Room, codec)?,
                 sweeps: speech.encode(Sound::Sweeps, codec)?,
                 rest: speech.encode(Sound::Rest, codec)?,
+                phone_in_turn: speech.encode(Sound::PhoneInTurn, codec)?,
+                room_in_turn: speech.encode(Sound::RoomInTurn, codec)?,
             })
         };
         let (pcmu, opus) = (encoded(Codec::Pcmu)?, encoded(Codec::Opus)?);

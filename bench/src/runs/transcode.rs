@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use gstsipbridge::codec::OpusSettings;
 use serde::Serialize;
 
 use super::Bench;
 use super::floor::{Floor, floor};
-use super::load::{Figures, measure};
+use super::load::{Figures, Talk, measure};
 use crate::load::Schedule;
 use crate::peers::{Ours, Rtpengine, Stock, Transcoder};
 
@@ -32,6 +32,9 @@ const NEAR_PERCENT: usize = 6;
 /// Calls that make up the sweep and the listening.
 const LEAST_CALLS: usize = 6;
 
+/// Codecs that take turns where no call of ours was measured.
+const FLOOR_CALLS: usize = 100;
+
 /// How one line of the table is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,6 +45,8 @@ pub enum Terms {
     EqualToRtpengine,
     /// Everybody's as near to ours as can be.
     EqualToOurs,
+    /// Each one's own settings, in a conversation.
+    Conversation,
 }
 
 impl Terms {
@@ -50,6 +55,16 @@ impl Terms {
             Terms::Own => "each one's own settings",
             Terms::EqualToRtpengine => "rtpengine's settings for all (mono, 48 kHz, complexity 10)",
             Terms::EqualToOurs => "our settings for all that can be set so (8 kHz, complexity 1)",
+            Terms::Conversation => {
+                "each one's own settings, in a conversation: each talks 45 % of the time, Opus leaves pauses out (DTX)"
+            }
+        }
+    }
+
+    fn talk(self) -> Talk {
+        match self {
+            Terms::Conversation => Talk::InTurn,
+            Terms::Own | Terms::EqualToRtpengine | Terms::EqualToOurs => Talk::Always,
         }
     }
 }
@@ -69,6 +84,8 @@ pub struct Transcoding {
     pub floor: Floor,
     /// Our calls per core to rtpengine's, each with its own settings.
     pub times_rtpengine: Option<f64>,
+    /// The same, in a conversation.
+    pub times_conversation: Option<f64>,
     /// What a call of ours costs beyond the codec alone: 1 would be nothing.
     pub times_floor: Option<f64>,
 }
@@ -79,7 +96,7 @@ pub fn transcode(bench: &mut Bench, measured: Duration, only: Option<&str>) -> R
         complexity: 10,
         ..Ours::bridge().opus
     };
-    let peers: [(Terms, Box<dyn Transcoder>); 9] = [
+    let peers: [(Terms, Box<dyn Transcoder>); 11] = [
         (Terms::Own, Box::new(Rtpengine { mono: false })),
         (Terms::Own, Box::new(Stock::Defaults)),
         (Terms::Own, Box::new(Ours::bridge())),
@@ -110,34 +127,51 @@ pub fn transcode(bench: &mut Bench, measured: Duration, only: Option<&str>) -> R
             }),
         ),
         (Terms::EqualToOurs, Box::new(Ours::bridge())),
+        (Terms::Conversation, Box::new(Rtpengine { mono: false })),
+        (
+            Terms::Conversation,
+            Box::new(Ours {
+                dtx: true,
+                ..Ours::bridge()
+            }),
+        ),
     ];
     let mut lines: Vec<Line> = Vec::new();
     for (terms, peer) in peers {
         if only.is_some_and(|only| !peer.name().contains(only)) {
             continue;
         }
-        let figures = match lines
-            .iter()
-            .find(|line| line.figures.peer == peer.name() && same(&line.figures, peer.as_ref()))
-        {
+        let figures = match lines.iter().find(|line| {
+            line.terms.talk() == terms.talk()
+                && line.figures.peer == peer.name()
+                && same(&line.figures, peer.as_ref())
+        }) {
             Some(line) => line.figures.clone(),
-            None => most(bench, peer.as_ref(), measured)?,
+            None => most(bench, peer.as_ref(), terms.talk(), measured)?,
         };
         lines.push(Line { terms, figures });
     }
-    let floor = floor(bench, 8_000, Ours::bridge().opus)?;
-    let own = |name: &str| {
+    let figures = |terms: Terms, name: &str| {
+        let mut lines = lines.iter();
         lines
-            .iter()
-            .find(|line| line.terms == Terms::Own && line.figures.peer == name)
-            .map(|line| line.figures.calls_per_core)
+            .find(|line| line.terms == terms && line.figures.peer == name)
+            .map(|line| &line.figures)
     };
-    let ours = own("sipbridge");
+    let times = |terms: Terms| {
+        let (ours, theirs) = (figures(terms, "sipbridge")?, figures(terms, "rtpengine")?);
+        Some(ours.calls_per_core / theirs.calls_per_core)
+    };
+    let ours = figures(Terms::Own, "sipbridge");
+    let floor = floor(
+        bench,
+        ours.map_or(FLOOR_CALLS, |ours| ours.calls),
+        8_000,
+        Ours::bridge().opus,
+    )?;
     Ok(Transcoding {
-        times_rtpengine: ours
-            .zip(own("rtpengine"))
-            .map(|(ours, theirs)| ours / theirs),
-        times_floor: ours.map(|ours| floor.calls_per_core() / ours),
+        times_rtpengine: times(Terms::Own),
+        times_conversation: times(Terms::Conversation),
+        times_floor: ours.map(|ours| floor.calls_per_core() / ours.calls_per_core),
         lines,
         floor,
     })
@@ -149,17 +183,22 @@ fn same(figures: &Figures, peer: &dyn Transcoder) -> bool {
         == (b.rate_hz, b.complexity, b.bitrate_bps, b.channels)
 }
 
-/// The highest load found at which nothing is lost; if there is none, the lowest that was tried.
-pub fn most(bench: &mut Bench, peer: &dyn Transcoder, measured: Duration) -> Result<Figures> {
-    let pilot = measure(bench, peer, PILOT_CALLS, PILOT)?;
+/// The highest load found at which nothing is lost; if there is none, that at which a call cost least.
+pub fn most(
+    bench: &mut Bench,
+    peer: &dyn Transcoder,
+    talk: Talk,
+    measured: Duration,
+) -> Result<Figures> {
+    let pilot = measure(bench, peer, talk, PILOT_CALLS, PILOT)?;
     let schedule = Schedule {
         warm_up: Duration::from_secs(3),
-        measured,
+        measured: measured.max(talk.round()),
     };
     let mut search = Search::new(pilot.calls_per_core);
-    let (mut best, mut last) = (None, pilot);
+    let mut best: Option<Figures> = None;
     while let Some(calls) = search.next() {
-        last = measure(bench, peer, calls, schedule)?;
+        let last = measure(bench, peer, talk, calls, schedule)?;
         bench.progress.note(&format!(
             "{}: {calls} calls took {:.0} % of a core, {:.0} calls a core; {}",
             last.peer,
@@ -177,11 +216,15 @@ pub fn most(bench: &mut Bench, peer: &dyn Transcoder, measured: Duration) -> Res
             }
         ));
         search.tried(calls, last.clean, last.calls_per_core);
-        if last.clean {
+        let better = |best: &Figures| match (best.clean, last.clean) {
+            (false, false) => last.calls_per_core > best.calls_per_core,
+            (_, clean) => clean,
+        };
+        if best.as_ref().is_none_or(better) {
             best = Some(last.clone());
         }
     }
-    Ok(best.unwrap_or(last))
+    best.context("nothing was measured")
 }
 
 /// Which load to try next. Many calls share wake-ups and caches, so what a call costs is known only
