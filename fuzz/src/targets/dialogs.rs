@@ -96,7 +96,7 @@ fn run(input: &[u8], traits: &mut Traits) {
     let mut pair = Pair::new();
     let (loss, late) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     let weather = (loss.clone(), late.clone());
-    let mut random = SmallRng::seed_from_u64(input.len() as u64);
+    let mut random = SmallRng::seed_from_u64(7);
     pair.wire = Box::new(move |_| match random.random_range(0..100) {
         roll if roll < weather.0.get() => Fate::Lose,
         roll if roll < weather.0.get() + weather.1.get() / 2 => Fate::Twice,

@@ -112,9 +112,9 @@ impl Decoder {
 
     /// Forgets what was concealed since the last packet: nothing was lost. Matters where decoding leans on
     /// what was decoded before, concealment included.
-    pub fn recall(&mut self) {
+    pub fn forget_concealment(&mut self) {
         if let Decoder::Opus(opus) = self {
-            opus.recall();
+            opus.forget_concealment();
         }
     }
 

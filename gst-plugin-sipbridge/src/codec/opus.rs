@@ -146,7 +146,7 @@ impl OpusDecoder {
             return;
         };
         if !std::mem::replace(&mut self.conceals, true) {
-            self.state.keep(&mut self.before);
+            self.state.save(&mut self.before);
         }
         match self.state.decode(next, scratch, next.is_some()) {
             Ok(samples) => self.give(samples, pcm),
@@ -156,11 +156,11 @@ impl OpusDecoder {
 
     /// Forgets what it concealed since the last packet: nothing was lost, the next one was late, or the
     /// far end had paused.
-    pub fn recall(&mut self) {
+    pub fn forget_concealment(&mut self) {
         if std::mem::take(&mut self.conceals)
             && let Some(before) = &self.before
         {
-            self.state.recall(before);
+            self.state.restore(before);
         }
     }
 
@@ -370,7 +370,7 @@ mod tests {
     }
 
     /// Sweeps, of which every tenth packet comes late: something is made up first.
-    fn with_late_packets(recalls: bool) -> (Vec<i16>, Vec<i16>) {
+    fn with_late_packets(forgets: bool) -> (Vec<i16>, Vec<i16>) {
         let mut encoder = OpusEncoder::new(8_000, OpusSettings::default()).unwrap();
         let [mut punctual, mut late] = [0; 2].map(|_| OpusDecoder::new(8_000).unwrap());
         let (mut expected, mut heard) = (Vec::new(), Vec::new());
@@ -386,8 +386,8 @@ mod tests {
                 late.conceal(960, None, &mut made_up);
                 assert_eq!(made_up.len(), 320);
             }
-            if recalls {
-                late.recall();
+            if forgets {
+                late.forget_concealment();
             }
             late.decode(&packet, &mut heard);
         }

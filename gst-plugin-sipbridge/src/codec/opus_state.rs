@@ -13,6 +13,9 @@ use opusic_c::{ErrorCode, sys};
 /// Aligned for anything that libopus keeps.
 type Block = Box<[u128]>;
 
+/// What a decoder was.
+pub(super) type Saved = Block;
+
 /// A mono decoder.
 pub(super) struct State {
     memory: Block,
@@ -65,19 +68,19 @@ impl State {
         count(result)
     }
 
-    /// Keeps what it is now in `kept`, which is made when first needed.
-    pub(super) fn keep(&self, kept: &mut Option<Block>) {
-        match kept {
+    /// Keeps what it is now in `saved`, which is made when first needed.
+    pub(super) fn save(&self, saved: &mut Option<Saved>) {
+        match saved {
             // A decoder's state is one block of memory without pointers into itself: the documentation
             // of libopus says that it may be copied so.
-            Some(kept) => kept.copy_from_slice(&self.memory),
-            None => *kept = Some(self.memory.clone()),
+            Some(saved) => saved.copy_from_slice(&self.memory),
+            None => *saved = Some(self.memory.clone()),
         }
     }
 
-    /// Is again what it was when that was kept.
-    pub(super) fn recall(&mut self, kept: &Block) {
-        self.memory.copy_from_slice(kept);
+    /// Is again what it was when that was saved.
+    pub(super) fn restore(&mut self, saved: &Saved) {
+        self.memory.copy_from_slice(saved);
     }
 
     fn as_mut_ptr(&mut self) -> *mut sys::OpusDecoder {

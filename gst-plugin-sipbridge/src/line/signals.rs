@@ -16,8 +16,8 @@ pub(crate) const TRANSFER_REQUESTED: &str = "transfer-requested";
 pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) -> Vec<Signal> {
     vec![
         // incoming-call: somebody calls. The structure names `from`, `to`, `source`, `call` and
-        // `sip-call-id`, and more of who calls where the call says it. The first handler that returns FALSE refuses the call. Handlers run on the
-        // agents' thread and must not block.
+        // `sip-call-id`, and more of who calls where the call says it. The first handler that returns
+        // FALSE refuses the call. Handlers run on the agents' thread and must not block.
         Signal::builder(INCOMING_CALL)
             .param_types([gst::Structure::static_type()])
             .return_type::<bool>()
@@ -67,8 +67,7 @@ pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) ->
             .return_type::<bool>()
             .class_handler(move |args| {
                 let line = args.first().and_then(line)?;
-                let code = args.get(1)?.get().ok()?;
-                let reason = args.get(2)?.get::<Option<String>>().ok()?;
+                let (code, reason) = code_and_reason(args)?;
                 Some(line.notify_transfer(code, reason.as_deref()).to_value())
             })
             .build(),
@@ -89,8 +88,7 @@ pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) ->
             .return_type::<bool>()
             .class_handler(move |args| {
                 let line = args.first().and_then(line)?;
-                let code = args.get(1)?.get().ok()?;
-                let reason = args.get(2)?.get::<Option<String>>().ok()?;
+                let (code, reason) = code_and_reason(args)?;
                 Some(line.hangup(code, reason.as_deref()).to_value())
             })
             .build(),
@@ -117,4 +115,9 @@ pub(crate) fn signals(line: fn(&glib::Value) -> Option<std::sync::Arc<Line>>) ->
             })
             .build(),
     ]
+}
+
+/// What follows the element: a SIP status, and a phrase that may be NULL.
+fn code_and_reason(args: &[glib::Value]) -> Option<(u32, Option<String>)> {
+    Some((args.get(1)?.get().ok()?, args.get(2)?.get().ok()?))
 }

@@ -161,7 +161,7 @@ impl Player {
             return;
         };
         if frame.follows {
-            decoder.recall();
+            decoder.forget_concealment();
         }
         decoder.decode(frame.payload, &mut self.scratch);
         let from_hz = decoder.rate_hz();

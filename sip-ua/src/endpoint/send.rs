@@ -171,7 +171,7 @@ impl Endpoint {
                 .table
                 .start_client_invite(now, key, path, packet, client);
             if within {
-                self.table.bound(client, REINVITE_PATIENCE);
+                self.table.set_patience(client, REINVITE_PATIENCE);
             }
             client
         } else {

@@ -108,7 +108,7 @@ impl ClientInvite {
 
     /// Within a dialog nobody waits for a person, and nobody looks after it once the call is over: where
     /// nothing more comes for so long after a provisional response, it has timed out.
-    pub fn bound(&mut self, patience: Duration) {
+    pub fn set_patience(&mut self, patience: Duration) {
         self.patience = Some(patience);
     }
 
@@ -235,7 +235,7 @@ mod tests {
     fn within_a_dialog_it_times_out_where_nothing_more_comes() {
         let (mut machine, start) = started();
         let patience = Duration::from_secs(180);
-        machine.bound(patience);
+        machine.set_patience(patience);
         machine.handle_response(start, 100, None);
         let again = start + patience / 2;
         assert_eq!(machine.handle_timeout(again), []);

@@ -298,8 +298,8 @@ impl<C, S> Table<C, S> {
     }
 
     /// An INVITE within a dialog; see [`ClientInvite::bound`].
-    pub fn bound(&mut self, id: ClientId, patience: Duration) {
-        self.with_invite(id, |invite| invite.bound(patience));
+    pub fn set_patience(&mut self, id: ClientId, patience: Duration) {
+        self.with_invite(id, |invite| invite.set_patience(patience));
     }
 
     /// An INVITE that nobody waits for was cancelled; see [`ClientInvite::cancelled`].

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 //! RFC 5359 §2.1: a call is held, and taken from hold.
 
-use sip_ua::agent::{Call, CallEvent};
+use sip_ua::agent::Call;
 use sip_ua::sdp;
 
-use crate::ours::{Ours, Peer, answer, expect, hang_up, holding, hung_up, media};
+use crate::ours::{Ours, Peer, answer, hang_up, holding, hung_up, media, reoffer, reoffered};
 
 /// An offer comes and is answered.
 async fn follow(call: &mut Call) {
-    let event = expect(call, |event| matches!(event, CallEvent::Reoffer { .. })).await;
-    let CallEvent::Reoffer { sdp: Some(offer) } = event else {
-        panic!("{event:?}");
-    };
+    let offer = reoffered(call).await;
     call.handle.answer_reoffer(Ok(answer(&offer)));
 }
 
@@ -63,11 +60,7 @@ async fn we_hold_sipp() {
     let first = sdp::offer(&media());
     let held = sdp::reoffer(&holding(), &first);
     for offer in [held.clone(), sdp::reoffer(&media(), &held)] {
-        call.handle.reoffer(offer);
-        expect(&mut call, |event| {
-            matches!(event, CallEvent::ReofferAnswered { sdp: Some(_) })
-        })
-        .await;
+        reoffer(&mut call, offer).await;
     }
     hang_up(&mut call).await;
     ours.finish([sipp]).await;

@@ -126,6 +126,23 @@ pub async fn expect(call: &mut Call, wanted: impl Fn(&CallEvent) -> bool) -> Cal
     event
 }
 
+/// The far end wants to change the call; returns its offer.
+pub async fn reoffered(call: &mut Call) -> Vec<u8> {
+    match expect(call, |event| matches!(event, CallEvent::Reoffer { .. })).await {
+        CallEvent::Reoffer { sdp: Some(offer) } => offer,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// We change the call, and the far end agrees.
+pub async fn reoffer(call: &mut Call, offer: Vec<u8>) {
+    call.handle.reoffer(offer);
+    expect(call, |event| {
+        matches!(event, CallEvent::ReofferAnswered { sdp: Some(_) })
+    })
+    .await;
+}
+
 fn ladder(call: &Call) -> String {
     let steps = call.handle.ladder();
     steps.iter().map(|step| format!("{step:?}\n")).collect()

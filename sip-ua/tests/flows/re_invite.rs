@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! RFC 3665 §3.7: the media of a call move to another port.
 
-use sip_ua::agent::CallEvent;
 use sip_ua::sdp::{self, LocalMedia};
 
-use crate::ours::{Ours, PORT, Peer, answer, expect, hang_up, hung_up, media};
+use crate::ours::{Ours, PORT, Peer, answer, hang_up, hung_up, media, reoffer, reoffered};
 
 #[tokio::test]
 async fn sipp_moves() {
@@ -23,13 +22,7 @@ async fn sipp_moves() {
          < 200",
     );
     let mut call = ours.answered().await;
-    let event = expect(&mut call, |event| {
-        matches!(event, CallEvent::Reoffer { .. })
-    })
-    .await;
-    let CallEvent::Reoffer { sdp: Some(offer) } = event else {
-        panic!("{event:?}");
-    };
+    let offer = reoffered(&mut call).await;
     let (_, agreed) = sdp::answer(&media(), &offer).unwrap();
     assert_eq!(agreed.remote_rtp.port(), 6100);
     call.handle.answer_reoffer(Ok(answer(&offer)));
@@ -58,11 +51,7 @@ async fn we_move() {
     ));
     let mut call = ours.calls(&sipp).await;
     let first = sdp::offer(&media());
-    call.handle.reoffer(sdp::reoffer(&moved, &first));
-    expect(&mut call, |event| {
-        matches!(event, CallEvent::ReofferAnswered { sdp: Some(_) })
-    })
-    .await;
+    reoffer(&mut call, sdp::reoffer(&moved, &first)).await;
     hang_up(&mut call).await;
     ours.finish([sipp]).await;
 }

@@ -15,7 +15,7 @@ use super::identity;
 use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
 use super::origin::{OriginInfo, shown};
-use super::table::{self, CallInfo, Direction, State};
+use super::table::{CallInfo, Direction, State};
 use super::transfer;
 use crate::config::{Answer, Party};
 use crate::route::{self, ANONYMOUS, Facts};
@@ -127,32 +127,13 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
 /// A call of which nothing is decided yet.
 fn described(facts: &Facts, origin: &Origin) -> CallInfo {
     CallInfo {
-        id: table::new_id(),
-        direction: Direction::In,
-        state: State::Joining,
         from: facts.from.clone(),
         to: facts.to.clone(),
         trunk: facts.trunk.clone(),
         user: facts.user.clone(),
-        sfu: String::new(),
-        room: String::new(),
-        participant: String::new(),
         sip_call_id: Some(facts.call_id.clone()),
-        codec: None,
-        dtmf: None,
-        started_at: table::wall_clock(),
-        ringing_after_ms: None,
-        answered_after_ms: None,
-        seconds: None,
-        muted: false,
-        held: false,
-        held_by_phone: false,
-        transfer: None,
-        away: None,
-        code: None,
-        why: None,
         origin: OriginInfo::of(origin),
-        media: None,
+        ..CallInfo::begun(Direction::In)
     }
 }
 

@@ -18,7 +18,7 @@ use super::ending::Ending;
 use super::identity;
 use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
-use super::table::{self, CallInfo, Direction, State};
+use super::table::{CallInfo, Direction};
 use crate::config::{Party, Trunk, User};
 use crate::problem::Problem;
 use crate::route;
@@ -100,7 +100,6 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
             )
         })?;
 
-    let id = table::new_id();
     let participant = wanted
         .participant
         .clone()
@@ -116,9 +115,6 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         attributes,
     };
     let info = CallInfo {
-        id: id.clone(),
-        direction: Direction::Out,
-        state: State::Joining,
         from: user_of(&from.uri),
         to: number.clone(),
         trunk: party.trunk().unwrap_or_default().to_owned(),
@@ -126,23 +122,9 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         sfu: sfu.name().to_owned(),
         room: wanted.room.clone(),
         participant,
-        sip_call_id: None,
-        codec: None,
-        dtmf: None,
-        started_at: table::wall_clock(),
-        ringing_after_ms: None,
-        answered_after_ms: None,
-        seconds: None,
-        muted: false,
-        held: false,
-        held_by_phone: false,
-        transfer: None,
-        away: None,
-        code: None,
-        why: None,
-        origin: None,
-        media: None,
+        ..CallInfo::begun(Direction::Out)
     };
+    let id = info.id.clone();
     tracing::info!(call = id, with, to = number, room = wanted.room, "call out");
     let asked = worker.calls.insert(info.clone(), began);
     let params = DialParams {

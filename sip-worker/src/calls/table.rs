@@ -6,7 +6,7 @@ mod measured;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use gstsipbridge::call::{DigitForm, Signalling};
 use tokio::sync::{broadcast, mpsc};
@@ -312,18 +312,6 @@ impl Inner {
     }
 }
 
-/// Seconds since 1970, for `started_at`.
-pub fn wall_clock() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
-}
-
-/// A fresh call id.
-pub fn new_id() -> String {
-    format!("{:016x}", rand::random::<u64>())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,31 +319,14 @@ mod tests {
     fn call(id: &str) -> CallInfo {
         CallInfo {
             id: id.into(),
-            direction: Direction::In,
             state: State::Dialling,
             from: "alice".into(),
             to: "room".into(),
             trunk: "lab".into(),
-            user: None,
             sfu: "main".into(),
             room: "room".into(),
             participant: "alice".into(),
-            sip_call_id: None,
-            codec: None,
-            dtmf: None,
-            started_at: 0.0,
-            ringing_after_ms: None,
-            answered_after_ms: None,
-            seconds: None,
-            muted: false,
-            held: false,
-            held_by_phone: false,
-            transfer: None,
-            away: None,
-            code: None,
-            why: None,
-            origin: None,
-            media: None,
+            ..CallInfo::begun(Direction::In)
         }
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A call as others see it, what they may ask of it, and what the event stream tells.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
 
 use crate::calls::figures::Figures;
@@ -130,6 +132,40 @@ pub struct CallInfo {
     pub media: Option<Figures>,
 }
 
+impl CallInfo {
+    /// A call that begins now, and of which nothing else is known.
+    pub fn begun(direction: Direction) -> CallInfo {
+        CallInfo {
+            id: new_id(),
+            direction,
+            state: State::Joining,
+            from: String::new(),
+            to: String::new(),
+            trunk: String::new(),
+            user: None,
+            sfu: String::new(),
+            room: String::new(),
+            participant: String::new(),
+            sip_call_id: None,
+            codec: None,
+            dtmf: None,
+            started_at: wall_clock(),
+            ringing_after_ms: None,
+            answered_after_ms: None,
+            seconds: None,
+            muted: false,
+            held: false,
+            held_by_phone: false,
+            transfer: None,
+            away: None,
+            code: None,
+            why: None,
+            origin: None,
+            media: None,
+        }
+    }
+}
+
 /// What somebody outside the call's own task asks of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
@@ -188,4 +224,16 @@ pub enum Event {
         /// As measured now.
         media: Box<Figures>,
     },
+}
+
+/// Seconds since 1970, for `started_at`.
+fn wall_clock() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// A fresh call id.
+fn new_id() -> String {
+    format!("{:016x}", rand::random::<u64>())
 }
