@@ -98,9 +98,7 @@ impl Endpoint {
 
     /// The server that a transaction asks, whatever transport the length of its request led to.
     pub(super) fn server_of(&self, client: ClientId) -> Option<Path> {
-        let taken = self.table.client_path(client)?;
-        let meant = self.table.client(client).and_then(|user| user.without_tcp);
-        Some(meant.unwrap_or(taken))
+        self.table.client(client).map(|user| user.path)
     }
 
     /// A response came from there.

@@ -158,7 +158,7 @@ impl Endpoint {
         call.phase = Phase::Up;
         call.described = sdp.clone();
         let path = self.paths.to(call, &dialog);
-        self.send_ack(invite, path, &dialog, invite_seq, sdp);
+        self.send_ack(now, invite, path, &dialog, invite_seq, sdp);
         self.passed(now, id, Milestone::Confirmed);
         self.next_reoffer(now, id);
     }

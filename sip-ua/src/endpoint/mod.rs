@@ -12,6 +12,7 @@ mod event;
 mod failover;
 mod hangup;
 mod incoming;
+mod launch;
 mod outgoing;
 mod paths;
 mod prack;

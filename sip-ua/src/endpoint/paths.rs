@@ -11,10 +11,6 @@ use crate::dialog::Dialog;
 use crate::transaction::Path;
 use crate::transport::{Hop, Proof, Transport};
 
-/// A request longer than this takes TCP, if it may: fragments of datagrams get lost (RFC 3261
-/// §18.1.1).
-pub(super) const MAX_DATAGRAM_REQUEST: usize = 1300;
-
 /// How long a far end without TCP is not tried again.
 const REMEMBER_NO_TCP: Duration = Duration::from_secs(600);
 

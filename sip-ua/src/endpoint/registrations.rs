@@ -9,9 +9,9 @@ use super::failover::{REGISTER_PATIENCE, in_order, resting};
 use super::send::{ALLOW, ClientKind, ClientUse};
 use super::{Endpoint, Event};
 use crate::registration::{Account, Registration, RegistrationId, Step, Then};
-use crate::transaction::{ClientId, ClientKey, Path};
+use crate::transaction::{ClientId, Path};
 use crate::transport::Hop;
-use crate::wire::{Core, HeaderName, NameAddr, Response};
+use crate::wire::{Core, HeaderName, NameAddr, Request, Response};
 
 pub(super) struct OwnRegistration {
     machine: Registration,
@@ -215,9 +215,11 @@ impl Endpoint {
         let Some(server) = server.filter(|_| own.machine.elsewhere()) else {
             return;
         };
-        if let Some(client) = client {
-            // Should it answer after all, its binding runs out.
-            self.table.abandon(client);
+        // Should it answer after all, its binding runs out.
+        let abandoned = client.and_then(|client| self.table.abandon(client));
+        if let Some(user) = abandoned.filter(|user| user.detour) {
+            // Perhaps only TCP leads nowhere.
+            return self.without_tcp(now, user);
         }
         let why = format!("{} does not answer", server.remote);
         self.registration_unreachable(now, id, why);
@@ -279,29 +281,27 @@ impl Endpoint {
         let own = self.registrations.get_mut(&id).ok_or_else(lost)?;
         let mut request = own.machine.request(&contact)?;
         own.contact = Some(contact);
-        let (via, branch) = self.via(path);
-        request.headers.push_front(HeaderName::Via, &via);
         request.headers.push(HeaderName::Allow, ALLOW);
         request
             .headers
             .push(HeaderName::UserAgent, self.config.user_agent.as_str());
-        let packet = request.to_bytes().into();
-        let key = ClientKey::new(branch.as_bytes(), &request.method);
-        let user = ClientUse {
-            call: None,
-            kind: ClientKind::Register(id),
-            request,
-            attempts: 0,
-            without_tcp: None,
-            told: false,
-            acks: Vec::new(),
-            lost: Vec::new(),
-        };
-        let client = self.table.start_client(now, key, path, packet, user);
+        self.launch_register(now, id, path, request);
+        Ok(())
+    }
+
+    /// Sends a REGISTER, which has no Via yet.
+    pub(super) fn launch_register(
+        &mut self,
+        now: Instant,
+        id: RegistrationId,
+        path: Path,
+        request: Request,
+    ) {
+        let user = ClientUse::new(None, ClientKind::Register(id), path, request);
+        let client = self.launch(now, user);
         if let Some(own) = self.registrations.get_mut(&id) {
             own.client = Some(client);
             own.hurry_at = (!own.others.is_empty()).then_some(now + REGISTER_PATIENCE);
         }
-        Ok(())
     }
 }

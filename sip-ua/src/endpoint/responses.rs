@@ -239,7 +239,7 @@ impl Endpoint {
             call.phase = Phase::Closing;
             call.dialog = Some(dialog.clone());
             let path = self.paths.to(call, &dialog);
-            self.send_ack(client, path, &dialog, seq, None);
+            self.send_ack(now, client, path, &dialog, seq, None);
             self.forget_losers(client, id, losers);
             return self.close_with_bye(now, id, None);
         }
@@ -278,7 +278,7 @@ impl Endpoint {
         self.index(id, dialog.id().clone());
         self.passed(now, id, Milestone::Answered);
         if agreed {
-            self.send_ack(client, path, &dialog, seq, None);
+            self.send_ack(now, client, path, &dialog, seq, None);
             self.passed(now, id, Milestone::Confirmed);
         }
         if refuses_info(&response.headers) {
@@ -334,7 +334,7 @@ impl Endpoint {
             dialog.confirm(core, response);
         }
         let path = self.paths.from(invite_path, &dialog, false);
-        self.send_ack(client, path, &dialog, core.cseq.number, None);
+        self.send_ack(now, client, path, &dialog, core.cseq.number, None);
         let mut bye = dialog.request(Method::Bye);
         let reason = reason_value(&Reason::sip(200, "Call completed elsewhere"));
         bye.headers.push(HeaderName::Reason, reason);
@@ -358,7 +358,7 @@ impl Endpoint {
         dialog.refresh_target(core);
         let dialog = dialog.clone();
         let path = self.paths.to(call, &dialog);
-        self.send_ack(client, path, &dialog, core.cseq.number, None);
+        self.send_ack(now, client, path, &dialog, core.cseq.number, None);
         self.reoffer_answered(now, id, response, core);
     }
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Requests on their way out.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::call::CallId;
 use super::event::Reason;
-use super::paths::MAX_DATAGRAM_REQUEST;
 use super::{Endpoint, Transmit};
 use crate::dialog::Dialog;
-use crate::digest::AuthError;
 use crate::registration::RegistrationId;
 use crate::transaction::{ClientId, ClientKey, Packet, Path};
 use crate::transport::Transport;
@@ -19,9 +17,6 @@ use crate::wire::{
 /// The methods that a call knows.
 pub(super) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
-
-/// A re-INVITE whose far end needs time says so each minute (RFC 3261 section 13.3.1.1).
-const REINVITE_PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a client transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +51,10 @@ pub(super) struct ClientUse {
     pub(super) request: Request,
     /// How often it was sent again with credentials.
     pub(super) attempts: u8,
-    /// It took TCP only since it was too long for a datagram, which would take this path.
-    pub(super) without_tcp: Option<Path>,
+    /// The way to the server that it is for.
+    pub(super) path: Path,
+    /// It took TCP only since it is too long for a datagram.
+    pub(super) detour: bool,
     /// It was passed over, and a CANCEL told it so.
     pub(super) told: bool,
     /// The ACKs to its 2xx, one a fork: each is sent again when its 2xx is (§13.2.2.4).
@@ -67,10 +64,34 @@ pub(super) struct ClientUse {
     pub(super) lost: Vec<Dialog>,
 }
 
+impl ClientUse {
+    /// Of a request that is sent for the first time.
+    pub(super) fn new(
+        call: Option<CallId>,
+        kind: ClientKind,
+        path: Path,
+        request: Request,
+    ) -> ClientUse {
+        ClientUse {
+            call,
+            kind,
+            request,
+            attempts: 0,
+            path,
+            detour: false,
+            told: false,
+            acks: Vec::new(),
+            lost: Vec::new(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct SentAck {
     pub(super) to_tag: Box<[u8]>,
     pub(super) path: Path,
+    /// It took TCP only since it is too long for a datagram, which would take this path.
+    pub(super) without_tcp: Option<Path>,
     pub(super) packet: Packet,
 }
 
@@ -117,66 +138,6 @@ impl Endpoint {
             params,
         };
         (via, branch)
-    }
-
-    /// Starts a transaction: adds Via, User-Agent and credentials, and sends.
-    pub(super) fn start(
-        &mut self,
-        now: Instant,
-        id: CallId,
-        kind: ClientKind,
-        path: Path,
-        mut request: Request,
-        attempts: u8,
-    ) -> Result<ClientId, AuthError> {
-        if let Some(auth) = self.calls.get_mut(&id).and_then(|call| call.auth.as_mut()) {
-            auth.apply(&mut request)?;
-        }
-        if !request.headers.contains(HeaderName::UserAgent) {
-            request
-                .headers
-                .push(HeaderName::UserAgent, self.config.user_agent.as_str());
-        }
-        let (via, mut branch) = self.via(path);
-        request.headers.push_front(HeaderName::Via, &via);
-        let mut packet: Packet = request.to_bytes().into();
-        let mut path = path;
-        let mut without_tcp = None;
-        if packet.len() > MAX_DATAGRAM_REQUEST
-            && let Some(stream) = self.paths.instead_of_udp(now, path)
-        {
-            without_tcp = Some(path);
-            path = stream;
-            request.headers.remove_top_via();
-            let (via, other) = self.via(path);
-            branch = other;
-            request.headers.push_front(HeaderName::Via, &via);
-            packet = request.to_bytes().into();
-        }
-        let key = ClientKey::new(branch.as_bytes(), &request.method);
-        let invite = request.method == Method::Invite;
-        let within = kind == ClientKind::Reinvite;
-        let client = ClientUse {
-            call: Some(id),
-            kind,
-            request,
-            attempts,
-            without_tcp,
-            told: false,
-            acks: Vec::new(),
-            lost: Vec::new(),
-        };
-        Ok(if invite {
-            let client = self
-                .table
-                .start_client_invite(now, key, path, packet, client);
-            if within {
-                self.table.set_patience(client, REINVITE_PATIENCE);
-            }
-            client
-        } else {
-            self.table.start_client(now, key, path, packet, client)
-        })
     }
 
     /// A request within the call's dialog, not sent yet.
@@ -241,23 +202,14 @@ impl Endpoint {
         };
         let key = ClientKey::new(branch, &Method::Cancel);
         let packet: Packet = cancel.to_bytes().into();
-        let kind = ClientKind::Aside;
-        let user = ClientUse {
-            call,
-            kind,
-            request: cancel,
-            attempts: 0,
-            without_tcp: None,
-            told: false,
-            acks: Vec::new(),
-            lost: Vec::new(),
-        };
+        let user = ClientUse::new(call, ClientKind::Aside, path, cancel);
         self.table.start_client(now, key, path, packet, user);
     }
 
     /// The ACK to a 2xx: a transaction of its own that nobody answers (§13.2.2.4).
     pub(super) fn send_ack(
         &mut self,
+        now: Instant,
         client: ClientId,
         path: Path,
         dialog: &Dialog,
@@ -265,8 +217,6 @@ impl Endpoint {
         sdp: Option<Vec<u8>>,
     ) {
         let mut ack = dialog.ack(invite_seq);
-        let (via, _) = self.via(path);
-        ack.headers.push_front(HeaderName::Via, &via);
         if let Some(user) = self.table.client(client) {
             // The credentials of the INVITE go with its ACK (§22.1).
             ack.headers
@@ -280,15 +230,27 @@ impl Endpoint {
             ack.headers.push(HeaderName::ContentType, "application/sdp");
             ack.body = sdp;
         }
-        let packet: Packet = ack.to_bytes().into();
-        self.transmit(path, packet.clone());
+        let sent = self.transmit_ack(now, path, &mut ack, dialog.id().remote_tag.clone());
         if let Some(user) = self.table.client_mut(client) {
-            let to_tag = dialog.id().remote_tag.clone();
-            user.acks.push(SentAck {
-                to_tag,
-                path,
-                packet,
-            });
+            user.acks.push(sent);
+        }
+    }
+
+    /// Sends an ACK to a 2xx, which has no Via yet.
+    pub(super) fn transmit_ack(
+        &mut self,
+        now: Instant,
+        path: Path,
+        ack: &mut Request,
+        to_tag: Box<[u8]>,
+    ) -> SentAck {
+        let addressed = self.address(now, path, ack);
+        self.transmit(addressed.path, addressed.packet.clone());
+        SentAck {
+            to_tag,
+            path: addressed.path,
+            without_tcp: addressed.without_tcp,
+            packet: addressed.packet,
         }
     }
 

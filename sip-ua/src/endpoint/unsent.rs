@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use super::Endpoint;
 use super::Transmit;
-use super::send::{ClientKind, ClientUse};
+use super::send::{ClientKind, ClientUse, SentAck};
 use crate::registrar::Registrar;
 use crate::transaction::ClientKey;
 use crate::transport::{Arrival, Hop};
-use crate::wire::{Message, read_framed, validate};
+use crate::wire::{Message, Method, Request, read_framed, validate};
 
 impl Endpoint {
     /// A message never left; `reason` is a sentence that names the far end.
@@ -18,51 +18,77 @@ impl Endpoint {
         let Ok(message) = read_framed(&transmit.packet) else {
             return;
         };
-        // Nobody waits for an answer to an ACK or a response.
-        if let (Ok(core), Message::Request(request)) = (validate(&message), &message) {
+        if let (Ok(core), Message::Request(request)) = (validate(&message), message) {
             let branch = core.via.first().and_then(|via| via.branch());
             let key = branch.map(|branch| ClientKey::new(branch, &request.method));
             let client = key.and_then(|key| self.table.find_client(&key));
-            if let Some(user) = client.and_then(|client| self.table.abandon(client)) {
-                self.handle_unsent_request(now, transmit, user, reason);
+            if request.method == Method::Ack {
+                self.handle_unsent_ack(now, transmit, request);
+            } else if let Some(user) = client.and_then(|client| self.table.abandon(client)) {
+                self.handle_unsent_request(now, user, reason);
             }
         }
         self.settle(now);
     }
 
-    fn handle_unsent_request(
-        &mut self,
-        now: Instant,
-        transmit: &Transmit,
-        user: ClientUse,
-        reason: &str,
-    ) {
-        if let ClientKind::Register(id) = user.kind {
-            return self.registration_unreachable(now, id, reason.to_owned());
+    fn handle_unsent_request(&mut self, now: Instant, user: ClientUse, reason: &str) {
+        if user.detour {
+            return self.without_tcp(now, user);
         }
-        let Some(id) = user.call else {
-            return;
-        };
-        if user.without_tcp.is_some() {
-            // It took TCP for its length only (§18.1.1).
-            self.paths.has_no_tcp(now, transmit.remote);
-        }
-        let path = match user.without_tcp {
+        match (user.kind, user.call) {
             // Another server has it by now.
-            _ if user.kind == ClientKind::PassedOver => return,
-            Some(path) => path,
-            None => return self.handle_unreachable(now, id, &user, 503, reason.to_owned()),
-        };
+            (ClientKind::PassedOver, _) => {}
+            (ClientKind::Register(id), _) => {
+                self.registration_unreachable(now, id, reason.to_owned());
+            }
+            (_, Some(id)) => self.handle_unreachable(now, id, &user, 503, reason.to_owned()),
+            (_, None) => {}
+        }
+    }
+
+    /// What took TCP for its length only goes by datagrams where that leads nowhere (§18.1.1).
+    pub(super) fn without_tcp(&mut self, now: Instant, user: ClientUse) {
+        let path = user.path;
+        self.paths.has_no_tcp(now, path.remote);
         let mut request = user.request.clone();
         request.headers.remove_top_via();
-        match self.start(now, id, user.kind, path, request, user.attempts) {
+        let (kind, id) = match (user.kind, user.call) {
+            (ClientKind::Register(id), _) => {
+                return self.launch_register(now, id, path, request);
+            }
+            (ClientKind::PassedOver, _) | (_, None) => return,
+            (kind, Some(id)) => (kind, id),
+        };
+        match self.start(now, id, kind, path, request, user.attempts) {
             Ok(client) => {
-                self.restarted(id, user.kind, client);
-                if user.kind == ClientKind::Invite {
+                self.restarted(id, kind, client);
+                if kind == ClientKind::Invite {
                     self.watch_server(now, id);
                 }
             }
             Err(error) => self.handle_unreachable(now, id, &user, 503, error.to_string()),
+        }
+    }
+
+    /// Nobody waits for an answer to an ACK, and what it acknowledges would come again and again.
+    fn handle_unsent_ack(&mut self, now: Instant, transmit: &Transmit, mut ack: Request) {
+        let is_it = |sent: &SentAck| sent.packet == transmit.packet;
+        let found = self
+            .table
+            .find_client_by(|user| user.acks.iter().any(is_it));
+        let user = found.and_then(|client| self.table.client(client));
+        let sent = user.and_then(|user| user.acks.iter().find(|sent| is_it(sent)));
+        let Some((to_tag, path)) = sent.and_then(|s| Some((s.to_tag.clone(), s.without_tcp?)))
+        else {
+            return;
+        };
+        self.paths.has_no_tcp(now, path.remote);
+        ack.headers.remove_top_via();
+        let again = self.transmit_ack(now, path, &mut ack, to_tag);
+        let user = found.and_then(|client| self.table.client_mut(client));
+        let sent = user.and_then(|user| user.acks.iter_mut().find(|sent| is_it(sent)));
+        if let Some(sent) = sent {
+            *sent = again;
         }
     }
 

@@ -231,6 +231,14 @@ impl<C, S> Table<C, S> {
         self.client_keys.get(key).copied()
     }
 
+    /// One whose user is as asked for. It looks at each.
+    pub fn find_client_by(&self, is_it: impl Fn(&C) -> bool) -> Option<ClientId> {
+        let mut clients = self.clients.iter();
+        clients
+            .find(|(_, client)| is_it(&client.user))
+            .map(|(id, _)| *id)
+    }
+
     pub fn client(&self, id: ClientId) -> Option<&C> {
         self.clients.get(&id).map(|client| &client.user)
     }

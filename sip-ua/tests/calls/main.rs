@@ -47,6 +47,7 @@ mod replaces;
 mod scanners;
 mod session_timers;
 mod strangers_get_silence;
+mod too_long_for_a_datagram;
 mod transfer;
 mod transferred;
 mod unanswered_ringing;

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use sip_ua::dialog::SessionTimer;
 use sip_ua::digest::Credentials;
 use sip_ua::endpoint::{
-    CallEvent, CallId, Endpoint, EndpointConfig, Event, Limits, Outgoing, Screen, Verdict,
+    CallEvent, CallId, Endpoint, EndpointConfig, Event, Limits, Outgoing, Screen, Transmit, Verdict,
 };
 use sip_ua::registrar::Binding;
 use sip_ua::registration::{RegistrationId, RegistrationState};
 use sip_ua::transaction::{Packet, Path, Timers};
+use sip_ua::transport::{Arrival, Transport};
 use sip_ua::wire::{Message, Request, Response, read_datagram};
 
 pub const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -64,6 +65,7 @@ type Wire = Box<dyn FnMut(&Passing<'_>) -> Fate>;
 struct Flight {
     at: Instant,
     order: u64,
+    transport: Transport,
     from: SocketAddr,
     to: SocketAddr,
     packet: Packet,
@@ -82,6 +84,10 @@ pub struct Pair {
     pub ladder: Vec<String>,
     /// The messages themselves, in the order they were sent.
     pub messages: Vec<(Side, Vec<u8>)>,
+    /// What each of them was sent over.
+    transports: Vec<Transport>,
+    /// Whether connections come about.
+    pub tcp: bool,
     events: HashMap<(Side, CallId), Vec<CallEvent>>,
     pub incoming: Vec<(Side, CallId, Arc<Request>)>,
     /// What registrations told, and when.
@@ -148,6 +154,8 @@ impl Pair {
             seen: HashMap::new(),
             ladder: Vec::new(),
             messages: Vec::new(),
+            transports: Vec::new(),
+            tcp: true,
             events: HashMap::new(),
             incoming: Vec::new(),
             registrations: Vec::new(),
@@ -242,8 +250,18 @@ impl Pair {
                 } else {
                     Side::Bob
                 };
-                self.side(side)
-                    .handle_datagram(now, flight.to, flight.from, &flight.packet);
+                let endpoint = self.side(side);
+                if flight.transport == Transport::Udp {
+                    endpoint.handle_datagram(now, flight.to, flight.from, &flight.packet);
+                } else {
+                    let arrival = Arrival {
+                        transport: flight.transport,
+                        local: flight.to,
+                        source: flight.from,
+                        flow: None,
+                    };
+                    assert!(endpoint.handle_stream_message(now, arrival, &flight.packet));
+                }
             } else {
                 let now = self.now;
                 self.alice.handle_timeout(now);
@@ -259,7 +277,7 @@ impl Pair {
             loop {
                 while let Some(transmit) = self.side(side).poll_transmit() {
                     assert_eq!(transmit.local, side.addr());
-                    self.put(side, transmit.remote, transmit.packet);
+                    self.put(side, transmit);
                 }
                 let Some(event) = self.side(side).poll_event() else {
                     break;
@@ -300,13 +318,25 @@ impl Pair {
         }
     }
 
-    fn put(&mut self, from: Side, remote: SocketAddr, packet: Packet) {
+    fn put(&mut self, from: Side, transmit: Transmit) {
+        if transmit.transport != Transport::Udp && !self.tcp {
+            let now = self.now;
+            let reason = format!("{} cannot be reached: refused", transmit.remote);
+            return self.side(from).handle_unsent(now, &transmit, &reason);
+        }
+        let Transmit {
+            transport,
+            remote,
+            packet,
+            ..
+        } = transmit;
         read_datagram(&packet).expect("what an endpoint sends can be read");
         let text = String::from_utf8_lossy(&packet).into_owned();
         let line = text.lines().next().unwrap_or_default().to_owned();
         let millis = self.now.duration_since(self.start).as_millis();
         self.ladder.push(format!("{millis}ms {from:?} {line}"));
         self.messages.push((from, packet.to_vec()));
+        self.transports.push(transport);
         if remote != from.other().addr() {
             self.strays.push((remote, packet.to_vec()));
             return;
@@ -329,6 +359,7 @@ impl Pair {
             self.flights.push(Flight {
                 at: self.now + *delay,
                 order: self.sent,
+                transport,
                 from: from.addr(),
                 to: remote,
                 packet: packet.clone(),
@@ -368,6 +399,14 @@ impl Pair {
             .iter()
             .filter(move |(from, bytes)| *from == side && bytes.starts_with(start.as_bytes()))
             .map(|(_, bytes)| bytes.as_slice())
+    }
+
+    /// What the messages of that side were sent over whose start line begins so.
+    pub fn sent_over(&self, side: Side, start: &str) -> Vec<Transport> {
+        let sent = self.messages.iter().zip(&self.transports);
+        sent.filter(|((from, bytes), _)| *from == side && bytes.starts_with(start.as_bytes()))
+            .map(|(_, transport)| *transport)
+            .collect()
     }
 
     /// The last request of that side which starts so.

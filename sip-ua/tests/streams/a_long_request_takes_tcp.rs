@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! RFC 3261 §18.1.1: too long for a datagram goes over TCP, and back to UDP where there is none.
 
+use super::registering::{registering, registrar, until_registered};
 use super::*;
 
 fn both() -> Vec<Listen> {
@@ -58,4 +59,23 @@ async fn a_far_end_without_tcp_gets_it_over_udp() {
         assert!(via.starts_with(b"SIP/2.0/UDP "));
         goes_through(&mut ours, &mut theirs).await;
     }
+}
+
+/// Registers with a REGISTER that is too long for a datagram; says over what it arrived.
+async fn registers_over(registrar: &Agent) -> Transport {
+    let (alice, _none) = agent(both()).await;
+    let at = registrar.local_addr();
+    let long = format!("<sip:{at};lr;x={}>", "x".repeat(1300));
+    let route = vec![long.parse().unwrap()];
+    let registration = registering(&alice, format!("sip:{at}"), route);
+    until_registered(&registration).await;
+    registrar.bindings("alice")[0].hop.transport
+}
+
+#[tokio::test]
+async fn a_long_register_does_too() {
+    let (over_both, _calls) = registrar(both()).await;
+    assert_eq!(registers_over(&over_both).await, Transport::Tcp);
+    let (over_udp, _calls) = registrar(vec![listen(Transport::Udp, "127.0.0.1:0")]).await;
+    assert_eq!(registers_over(&over_udp).await, Transport::Udp);
 }

@@ -11,6 +11,7 @@ mod far_end;
 mod garbage_on_a_stream_harms_no_call;
 mod keep_alives;
 mod nobody_listens;
+mod registering;
 mod strangers_are_told_nothing;
 
 use std::net::SocketAddr;
