@@ -72,6 +72,11 @@ pub(super) enum Command {
         id: CallId,
         found: Result<Vec<Hop>, String>,
     },
+    HopLocated {
+        id: CallId,
+        uri: Uri,
+        found: Result<Vec<Hop>, String>,
+    },
     Unregister {
         id: RegistrationId,
     },

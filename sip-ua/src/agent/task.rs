@@ -302,7 +302,14 @@ impl Task {
             }
             Command::Register(register) => self.register(now, *register),
             Command::Located { id, found } => self.located(now, id, found),
-            Command::TargetLocated { id, found } => self.target_located(now, id, found),
+            Command::TargetLocated { id, found } => {
+                let paths = found.and_then(|hops| self.paths_to(hops));
+                self.endpoint.target_located(now, id, paths);
+            }
+            Command::HopLocated { id, uri, found } => {
+                let paths = found.and_then(|hops| self.paths_to(hops));
+                self.endpoint.hop_located(now, id, &uri, paths);
+            }
             Command::Unregister { id } => self.endpoint.unregister(now, id),
             Command::Retire => self.retired = true,
             Command::Close { patience, done } => {
@@ -360,21 +367,19 @@ impl Task {
         }
     }
 
-    /// A call was sent on to there.
-    fn locate_target(&mut self, id: CallId, uri: Uri) {
+    /// Finds the servers of a URI, and says so by `located`.
+    fn find<F>(&mut self, uri: Uri, located: F)
+    where
+        F: FnOnce(Uri, Result<Vec<Hop>, String>) -> Command + Send + 'static,
+    {
         if let Some(found) = self.names.at_once(&uri) {
-            return self.target_located(Instant::now(), id, found);
+            return self.command(Some(located(uri, found)));
         }
         let (names, commands) = (self.names.clone(), self.commands.clone());
         tokio::spawn(async move {
             let found = names.resolve(&uri).await;
-            commands.send(Command::TargetLocated { id, found });
+            commands.send(located(uri, found));
         });
-    }
-
-    fn target_located(&mut self, now: Instant, id: CallId, found: Result<Vec<Hop>, String>) {
-        let paths = found.and_then(|hops| self.paths_to(hops));
-        self.endpoint.target_located(now, id, paths);
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -494,7 +499,16 @@ impl Task {
             } => self.offer_call(id, request, arrival, user, replaces),
             Event::Registration { id, state } => self.tell_registration(id, state),
             Event::Locate { id } => self.locate(id),
-            Event::LocateTarget { id, uri } => self.locate_target(id, uri),
+            Event::LocateTarget { id, uri } => {
+                self.find(uri, move |_, found| Command::TargetLocated { id, found });
+            }
+            Event::LocateHop { id, uri } => {
+                self.find(uri, move |uri, found| Command::HopLocated {
+                    id,
+                    uri,
+                    found,
+                });
+            }
             Event::Milestone { id, milestone, at } => {
                 if let Some(listener) = self.calls.get(&id) {
                     note(&listener.shared, milestone, at);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::early::Forks;
+use super::elsewhere::Stranded;
 use super::failover::Servers;
 use super::reason::Said;
 use super::redirect::Redirects;
@@ -15,7 +16,7 @@ use crate::dialog::{Agreed, Dialog, DialogId, Running, SessionTimer};
 use crate::digest::Auth;
 use crate::ladder::Trace;
 use crate::transaction::{ClientId, Packet, Path, ServerId};
-use crate::wire::{HeaderName, Headers, NameAddr, Request};
+use crate::wire::{CSeq, HeaderName, Headers, NameAddr, Request};
 
 /// A call of this process. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,6 +60,8 @@ pub(super) struct Call {
     /// Our reliable provisional responses to their INVITE.
     pub(super) reliable: Reliable,
     pub(super) transfers: Transfers,
+    /// Requests that wait for another server to be found.
+    pub(super) stranded: Vec<Stranded>,
     pub(super) trace: Arc<Trace>,
     pub(super) timing: Timing,
     pub(super) updates: Updates,
@@ -255,6 +258,25 @@ impl Call {
             Phase::Outgoing(outgoing) => Some(&mut outgoing.forks.get_mut(tag)?.dialog),
             _ => None,
         }
+    }
+
+    /// Gives a request the next number of its dialog, or one more where it has none. False if its fork
+    /// is no more.
+    pub(super) fn renumber(&mut self, request: &mut Request) -> bool {
+        let old = request.headers.get(HeaderName::CSeq);
+        let old = old.and_then(|cseq| CSeq::parse(cseq).ok());
+        let to = request.headers.get(HeaderName::To);
+        let to = to.and_then(|to| NameAddr::parse(to).ok());
+        let dialog = to.as_ref().and_then(NameAddr::tag);
+        let number = match dialog.map(|tag| self.dialog_with(tag)) {
+            Some(Some(dialog)) => dialog.next_seq(),
+            Some(None) => return false,
+            None => old.map_or(1, |cseq| cseq.number.saturating_add(1)),
+        };
+        let method = request.method.clone();
+        let cseq = CSeq { number, method };
+        request.headers.set(HeaderName::CSeq, &cseq);
+        true
     }
 
     /// An offer of ours waits for the far end's answer.

@@ -175,7 +175,7 @@ impl Endpoint {
         if let Some((mut request, path)) = self.request_within(id, Method::Info) {
             request.headers.push(HeaderName::ContentType, content_type);
             request.body = body;
-            if let Err(error) = self.start(now, id, ClientKind::Info, path, request, 0) {
+            if let Err(error) = self.send_within(now, id, ClientKind::Info, path, request) {
                 tracing::warn!(%error, "an INFO was not sent");
                 self.tell(id, CallEvent::InfoAnswered { status: 503 });
             }

@@ -104,6 +104,7 @@ impl Endpoint {
                 replaces,
                 ..Transfers::default()
             },
+            stranded: Vec::new(),
             trace: self.traces.open(&core.call_id),
             timing: Timing::new(self.config.session_timer),
             updates: Updates::of(&request.headers),

@@ -8,6 +8,7 @@
 
 mod call;
 mod early;
+mod elsewhere;
 mod event;
 mod failover;
 mod hangup;
@@ -158,6 +159,12 @@ pub enum Event {
     /// The call was sent on: somebody is to find out where this is and to call
     /// [`Endpoint::target_located`].
     LocateTarget {
+        id: CallId,
+        uri: Uri,
+    },
+    /// A server within a call is down, and the next hop of its dialog is a name: somebody is to find
+    /// out which servers that has and to call [`Endpoint::hop_located`].
+    LocateHop {
         id: CallId,
         uri: Uri,
     },

@@ -116,6 +116,7 @@ impl Endpoint {
                 rings: Allowance::new(now),
                 reliable: Reliable::default(),
                 transfers: Transfers::default(),
+                stranded: Vec::new(),
                 trace,
                 timing: Timing::new(session_timer),
                 updates: Updates::No,

@@ -150,7 +150,7 @@ impl Endpoint {
         }
         let dialog = early.dialog.clone();
         let path = self.paths.to(call, &dialog);
-        if let Err(error) = self.start(now, id, ClientKind::Prack, path, request, 0) {
+        if let Err(error) = self.send_within(now, id, ClientKind::Prack, path, request) {
             tracing::warn!(%error, "a PRACK was not sent");
         }
     }

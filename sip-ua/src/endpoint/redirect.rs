@@ -240,7 +240,7 @@ impl Endpoint {
 }
 
 /// Whoever is not there themselves does not send a call there.
-fn is_near(ip: IpAddr) -> bool {
+pub(super) fn is_near(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
             ip.is_loopback()

@@ -102,8 +102,8 @@ impl Endpoint {
                 refresh_at: None,
             });
         }
-        let started = self.start(now, id, ClientKind::Refer, path, request, 0);
-        started.map(|_| ()).map_err(|error| {
+        let started = self.send_within(now, id, ClientKind::Refer, path, request);
+        started.map_err(|error| {
             self.forget_our_refer(id);
             (401, error.to_string())
         })
@@ -278,7 +278,7 @@ impl Endpoint {
         {
             request.headers.push(HeaderName::Event, event);
             request.headers.push(HeaderName::Expires, SUBSCRIBE_FOR);
-            let _ = self.start(now, id, ClientKind::Subscribe, path, request, 0);
+            let _ = self.send_within(now, id, ClientKind::Subscribe, path, request);
         }
         true
     }

@@ -261,7 +261,7 @@ impl Endpoint {
         headers.push(HeaderName::SubscriptionState, state);
         headers.push(HeaderName::ContentType, "message/sipfrag;version=2.0");
         request.body = body.into_bytes();
-        if let Err(error) = self.start(now, id, ClientKind::Notify, path, request, 0) {
+        if let Err(error) = self.send_within(now, id, ClientKind::Notify, path, request) {
             tracing::warn!(%error, "a NOTIFY was not sent");
             self.forget_their_refer(id);
         }

@@ -160,7 +160,7 @@ impl Endpoint {
         let Some((request, path)) = self.request_within(id, Method::Update) else {
             return;
         };
-        if let Err(error) = self.start(now, id, ClientKind::Update, path, request, 0) {
+        if let Err(error) = self.send_within(now, id, ClientKind::Update, path, request) {
             tracing::warn!(%error, "a session could not be refreshed");
             self.refresh_later(now, id);
         }

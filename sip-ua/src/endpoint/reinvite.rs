@@ -214,7 +214,7 @@ impl Endpoint {
             .headers
             .push(HeaderName::ContentType, "application/sdp");
         request.body = reoffer.sdp.clone();
-        if let Err(error) = self.start(now, id, kind, path, request, 0) {
+        if let Err(error) = self.send_within(now, id, kind, path, request) {
             self.reoffer_refused(now, id, 401, error.to_string());
         }
     }

@@ -10,9 +10,7 @@ use super::{CallEvent, EndCause, EndedBy, Endpoint, Milestone, Reason};
 use crate::dialog::Dialog;
 use crate::digest::AuthError;
 use crate::transaction::ClientId;
-use crate::wire::{
-    CSeq, Core, HeaderName, Headers, Method, NameAddr, Request, Response, reason_phrase,
-};
+use crate::wire::{Core, HeaderName, Headers, Method, Request, Response, reason_phrase};
 
 /// The 2xx of so many forks are acknowledged; a flood of them is not.
 const MAX_ANSWERS: usize = 32;
@@ -42,6 +40,7 @@ impl Endpoint {
         if matches!(kind, ClientKind::Invite | ClientKind::PassedOver) {
             self.heard_of(now, client, response);
         }
+        self.served_elsewhere(now, client, id);
         if kind == ClientKind::PassedOver {
             if self.comes_late(now, client, id, status) {
                 kind = ClientKind::Invite;
@@ -87,22 +86,37 @@ impl Endpoint {
             }
             (ClientKind::Notify, 200..300) => self.referrer_told(now, id, status),
             (ClientKind::Info, 200..300) => self.tell(id, CallEvent::InfoAnswered { status }),
+            (_, 503) if self.refused_within(client, id, response, core) => {}
             (ClientKind::Prack, _) => self.prack_is_over(now, id, core),
             (ClientKind::Invite, 503) if self.refused_by_server(now, client, id) => {}
             (ClientKind::Invite, _) if self.goes_on_elsewhere(now, client, id, response, core) => {}
-            (_, _) => {
-                let sentence = format!("the far end answered {status} {}", phrase(response));
-                if kind == ClientKind::Invite {
-                    self.far_end_says(id, &response.headers);
-                }
-                if kind == ClientKind::UpdateOffer {
-                    self.early_offer_refused(now, id, response, core, sentence);
-                    return self.settle_call(now, id);
-                }
-                self.handle_refusal(now, id, kind, status, sentence);
-            }
+            (_, _) => self.handle_refused(now, id, kind, response, core),
         }
         self.settle_call(now, id);
+    }
+
+    /// A final response of 300 and above that nothing more can be made of.
+    pub(super) fn handle_refused(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        kind: ClientKind,
+        response: &Response,
+        core: &Core,
+    ) {
+        let status = response.status;
+        let sentence = format!("the far end answered {status} {}", phrase(response));
+        match kind {
+            ClientKind::Invite => {
+                self.far_end_says(id, &response.headers);
+                self.handle_refusal(now, id, kind, status, sentence);
+            }
+            ClientKind::UpdateOffer => {
+                self.early_offer_refused(now, id, response, core, sentence);
+            }
+            ClientKind::Prack => self.prack_is_over(now, id, core),
+            kind => self.handle_refusal(now, id, kind, status, sentence),
+        }
     }
 
     /// Sends the request again with the answers to its challenges.
@@ -136,8 +150,8 @@ impl Endpoint {
     ) -> Result<(), String> {
         let lost = || "the call is over".to_owned();
         let user = self.table.client(client).ok_or_else(lost)?;
-        let path = self.table.client_path(client).ok_or_else(lost)?;
-        let (id, kind, attempts) = (user.call.ok_or_else(lost)?, user.kind, user.attempts);
+        let (path, kind, attempts) = (user.path, user.kind, user.attempts);
+        let id = user.call.ok_or_else(lost)?;
         let mut request = user.request.clone();
         let call = self.calls.get_mut(&id).ok_or_else(lost)?;
         // Nobody waits any more for the INVITE that was cancelled.
@@ -146,27 +160,12 @@ impl Endpoint {
         }
         change(&mut request);
         request.headers.remove_top_via();
-        let old = request
-            .headers
-            .get(HeaderName::CSeq)
-            .and_then(|cseq| CSeq::parse(cseq).ok());
-        let old = old.map_or(0, |cseq| cseq.number);
-        let method = request.method.clone();
-        let to = request.headers.get(HeaderName::To);
-        let to = to.and_then(|to| NameAddr::parse(to).ok());
-        let dialog = to.as_ref().and_then(NameAddr::tag);
-        let number = match dialog.map(|tag| call.dialog_with(tag)) {
-            Some(Some(dialog)) => dialog.next_seq(),
-            // Its fork is no more.
-            Some(None) => return Err(lost()),
-            None => old.saturating_add(1),
-        };
+        if !call.renumber(&mut request) {
+            return Err(lost());
+        }
         if kind == ClientKind::Invite {
             self.forget_forks(id);
         }
-        request
-            .headers
-            .set(HeaderName::CSeq, &CSeq { number, method });
         let again = self
             .start(now, id, kind, path, request, attempts + 1)
             .map_err(|error| error.to_string())?;
@@ -404,16 +403,16 @@ impl Endpoint {
 
     /// No final response came to this.
     pub(super) fn handle_timed_out(&mut self, now: Instant, id: CallId, user: ClientUse) {
-        let remote = self.calls.get(&id).map(|call| call.path.remote);
-        let Some(remote) = remote else {
+        if !self.calls.contains_key(&id) {
             return;
-        };
+        }
+        let remote = user.path.remote;
         let seconds = self.table.timers().give_up().as_secs();
         let reason = match user.kind {
             ClientKind::Invite => format!("{remote} did not answer our INVITE within {seconds} s"),
             _ => format!("{remote} did not answer within the call for {seconds} s"),
         };
-        self.handle_unreachable(now, id, &user, 408, reason);
+        self.handle_failed(now, id, user, 408, reason);
     }
 
     /// A request had no effect: nobody is there. `reason` names the far end.

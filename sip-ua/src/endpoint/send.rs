@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::call::CallId;
+use super::elsewhere::Failed;
 use super::event::Reason;
 use super::{Endpoint, Transmit};
 use crate::dialog::Dialog;
@@ -55,6 +56,8 @@ pub(super) struct ClientUse {
     pub(super) path: Path,
     /// It took TCP only since it is too long for a datagram.
     pub(super) detour: bool,
+    /// Servers that have failed it before, within a dialog.
+    pub(super) tried: Vec<Failed>,
     /// It was passed over, and a CANCEL told it so.
     pub(super) told: bool,
     /// The ACKs to its 2xx, one a fork: each is sent again when its 2xx is (§13.2.2.4).
@@ -79,6 +82,7 @@ impl ClientUse {
             attempts: 0,
             path,
             detour: false,
+            tried: Vec::new(),
             told: false,
             acks: Vec::new(),
             lost: Vec::new(),
@@ -175,7 +179,7 @@ impl Endpoint {
         if let Some(reason) = reason {
             request.headers.push(HeaderName::Reason, reason);
         }
-        self.start(now, id, ClientKind::Bye, path, request, 0)
+        self.send_within(now, id, ClientKind::Bye, path, request)
             .is_ok()
     }
 

@@ -41,7 +41,7 @@ impl Endpoint {
             (ClientKind::Register(id), _) => {
                 self.registration_unreachable(now, id, reason.to_owned());
             }
-            (_, Some(id)) => self.handle_unreachable(now, id, &user, 503, reason.to_owned()),
+            (_, Some(id)) => self.handle_failed(now, id, user, 503, reason.to_owned()),
             (_, None) => {}
         }
     }
@@ -61,6 +61,9 @@ impl Endpoint {
         };
         match self.start(now, id, kind, path, request, user.attempts) {
             Ok(client) => {
+                if let Some(again) = self.table.client_mut(client) {
+                    again.tried.clone_from(&user.tried);
+                }
                 self.restarted(id, kind, client);
                 if kind == ClientKind::Invite {
                     self.watch_server(now, id);

@@ -6,6 +6,7 @@
 mod pair;
 mod peer;
 mod registering;
+mod servers;
 
 mod ack_lost;
 mod answer_lost;
@@ -45,6 +46,7 @@ mod reinvite;
 mod reinvite_glare;
 mod replaces;
 mod scanners;
+mod servers_within_a_call;
 mod session_timers;
 mod strangers_get_silence;
 mod too_long_for_a_datagram;

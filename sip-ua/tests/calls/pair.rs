@@ -98,6 +98,10 @@ pub struct Pair {
     pub registrar_found: Result<(), String>,
     /// The servers of the registrar; empty: the other side.
     pub registrars: Vec<SocketAddr>,
+    /// What looking for the next hop of a dialog finds; without it that takes for ever.
+    pub hops_found: Option<Vec<SocketAddr>>,
+    /// The next hops that were looked for.
+    pub looked_up: Vec<String>,
     /// What was sent to anybody but the two.
     pub strays: Vec<(SocketAddr, Vec<u8>)>,
 }
@@ -162,6 +166,8 @@ impl Pair {
             bindings: BTreeMap::new(),
             registrar_found: Ok(()),
             registrars: Vec::new(),
+            hops_found: None,
+            looked_up: Vec::new(),
             strays: Vec::new(),
         }
     }
@@ -302,6 +308,14 @@ impl Pair {
                             .ok_or_else(|| format!("the host {} was not found", uri.host));
                         let now = self.now;
                         self.side(side).target_located(now, id, path);
+                    }
+                    Event::LocateHop { id, uri } => {
+                        self.looked_up.push(uri.to_string());
+                        if let Some(servers) = &self.hops_found {
+                            let (now, ways) = (self.now, ways(side, servers));
+                            let found = Ok::<_, String>(ways);
+                            self.side(side).hop_located(now, id, &uri, found);
+                        }
                     }
                     Event::Locate { id } => {
                         let servers = match self.registrars.is_empty() {

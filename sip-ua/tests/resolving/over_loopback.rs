@@ -9,6 +9,7 @@ use sip_ua::agent::{
     Agent, AgentConfig, CallEvent, IncomingCall, OutgoingCall, RegistrationConfig, Verdict,
 };
 use sip_ua::registrar;
+use sip_ua::wire::{HeaderName, Message, Method, Request, read_datagram};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -143,4 +144,68 @@ async fn names_of_this_machine_need_no_name_server() {
     let found = alice.resolve(&"sip:localhost".parse().unwrap()).await;
     assert!(found.unwrap().iter().all(|hop| hop.addr.ip().is_loopback()));
     assert!(names.asked().is_empty());
+}
+
+/// The next request to a server of the domain, and who sent it.
+fn request(server: &UdpSocket) -> (Request, SocketAddr) {
+    server.set_read_timeout(Some(SOON)).unwrap();
+    let mut packet = [0; 4096];
+    let (length, caller) = server.recv_from(&mut packet).unwrap();
+    match read_datagram(&packet[..length]) {
+        Ok(Message::Request(request)) => (request, caller),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Carries a call as a proxy of the domain that stays in its way, and then serves nobody.
+fn carry_and_give_up(server: &UdpSocket) {
+    loop {
+        let (request, caller) = request(server);
+        let mut answer = request.response(match request.method {
+            Method::Invite => 200,
+            Method::Ack => continue,
+            _ => 503,
+        });
+        if request.method == Method::Invite {
+            let to = request.headers.get(HeaderName::To).unwrap();
+            let headers = &mut answer.headers;
+            headers.set(HeaderName::To, [to, b";tag=bob"].concat());
+            headers.push(HeaderName::RecordRoute, format!("<sip:{DOMAIN};lr>"));
+            headers.push(HeaderName::Contact, "<sip:bob@198.51.100.9>");
+            headers.push(HeaderName::ContentType, "application/sdp");
+            answer.body = b"v=0 answer".to_vec();
+        }
+        server.send_to(&answer.to_bytes(), caller).unwrap();
+        if answer.status == 503 {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_second_server_takes_what_the_first_refuses_within_a_call() {
+    let names = NameServer::start().unwrap();
+    let (alice, _none) = agent(&names).await;
+    let second = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let first = two_servers(&names, second.local_addr().unwrap());
+    let mut ours = alice.dial(call());
+    let bye = tokio::task::spawn_blocking(move || {
+        carry_and_give_up(&first);
+        let (bye, caller) = request(&second);
+        let ok = bye.response(200).to_bytes();
+        second.send_to(&ok, caller).unwrap();
+        bye
+    });
+    let event = timeout(SOON, ours.events.recv()).await.unwrap();
+    assert!(matches!(event, Some(CallEvent::Answered { .. })));
+    ours.handle.hangup(None);
+    let bye = timeout(SOON, bye).await.unwrap().unwrap();
+    assert_eq!(bye.method, Method::Bye);
+    // Nobody else is sent there first.
+    let down = async {
+        while alice.servers(&call().to)[0].down.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, down).await.unwrap();
 }
