@@ -5,6 +5,7 @@ mod call;
 mod command;
 mod connection;
 mod dial;
+mod instance;
 mod names;
 mod registering;
 mod registration;
@@ -88,6 +89,9 @@ pub struct AgentConfig {
     pub nameservers: Vec<SocketAddr>,
     /// Where users may register whom the screen lets in; REGISTER is refused without.
     pub registrar: Option<registrar::Config>,
+    /// The URN by which registrars know this user agent from all others (RFC 5626 §4.1). Default: one
+    /// of this machine and the first listener.
+    pub instance: Option<String>,
 }
 
 impl Default for AgentConfig {
@@ -107,6 +111,7 @@ impl Default for AgentConfig {
             tls: Tls::default(),
             nameservers: Vec::new(),
             registrar: None,
+            instance: None,
         }
     }
 }
@@ -174,6 +179,8 @@ pub enum AgentError {
     Advertise(String),
     #[error("`user_agent` holds a line break or another control character")]
     UserAgent,
+    #[error("`instance` is no URN: {0:?}")]
+    Instance(String),
     #[error("no local address leads to {remote}: {source}")]
     NoRoute {
         remote: IpAddr,
@@ -248,6 +255,9 @@ impl Agent {
         if config.user_agent.chars().any(char::is_control) {
             return Err(AgentError::UserAgent);
         }
+        if let Some(instance) = config.instance.as_ref().filter(|text| !is_urn(text)) {
+            return Err(AgentError::Instance(instance.clone()));
+        }
         if !config.tls.has_certificate()
             && let Some(listen) = config.listen.iter().find(|at| at.transport.is_secure())
         {
@@ -255,6 +265,10 @@ impl Agent {
         }
         let sockets = Sockets::open(&config.listen, config.tls)?;
         let listeners = sockets.listeners.clone();
+        let instance = config.instance.or_else(|| {
+            let first = listeners.first()?;
+            Some(instance::of_this_machine(first.addr))
+        });
         let endpoint = Endpoint::new(EndpointConfig {
             advertise,
             user_agent: config.user_agent,
@@ -265,6 +279,7 @@ impl Agent {
             timers: Timers::default(),
             session_timer: config.session_timer,
             reliable_early_media: config.reliable_early_media,
+            instance,
             seed: None,
         });
         let (commands, inbox) = Commands::new();
@@ -468,6 +483,12 @@ const EVENTS_WAITING: usize = 64;
 
 /// Calls that may wait to be taken from the receiver.
 const INCOMING_WAITING: usize = 64;
+
+/// As far as it matters within `+sip.instance="<…>"`.
+fn is_urn(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_graphic() && !"<>\"\\".contains(c);
+    text.len() > 4 && text.as_bytes().starts_with(b"urn:") && text.chars().all(plain)
+}
 
 fn host_of(text: &str) -> Result<Host, AgentError> {
     if let Ok(ip) = text.parse::<IpAddr>() {

@@ -509,6 +509,10 @@ impl Task {
                     found,
                 });
             }
+            Event::KeepAlive { flow, every } => {
+                let now = Instant::now();
+                self.streams.flows.keep_alive(now, flow, every);
+            }
             Event::Milestone { id, milestone, at } => {
                 if let Some(listener) = self.calls.get(&id) {
                     note(&listener.shared, milestone, at);

@@ -222,7 +222,7 @@ impl Endpoint {
         let user = from
             .and_then(|from| NameAddr::parse(from).ok())
             .and_then(|from| from.uri.user_decoded().map(|user| user.to_vec()));
-        let contact = self.contact(user.as_deref(), path, sips);
+        let contact = self.dialog_contact(user.as_deref(), path, sips);
         request.headers.set(HeaderName::Contact, &contact);
         if let Some(call) = self.calls.get_mut(&id) {
             call.path = path;

@@ -74,7 +74,7 @@ impl Endpoint {
             user: ServerUse { call: Some(id) },
         };
         let server = self.table.start_server_invite(now, start, trying.into());
-        let contact = self.contact(request.uri.user_decoded().as_deref(), path, sips);
+        let contact = self.dialog_contact(request.uri.user_decoded().as_deref(), path, sips);
         let request = Arc::new(request);
         let dialog_id = dialog.id().clone();
         let incoming = Incoming {

@@ -14,6 +14,7 @@ mod failover;
 mod hangup;
 mod incoming;
 mod launch;
+pub(crate) mod outbound;
 mod outgoing;
 mod paths;
 mod prack;
@@ -85,6 +86,9 @@ pub struct EndpointConfig {
     pub reliable_early_media: bool,
     /// What REGISTER is answered with; 405 without.
     pub registrar: Option<registrar::Config>,
+    /// The URN by which registrars know this user agent (RFC 5626 §4.1). Without it no connection is
+    /// offered for calls in and out.
+    pub instance: Option<String>,
     /// Makes tags, branches and Call-IDs repeatable. Only for tests: they must not be guessable.
     pub seed: Option<u64>,
 }
@@ -161,6 +165,12 @@ pub enum Event {
     LocateTarget {
         id: CallId,
         uri: Uri,
+    },
+    /// A connection that a registrar sends calls down: a keep-alive is to go over it this often, and
+    /// one that is not answered is the end of it (RFC 5626 §4.4.1).
+    KeepAlive {
+        flow: FlowId,
+        every: Duration,
     },
     /// A server within a call is down, and the next hop of its dialog is a name: somebody is to find
     /// out which servers that has and to call [`Endpoint::hop_located`].

@@ -52,7 +52,10 @@ impl Endpoint {
     pub fn dial(&mut self, now: Instant, id: CallId, ways: impl Into<Vec<Path>>, call: Outgoing) {
         let ended = match in_order(&self.down, now, ways.into()) {
             Err((path, left)) => Some(resting(path, left)),
-            Ok(ways) => self.dial_in_order(now, id, ways, call).err(),
+            Ok(mut ways) => {
+                self.prefer_flow(now, &call.from.uri, &mut ways);
+                self.dial_in_order(now, id, ways, call).err()
+            }
         };
         if let Some(end) = ended {
             let event = CallEvent::Ended(end);
@@ -91,7 +94,7 @@ impl Endpoint {
     ) -> Result<(), String> {
         let request = self.invite(path, &call)?;
         let sips = call.to.scheme == Scheme::Sips;
-        let contact = self.contact(call.from.uri.user_decoded().as_deref(), path, sips);
+        let contact = self.dialog_contact(call.from.uri.user_decoded().as_deref(), path, sips);
         let has_offer = call.offer.is_some();
         let redirects = Redirects::new(call.follow_redirects, call.to.clone(), call.route.clone());
         let trace = self.traces.open(call.sip_call_id.as_bytes());
@@ -210,7 +213,7 @@ impl Endpoint {
             },
         );
         let sips = call.to.scheme == Scheme::Sips;
-        let contact = self.contact(from.uri.user_decoded().as_deref(), path, sips);
+        let contact = self.dialog_contact(from.uri.user_decoded().as_deref(), path, sips);
         headers.push(HeaderName::Contact, &contact);
         headers.push(HeaderName::Allow, ALLOW);
         self.session_timer_of(call).ask(None, None, headers);

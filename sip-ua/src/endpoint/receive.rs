@@ -255,6 +255,9 @@ impl Endpoint {
         {
             call.path.flow = arrival.flow;
         }
+        if let Some(ClientKind::Register(id)) = self.table.client(client).map(|user| user.kind) {
+            self.registrar_answers_over(id, arrival.flow);
+        }
         let ack = match self.table.client(client) {
             Some(user) if invite && response.status >= 300 => {
                 Some(ack_of_refusal(&user.request, &core))

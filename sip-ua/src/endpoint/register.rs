@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Endpoint;
+use super::outbound::OPTION;
 use super::reply::{allow, unsupported_method};
 use crate::registrar::{Binding, Registered};
 use crate::transaction::Path;
@@ -31,10 +32,13 @@ impl Endpoint {
             return self.answer_stateless(path, request, 403, |_| {});
         };
         match registrar.register(now, user, hop, request, core) {
-            Registered::Bound(contacts) => {
+            Registered::Bound { contacts, outbound } => {
                 self.answer_within(now, path, request, core, 200, |response| {
                     for contact in &contacts {
                         response.headers.push(HeaderName::Contact, contact);
+                    }
+                    if outbound {
+                        response.headers.push(HeaderName::Require, OPTION);
                     }
                 });
             }

@@ -6,17 +6,18 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::failover::{REGISTER_PATIENCE, in_order, resting};
+use super::outbound::OwnFlow;
 use super::send::{ALLOW, ClientKind, ClientUse};
 use super::{Endpoint, Event};
-use crate::registration::{Account, Registration, RegistrationId, Step, Then};
+use crate::registration::{Account, Registration, RegistrationId, RegistrationState, Step, Then};
 use crate::transaction::{ClientId, Path};
-use crate::transport::Hop;
+use crate::transport::{FlowId, Hop};
 use crate::wire::{Core, HeaderName, NameAddr, Request, Response};
 
 pub(super) struct OwnRegistration {
-    machine: Registration,
+    pub(super) machine: Registration,
     /// The way to the registrar, once it was found.
-    path: Option<Path>,
+    pub(super) path: Option<Path>,
     /// Other servers that may register us, best first.
     others: VecDeque<Path>,
     /// It is with another server than the one that should be asked first.
@@ -27,6 +28,14 @@ pub(super) struct OwnRegistration {
     hurry_at: Option<Instant>,
     /// The Contact of the request under way.
     contact: Option<NameAddr>,
+    /// Tells it from others of the same address (RFC 5626 §4.2).
+    pub(super) reg_id: u32,
+    /// It may go both ways over one connection; not where the first hop knows nothing of that.
+    pub(super) outbound: bool,
+    /// The connection that it agreed to.
+    pub(super) flow: Option<OwnFlow>,
+    /// What the last response came over.
+    answered_over: Option<FlowId>,
 }
 
 impl OwnRegistration {
@@ -40,6 +49,7 @@ impl Endpoint {
     /// Begins to register, and to stay so until [`unregister`](Self::unregister). An
     /// [`Event::Locate`] comes first, and again after each failure.
     pub fn register(&mut self, now: Instant, id: RegistrationId, account: Account) {
+        let reg_id = self.new_reg_id(&account.aor.uri);
         let machine = Registration::new(account, self.new_sip_call_id(), self.token(12));
         self.registrations.insert(
             id,
@@ -51,6 +61,10 @@ impl Endpoint {
                 client: None,
                 hurry_at: None,
                 contact: None,
+                reg_id,
+                outbound: true,
+                flow: None,
+                answered_over: None,
             },
         );
         self.events.push_back(Event::Locate { id });
@@ -158,6 +172,9 @@ impl Endpoint {
         if response.status == 503 && self.next_registrar(now, id, "it answered 503") {
             return;
         }
+        if response.status == 439 && self.goes_without_outbound(now, id) {
+            return;
+        }
         let roll = self.random_u32();
         let Some(own) = self.registrations.get_mut(&id) else {
             return;
@@ -169,6 +186,10 @@ impl Endpoint {
         let step = own
             .machine
             .handle_response(now, response, core, contact, roll);
+        if response.status < 300 {
+            let flow = own.answered_over;
+            self.flow_registered(now, id, flow, response);
+        }
         self.take_registration(now, id, step);
     }
 
@@ -249,9 +270,20 @@ impl Endpoint {
         ways.any(|path| path.remote == remote)
     }
 
-    fn take_registration(&mut self, now: Instant, id: RegistrationId, step: Step) {
+    /// What the next response comes over.
+    pub(super) fn registrar_answers_over(&mut self, id: RegistrationId, flow: Option<FlowId>) {
+        if let Some(own) = self.registrations.get_mut(&id) {
+            own.answered_over = flow;
+        }
+    }
+
+    pub(super) fn take_registration(&mut self, now: Instant, id: RegistrationId, step: Step) {
         let mut next = Some(step);
         while let Some(Step { tell, then }) = next.take() {
+            let bound = matches!(tell, None | Some(RegistrationState::Registered { .. }));
+            if let Some(own) = self.registrations.get_mut(&id).filter(|_| !bound) {
+                own.flow = None;
+            }
             if let Some(state) = tell {
                 self.events.push_back(Event::Registration { id, state });
             }
@@ -277,10 +309,15 @@ impl Endpoint {
         let own = self.registrations.get(&id).ok_or_else(lost)?;
         let path = own.path.ok_or_else(lost)?;
         let sips = own.machine.is_secure();
-        let contact = self.contact(own.machine.user().as_deref(), path, sips);
+        let mut contact = self.contact(own.machine.user().as_deref(), path, sips);
+        let outbound = self.offer_outbound(own, &mut contact);
         let own = self.registrations.get_mut(&id).ok_or_else(lost)?;
         let mut request = own.machine.request(&contact)?;
         own.contact = Some(contact);
+        if outbound {
+            let supported = format!("path, {}", super::outbound::OPTION);
+            request.headers.push(HeaderName::Supported, supported);
+        }
         request.headers.push(HeaderName::Allow, ALLOW);
         request
             .headers

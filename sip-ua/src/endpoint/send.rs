@@ -128,6 +128,16 @@ impl Endpoint {
         NameAddr::from(uri)
     }
 
+    /// [`contact`](Self::contact) for a dialog: what belongs to it comes over the connection that we
+    /// registered over (RFC 5626 §4.3).
+    pub(super) fn dialog_contact(&self, user: Option<&[u8]>, path: Path, sips: bool) -> NameAddr {
+        let mut contact = self.contact(user, path, sips);
+        if self.is_registered_flow(path) {
+            contact.uri.params.set_flag("ob");
+        }
+        contact
+    }
+
     pub(super) fn via(&mut self, path: Path) -> (Via, String) {
         let branch = format!("z9hG4bK{}", self.token(20));
         let (host, port) = self.own_address(path);

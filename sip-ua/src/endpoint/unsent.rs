@@ -102,6 +102,7 @@ impl Endpoint {
         if let Some(registrar) = &mut self.registrar {
             registrar.connection_lost(far);
         }
+        self.flows_lost(now, far);
         self.settle(now);
     }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Binding, Config};
+use crate::endpoint::outbound;
 use crate::transport::{Hop, Proof};
 use crate::wire::{Contacts, Core, HeaderName, NameAddr, Request};
 
@@ -13,7 +14,11 @@ use crate::wire::{Contacts, Core, HeaderName, NameAddr, Request};
 #[derive(Debug, PartialEq)]
 pub(crate) enum Registered {
     /// 200 with these Contacts.
-    Bound(Vec<NameAddr>),
+    Bound {
+        contacts: Vec<NameAddr>,
+        /// Calls go down the connection that the request came over (RFC 5626 §6).
+        outbound: bool,
+    },
     /// 423 with this Min-Expires, in seconds.
     TooBrief(u64),
     /// This status, with a reason phrase that says why.
@@ -26,6 +31,8 @@ struct Entry {
     /// As it was registered, without `expires`.
     contact: NameAddr,
     binding: Binding,
+    /// What it is known by in place of its URI, where it is reached over its connection alone.
+    flow: Option<FlowKey>,
     call_id: Vec<u8>,
     number: u32,
     /// When it was registered last; the order of equals.
@@ -41,10 +48,82 @@ pub(crate) struct Registrar {
     changed: bool,
 }
 
+/// A flow of a device (RFC 5626 §6): its instance and its `reg-id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FlowKey {
+    instance: Vec<u8>,
+    reg_id: u32,
+}
+
+impl FlowKey {
+    fn of(contact: &NameAddr) -> Option<FlowKey> {
+        let reg_id = std::str::from_utf8(contact.params.get("reg-id")?).ok()?;
+        Some(FlowKey {
+            instance: contact.params.get("+sip.instance")?.to_vec(),
+            reg_id: reg_id.parse().ok().filter(|id| *id > 0)?,
+        })
+    }
+}
+
+/// What a REGISTER makes of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outbound {
+    No,
+    Yes,
+    /// It is asked for, and the proxy that the request came by knows nothing of it.
+    Lacking,
+}
+
+impl Outbound {
+    /// §6: the client supports it, and is at the other end of the connection. Behind a proxy it would
+    /// be that one's, which has to say so in its Path; nothing is sent along a Path here.
+    fn of(hop: Hop, request: &Request, core: &Core, list: &[NameAddr]) -> Outbound {
+        let supported = request
+            .headers
+            .lists(HeaderName::Supported, outbound::OPTION);
+        if !supported || !list.iter().any(|contact| FlowKey::of(contact).is_some()) {
+            return Outbound::No;
+        }
+        if core.via.len() == 1 {
+            // Who keeps a flow of datagrams alive asks for answers by STUN (§4.4.2).
+            return match hop.transport.is_reliable() {
+                true => Outbound::Yes,
+                false => Outbound::No,
+            };
+        }
+        // The first hop is the last to be listed.
+        let first = request.headers.list(HeaderName::Path).last();
+        let first = first.and_then(|path| NameAddr::parse(path).ok());
+        match first.is_some_and(|path| path.uri.params.contains("ob")) {
+            true => Outbound::No,
+            false => Outbound::Lacking,
+        }
+    }
+}
+
 /// One contact of a REGISTER, with the seconds it is to be bound for.
 struct Wish<'a> {
     contact: &'a NameAddr,
     seconds: u64,
+    flow: Option<FlowKey>,
+}
+
+impl Wish<'_> {
+    /// Whether it is about that entry.
+    fn means(&self, entry: &Entry) -> bool {
+        match &self.flow {
+            Some(_) => entry.flow == self.flow,
+            None => entry.flow.is_none() && entry.contact.uri == self.contact.uri,
+        }
+    }
+
+    /// Whether it takes the place of that entry: a device that registers from a new address has left
+    /// its old one, but for its other flows (RFC 5626 §4.1, §6).
+    fn replaces(&self, entry: &Entry) -> bool {
+        let instance = self.contact.params.get("+sip.instance");
+        let same = instance.is_some() && entry.contact.params.get("+sip.instance") == instance;
+        same && (self.flow.is_none() || entry.flow.is_none())
+    }
 }
 
 impl Registrar {
@@ -63,10 +142,18 @@ impl Registrar {
         entries.any(|entry| entry.binding.hop == far)
     }
 
-    /// The connection with this far end is closed. Who was reached over it is reached at their
-    /// Contact from now on, where that says an address and nothing has to be proved there: few phones
-    /// have a certificate.
+    /// The connection with this far end is closed. Whoever said that they are reached over it alone is
+    /// reached no more. Who else was is reached at their Contact from now on, where that says an
+    /// address and nothing has to be proved there: few phones have a certificate.
     pub(crate) fn connection_lost(&mut self, far: Hop) {
+        let mut gone = false;
+        self.users.retain(|_, entries| {
+            let before = entries.len();
+            entries.retain(|entry| entry.flow.is_none() || entry.binding.hop != far);
+            gone |= entries.len() < before;
+            !entries.is_empty()
+        });
+        self.changed |= gone;
         if far.proof == Proof::Connected {
             return;
         }
@@ -99,16 +186,19 @@ impl Registrar {
             Contacts::All => return self.remove_all(now, user, core),
             Contacts::List(list) => list,
         };
-        let wishes = match self.wishes(list, core) {
+        let outbound = Outbound::of(hop, request, core, list);
+        if outbound == Outbound::Lacking {
+            return Registered::Refused(439, "First Hop Lacks Outbound Support");
+        }
+        let outbound = outbound == Outbound::Yes;
+        let wishes = match self.wishes(list, core, outbound) {
             Ok(wishes) => wishes,
             Err(refusal) => return refusal,
         };
         let mut entries = self.users.get(user).cloned().unwrap_or_default();
         self.serial += 1;
         for wish in &wishes {
-            let at = entries
-                .iter()
-                .position(|entry| entry.contact.uri == wish.contact.uri);
+            let at = entries.iter().position(|entry| wish.means(entry));
             if at.is_some_and(|at| is_old(&entries[at], core)) {
                 return Registered::Refused(500, "CSeq Out Of Order");
             }
@@ -118,10 +208,7 @@ impl Registrar {
             if wish.seconds == 0 {
                 continue;
             }
-            // A device that registers from a new address has left its old one (RFC 5626 §4.1).
-            if let Some(instance) = wish.contact.params.get("+sip.instance") {
-                entries.retain(|e| e.contact.params.get("+sip.instance") != Some(instance));
-            }
+            entries.retain(|entry| !wish.replaces(entry));
             entries.push(self.entry(now, hop, request, core, wish));
         }
         while entries.len() > self.config.max_contacts {
@@ -129,21 +216,30 @@ impl Registrar {
             let Some(oldest) = oldest else { break };
             entries.remove(oldest);
         }
-        let bound = contacts(&entries, now);
+        let contacts = contacts(&entries, now);
         if !wishes.is_empty() {
             self.put(user, entries);
         }
-        Registered::Bound(bound)
+        Registered::Bound { contacts, outbound }
     }
 
     /// What is asked for each contact.
-    fn wishes<'a>(&self, list: &'a [NameAddr], core: &Core) -> Result<Vec<Wish<'a>>, Registered> {
+    fn wishes<'a>(
+        &self,
+        list: &'a [NameAddr],
+        core: &Core,
+        outbound: bool,
+    ) -> Result<Vec<Wish<'a>>, Registered> {
         let (min, max) = (
             self.config.min_expires.as_secs(),
             self.config.max_expires.as_secs(),
         );
         if list.len() > self.config.max_contacts {
             return Err(Registered::Refused(403, "Too Many Contacts"));
+        }
+        let flow = |contact: &NameAddr| FlowKey::of(contact).filter(|_| outbound);
+        if list.iter().filter_map(flow).count() > 1 {
+            return Err(Registered::Refused(400, "One Flow Is One Contact"));
         }
         list.iter()
             .map(|contact| {
@@ -166,6 +262,7 @@ impl Registrar {
                 Ok(Wish {
                     contact,
                     seconds: seconds.min(max),
+                    flow: flow(contact),
                 })
             })
             .collect()
@@ -193,6 +290,7 @@ impl Registrar {
                 user_agent,
             },
             contact,
+            flow: wish.flow.clone(),
             call_id: core.call_id.clone(),
             number: core.cseq.number,
             heard: (now, self.serial),
@@ -209,7 +307,10 @@ impl Registrar {
             return Registered::Refused(500, "CSeq Out Of Order");
         }
         self.put(user, Vec::new());
-        Registered::Bound(contacts(&[], now))
+        Registered::Bound {
+            contacts: contacts(&[], now),
+            outbound: false,
+        }
     }
 
     fn put(&mut self, user: &str, entries: Vec<Entry>) {

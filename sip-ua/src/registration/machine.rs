@@ -3,13 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::schedule::{refresh_after, retry_after};
+use super::answer::{granted, number, pause, phrase};
+use super::schedule::{flow_retry_after, refresh_after, retry_after};
 use super::{Account, RegistrationState};
 use crate::dialog::MAX_FORWARDS;
 use crate::digest::Auth;
-use crate::wire::{
-    CSeq, Contacts, Core, HeaderName, Method, NameAddr, Request, Response, Scheme, reason_phrase,
-};
+use crate::wire::{CSeq, Core, HeaderName, Method, NameAddr, Request, Response, Scheme, Uri};
 
 /// How often a registrar may ask for a longer interval before it is one that cannot be pleased.
 const MAX_BRIEF: u8 = 3;
@@ -88,6 +87,11 @@ pub(crate) struct Registration {
     /// The registrar may hold a binding of ours.
     bound: bool,
     failures: u32,
+    /// The connection that it was registered over broke, and it is not registered again yet.
+    recovering: bool,
+    /// How often in a row that happened before the connection had proved to be of use (RFC 5626
+    /// §4.5).
+    flow_failures: u32,
     /// It is to end as soon as what is under way allows.
     stopping: bool,
 }
@@ -108,8 +112,20 @@ impl Registration {
             expires: u32::try_from(expires).unwrap_or(u32::MAX),
             bound: false,
             failures: 0,
+            recovering: false,
+            flow_failures: 0,
             stopping: false,
         }
+    }
+
+    /// The address that is registered.
+    pub(crate) fn aor(&self) -> &Uri {
+        &self.account.aor.uri
+    }
+
+    /// A REGISTER is under way that anybody waits for.
+    pub(crate) fn is_asking(&self) -> bool {
+        matches!(self.phase, Phase::Asking { .. }) && !self.stopping
     }
 
     /// The user part that our Contact has.
@@ -311,6 +327,27 @@ impl Registration {
         }
     }
 
+    /// The connection that it is registered over broke. Where that had proved to be of use, another
+    /// takes its place at once (RFC 5626 §4.5).
+    pub(crate) fn flow_lost(
+        &mut self,
+        now: Instant,
+        proven: bool,
+        reason: String,
+        roll: u32,
+    ) -> Step {
+        let Phase::Bound { .. } = self.phase else {
+            return Step::silent(Then::Wait);
+        };
+        self.recovering = true;
+        if !proven {
+            return self.fail(now, None, reason, None, roll);
+        }
+        self.flow_failures = 0;
+        self.phase = Phase::Locating;
+        Step::telling(RegistrationState::Registering, Then::Locate)
+    }
+
     /// No final response came.
     pub(crate) fn unanswered(&mut self, now: Instant, reason: String, roll: u32) -> Step {
         match self.phase {
@@ -366,7 +403,7 @@ impl Registration {
             let reason = "the registrar accepted the request but holds no binding".to_owned();
             return self.fail(now, None, reason, None, roll);
         }
-        self.failures = 0;
+        (self.failures, self.recovering) = (0, false);
         let granted = Duration::from_secs(seconds.into());
         self.phase = Phase::Bound {
             refresh_at: now + refresh_after(granted, roll),
@@ -391,7 +428,14 @@ impl Registration {
             };
         }
         self.failures = self.failures.saturating_add(1);
-        let retry_at = now + retry_after(status, asked, self.failures, roll);
+        let pause = match self.recovering && status.is_none() {
+            true => {
+                self.flow_failures = self.flow_failures.saturating_add(1);
+                flow_retry_after(self.flow_failures, roll)
+            }
+            false => retry_after(status, asked, self.failures, roll),
+        };
+        let retry_at = now + pause;
         self.phase = Phase::Pausing { until: retry_at };
         let state = RegistrationState::Failed {
             status,
@@ -399,54 +443,5 @@ impl Registration {
             retry_at,
         };
         Step::telling(state, Then::Wait)
-    }
-}
-
-/// For how long our binding was granted (§10.2.4, §10.3): what stands at our Contact, else in the
-/// Expires header, else what was asked. A registrar may write our Contact in another form.
-fn granted(core: &Core, contact: &NameAddr, asked: u32) -> u32 {
-    let list = match &core.contacts {
-        Contacts::List(list) => list.as_slice(),
-        Contacts::All => &[],
-    };
-    let ours = list
-        .iter()
-        .find(|entry| entry.uri == contact.uri)
-        .or(match list {
-            [only] => Some(only),
-            _ => None,
-        });
-    ours.and_then(|entry| entry.params.get("expires"))
-        .and_then(seconds)
-        .or(core.expires)
-        .unwrap_or(asked)
-}
-
-fn seconds(text: &[u8]) -> Option<u32> {
-    std::str::from_utf8(text).ok()?.trim().parse().ok()
-}
-
-fn number(response: &Response, name: HeaderName) -> Option<u32> {
-    response.headers.get(name).and_then(seconds)
-}
-
-/// `Retry-After: 18000;duration=3600 (Maintenance)` (§20.33).
-fn pause(response: &Response) -> Option<Duration> {
-    let value = response.headers.get(HeaderName::RetryAfter)?;
-    let digits: Vec<u8> = value
-        .iter()
-        .copied()
-        .take_while(u8::is_ascii_digit)
-        .collect();
-    seconds(&digits).map(|seconds| Duration::from_secs(seconds.into()))
-}
-
-/// The reason phrase, for people.
-fn phrase(response: &Response) -> String {
-    let text = String::from_utf8_lossy(&response.reason);
-    let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
-    match text.is_empty() {
-        true => reason_phrase(response.status).to_owned(),
-        false => text,
     }
 }

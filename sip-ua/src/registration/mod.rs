@@ -6,6 +6,7 @@
 //! and `Retry-After`, tries again after failures with growing pauses, and takes its binding back
 //! when it is stopped.
 
+mod answer;
 mod machine;
 mod schedule;
 

@@ -10,6 +10,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The longest a `Retry-After` is obeyed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+/// What the pauses grow from, and to, that RFC 5626 §4.5 asks for.
+const FLOW_BASE_TIME: Duration = Duration::from_secs(30);
+const FLOW_MAX_TIME: Duration = Duration::from_secs(1800);
 /// How long before its end a long binding is refreshed: time for a transaction to give up and for
 /// another try.
 const LEAD: Duration = Duration::from_secs(60);
@@ -38,6 +41,15 @@ pub(super) fn retry_after(
             .min(LONGEST_PAUSE),
     };
     // Half to all of it (RFC 5626 §4.5), so that a registrar that comes back is not stormed.
+    longest - spread(longest / 2, roll)
+}
+
+/// How long to wait before the connection is made anew that a registration had, after this many
+/// failures in a row (RFC 5626 §4.5): a registration has one only, so all of them have failed.
+pub(super) fn flow_retry_after(failures: u32, roll: u32) -> Duration {
+    let longest = FLOW_BASE_TIME
+        .saturating_mul(1 << failures.min(16))
+        .min(FLOW_MAX_TIME);
     longest - spread(longest / 2, roll)
 }
 
@@ -78,6 +90,14 @@ mod tests {
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300]);
         assert_eq!(retry_after(None, None, u32::MAX, 0), s(300));
         assert!(retry_after(None, None, 1, 999) > s(2));
+    }
+
+    #[test]
+    fn a_flow_is_made_anew_as_rfc_5626_says() {
+        let pauses: Vec<_> = (1..8).map(|n| flow_retry_after(n, 0).as_secs()).collect();
+        assert_eq!(pauses, [60, 120, 240, 480, 960, 1800, 1800]);
+        assert_eq!(flow_retry_after(u32::MAX, 0), s(1800));
+        assert!(flow_retry_after(1, 999) >= s(30));
     }
 
     #[test]

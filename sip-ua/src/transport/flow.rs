@@ -14,9 +14,10 @@ const STRANGER_STAYS: Duration = Duration::from_secs(32);
 const MESSAGE_TAKES: Duration = Duration::from_secs(32);
 /// How long a connection that nobody needs stays open after its last message.
 const IDLE: Duration = Duration::from_secs(600);
-/// Between keep-alives: at most the 120 s of RFC 5626 §4.4.1, less up to a fifth.
-const PING_EVERY: Duration = Duration::from_secs(96);
-const PING_SPREAD: Duration = Duration::from_secs(24);
+/// Between keep-alives, less up to a fifth (RFC 5626 §4.4.1).
+const PING_EVERY: Duration = Duration::from_secs(120);
+/// Nobody is pinged more often, whatever they ask for.
+const PING_AT_MOST_EVERY: Duration = Duration::from_secs(5);
 /// How long the answer to a keep-alive may take (RFC 5626 §4.4.1).
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
@@ -37,9 +38,10 @@ pub(super) struct Flow {
     pub(super) used_at: Instant,
     /// Nobody can tell any more where its messages end.
     pub(super) ended_at: Option<Instant>,
+    ping_every: Duration,
     ping_at: Option<Instant>,
     pong_until: Option<Instant>,
-    /// It has answered a keep-alive before, so no answer means that nobody is there.
+    /// It has answered a keep-alive before, or promised to: no answer means that nobody is there.
     answers_pings: bool,
     /// Messages in a row that could not be read.
     pub(super) faults: u8,
@@ -92,6 +94,7 @@ impl Flow {
             partial_since: None,
             used_at: now,
             ended_at: None,
+            ping_every: PING_EVERY,
             ping_at: None,
             pong_until: None,
             answers_pings: false,
@@ -128,12 +131,24 @@ impl Flow {
 
     /// The next keep-alive. The number of the flow spreads them.
     pub(super) fn plan_ping(&mut self, now: Instant, id: FlowId) {
-        self.ping_at = Some(now + PING_EVERY + PING_SPREAD * ((id.0 * 37 % 100) as u32) / 100);
+        let earliest = self.ping_every * 4 / 5;
+        let spread = self.ping_every - earliest;
+        self.ping_at = Some(now + earliest + spread * ((id.0 * 37 % 100) as u32) / 100);
+    }
+
+    /// The far end promised to answer keep-alives, and wants one this often.
+    pub(super) fn keep_alive(&mut self, now: Instant, id: FlowId, every: Duration) {
+        self.answers_pings = true;
+        let every = every.max(PING_AT_MOST_EVERY);
+        if self.ping_every != every || self.ping_at.is_none() {
+            self.ping_every = every;
+            self.plan_ping(now, id);
+        }
     }
 
     pub(super) fn pinged(&mut self, now: Instant) {
         self.framer.expect_pong();
-        self.pong_until = Some(now + PONG_WITHIN);
+        self.pong_until.get_or_insert(now + PONG_WITHIN);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {

@@ -292,6 +292,15 @@ impl Flows {
         self.arm(id);
     }
 
+    /// A keep-alive is to go over this connection that often, and one that is not answered is its end
+    /// (RFC 5626 §4.4.1).
+    pub fn keep_alive(&mut self, now: Instant, id: FlowId, every: Duration) {
+        if let Some(flow) = self.flows.get_mut(&id) {
+            flow.keep_alive(now, id, every);
+            self.arm(id);
+        }
+    }
+
     /// So many octets went out.
     pub fn written(&mut self, id: FlowId, octets: usize) {
         if let Some(flow) = self.flows.get_mut(&id) {

@@ -30,6 +30,8 @@ mod no_timer_repeats_over_tcp;
 mod nothing_left_after_a_thousand_calls;
 mod offerless_invite;
 mod options;
+mod outbound;
+mod outbound_registrar;
 mod prack;
 mod prack_hostile;
 mod prack_on_a_lossy_wire;

@@ -14,7 +14,7 @@ use sip_ua::endpoint::{
 use sip_ua::registrar::Binding;
 use sip_ua::registration::{RegistrationId, RegistrationState};
 use sip_ua::transaction::{Packet, Path, Timers};
-use sip_ua::transport::{Arrival, Transport};
+use sip_ua::transport::{Arrival, FlowId, Transport};
 use sip_ua::wire::{Message, Request, Response, read_datagram};
 
 pub const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -98,10 +98,16 @@ pub struct Pair {
     pub registrar_found: Result<(), String>,
     /// The servers of the registrar; empty: the other side.
     pub registrars: Vec<SocketAddr>,
+    /// What the way to them is over.
+    pub registrars_speak: Transport,
     /// What looking for the next hop of a dialog finds; without it that takes for ever.
     pub hops_found: Option<Vec<SocketAddr>>,
     /// The next hops that were looked for.
     pub looked_up: Vec<String>,
+    /// The connection that what is not sent over UDP goes over.
+    pub flow: Option<FlowId>,
+    /// The connections to keep alive, and how often.
+    pub kept_alive: Vec<(FlowId, Duration)>,
     /// What was sent to anybody but the two.
     pub strays: Vec<(SocketAddr, Vec<u8>)>,
 }
@@ -136,6 +142,7 @@ pub fn config(seed: u64) -> EndpointConfig {
         session_timer: SessionTimer::default(),
         reliable_early_media: true,
         registrar: None,
+        instance: None,
         seed: Some(seed),
     }
 }
@@ -166,8 +173,11 @@ impl Pair {
             bindings: BTreeMap::new(),
             registrar_found: Ok(()),
             registrars: Vec::new(),
+            registrars_speak: Transport::Udp,
             hops_found: None,
             looked_up: Vec::new(),
+            flow: None,
+            kept_alive: Vec::new(),
             strays: Vec::new(),
         }
     }
@@ -234,6 +244,20 @@ impl Pair {
         self.drain();
     }
 
+    /// Hands an endpoint a message of somebody's that came over a connection.
+    pub fn inject_over(&mut self, to: Side, from: SocketAddr, flow: FlowId, message: &[u8]) {
+        let arrival = Arrival {
+            transport: Transport::Tcp,
+            local: to.addr(),
+            source: from,
+            flow: Some(flow),
+        };
+        let now = self.now;
+        let side = self.side(to);
+        assert!(side.handle_stream_message(now, arrival, message));
+        self.drain();
+    }
+
     /// Lets time pass.
     pub fn run(&mut self, duration: Duration) {
         let until = self.now + duration;
@@ -256,6 +280,7 @@ impl Pair {
                 } else {
                     Side::Bob
                 };
+                let over = self.flow;
                 let endpoint = self.side(side);
                 if flight.transport == Transport::Udp {
                     endpoint.handle_datagram(now, flight.to, flight.from, &flight.packet);
@@ -264,7 +289,7 @@ impl Pair {
                         transport: flight.transport,
                         local: flight.to,
                         source: flight.from,
-                        flow: None,
+                        flow: over,
                     };
                     assert!(endpoint.handle_stream_message(now, arrival, &flight.packet));
                 }
@@ -297,6 +322,7 @@ impl Pair {
                         events.push(event);
                     }
                     Event::Milestone { .. } => {}
+                    Event::KeepAlive { flow, every } => self.kept_alive.push((flow, every)),
                     Event::Registration { id, state } => {
                         let at = self.now.duration_since(self.start);
                         self.registrations.push((side, id, at, state));
@@ -322,7 +348,9 @@ impl Pair {
                             true => vec![side.other().addr()],
                             false => self.registrars.clone(),
                         };
-                        let ways = ways(side, &servers);
+                        let transport = self.registrars_speak;
+                        let over = |way| Path { transport, ..way };
+                        let ways: Vec<Path> = ways(side, &servers).into_iter().map(over).collect();
                         let found = self.registrar_found.clone().map(|()| ways);
                         let now = self.now;
                         self.side(side).located(now, id, found);

@@ -39,6 +39,7 @@ pub fn registrar(screen: Screen, config: Config) -> Endpoint {
         session_timer: Default::default(),
         reliable_early_media: true,
         registrar: Some(config),
+        instance: None,
         seed: Some(2),
     })
 }

@@ -63,3 +63,22 @@ fn whoever_never_answers_may_stay() {
     }
     assert_eq!(table.flows.len(), 1);
 }
+
+#[test]
+fn who_promised_to_answer_is_pinged_as_often_as_it_wants_and_gone_without_an_answer() {
+    let mut table = Table::new();
+    let flow = table.ours(1);
+    table.flows.keep_alive(table.now, flow, 30 * SECOND);
+    let first = pings(&table.run(30 * SECOND));
+    assert_eq!(first.len(), 1);
+    assert!((24_000..=30_000).contains(&first[0]), "{first:?}");
+    assert_eq!(table.hears(flow, "\r\n"), []);
+    // What was agreed on already moves nothing.
+    table.flows.keep_alive(table.now, flow, 30 * SECOND);
+    let happened = table.run(40 * SECOND);
+    assert_eq!(pings(&happened).len(), 1);
+    let far = Hop::new(Transport::Tcp, there(1));
+    let lost = happened.iter().find(|(_, a)| *a == Action::Lost { far });
+    let (pinged, lost) = (pings(&happened)[0], lost.unwrap().0);
+    assert_eq!(lost - pinged, 10_000);
+}

@@ -6,6 +6,7 @@
 
 mod a_broken_connection_is_made_again;
 mod a_long_request_takes_tcp;
+mod a_registration_keeps_its_connection;
 mod a_whole_call;
 mod far_end;
 mod garbage_on_a_stream_harms_no_call;

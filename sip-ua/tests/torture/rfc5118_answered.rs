@@ -50,6 +50,7 @@ impl Agent {
             session_timer: SessionTimer::default(),
             reliable_early_media: true,
             registrar: Some(registrar::Config::default()),
+            instance: None,
             seed: Some(1),
         });
         Agent {
