@@ -109,12 +109,17 @@ impl<'a> AuthParams<'a> {
             .iter()
             .position(u8::is_ascii_whitespace)
             .unwrap_or(value.len());
-        let (scheme, mut rest) = value.split_at(end);
+        let (scheme, list) = value.split_at(end);
         if !scheme.eq_ignore_ascii_case(b"Digest") {
             return Err(DigestError::Scheme(
                 String::from_utf8_lossy(scheme).into_owned(),
             ));
         }
+        AuthParams::parse_list(list)
+    }
+
+    /// Of a header without a scheme, as Authentication-Info is.
+    pub(super) fn parse_list(mut rest: &'a [u8]) -> Result<AuthParams<'a>, DigestError> {
         let mut items = Vec::with_capacity(12);
         loop {
             rest = rest.trim_ascii_start();

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Answering 401 and 407 (RFC 3261 §22.2–22.3, RFC 8760).
 
+use super::challenge::AuthParams;
 use super::{Challenge, Credentials, new_cnonce, respond};
 use crate::wire::{HeaderName, Request, Response};
 
 /// A proxy chain with a realm each is answered one by one; more tries than this are a loop.
 const MAX_ATTEMPTS: u8 = 5;
+
+/// RFC 7615 §4.
+const PROXY_AUTHENTICATION_INFO: &str = "Proxy-Authentication-Info";
 
 /// Credentials and the challenges they answer: a call's, or a registration's.
 #[derive(Debug)]
@@ -98,6 +102,32 @@ impl Auth {
         Ok(())
     }
 
+    /// Takes in the nonce that a 2xx names for the next request (RFC 7616 §3.5), so that this is not
+    /// challenged again.
+    pub(crate) fn accepted(&mut self, response: &Response) {
+        for (says, asked_by) in [
+            (HeaderName::AuthenticationInfo, HeaderName::WwwAuthenticate),
+            (
+                HeaderName::from(PROXY_AUTHENTICATION_INFO),
+                HeaderName::ProxyAuthenticate,
+            ),
+        ] {
+            let info = response.headers.get(says);
+            let info = info.and_then(|value| AuthParams::parse_list(value).ok());
+            let Some(next) = info.and_then(|info| info.get("nextnonce")) else {
+                continue;
+            };
+            // It names no realm: of several nobody knows which is meant.
+            let mut asked = self
+                .realms
+                .iter_mut()
+                .filter(|realm| realm.asked_by == asked_by);
+            if let (Some(realm), None) = (asked.next(), asked.next()) {
+                realm.go_on_with(next);
+            }
+        }
+    }
+
     /// Puts answers to all challenges known so far into a request, whose URI, method and body must
     /// not change any more.
     pub(crate) fn apply(&mut self, request: &mut Request) -> Result<(), AuthError> {
@@ -138,6 +168,17 @@ impl Realm {
             false => 0,
         };
         *self = Realm { count, ..asked };
+    }
+
+    /// The nonce for what follows. One that is known goes on being counted.
+    fn go_on_with(&mut self, nonce: &[u8]) {
+        if nonce.is_empty() || self.challenges.iter().all(|known| known.nonce == nonce) {
+            return;
+        }
+        for challenge in &mut self.challenges {
+            challenge.nonce = nonce.to_vec();
+        }
+        self.count = 0;
     }
 
     fn is(&self, asked_by: &HeaderName, name: &[u8]) -> bool {

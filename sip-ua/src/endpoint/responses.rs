@@ -28,6 +28,8 @@ impl Endpoint {
             return;
         };
         let (call, kind) = (user.call, user.kind);
+        // The 2xx to an INVITE may come again, when its nonce has long been used.
+        let again = !user.acks.is_empty();
         let status = response.status;
         if let ClientKind::Register(id) = kind {
             self.heard_of(now, client, response);
@@ -39,6 +41,12 @@ impl Endpoint {
         let mut kind = kind;
         if matches!(kind, ClientKind::Invite | ClientKind::PassedOver) {
             self.heard_of(now, client, response);
+        }
+        if (200..300).contains(&status)
+            && !again
+            && let Some(auth) = self.calls.get_mut(&id).and_then(|call| call.auth.as_mut())
+        {
+            auth.accepted(response);
         }
         self.served_elsewhere(now, client, id);
         if kind == ClientKind::PassedOver {

@@ -270,6 +270,9 @@ impl Registration {
             return Step::silent(Then::Wait);
         }
         let status = response.status;
+        if let Some(auth) = self.auth.as_mut().filter(|_| (200..300).contains(&status)) {
+            auth.accepted(response);
+        }
         match (self.phase, status) {
             (Phase::Asking { .. }, 200..300) => {
                 self.granted(now, granted(core, contact, self.expires), roll)

@@ -5,8 +5,9 @@ use sip_ua::digest::Credentials;
 use sip_ua::endpoint::{CallEvent, CallId, EndCause, EndedBy};
 use sip_ua::wire::HeaderName;
 
-use crate::pair::{ANSWER, Fate, MINUTE, Pair, Side, outgoing};
+use crate::pair::{ANSWER, Fate, MINUTE, Pair, Side, ms, outgoing};
 use crate::peer;
+use crate::registering::account;
 
 const SERVER: &str =
     r#"WWW-Authenticate: Digest realm="pbx", nonce="n1", algorithm=MD5, qop="auth""#;
@@ -221,4 +222,78 @@ fn a_call_hung_up_meanwhile_is_not_made_again() {
     answer(&mut pair, 401, &[SERVER], b"");
     assert_eq!(pair.count(Side::Alice, "INVITE"), 1);
     assert_eq!(pair.alice.stats().calls, 0);
+}
+
+const CONTACT: &str = "Contact: <sip:bob@192.0.2.2:5070>";
+
+/// Alice says something within the call, with these credentials.
+fn says(pair: &mut Pair, a: CallId, name: HeaderName) -> String {
+    pair.act(Side::Alice, |alice, now| {
+        alice.info(now, a, "text/plain", b"x".to_vec())
+    });
+    let info = pair.request(Side::Alice, "INFO");
+    String::from_utf8_lossy(info.headers.get(name).unwrap()).into_owned()
+}
+
+#[test]
+fn the_nonce_that_a_2xx_names_is_the_next_one() {
+    let (mut pair, a) = dialled(alice());
+    answer(&mut pair, 401, &[SERVER], b"");
+    let info = "Authentication-Info: nextnonce=\"n\\\"9\", qop=auth, rspauth=\"0\"";
+    let ok = [CONTACT, "Content-Type: application/sdp", info];
+    answer(&mut pair, 200, &ok, ANSWER);
+    let said = says(&mut pair, a, HeaderName::Authorization);
+    assert!(said.contains(r#"nonce="n\"9""#), "{said}");
+    assert!(said.contains("nc=00000001"));
+    let said = says(&mut pair, a, HeaderName::Authorization);
+    assert!(said.contains("nc=00000002"));
+    let request = pair.request(Side::Alice, "INFO");
+    let more = ["Authentication-Info: nextnonce=\"n10\""];
+    let ok_again = peer::response(&request, 200, "", &more, b"");
+    pair.inject(Side::Alice, Side::Bob.addr(), &ok_again);
+    // The answer comes once more, with what was the next one then.
+    answer(&mut pair, 200, &ok, ANSWER);
+    let said = says(&mut pair, a, HeaderName::Authorization);
+    assert!(said.contains(r#"nonce="n10""#), "{said}");
+    assert!(said.contains("nc=00000001"));
+}
+
+#[test]
+fn a_proxy_names_its_own_and_of_several_nobody_knows_which_is_meant() {
+    let other = r#"WWW-Authenticate: Digest realm="other", nonce="n3", qop="auth""#;
+    let (mut pair, a) = dialled(alice());
+    answer(&mut pair, 401, &[SERVER, other, PROXY], b"");
+    let info = [
+        CONTACT,
+        "Content-Type: application/sdp",
+        r#"Authentication-Info: nextnonce="n8""#,
+        r#"Proxy-Authentication-Info: nextnonce="n9""#,
+    ];
+    answer(&mut pair, 200, &info, ANSWER);
+    let said = says(&mut pair, a, HeaderName::ProxyAuthorization);
+    assert!(said.contains(r#"nonce="n9""#) && said.contains("nc=00000001"));
+    let said = says(&mut pair, a, HeaderName::Authorization);
+    assert!(said.contains(r#"nonce="n1""#), "{said}");
+}
+
+#[test]
+fn a_registration_is_refreshed_with_it() {
+    let mut pair = Pair::new();
+    pair.wire = Box::new(|_| Fate::Lose);
+    pair.register(account("secret", 60));
+    for (status, more) in [
+        (401, &[SERVER][..]),
+        (
+            200,
+            &["Expires: 60", r#"Authentication-Info: nextnonce="n9""#],
+        ),
+    ] {
+        let register = pair.request(Side::Alice, "REGISTER");
+        let answer = peer::response(&register, status, "r", more, b"");
+        pair.inject(Side::Alice, Side::Bob.addr(), &answer);
+    }
+    pair.run(ms(46_000));
+    let register = pair.request(Side::Alice, "REGISTER");
+    let said = register.headers.get(HeaderName::Authorization);
+    assert!(contains(said, r#"nonce="n9""#) && contains(said, "nc=00000001"));
 }
