@@ -3,6 +3,7 @@
 //!
 //! `./dev bench` installs what they need and runs this.
 
+mod answerer;
 mod bridge;
 mod load;
 mod machine;
@@ -66,6 +67,11 @@ enum Command {
         #[arg(long, default_value_t = 30)]
         minutes: u64,
     },
+    /// Calls set up and hung up, faster and faster: what one costs, and what it leaves behind.
+    Calls,
+    /// The process that answers calls, when we are measured ourselves.
+    #[command(hide = true)]
+    Answerer,
     /// The process that bridges, when we are measured ourselves.
     #[command(hide = true)]
     Bridge,
@@ -74,6 +80,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command.unwrap_or(Command::All) {
+        Command::Answerer => answerer::run(),
         Command::Bridge => bridge::run(),
         command => bench(command, &cli.options),
     };
@@ -108,6 +115,10 @@ fn bench(command: Command, options: &Options) -> Result<()> {
     }
     if wanted(Command::Growth) {
         report.growth = Some(runs::growth::growth(&mut bench, measured)?);
+    }
+    if wanted(Command::Calls) {
+        let only = options.only.as_deref();
+        report.calls = Some(runs::calls::calls(&mut bench, measured, only)?);
     }
     if let Command::Soak { minutes } = command {
         let length = Duration::from_secs(minutes * 60);

@@ -5,15 +5,19 @@
 //! that comes back is known by the port it comes from. Times are the kernel's own, so they say when
 //! a packet was sent and not when we looked. The generator measures itself too; where it was late,
 //! a run does not count.
+//!
+//! Calls are [`sipp`]'s, with a scenario of ours.
 
 mod generator;
 mod probe;
+mod sipp;
 mod speech;
 mod tally;
 mod wire;
 
 pub use generator::{Fitness, Generator, Mark, Outcome};
 pub use probe::{Delays, delays, heard_as};
+pub use sipp::{Caller, Counts, Way};
 pub use speech::{Media, Sound, Speech, TURN};
 pub use tally::{Heard, Tally};
 

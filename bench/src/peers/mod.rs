@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Who is measured. All do the same work, with plain RTP: between a phone that speaks PCMU and one that
-//! speaks Opus, or in a conference.
+//! speaks Opus, or in a conference; or they answer calls.
 
+mod answerer;
 mod audiobridge;
 mod bencode;
 mod conference;
@@ -16,6 +17,7 @@ use gstsipbridge::codec::OpusSettings;
 use serde::Serialize;
 use sip_ua::sdp::Codec;
 
+pub use answerer::Answerer;
 pub use audiobridge::AudioBridge;
 pub use conference::Sipmixer;
 pub use ours::{Bridge, Ours};

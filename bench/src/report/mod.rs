@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What was measured, as a table, as JSON and as a picture.
 
+mod calls;
 mod plot;
 mod table;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::machine::Machine;
 use crate::peers::Settings;
+use crate::runs::calls::Calls;
 use crate::runs::growth::Growth;
 use crate::runs::load::Figures;
 use crate::runs::mixing::{self, Mixing};
@@ -37,6 +39,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub growth: Option<Growth>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<Calls>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub soak: Option<Soak>,
 }
 
@@ -50,6 +54,7 @@ impl Report {
             transcoding: None,
             mixing: None,
             growth: None,
+            calls: None,
             soak: None,
         }
     }
@@ -77,6 +82,10 @@ impl Report {
         if let Some(growth) = &self.growth {
             write("growth.svg", growth_picture(&self.machine, growth))?;
         }
+        if let Some(calls) = self.calls.as_ref().filter(|calls| !calls.ways.is_empty()) {
+            let facts = facts(&self.machine);
+            write("calls.svg", calls::picture(&facts, calls))?;
+        }
         if let Some(soak) = &self.soak {
             write("soak.svg", soak_picture(&self.machine, soak))?;
         }
@@ -101,6 +110,9 @@ impl Report {
         }
         if let Some(growth) = &self.growth {
             text.push_str(&growth_text(growth));
+        }
+        if let Some(calls) = &self.calls {
+            text.push_str(&calls::text(calls));
         }
         if let Some(soak) = &self.soak {
             text.push_str(&soak_text(soak));

@@ -26,7 +26,7 @@ const LISTENED: usize = 1;
 const LATE_MAX_PERMILLE: f64 = 50.0;
 
 /// Others may use this much of a core while we measure.
-const OTHERS_MAX_PERCENT: f64 = 10.0;
+pub(super) const OTHERS_MAX_PERCENT: f64 = 10.0;
 
 /// What a load came to.
 #[derive(Debug, Clone, Serialize)]
@@ -135,7 +135,7 @@ impl Talk {
 }
 
 /// How often a measurement is taken again that did not count.
-const AGAIN: usize = 3;
+pub(super) const AGAIN: usize = 3;
 
 /// Puts a load on a peer for as long as `schedule` says.
 pub fn measure(

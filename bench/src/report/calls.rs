@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Calls that are set up and hung up, as tables and as a picture.
+
+use super::{Curve, Table, curves};
+use crate::runs::calls::{Calls, Rates, Step};
+
+pub(super) fn text(calls: &Calls) -> String {
+    let mut text = String::from("\nCalls to a sip-ua answerer, each set up and hung up\n");
+    let mut table = Table::new(&[
+        "",
+        "calls/s",
+        "us a call",
+        "CPU %",
+        "calls",
+        "failed",
+        "sent again",
+        "unexpected",
+        "ms to 200",
+        "sipp: calls/s",
+        "sipp: CPU %",
+        "",
+    ]);
+    let all = |rates: &Rates| -> Vec<(String, Step)> {
+        let name = rates.way.said().to_owned();
+        let steps = rates.steps.iter().cloned();
+        steps.map(|step| (name.clone(), step)).collect()
+    };
+    for (name, step) in calls.ways.iter().flat_map(all) {
+        let sipp = &step.sipp;
+        table.row(vec![
+            name,
+            step.calls_a_second.to_string(),
+            format!("{:.0}", step.cpu_us_per_call),
+            format!("{:.0}", step.cpu_percent),
+            sipp.calls.to_string(),
+            sipp.failed.max(step.failed_here).to_string(),
+            sipp.retransmissions.to_string(),
+            sipp.unexpected.to_string(),
+            format!("{:.1}", sipp.set_up_ms),
+            format!("{:.0}", sipp.calls_a_second),
+            format!("{:.0}", sipp.cpu_percent),
+            if sipp.late { "sipp was late" } else { "" }.to_owned(),
+        ]);
+    }
+    if !table.is_empty() {
+        text.push_str(&table.to_string());
+    }
+    for rates in &calls.ways {
+        if let Some(kept) = &rates.retention {
+            let mib = |kib: u64| kib as f64 / 1_024.0;
+            text.push_str(&format!(
+                "  {}: {:.1} KiB a call at {} calls/s ({} failed); {:.1} MiB before, {:.1} with {} calls remembered, {:.1} after 64 s with {} transactions\n",
+                rates.way.said(),
+                kept.bytes_per_call / 1_024.0,
+                kept.calls_a_second,
+                kept.sipp.failed,
+                mib(kept.start_kib),
+                mib(kept.peak_kib),
+                kept.calls_remembered,
+                mib(kept.end_kib),
+                kept.transactions_left,
+            ));
+        }
+    }
+    if let Some(idle) = &calls.idle {
+        text.push_str(&format!(
+            "  {} idle dialogs: {:.0} MiB, {:.1} KiB each\n",
+            idle.dialogs,
+            idle.memory_kib as f64 / 1_024.0,
+            idle.bytes_per_dialog / 1_024.0
+        ));
+    }
+    text
+}
+
+pub(super) fn picture(facts: &str, calls: &Calls) -> String {
+    let panels: Vec<Curve> = calls
+        .ways
+        .iter()
+        .map(|rates| Curve {
+            name: format!("{}: microseconds of processor a call", rates.way.said()),
+            points: rates
+                .steps
+                .iter()
+                .filter(|step| step.is_clean())
+                .map(|step| (f64::from(step.calls_a_second), step.cpu_us_per_call))
+                .collect(),
+        })
+        .collect();
+    curves("What a call takes", facts, "calls a second", &panels)
+}
