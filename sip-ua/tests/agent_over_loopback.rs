@@ -208,6 +208,43 @@ async fn calls_that_nobody_takes_get_503() {
     assert_eq!(end.status, Some(503));
 }
 
+/// Whoever takes calls runs on the same thread as the agent, and both were busy when they came.
+#[tokio::test]
+async fn hundreds_of_calls_at_once_are_all_taken() {
+    const CALLS: usize = 600;
+    let (bob, mut calls) = agent("127.0.0.1:0").await;
+    let caller = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (to, from) = (bob.local_addr(), caller.local_addr().unwrap());
+    for call in 0..CALLS {
+        let invite = format!(
+            "INVITE sip:bob@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{call}\r\n\
+             From: <sip:alice@{from}>;tag={call}\r\nTo: <sip:bob@{to}>\r\nCall-ID: {call}@a\r\n\
+             CSeq: 1 INVITE\r\nContact: <sip:alice@{from}>\r\nMax-Forwards: 70\r\n\r\n"
+        );
+        caller.send_to(invite.as_bytes(), to).await.unwrap();
+    }
+    tokio::spawn(async move {
+        let mut taken = Vec::new();
+        while let Some(call) = calls.recv().await {
+            call.call.handle.ring(None);
+            taken.push(call);
+        }
+    });
+    let mut heard = [0; 1500];
+    let mut rings = 0;
+    // The kernel may have had no room for some of them; to hear of many is enough.
+    while rings < 200 {
+        let answer = timeout(SOON, caller.recv(&mut heard));
+        let length = answer.await.expect("an answer").unwrap();
+        assert!(
+            heard.starts_with(b"SIP/2.0 1"),
+            "{:?}",
+            str::from_utf8(&heard[..length])
+        );
+        rings += usize::from(heard.starts_with(b"SIP/2.0 180"));
+    }
+}
+
 #[tokio::test]
 async fn events_that_nobody_reads_do_not_stop_other_calls() {
     let (alice, _none) = agent("127.0.0.1:0").await;

@@ -243,7 +243,7 @@ impl Drop for Inner {
 }
 
 impl Agent {
-    /// Binds the listeners and starts the task. Calls that nobody takes from the receiver while 64
+    /// Binds the listeners and starts the task. Calls that nobody takes from the receiver while 512
     /// are waiting get 503.
     pub async fn bind(
         config: AgentConfig,
@@ -481,8 +481,9 @@ impl Sockets {
 /// Events of a call that may wait to be read.
 const EVENTS_WAITING: usize = 64;
 
-/// Calls that may wait to be taken from the receiver.
-const INCOMING_WAITING: usize = 64;
+/// Calls that may wait to be taken from the receiver: those of a tenth of a second in which the machine
+/// did something else, at some thousands a second.
+const INCOMING_WAITING: usize = 512;
 
 /// As far as it matters within `+sip.instance="<…>"`.
 fn is_urn(text: &str) -> bool {

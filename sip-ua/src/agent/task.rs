@@ -111,15 +111,16 @@ impl Task {
     /// Runs until the agent is closed.
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
         loop {
+            let mut taken = 1;
             match self.wake(&mut inbox).await {
-                Wake::Readable(at) => self.receive(at),
+                Wake::Readable(at) => taken = self.receive(at),
                 Wake::Command(command) => {
                     self.command(command);
-                    for _ in 1..BATCH {
-                        match inbox.try_recv() {
-                            Ok(command) => self.command(Some(command)),
-                            Err(_) => break,
-                        }
+                    while taken < BATCH
+                        && let Ok(command) = inbox.try_recv()
+                    {
+                        self.command(Some(command));
+                        taken += 1;
                     }
                 }
                 Wake::Accepted(accepted) => {
@@ -129,11 +130,11 @@ impl Task {
                 }
                 Wake::Happening(happening) => {
                     self.happened(happening);
-                    for _ in 1..BATCH {
-                        let Some(happening) = self.streams.try_happening() else {
-                            break;
-                        };
+                    while taken < BATCH
+                        && let Some(happening) = self.streams.try_happening()
+                    {
                         self.happened(happening);
+                        taken += 1;
                     }
                 }
                 Wake::Timer => {
@@ -150,6 +151,10 @@ impl Task {
             };
             if leave {
                 break;
+            }
+            if taken == BATCH {
+                // However much waits here: whoever takes calls and reads events has a turn.
+                tokio::task::yield_now().await;
             }
         }
         self.say_goodbye().await;
@@ -194,16 +199,16 @@ impl Task {
         }
     }
 
-    /// Takes what waits at a socket, up to a batch.
-    fn receive(&mut self, at: usize) {
-        for _ in 0..BATCH {
+    /// Takes what waits at a socket, up to a batch, and says how much that was.
+    fn receive(&mut self, at: usize) -> usize {
+        for taken in 0..BATCH {
             let Some(socket) = self.sockets.get(at) else {
-                return;
+                return taken;
             };
             let bound = socket.local_addr();
             let (length, remote) = match socket.udp().try_recv_from(&mut self.datagram) {
                 Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return taken,
                 Err(error) => {
                     // An ICMP error of an earlier send; the transaction's timer deals with it.
                     tracing::debug!(%error, "a socket reported an error");
@@ -223,6 +228,7 @@ impl Task {
             }
             self.flush();
         }
+        BATCH
     }
 
     fn happened(&mut self, happening: Happening) {
