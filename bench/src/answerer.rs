@@ -13,7 +13,8 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use sip_ua::agent::{
-    Agent, AgentConfig, CallEvent, EndCause, IncomingCall, Limits, Listen, Transport, Verdict,
+    Agent, AgentConfig, CallEvent, CallEvents, EndCause, IncomingCall, Limits, Listen, Transport,
+    Verdict,
 };
 use sip_ua::sdp::{self, Codec, LocalMedia};
 use tokio::sync::mpsc;
@@ -56,7 +57,7 @@ async fn serve() -> Result<()> {
     loop {
         tokio::select! {
             Some(call) = calls.recv() => {
-                tokio::spawn(answer(call, hung_up.clone()));
+                tokio::spawn(listen(answer(call), hung_up.clone()));
             }
             question = questions.recv() => match question {
                 Some(()) => println!("{}", serde_json::to_string(&state(&agent, &hung_up))?),
@@ -92,18 +93,21 @@ fn lines_of_input() -> mpsc::Receiver<()> {
     receiver
 }
 
-async fn answer(incoming: IncomingCall, hung_up: Arc<AtomicU64>) {
-    let IncomingCall {
-        request, mut call, ..
-    } = incoming;
+/// Answers a call, and returns what is heard of it.
+fn answer(incoming: IncomingCall) -> CallEvents {
+    let IncomingCall { request, call, .. } = incoming;
     call.handle.ring(None);
     let media = LocalMedia::new(HERE, RTP_PORT, vec![Codec::Opus, Codec::Pcma, Codec::Pcmu]);
     match sdp::answer(&media, &request.body) {
         Ok((answer, _)) => call.handle.accept(answer),
         Err(error) => call.handle.reject(error.sip_code(), None),
     }
-    drop(request);
-    while let Some(event) = call.events.recv().await {
+    call.events
+}
+
+/// The call lasts as long as somebody listens.
+async fn listen(mut events: CallEvents, hung_up: Arc<AtomicU64>) {
+    while let Some(event) = events.recv().await {
         if matches!(event, CallEvent::Ended(end) if end.cause == EndCause::HungUp) {
             hung_up.fetch_add(1, Ordering::Relaxed);
         }
