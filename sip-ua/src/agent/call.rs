@@ -2,15 +2,17 @@
 //! One call as its user sees it.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 
 use super::command::{Command, Commands};
+use super::events::EventReceiver;
 use crate::endpoint::{CallEvent, CallId, Reason, TransferTo};
 use crate::ladder::{LadderStep, Trace};
 use crate::transport::Transport;
@@ -235,18 +237,18 @@ impl fmt::Debug for CallHandle {
 
 /// The events of one call, in order. Dropping it hangs up.
 pub struct CallEvents {
-    receiver: mpsc::Receiver<CallEvent>,
+    receiver: EventReceiver,
     shared: Arc<Shared>,
 }
 
 impl CallEvents {
-    pub(super) fn new(receiver: mpsc::Receiver<CallEvent>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(receiver: EventReceiver, shared: Arc<Shared>) -> Self {
         CallEvents { receiver, shared }
     }
 
     /// The next event; `None` after `Ended`.
     pub async fn recv(&mut self) -> Option<CallEvent> {
-        self.receiver.recv().await
+        poll_fn(|cx| self.receiver.poll_recv(cx)).await
     }
 
     /// [`recv`](Self::recv) for a thread outside the runtime.
@@ -255,7 +257,7 @@ impl CallEvents {
     }
 
     /// [`recv`](Self::recv) without waiting.
-    pub fn try_recv(&mut self) -> Result<CallEvent, mpsc::error::TryRecvError> {
+    pub fn try_recv(&mut self) -> Result<CallEvent, TryRecvError> {
         self.receiver.try_recv()
     }
 

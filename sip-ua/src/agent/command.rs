@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::call::Shared;
+use super::events::EventSender;
 use super::registration::Remote;
-use crate::endpoint::{CallEvent, CallId, Outgoing, Reason, TransferTo};
+use crate::endpoint::{CallId, Outgoing, Reason, TransferTo};
 use crate::registration::{Account, RegistrationId, RegistrationState};
 use crate::transport::Hop;
 use crate::wire::Uri;
@@ -94,7 +95,7 @@ pub(super) struct Dial {
     /// The servers to send to, best first, or why none was found.
     pub(super) destinations: Result<Vec<Hop>, String>,
     pub(super) shared: Arc<Shared>,
-    pub(super) events: mpsc::Sender<CallEvent>,
+    pub(super) events: EventSender,
 }
 
 /// A registration to begin, with where its news go.

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A call out, up to the agent's task.
 
-use tokio::sync::mpsc;
-
 use super::call::{Call, CallEvents, CallHandle, Shared};
 use super::command::{Command, Commands, Dial};
 use super::names::Names;
-use super::{EVENTS_WAITING, OutgoingCall};
+use super::{OutgoingCall, events};
 use crate::endpoint::{CallId, Outgoing};
 
 /// Hands the call to the agent's task as soon as its addresses are known.
 pub(super) fn dial(commands: &Commands, names: &Names, call: OutgoingCall) -> Call {
-    let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
+    let (sender, receiver) = events::queue();
     let sip_call_id = crate::digest::new_cnonce();
     let shared = Shared::new(CallId::unique(), sip_call_id.clone(), commands.clone());
     let OutgoingCall {

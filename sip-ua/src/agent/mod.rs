@@ -5,6 +5,7 @@ mod call;
 mod command;
 mod connection;
 mod dial;
+mod events;
 mod instance;
 mod names;
 mod registering;
@@ -477,9 +478,6 @@ impl Sockets {
         }
     }
 }
-
-/// Events of a call that may wait to be read.
-const EVENTS_WAITING: usize = 64;
 
 /// Calls that may wait to be taken from the receiver: those of a tenth of a second in which the machine
 /// did something else, at some thousands a second.

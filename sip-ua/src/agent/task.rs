@@ -14,12 +14,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::call::{Call, CallEvents, CallHandle, IncomingCall, Shared};
 use super::command::{Command, Commands, Dial};
+use super::events::EventSender;
 use super::names::Names;
 use super::registering::Watched;
 use super::routes::Routes;
 use super::socket::Socket;
 use super::stream::{Accepted, Happening, Streams};
-use super::{AgentStats, Bindings, EVENTS_WAITING, Sockets};
+use super::{AgentStats, Bindings, Sockets, events};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::resolve::Fallen;
 use crate::transaction::Path;
@@ -53,9 +54,7 @@ pub(super) struct Task {
 
 /// Where the events of a call go.
 struct Listener {
-    events: mpsc::Sender<CallEvent>,
-    /// Keeps a place free for `Ended`, however slow the reader is.
-    last_word: mpsc::OwnedPermit<CallEvent>,
+    events: EventSender,
     shared: Arc<Shared>,
 }
 
@@ -339,22 +338,18 @@ impl Task {
             shared,
             events,
         } = dial;
-        // The channel is new and wider than one.
-        let Ok(last_word) = events.clone().try_reserve_owned() else {
-            return;
-        };
         let id = shared.id;
-        let refuse = |last_word: mpsc::OwnedPermit<CallEvent>, by, cause, reason| {
-            last_word.send(CallEvent::Ended(End::new(by, None, cause, reason)));
+        let refuse = |events: EventSender, by, cause, reason| {
+            events.end(CallEvent::Ended(End::new(by, None, cause, reason)));
         };
         if self.closing.is_some() {
             let reason = "this side is closing".to_owned();
-            return refuse(last_word, EndedBy::Local, EndCause::Closing, reason);
+            return refuse(events, EndedBy::Local, EndCause::Closing, reason);
         }
-        if shared.hung_up.load(Ordering::Relaxed) || events.is_closed() {
+        if shared.hung_up.load(Ordering::Relaxed) || events.is_unheard() {
             // While the name of its host was looked up.
             let reason = "this side hung up before the call was made".to_owned();
-            return refuse(last_word, EndedBy::Local, EndCause::Cancelled, reason);
+            return refuse(events, EndedBy::Local, EndCause::Cancelled, reason);
         }
         match destinations.and_then(|hops| self.paths_to(hops)) {
             Ok(paths) => {
@@ -362,14 +357,13 @@ impl Task {
                     id,
                     Listener {
                         events,
-                        last_word,
                         shared: shared.clone(),
                     },
                 );
                 self.endpoint.dial(now, id, paths, outgoing);
                 follow(&shared, &self.endpoint);
             }
-            Err(reason) => refuse(last_word, EndedBy::Network, EndCause::Unreachable, reason),
+            Err(reason) => refuse(events, EndedBy::Network, EndCause::Unreachable, reason),
         }
     }
 
@@ -529,14 +523,14 @@ impl Task {
                 event: CallEvent::Ended(end),
             } => {
                 if let Some(listener) = self.calls.remove(&id) {
-                    listener.last_word.send(CallEvent::Ended(end));
+                    listener.events.end(CallEvent::Ended(end));
                 }
             }
             Event::Call { id, event } => {
                 let Some(listener) = self.calls.get(&id) else {
                     return;
                 };
-                if listener.events.try_send(event).is_err() {
+                if !listener.events.send(event) {
                     tracing::warn!(
                         call_id = listener.shared.sip_call_id,
                         "nobody reads the events of this call: it is hung up"
@@ -563,10 +557,7 @@ impl Task {
         let sip_call_id = String::from_utf8_lossy(call_id).into_owned();
         let shared = Shared::new(id, sip_call_id, self.commands.clone());
         follow(&shared, &self.endpoint);
-        let (events, receiver) = mpsc::channel(EVENTS_WAITING);
-        let Ok(last_word) = events.clone().try_reserve_owned() else {
-            return;
-        };
+        let (events, receiver) = events::queue();
         let Ok(place) = self.incoming.try_reserve() else {
             let source = arrival.source;
             tracing::warn!(%source, "calls are not taken fast enough: one more was refused");
@@ -586,14 +577,7 @@ impl Task {
             replaces,
             call,
         });
-        self.calls.insert(
-            id,
-            Listener {
-                events,
-                last_word,
-                shared,
-            },
-        );
+        self.calls.insert(id, Listener { events, shared });
     }
 
     /// The calls that the patience did not suffice for still get their end.
@@ -601,7 +585,7 @@ impl Task {
         for (_, listener) in self.calls.drain() {
             let reason = "this side closed".to_owned();
             let end = End::new(EndedBy::Local, None, EndCause::Closing, reason);
-            listener.last_word.send(CallEvent::Ended(end));
+            listener.events.end(CallEvent::Ended(end));
         }
         for (_, watcher) in self.watched.drain() {
             watcher.give_up();
