@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One connection: made, and then read and written until either side closes it.
 
-use std::future::Future;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -25,10 +29,13 @@ use crate::transport::{FlowId, Hop, Proof};
 /// Octets taken from a connection at once.
 const CHUNK: usize = 16 << 10;
 
-/// The same over TLS, where the room for them is held while nothing comes.
-const TLS_CHUNK: usize = 4 << 10;
+/// Octets that are written before the agent's task is told: what it bounds is a megabyte.
+const TOLD_AFTER: usize = 64 << 10;
 
-/// How long one message may take to be written.
+/// Messages written at once, where so many wait.
+const TOGETHER: usize = 32;
+
+/// How long what is written at once may take.
 const WRITE_WITHIN: Duration = Duration::from_secs(32);
 
 /// When the kernel begins to ask whether the far end is still there.
@@ -42,34 +49,46 @@ pub(super) trait Reader: Send {
 
 /// What goes into one.
 pub(super) trait Writer: Send {
-    fn write(&mut self, packet: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
+    fn write(&mut self, packets: &[Packet]) -> impl Future<Output = io::Result<()>> + Send;
     /// Says that nothing more comes.
     fn finish(&mut self) -> impl Future<Output = ()> + Send;
 }
 
+thread_local! {
+    /// Where octets arrive. Most connections wait most of the time: room of their own would be held for
+    /// nothing.
+    static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+}
+
+/// What has arrived, once something has.
+async fn arrived(mut stream: impl AsyncRead + Unpin) -> io::Result<Vec<u8>> {
+    poll_fn(|cx| {
+        ROOM.with_borrow_mut(|room| {
+            let mut room = ReadBuf::new(room);
+            ready!(Pin::new(&mut stream).poll_read(cx, &mut room))?;
+            Poll::Ready(Ok(room.filled().to_vec()))
+        })
+    })
+    .await
+}
+
+/// All of them in one piece: each piece is a system call, and over TLS a record.
+fn joined(packets: &[Packet]) -> Cow<'_, [u8]> {
+    match packets {
+        [packet] => Cow::Borrowed(packet),
+        packets => Cow::Owned(packets.concat()),
+    }
+}
+
 impl Reader for OwnedReadHalf {
     async fn read(&mut self) -> io::Result<Vec<u8>> {
-        loop {
-            self.readable().await?;
-            // Made only when there is something: most connections wait most of the time.
-            let mut chunk = vec![0; CHUNK];
-            match self.try_read(&mut chunk) {
-                Ok(length) => {
-                    chunk.truncate(length);
-                    chunk.shrink_to_fit();
-                    return Ok(chunk);
-                }
-                // It was a false alarm.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
+        arrived(self).await
     }
 }
 
 impl Writer for OwnedWriteHalf {
-    async fn write(&mut self, packet: &[u8]) -> io::Result<()> {
-        self.write_all(packet).await
+    async fn write(&mut self, packets: &[Packet]) -> io::Result<()> {
+        self.write_all(&joined(packets)).await
     }
 
     async fn finish(&mut self) {
@@ -80,16 +99,13 @@ impl Writer for OwnedWriteHalf {
 
 impl Reader for ReadHalf<TlsStream<TcpStream>> {
     async fn read(&mut self) -> io::Result<Vec<u8>> {
-        let mut chunk = vec![0; TLS_CHUNK];
-        let length = AsyncReadExt::read(self, &mut chunk).await?;
-        chunk.truncate(length);
-        Ok(chunk)
+        arrived(self).await
     }
 }
 
 impl Writer for WriteHalf<TlsStream<TcpStream>> {
-    async fn write(&mut self, packet: &[u8]) -> io::Result<()> {
-        self.write_all(packet).await?;
+    async fn write(&mut self, packets: &[Packet]) -> io::Result<()> {
+        self.write_all(&joined(packets)).await?;
         // What is encrypted and not yet sent stays with the stream otherwise.
         self.flush().await
     }
@@ -107,13 +123,12 @@ pub(super) async fn open(local: SocketAddr, far: Hop) -> io::Result<TcpStream> {
     };
     socket.bind(SocketAddr::new(local.ip(), 0))?;
     let stream = socket.connect(far.addr).await?;
-    prepare(&stream);
+    prepare(SockRef::from(&stream));
     Ok(stream)
 }
 
-/// For messages, and for far ends that vanish.
-pub(super) fn prepare(stream: &TcpStream) {
-    let socket = SockRef::from(stream);
+/// For messages, and for far ends that vanish. Whoever is accepted has what the listener has.
+pub(super) fn prepare(socket: SockRef<'_>) {
     // Without these it works as well, only later.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
@@ -181,8 +196,13 @@ pub(super) async fn run(
         }
     };
     let write = async {
-        while let Some(packet) = packets.recv().await {
-            let written = timeout(WRITE_WITHIN, writer.write(&packet)).await;
+        let mut together = Vec::new();
+        let mut untold = 0;
+        while packets.recv_many(&mut together, TOGETHER).await > 0 {
+            untold += together.iter().map(|packet| packet.len()).sum::<usize>();
+            let written = timeout(WRITE_WITHIN, writer.write(&together)).await;
+            // Nothing is held while nothing is written.
+            together = Vec::new();
             let failed = match written {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
@@ -190,7 +210,8 @@ pub(super) async fn run(
             };
             let happening = match failed {
                 Some(why) => Happening::Closed(flow, why),
-                None => Happening::Written(flow, packet.len()),
+                None if untold < TOLD_AFTER => continue,
+                None => Happening::Written(flow, std::mem::take(&mut untold)),
             };
             let last = matches!(happening, Happening::Closed(..));
             if (tell.send(happening).await.is_err() && packets.is_empty()) || last {

@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use socket2::{Domain, Protocol, SockAddr, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -36,6 +36,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long what was written last may take to leave when the agent closes.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Connections taken in one turn: each is a stranger, of whom there may not be many, until what it says is read
+/// and answered, so others have their turn.
+pub(super) const ACCEPTED_AT_ONCE: usize = 16;
 
 /// What a connection's task tells.
 pub(super) enum Happening {
@@ -144,6 +148,7 @@ pub(super) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
+    prepare(SockRef::from(&socket));
     socket.bind(&SockAddr::from(addr))?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
@@ -215,6 +220,14 @@ impl Streams {
         Poll::Pending
     }
 
+    /// The next connection that waits, if one does.
+    pub(super) fn try_accept(&mut self) -> Option<Accepted> {
+        match self.poll_accept(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(accepted) => accepted,
+            Poll::Pending => None,
+        }
+    }
+
     pub(super) fn accept(&mut self, now: Instant, accepted: Accepted) {
         let Accepted {
             transport,
@@ -228,11 +241,16 @@ impl Streams {
             tracing::warn!(%remote, "there are too many connections: one more was closed");
             return;
         };
-        prepare(&stream);
         let (writer, mut packets) = mpsc::unbounded_channel();
         self.writers.insert(flow, writer);
         self.reap();
         let tell = self.tell.clone();
+        if !transport.has_handshake() {
+            // There is nothing to agree on; a task that could would be many times as large.
+            let (reader, writer) = stream.into_split();
+            self.tasks.spawn(run(flow, reader, writer, packets, tell));
+            return;
+        }
         let tls = self.tls.server().filter(|_| transport.is_secure());
         self.tasks.spawn(async move {
             let agreed = tokio::select! {

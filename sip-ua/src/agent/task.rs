@@ -19,7 +19,7 @@ use super::names::Names;
 use super::registering::Watched;
 use super::routes::Routes;
 use super::socket::Socket;
-use super::stream::{Accepted, Happening, Streams};
+use super::stream::{ACCEPTED_AT_ONCE, Accepted, Happening, Streams};
 use super::{AgentStats, Bindings, Sockets, events};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::resolve::Fallen;
@@ -123,9 +123,8 @@ impl Task {
                     }
                 }
                 Wake::Accepted(accepted) => {
-                    if let Some(accepted) = accepted {
-                        self.streams.accept(Instant::now(), accepted);
-                    }
+                    self.accept(accepted);
+                    taken = BATCH;
                 }
                 Wake::Happening(happening) => {
                     self.happened(happening);
@@ -195,6 +194,19 @@ impl Task {
             wake = stream => wake,
             command = inbox.recv() => Wake::Command(command),
             () = timer => Wake::Timer,
+        }
+    }
+
+    /// Takes connections that wait, this one first.
+    fn accept(&mut self, first: Option<Accepted>) {
+        let (mut next, mut left) = (first, ACCEPTED_AT_ONCE);
+        while let Some(accepted) = next {
+            self.streams.accept(Instant::now(), accepted);
+            left -= 1;
+            next = match left {
+                0 => None,
+                _ => self.streams.try_accept(),
+            };
         }
     }
 

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::connection::{Reader, Writer};
+use crate::transaction::Packet;
 use crate::wire::{MAX_BODY_OCTETS, MAX_HEAD_OCTETS};
 
 /// What both sides must say to speak (§4.1).
@@ -90,17 +91,21 @@ impl<S> Writer for SplitSink<WebSocketStream<S>, Message>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    async fn write(&mut self, packet: &[u8]) -> io::Result<()> {
-        // Text is what browsers' libraries expect; a display name in another alphabet's octets, or
-        // a body that is no text, cannot be (§5).
-        let message = match str::from_utf8(packet) {
-            Ok(text) => Message::text(text),
-            Err(_) => Message::binary(packet.to_vec()),
-        };
-        self.send(message).await.map_err(|error| match error {
+    async fn write(&mut self, packets: &[Packet]) -> io::Result<()> {
+        let failed = |error| match error {
             Error::Io(error) => error,
             error => io::Error::other(error.to_string()),
-        })
+        };
+        for packet in packets {
+            // Text is what browsers' libraries expect; a display name in another alphabet's octets, or
+            // a body that is no text, cannot be (§5).
+            let message = match str::from_utf8(packet) {
+                Ok(text) => Message::text(text),
+                Err(_) => Message::binary(packet.to_vec()),
+            };
+            self.feed(message).await.map_err(failed)?;
+        }
+        self.flush().await.map_err(failed)
     }
 
     async fn finish(&mut self) {
