@@ -18,6 +18,7 @@ pub mod registrar;
 pub mod registration;
 pub mod resolve;
 pub mod sdp;
+mod surplus;
 pub mod transaction;
 pub mod transport;
 pub mod wire;

@@ -23,6 +23,7 @@ use super::stream::{ACCEPTED_AT_ONCE, Accepted, Happening, Streams};
 use super::{AgentStats, Bindings, Sockets, events};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
 use crate::resolve::Fallen;
+use crate::surplus::Surplus;
 use crate::transaction::Path;
 use crate::transport::{Action, Arrival, Hop, Transport};
 use crate::wire::{HeaderName, Request, Uri};
@@ -139,6 +140,7 @@ impl Task {
                     let now = Instant::now();
                     self.endpoint.handle_timeout(now);
                     self.streams.handle_timeout(now);
+                    self.calls.give_back();
                 }
             }
             self.flush();

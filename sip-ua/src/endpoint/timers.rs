@@ -8,6 +8,7 @@ use super::Endpoint;
 use super::call::{CallId, Cancel, OurReoffer, Phase, ReofferState};
 use super::send::ClientKind;
 use crate::registrar::Registrar;
+use crate::surplus::Surplus;
 use crate::transaction::Effect;
 
 impl Endpoint {
@@ -42,6 +43,9 @@ impl Endpoint {
             self.handle_call_timeout(now, id);
             self.settle_call(now, id);
         }
+        self.calls.give_back();
+        self.dialogs.give_back();
+        self.deadlines.give_back();
     }
 
     fn next_deadline(&mut self) -> Option<Instant> {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use memchr::memmem;
 
 use super::{Entry, Trace};
+use crate::surplus::Surplus;
 use crate::transaction::Packet;
 
 /// Callers who were asked for a password and may come back with it. Nothing else of strangers is
@@ -122,6 +123,7 @@ impl Traces {
     fn insert(&mut self, call_id: &[u8]) -> Arc<Trace> {
         if self.known.len() >= self.purge_at {
             self.known.retain(|_, trace| trace.strong_count() > 0);
+            self.known.give_back();
             self.purge_at = 64.max(self.known.len() * 2);
         }
         let trace = Arc::new(Trace::default());

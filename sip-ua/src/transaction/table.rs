@@ -10,6 +10,7 @@ use super::{
     ClientInvite, ClientKey, ClientNonInvite, MergeKey, Output, Outputs, Packet, ServerInvite,
     ServerKey, ServerNonInvite, Timers,
 };
+use crate::surplus::Surplus;
 use crate::transport::{FlowId, Hop, Proof, Transport};
 
 /// A client transaction of one table.
@@ -133,9 +134,10 @@ pub struct ServerStart<S> {
 pub struct Table<C, S> {
     timers: Timers,
     next_id: u64,
-    clients: HashMap<ClientId, Client<C>>,
+    clients: HashMap<ClientId, Box<Client<C>>>,
     client_keys: HashMap<ClientKey, ClientId>,
-    servers: HashMap<ServerId, Server<S>>,
+    /// In boxes, as the clients: tables of what is large grow slowly and hold much room for nothing.
+    servers: HashMap<ServerId, Box<Server<S>>>,
     server_keys: HashMap<ServerKey, ServerId>,
     merge_keys: HashMap<MergeKey, ServerId>,
     /// May hold deadlines that were since moved or dropped; `armed` tells which one counts.
@@ -214,13 +216,13 @@ impl<C, S> Table<C, S> {
         self.client_keys.insert(key.clone(), id);
         self.clients.insert(
             id,
-            Client {
+            Box::new(Client {
                 machine,
                 key,
                 path,
                 armed: None,
                 user,
-            },
+            }),
         );
         self.client_outputs(id, outputs);
         id
@@ -368,14 +370,14 @@ impl<C, S> Table<C, S> {
         }
         self.servers.insert(
             id,
-            Server {
+            Box::new(Server {
                 machine,
                 key,
                 merge,
                 path,
                 armed: None,
                 user,
-            },
+            }),
         );
         self.server_outputs(id, Vec::new());
         id
@@ -493,6 +495,12 @@ impl<C, S> Table<C, S> {
                 }
             }
         }
+        self.clients.give_back();
+        self.client_keys.give_back();
+        self.servers.give_back();
+        self.server_keys.give_back();
+        self.merge_keys.give_back();
+        self.deadlines.give_back();
     }
 
     fn armed(&self, timer: Timer) -> Option<Instant> {

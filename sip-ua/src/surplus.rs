@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Room that a crowd needed, given back when it has gone: the collections of the standard library keep it.
+
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::Hash;
+
+/// Room that is never given back.
+const KEPT: usize = 1024;
+
+/// Where at most a quarter is used, half of the room goes: so each element pays for little copying.
+fn is_too_much(room: usize, used: usize) -> bool {
+    room > KEPT && used < room / 4
+}
+
+pub(crate) trait Surplus {
+    /// Gives room back that is no longer needed.
+    fn give_back(&mut self);
+}
+
+impl<K: Eq + Hash, V> Surplus for HashMap<K, V> {
+    fn give_back(&mut self) {
+        if is_too_much(self.capacity(), self.len()) {
+            self.shrink_to(KEPT.max(self.len() * 2));
+        }
+    }
+}
+
+impl<T: Ord> Surplus for BinaryHeap<T> {
+    fn give_back(&mut self) {
+        if is_too_much(self.capacity(), self.len()) {
+            self.shrink_to(KEPT.max(self.len() * 2));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_goes_with_the_crowd_and_some_stays() {
+        let mut map: HashMap<u32, u32> = (0..100_000).map(|n| (n, n)).collect();
+        let full = map.capacity();
+        map.give_back();
+        assert_eq!(map.capacity(), full);
+        map.retain(|n, _| *n < 10_000);
+        map.give_back();
+        assert!(map.len() == 10_000 && map.capacity() < full / 2);
+        map.clear();
+        map.give_back();
+        assert!((KEPT..4 * KEPT).contains(&map.capacity()));
+        let mut heap: BinaryHeap<u32> = (0..100_000).collect();
+        heap.clear();
+        heap.give_back();
+        assert!(heap.capacity() <= KEPT);
+    }
+}
