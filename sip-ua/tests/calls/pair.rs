@@ -174,7 +174,7 @@ impl Pair {
             registrar_found: Ok(()),
             registrars: Vec::new(),
             registrars_speak: Transport::Udp,
-            hops_found: None,
+            hops_found: Some(Vec::new()),
             looked_up: Vec::new(),
             flow: None,
             kept_alive: Vec::new(),
