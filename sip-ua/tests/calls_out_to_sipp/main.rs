@@ -15,6 +15,7 @@ use sip_ua::agent::{
 };
 use sip_ua::digest::Credentials;
 use sipp::Sipp;
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
 const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
@@ -103,9 +104,16 @@ async fn two_hundred_calls_over_udp_are_answered_and_hung_up() {
 #[tokio::test]
 async fn two_hundred_calls_over_tcp_are_answered_and_hung_up() {
     let sipp = start(&["-sn", "uas", "-t", "t1"], CALLS);
-    // A refused connection ends a call at once, where a lost datagram is sent again.
+    // A refused connection ends a call at once, where a lost datagram is sent again. From sipp's own address
+    // a connection might meet itself, where the port it is given is the one it asks for.
+    let elsewhere = SocketAddr::from(([127, 0, 0, 2], 0));
     let listening = async {
-        while tokio::net::TcpStream::connect(sipp.addr).await.is_err() {
+        loop {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(elsewhere).unwrap();
+            if socket.connect(sipp.addr).await.is_ok() {
+                break;
+            }
             tokio::task::yield_now().await;
         }
     };
