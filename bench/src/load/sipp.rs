@@ -237,7 +237,8 @@ impl<'a> Columns<'a> {
         let fraction = self.0.get(name)?.rsplit(':').next()?;
         let scale = 10f64.powi(fraction.len() as i32);
         let fraction: f64 = fraction.parse().ok()?;
-        Some(((hours * 60.0 + minutes) * 60.0 + seconds + fraction / scale) * 1_000.0)
+        let whole = (hours * 60.0 + minutes) * 60.0 + seconds;
+        Some(whole * 1_000.0 + fraction * 1_000.0 / scale)
     }
 }
 
