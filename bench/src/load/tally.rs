@@ -59,8 +59,13 @@ impl Tally {
     }
 
     /// Packets that did not come back, in percent of those that should have.
+    ///
+    /// Where pauses are left out only holes count: how long the last pause is, nobody has told yet.
     pub fn loss_percent(&self) -> f64 {
-        let missing = self.missing().max(self.lost);
+        let missing = match self.rested {
+            0 => self.missing().max(self.lost),
+            _ => self.lost,
+        };
         100.0 * missing as f64 / self.sent.max(1) as f64
     }
 
