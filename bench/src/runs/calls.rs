@@ -144,7 +144,14 @@ fn faster_and_faster(bench: &mut Bench, way: Way, measured: Duration) -> Result<
     for calls_a_second in RATES {
         let what = format!("{}: {calls_a_second} calls a second", way.said());
         bench.progress.step(&what, measured);
-        let step = step(bench, &mut answerer, way, calls_a_second, measured)?;
+        let caller = Caller {
+            way,
+            to: answerer.listens(way)?,
+            calls: u64::from(calls_a_second) * measured.as_secs(),
+            calls_a_second,
+            stay: STAY,
+        };
+        let step = step(bench, &mut answerer, caller)?;
         bench.progress.note(&format!(
             "{what}: {:.0} us and {:.0} % of a core, {} of {} failed, {} sent again; sipp {:.0} %{}",
             step.cpu_us_per_call,
@@ -182,15 +189,9 @@ fn warm(bench: &Bench, way: Way) -> Result<Answerer> {
     Ok(answerer)
 }
 
-fn step(
-    bench: &Bench,
-    answerer: &mut Answerer,
-    way: Way,
-    calls_a_second: u32,
-    measured: Duration,
-) -> Result<Step> {
+fn step(bench: &Bench, answerer: &mut Answerer, caller: Caller) -> Result<Step> {
     for _ in 0..AGAIN {
-        let step = take(bench, answerer, way, calls_a_second, measured)?;
+        let step = take(bench, answerer, caller)?;
         let Around {
             others_percent: others,
             stolen_percent: stolen,
@@ -203,23 +204,10 @@ fn step(
             "again, for something else used {others:.0} %, and the host kept {stolen:.0} % of a core"
         ));
     }
-    take(bench, answerer, way, calls_a_second, measured)
+    take(bench, answerer, caller)
 }
 
-fn take(
-    bench: &Bench,
-    answerer: &mut Answerer,
-    way: Way,
-    calls_a_second: u32,
-    measured: Duration,
-) -> Result<Step> {
-    let caller = Caller {
-        way,
-        to: answerer.listens(way)?,
-        calls: u64::from(calls_a_second) * measured.as_secs(),
-        calls_a_second,
-        stay: STAY,
-    };
+fn take(bench: &Bench, answerer: &mut Answerer, caller: Caller) -> Result<Step> {
     let pid = answerer.process.pid();
     let (began, before) = (Instant::now(), Burden::now()?);
     let (cpu, hung_up) = (Usage::cpu(pid)?, answerer.state()?.hung_up);
@@ -232,7 +220,7 @@ fn take(
     let percent = |time: Duration| 100.0 * time.as_secs_f64() / seconds;
     let others = busy.saturating_sub(cpu).saturating_sub(sipp.cpu);
     Ok(Step {
-        calls_a_second,
+        calls_a_second: caller.calls_a_second,
         cpu_us_per_call: cpu.as_secs_f64() * 1e6 / sipp.calls as f64,
         cpu_percent: percent(cpu),
         failed_here: sipp.calls.saturating_sub(hung_up),
