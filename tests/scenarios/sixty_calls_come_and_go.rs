@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Sixty calls, four at a time, into a room in which somebody watches: each is seen to join, and is
-//! gone within a second of its hang-up. The worker ends with the descriptors and threads it began
-//! with, and says how much memory it kept.
+//! Sixty calls, four at a time, into a room in which somebody watches: each is seen to join and is
+//! connected, and is gone within a second of its hang-up. The worker ends with the descriptors and
+//! threads it began with, and says how much memory it kept.
+//!
+//! One at a time comes or goes. Where several did within milliseconds, Janus 1.1.2 itself came to its
+//! end about once in ten thousand calls: it takes the subscriptions to one who leaves away while their
+//! owner, who leaves too, frees them (`janus_videoroom_hangup_media`).
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -13,6 +17,7 @@ use sip_ua::wire::{NameAddr, Uri};
 use sip_worker::webrtc::participant::RoomParticipant;
 use sipbridge_tests::resources::Resources;
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, Scene, open_house};
+use tokio::sync::Mutex;
 
 const WARM_UP: usize = 8;
 const CALLS: usize = 60;
@@ -55,12 +60,13 @@ async fn come_and_go(
     watcher: &RoomParticipant,
     numbers: std::ops::Range<usize>,
 ) -> Result<()> {
+    let door = &Mutex::new(());
     let lane = |first: usize| {
         let numbers = numbers.clone().skip(first).step_by(AT_ONCE);
         async move {
             for number in numbers {
                 let name = format!("caller-{number:02}");
-                one_call(agent, target, watcher, &name)
+                one_call(agent, target, watcher, door, &name)
                     .await
                     .with_context(|| name)?;
             }
@@ -77,8 +83,10 @@ async fn one_call(
     agent: &Agent,
     target: &Uri,
     watcher: &RoomParticipant,
+    door: &Mutex<()>,
     name: &str,
 ) -> Result<()> {
+    let at_the_door = door.lock().await;
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let rtp = UdpSocket::bind((address, 0))?;
     let media = LocalMedia::new(address, rtp.local_addr()?.port(), vec![Codec::Pcmu]);
@@ -101,9 +109,13 @@ async fn one_call(
     }
     watcher
         .until(&format!("{name} joins"), PATIENCE, |seen| {
-            seen.is_here(name).then_some(())
+            let connected = seen.heard_of(name).is_some_and(|heard| heard.connected);
+            (connected && seen.is_here(name)).then_some(())
         })
         .await?;
+    drop(at_the_door);
+    // Whoever waits at the door goes first.
+    let _at_the_door = door.lock().await;
     let hung_up_at = Instant::now();
     call.handle.hangup(None);
     let left = watcher
