@@ -16,6 +16,7 @@ use sip_ua::agent::{
     Agent, AgentConfig, CallEvent, CallEvents, EndCause, IncomingCall, Limits, Listen, Transport,
     Verdict,
 };
+use sip_ua::memory;
 use sip_ua::sdp::{self, Codec, LocalMedia};
 use tokio::sync::mpsc;
 
@@ -53,6 +54,10 @@ pub fn run() -> Result<()> {
 async fn serve() -> Result<()> {
     let (agent, mut calls) = bind().await?;
     let hung_up = Arc::new(AtomicU64::new(0));
+    let watched = agent.clone();
+    tokio::spawn(memory::give_back_after_crowds(move || {
+        Some(watched.stats().load())
+    }));
     let mut questions = lines_of_input();
     loop {
         tokio::select! {

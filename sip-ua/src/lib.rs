@@ -6,7 +6,7 @@
 //! out of them without touching a socket or a clock, and [`agent`] runs an endpoint on tokio.
 //! [`registration`] stays registered somewhere, [`registrar`] is where others register. [`sdp`]
 //! negotiates media and knows none of the others. [`guard`] tells scanners from phones. [`resolve`] finds the servers behind a name. [`ladder`] keeps the messages of a call for people
-//! to look at.
+//! to look at. [`memory`] gives back what a crowd of calls needed.
 
 pub mod agent;
 pub mod dialog;
@@ -14,6 +14,7 @@ pub mod digest;
 pub mod endpoint;
 pub mod guard;
 pub mod ladder;
+pub mod memory;
 pub mod registrar;
 pub mod registration;
 pub mod resolve;

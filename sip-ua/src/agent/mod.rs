@@ -208,6 +208,14 @@ pub struct AgentStats {
     pub connections: usize,
 }
 
+impl AgentStats {
+    /// What takes memory, all together.
+    pub fn load(&self) -> usize {
+        let transactions = self.client_transactions + self.server_transactions;
+        self.calls + self.dialogs + transactions + self.connections
+    }
+}
+
 /// One of the servers that a URI leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {

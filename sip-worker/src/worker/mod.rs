@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use gstsipbridge::call::MediaParams;
 use gstsipbridge::context::{self, Context, ContextError, ContextStats, LATENESS_MS, MAX_WAIT};
 use sip_ua::agent::{Agent, AgentConfig, AgentError, IncomingCall, Tls, TlsError};
+use sip_ua::memory;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -127,6 +128,10 @@ impl Worker {
         news::follow(&worker);
         tokio::spawn(balance::keep_even(Arc::downgrade(&worker.burden)));
         Ok((worker, incoming))
+        let watched = Arc::downgrade(&worker);
+        tokio::spawn(memory::give_back_after_crowds(move || {
+            Some(watched.upgrade()?.agent.stats().load())
+        }));
     }
 
     /// Turns true when the worker stops.
