@@ -36,6 +36,8 @@ enum Command {
     Dial(http::ask::DialOptions),
     /// List the calls of a running worker
     Calls(http::ask::CallsOptions),
+    /// List who a running worker has banned, or let one in again
+    Bans(http::ask::BansOptions),
     /// A test phone: calls, or waits to be called
     Phone(phone::PhoneOptions),
     /// A first call on this machine alone, measured and drawn
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
             Command::Check { files } => return Ok(findings(&files)),
             Command::Dial(options) => http::ask::dial(options).await,
             Command::Calls(options) => http::ask::calls(options).await,
+            Command::Bans(options) => http::ask::bans(options).await,
             Command::Phone(options) => phone::run(options).await,
             Command::Demo(options) => demo::run(options).await,
         }

@@ -13,6 +13,7 @@ use sip_worker::calls::figures::{
 use sip_worker::calls::{CallInfo, DialRequest, TransferInfo, TransferWish};
 use sip_worker::calls::{DiversionInfo, HistoryInfo, OriginInfo, StirInfo};
 use sip_worker::http::api::OPENAPI;
+use sip_worker::http::bans::BanInfo;
 use sipbridge_tests::document;
 use std::collections::BTreeSet;
 
@@ -127,6 +128,7 @@ fn what_is_described_has_the_fields_it_has() -> Result<()> {
     has_the_fields_of::<StirInfo>("StirInfo")?;
     has_the_fields_of::<TransferInfo>("TransferInfo")?;
     has_the_fields_of::<TransferWish>("TransferWish")?;
+    has_the_fields_of::<BanInfo>("BanInfo")?;
     has_the_fields_of::<DialRequest>("DialRequest")
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use super::{Ban, Source};
+use super::{Ban, Banned, Source};
 
 #[derive(Debug, Clone, Copy)]
 struct Record {
@@ -44,6 +44,26 @@ impl Bans {
 
     pub(super) fn len(&self) -> usize {
         self.records.len()
+    }
+
+    /// Those that hold, by their sources.
+    pub(super) fn list(&self, now: Instant) -> Vec<Banned> {
+        let records = self.records.iter();
+        let mut held: Vec<Banned> = records
+            .filter(|(_, record)| record.until > now)
+            .map(|(source, record)| Banned {
+                source: *source,
+                left: record.until - now,
+                nth: record.nth,
+            })
+            .collect();
+        held.sort_unstable_by_key(|banned| banned.source);
+        held
+    }
+
+    /// Forgets a source altogether: a further ban is its first. Whether it was banned.
+    pub(super) fn lift(&mut self, now: Instant, source: Source) -> bool {
+        self.remove(source).is_some_and(|record| record.until > now)
     }
 
     /// Bans a source for `first`, and each time for twice as long as the last one, `longest` at most.

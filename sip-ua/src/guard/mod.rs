@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bans::Bans;
 use proven::Proven;
-pub use source::Source;
+pub use source::{NoSource, Source};
 use tallies::{Pace, Tallies};
 
 /// What is too much.
@@ -86,6 +86,16 @@ pub enum Admission {
 pub struct Ban {
     pub source: Source,
     pub lasts: Duration,
+    /// Which one it is of this source, from 1.
+    pub nth: u32,
+}
+
+/// A ban that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Banned {
+    pub source: Source,
+    /// How long it still lasts.
+    pub left: Duration,
     /// Which one it is of this source, from 1.
     pub nth: u32,
 }
@@ -198,6 +208,17 @@ impl Guard {
     /// Sources that are banned now.
     pub fn banned(&self, now: Instant) -> usize {
         self.bans.holding(now)
+    }
+
+    /// Who is banned now, in the order of addresses.
+    pub fn list(&self, now: Instant) -> Vec<Banned> {
+        self.bans.list(now)
+    }
+
+    /// Ends a ban, and forgets what led to it and to those before. Whether there was one.
+    pub fn lift(&mut self, now: Instant, source: Source) -> bool {
+        self.tallies.forget(source);
+        self.bans.lift(now, source)
     }
 
     /// Sources and bans that memory is used for.

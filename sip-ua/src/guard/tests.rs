@@ -212,3 +212,47 @@ fn log_lines_are_few_and_say_how_many_are_missing() {
     assert_eq!(lines.admit(now), Some(950));
     assert_eq!(lines.admit(now), Some(0));
 }
+
+#[test]
+fn a_ban_can_be_lifted_and_then_is_as_if_it_had_never_been() {
+    let mut scene = Scene::new(Config::default());
+    let (count, ban) = scene.banned_after("192.0.2.1", Failure::Stranger);
+    scene.now += ban.lasts;
+    let (_, second) = scene.banned_after("192.0.2.1", Failure::Stranger);
+    assert_eq!(second.nth, 2);
+    scene.banned_after("2001:db8::1", Failure::Stranger);
+    scene.now += SECOND;
+    let shown = |scene: &Scene| -> Vec<(String, Duration, u32)> {
+        let held = scene.guard.list(scene.now).into_iter();
+        held.map(|banned| (banned.source.to_string(), banned.left, banned.nth))
+            .collect()
+    };
+    let left = |ban: Ban| ban.lasts - SECOND;
+    assert_eq!(
+        shown(&scene),
+        [
+            ("192.0.2.1".to_owned(), left(second), 2),
+            ("2001:db8::/64".to_owned(), left(ban), 1),
+        ]
+    );
+    assert!(scene.guard.lift(scene.now, "192.0.2.1".parse().unwrap()));
+    assert!(!scene.guard.lift(scene.now, "192.0.2.1".parse().unwrap()));
+    assert_eq!(scene.admit("192.0.2.1"), Admission::Open);
+    // An address of the network, and the network as it is shown.
+    assert!(scene.guard.lift(scene.now, "2001:db8::77".parse().unwrap()));
+    assert!(
+        !scene
+            .guard
+            .lift(scene.now, "2001:db8::/64".parse().unwrap())
+    );
+    assert!(shown(&scene).is_empty());
+    let (again, ban) = scene.banned_after("192.0.2.1", Failure::Stranger);
+    assert_eq!((again, ban.nth), (count, 1));
+    // What is over is no ban.
+    scene.now += ban.lasts;
+    assert!(shown(&scene).is_empty());
+    assert!(!scene.guard.lift(scene.now, "192.0.2.1".parse().unwrap()));
+    for no_source in ["192.0.2.0/64", "192.0.2.0/24", "lab", ""] {
+        assert_eq!(no_source.parse::<Source>(), Err(NoSource), "{no_source}");
+    }
+}

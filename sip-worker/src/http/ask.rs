@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
-//! `sip-worker dial` and `sip-worker calls`: asking a running worker from the command line.
+//! `sip-worker dial`, `calls` and `bans`: asking a running worker from the command line.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use secrecy::SecretString;
+use sip_ua::guard::Source;
 
+use super::bans::BanInfo;
 use super::client::Client;
 use crate::calls::{CallInfo, DialRequest};
 use crate::config::Config;
@@ -67,6 +69,19 @@ pub struct CallsOptions {
     json: bool,
     #[command(flatten)]
     act: Act,
+    #[command(flatten)]
+    whom: Whom,
+}
+
+/// What `sip-worker bans` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BansOptions {
+    /// Lift the ban of an address, or of an IPv6 network as it is listed
+    #[arg(long, value_name = "SOURCE")]
+    lift: Option<Source>,
+    /// Print JSON
+    #[arg(long, conflicts_with = "lift")]
+    json: bool,
     #[command(flatten)]
     whom: Whom,
 }
@@ -197,6 +212,34 @@ pub async fn calls(options: CallsOptions) -> anyhow::Result<()> {
     }
     for call in calls {
         println!("{}", line(&call));
+    }
+    Ok(())
+}
+
+/// `sip-worker bans`: prints a line a ban, or lifts one.
+pub async fn bans(options: BansOptions) -> anyhow::Result<()> {
+    let client = client(&options.whom)?;
+    if let Some(source) = &options.lift {
+        let path = format!("/v1/bans/{}", source.to_string().replace('/', "%2F"));
+        client.ask("DELETE", &path, None).await?;
+        return Ok(());
+    }
+    let answer = client.ask("GET", "/v1/bans", None).await?;
+    if options.json {
+        println!("{answer:#}");
+        return Ok(());
+    }
+    let list = answer.get("bans").cloned();
+    let bans: Vec<BanInfo> =
+        serde_json::from_value(list.context("what answered is no sip-worker")?)?;
+    if bans.is_empty() {
+        println!("no bans");
+    }
+    for ban in bans {
+        println!(
+            "{}  ban {}, {} s left",
+            ban.source, ban.nth, ban.seconds_left
+        );
     }
     Ok(())
 }

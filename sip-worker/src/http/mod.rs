@@ -3,11 +3,12 @@
 //!
 //! - [`guard`]: the token, the Host and the Origin, checked before anything else
 //! - [`api`]: what can be asked; [`events`]: what happens; [`metrics`]; [`page`]
-//! - [`ladder`]: a call's SIP messages
-//! - [`client`] and [`ask`]: how `sip-worker dial` and `sip-worker calls` ask a running worker
+//! - [`ladder`]: a call's SIP messages; [`bans`]: who is not heard
+//! - [`client`] and [`ask`]: how `sip-worker dial`, `calls` and `bans` ask a running worker
 
 pub mod api;
 pub mod ask;
+pub mod bans;
 pub mod client;
 pub mod events;
 pub mod guard;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
@@ -109,6 +110,8 @@ fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
         .route("/v1/calls/{id}/{what}", post(api::ask))
         .route("/v1/rooms", get(api::rooms))
         .route("/v1/registrations", get(api::registrations))
+        .route("/v1/bans", get(bans::list))
+        .route("/v1/bans/{source}", delete(bans::lift))
         .route("/v1/events", get(events::stream))
         .fallback(api::no_such_path)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))

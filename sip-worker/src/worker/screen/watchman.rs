@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use sip_ua::guard::{Admission, Config, Failure, Guard, LogLines};
+use sip_ua::guard::{Admission, Banned, Config, Failure, Guard, LogLines, Source};
 
 use crate::exposition::Exposition;
 
@@ -70,6 +70,20 @@ impl Watchman {
 
     pub(super) fn succeeded(&self, now: Instant, from: IpAddr) {
         self.state().guard.succeeded(now, from);
+    }
+
+    /// Who is banned now.
+    pub fn banned(&self, now: Instant) -> Vec<Banned> {
+        self.state().guard.list(now)
+    }
+
+    /// Ends a ban and forgets what led to it. Whether there was one.
+    pub fn lift(&self, now: Instant, source: Source) -> bool {
+        let lifted = self.state().guard.lift(now, source);
+        if lifted {
+            tracing::info!(%source, "its ban is lifted");
+        }
+        lifted
     }
 
     /// Sources and bans that memory is used for.
