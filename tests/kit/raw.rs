@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! SIP by hand, for what no phone would send.
 
-use anyhow::Result;
-use std::net::{SocketAddr, UdpSocket};
+use anyhow::{Context as _, Result};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -17,7 +17,12 @@ pub struct Raw {
 
 impl Raw {
     pub fn open(there: SocketAddr) -> Result<Raw> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        Raw::open_from(Ipv4Addr::LOCALHOST, there)
+    }
+
+    /// From another address; those of 127.0.0.0/8 are all this machine's.
+    pub fn open_from(here: Ipv4Addr, there: SocketAddr) -> Result<Raw> {
+        let socket = UdpSocket::bind((here, 0))?;
         socket.connect(there)?;
         Ok(Raw {
             here: socket.local_addr()?,
@@ -66,6 +71,18 @@ impl Raw {
                 Ok(None)
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The final response to this very request, whatever else comes.
+    pub fn final_answer_to(&self, request: &str, patience: Duration) -> Result<Option<String>> {
+        let call_id = request.lines().find(|line| line.starts_with("Call-ID:"));
+        let call_id = call_id.context("a request without a Call-ID")?;
+        loop {
+            match self.final_answer(patience)? {
+                Some(answer) if !answer.lines().any(|line| line == call_id) => {}
+                other => return Ok(other),
+            }
         }
     }
 

@@ -20,6 +20,7 @@ mod kamailio_in_front;
 mod keys_in_three_forms;
 mod muted_leg_is_not_heard;
 mod no_such_route;
+mod one_call_too_many;
 mod phone_and_room_hear_each_other;
 mod readme_lines;
 mod registered_phones;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TryRecvError;
 
@@ -115,11 +115,18 @@ impl CallHandle {
 
     /// Refuses an incoming call with a final status of 300–699; `reason` replaces the standard phrase.
     pub fn reject(&self, status: u16, reason: Option<&str>) {
+        self.reject_for(status, reason, None);
+    }
+
+    /// [`reject`](Self::reject), with the time after which the caller may try again (Retry-After,
+    /// RFC 3261 §20.33), in whole seconds.
+    pub fn reject_for(&self, status: u16, reason: Option<&str>, retry_after: Option<Duration>) {
         let reason = reason.map(str::to_owned);
         self.send(Command::Reject {
             id: self.shared.id,
             status,
             reason,
+            retry_after,
         });
     }
 

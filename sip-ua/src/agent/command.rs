@@ -29,6 +29,7 @@ pub(super) enum Command {
         id: CallId,
         status: u16,
         reason: Option<String>,
+        retry_after: Option<Duration>,
     },
     Hangup {
         id: CallId,

@@ -21,7 +21,9 @@ use super::routes::Routes;
 use super::socket::Socket;
 use super::stream::{ACCEPTED_AT_ONCE, Accepted, Happening, Streams};
 use super::{AgentStats, Bindings, Sockets, events};
-use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone};
+use crate::endpoint::{
+    CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone, RETRY_AFTER,
+};
 use crate::resolve::Fallen;
 use crate::surplus::Surplus;
 use crate::transaction::Path;
@@ -293,8 +295,14 @@ impl Task {
             Command::Dial(dial) => self.dial(now, *dial),
             Command::Ring { id, sdp } => self.endpoint.ring(now, id, sdp),
             Command::Accept { id, sdp } => self.endpoint.accept(now, id, sdp),
-            Command::Reject { id, status, reason } => {
-                self.endpoint.reject(now, id, status, reason.as_deref());
+            Command::Reject {
+                id,
+                status,
+                reason,
+                retry_after,
+            } => {
+                self.endpoint
+                    .reject_for(now, id, status, reason.as_deref(), retry_after);
             }
             Command::Hangup { id, reason } => self.endpoint.hangup(now, id, reason),
             Command::Reoffer { id, sdp } => self.endpoint.reoffer(now, id, sdp),
@@ -575,7 +583,9 @@ impl Task {
         let Ok(place) = self.incoming.try_reserve() else {
             let source = arrival.source;
             tracing::warn!(%source, "calls are not taken fast enough: one more was refused");
-            return self.endpoint.reject(now, id, 503, None);
+            return self
+                .endpoint
+                .reject_for(now, id, 503, None, Some(RETRY_AFTER));
         };
         let handle = CallHandle::new(shared.clone());
         let call = Call {

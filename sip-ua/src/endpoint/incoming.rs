@@ -22,7 +22,12 @@ use crate::wire::{Core, HeaderName, Headers, Request, Response, Scheme, reason_p
 const RING_AGAIN: Duration = Duration::from_secs(60);
 
 /// What 503 tells callers to wait when there are too many calls.
-const RETRY_AFTER_SECONDS: u32 = 10;
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Whole ones, as headers have them, and not one too few.
+fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
 
 impl Endpoint {
     pub(super) fn handle_invite(
@@ -40,7 +45,7 @@ impl Endpoint {
             return self.answer_stateless(path, &request, 503, |response| {
                 response
                     .headers
-                    .push(HeaderName::RetryAfter, RETRY_AFTER_SECONDS);
+                    .push(HeaderName::RetryAfter, seconds(RETRY_AFTER));
             });
         }
         if let Some(min_se) = self.too_short(None, &request) {
@@ -300,6 +305,18 @@ impl Endpoint {
 
     /// A final response of 300–699.
     pub fn reject(&mut self, now: Instant, id: CallId, status: u16, reason: Option<&str>) {
+        self.reject_for(now, id, status, reason, None);
+    }
+
+    /// [`reject`](Self::reject), with the time after which the caller may try again (§20.33).
+    pub fn reject_for(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        status: u16,
+        reason: Option<&str>,
+        retry_after: Option<Duration>,
+    ) {
         let status = if (300..700).contains(&status) {
             status
         } else {
@@ -309,7 +326,15 @@ impl Endpoint {
             .filter(|text| !text.is_empty())
             .unwrap_or(reason_phrase(status));
         let sentence = format!("this side refused the call: {status} {phrase}");
-        if self.refuse_invite(now, id, status, reason.map(str::as_bytes)) {
+        let refused = self.refuse_invite_with(now, id, status, |response| {
+            if let Some(reason) = reason.filter(|text| !text.is_empty()) {
+                response.reason = reason.as_bytes().to_vec();
+            }
+            if let Some(wait) = retry_after {
+                response.headers.push(HeaderName::RetryAfter, seconds(wait));
+            }
+        });
+        if refused {
             self.end(
                 id,
                 EndedBy::Local,
@@ -323,12 +348,16 @@ impl Endpoint {
     }
 
     /// Sends the refusal; false if there is no INVITE to refuse any more.
-    pub(super) fn refuse_invite(
+    pub(super) fn refuse_invite(&mut self, now: Instant, id: CallId, status: u16) -> bool {
+        self.refuse_invite_with(now, id, status, |_| {})
+    }
+
+    fn refuse_invite_with(
         &mut self,
         now: Instant,
         id: CallId,
         status: u16,
-        phrase: Option<&[u8]>,
+        more: impl FnOnce(&mut Response),
     ) -> bool {
         let Some((server, request)) = self.waiting_invite(id) else {
             return false;
@@ -337,9 +366,7 @@ impl Endpoint {
         let Some(mut response) = self.invite_response(id, &request, status, None) else {
             return false;
         };
-        if let Some(phrase) = phrase.filter(|phrase| !phrase.is_empty()) {
-            response.reason = phrase.to_vec();
-        }
+        more(&mut response);
         self.answer_invite(now, server, &response);
         true
     }
@@ -365,7 +392,7 @@ impl Endpoint {
         let Some(id) = id else {
             return;
         };
-        if self.refuse_invite(now, id, 487, None) {
+        if self.refuse_invite(now, id, 487) {
             self.far_end_says(id, &cancel.headers);
             let mut sentence = "the caller hung up before the call was answered".to_owned();
             if let Some(reason) = stated_reason(cancel) {

@@ -197,7 +197,7 @@ impl Endpoint {
             let (status, remote) = (waiting.status, call.path.remote);
             let seconds = self.table.timers().give_up().as_secs();
             let reason = format!("{remote} did not acknowledge our {status} within {seconds} s");
-            if self.refuse_invite(now, id, 504, None) {
+            if self.refuse_invite(now, id, 504) {
                 self.end(id, EndedBy::Network, Some(504), EndCause::Lost, reason);
                 self.forget(id);
             }

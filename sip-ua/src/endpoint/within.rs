@@ -89,7 +89,7 @@ impl Endpoint {
         self.far_end_says(id, &request.headers);
         self.drop_transfers(now, id);
         if before_answer {
-            self.refuse_invite(now, id, 487, None);
+            self.refuse_invite(now, id, 487);
             self.end(
                 id,
                 EndedBy::Remote,

@@ -30,6 +30,27 @@ fn a_busy_callee_refuses_and_the_caller_hears_why() {
 }
 
 #[test]
+fn a_caller_is_told_when_to_try_again_in_whole_seconds() {
+    for (wait, said) in [
+        (Some(ms(7_000)), Some(7)),
+        (Some(ms(10)), Some(1)),
+        (None, None),
+    ] {
+        let mut pair = Pair::new();
+        let a = pair.dial();
+        pair.run(ms(20));
+        let b = pair.bobs_call();
+        pair.act(Side::Bob, |bob, now| {
+            bob.reject_for(now, b, 480, None, wait)
+        });
+        pair.run(ms(50));
+        let end = pair.end(Side::Alice, a);
+        assert_eq!(end.status, Some(480));
+        assert_eq!(end.retry_after, said.map(std::time::Duration::from_secs));
+    }
+}
+
+#[test]
 fn a_refusal_whose_acks_are_lost_is_repeated_and_then_forgotten() {
     let mut pair = Pair::new();
     pair.wire = Box::new(|passing| match passing.line.starts_with("ACK") {

@@ -17,7 +17,7 @@ use super::limits::Bounds;
 use super::origin::{OriginInfo, shown};
 use super::table::{CallInfo, Direction, State};
 use super::transfer;
-use crate::config::{Answer, Party};
+use crate::config::{Answer, Party, Refusal};
 use crate::route::{self, ANONYMOUS, Facts};
 use crate::sfu::Participant;
 use crate::worker::Worker;
@@ -64,8 +64,14 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     if worker.is_stopping() {
         return refuse(503, "the worker is stopping");
     }
+    let too_many = |why: &str| {
+        let Refusal { code, retry_after } = party.overload().refusal(worker.config.limits.overload);
+        let handle = &incoming.call.handle;
+        handle.reject_for(code, None, retry_after);
+        refused(described(&facts, &origin), code, why);
+    };
     if let Err(overload) = worker.burden.admits() {
-        return refuse(503, &overload.to_string());
+        return too_many(&overload.to_string());
     }
     let transfers = accepts_transfers(&party);
     let decision = match incoming.replaces {
@@ -81,7 +87,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     };
     let place = match worker.limits.enter(&with, Bounds::of(&party), began) {
         Ok(place) => place,
-        Err(error) => return refuse(503, &error.to_string()),
+        Err(error) => return too_many(&error.to_string()),
     };
 
     let id = info.id.clone();

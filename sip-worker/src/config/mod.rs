@@ -7,6 +7,7 @@
 
 mod duration;
 mod guard;
+mod limits;
 mod parse;
 mod party;
 mod secret;
@@ -37,6 +38,7 @@ use crate::route::Route;
 
 pub use crate::route::Answer;
 pub use guard::{Guard, Strangers};
+pub use limits::{Limits, Overload, Refusal};
 pub use party::Party;
 pub use sfu::{SfuConfig, SfuKind};
 pub use user::{Registrar, User};
@@ -62,6 +64,8 @@ pub struct Config {
     pub registrar: Registrar,
     /// `[guard]`
     pub guard: Guard,
+    /// `[limits]`
+    pub limits: Limits,
     /// `[[route]]`: the first match wins.
     pub routes: Vec<Route>,
 }
@@ -183,6 +187,8 @@ pub struct Trunk {
     pub max_calls: Option<u32>,
     /// New calls in a second.
     pub max_cps: Option<u32>,
+    /// What it hears of a call that is one too many.
+    pub overload: Overload,
     /// The longest a call may last.
     pub max_duration: Option<Duration>,
     /// Codecs in order of preference.

@@ -10,8 +10,8 @@ use sip_ua::agent::{Listen, SessionTimer, TlsFiles, Transport};
 use super::duration::duration;
 use super::value::is_host;
 use super::{
-    Config, DEFAULT_FIGURES_EVERY, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, guard, path_in,
-    sfu, tls, trunk, user,
+    Config, DEFAULT_FIGURES_EVERY, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, guard, limits,
+    path_in, sfu, tls, trunk, user,
 };
 use crate::document::{Scalar, Section};
 
@@ -29,6 +29,7 @@ pub(super) fn config(mut root: Section<'_>) -> Config {
     let users = user::all(root.sections("user"));
     let registrar = user::registrar(root.section("registrar"));
     let guard = guard::guard(root.section("guard"));
+    let limits = limits::limits(root.section("limits"));
     let routes = root
         .sections("route")
         .into_iter()
@@ -56,6 +57,7 @@ pub(super) fn config(mut root: Section<'_>) -> Config {
         users,
         registrar,
         guard,
+        limits,
         routes,
     }
 }

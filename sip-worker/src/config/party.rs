@@ -7,7 +7,7 @@ use std::time::Duration;
 use gstsipbridge::call::DtmfMode;
 use sip_ua::sdp::{Codec, SrtpPolicy};
 
-use super::{Trunk, User};
+use super::{Overload, Trunk, User};
 
 /// The far end of a call: a trunk, or a user who registers here.
 #[derive(Debug, Clone)]
@@ -64,6 +64,14 @@ impl Party {
         match self {
             Party::Trunk(trunk) => trunk.max_cps,
             Party::User(_) => None,
+        }
+    }
+
+    /// What it hears of a call that is one too many, as far as that is its own.
+    pub fn overload(&self) -> Overload {
+        match self {
+            Party::Trunk(trunk) => trunk.overload,
+            Party::User(user) => user.overload,
         }
     }
 

@@ -298,6 +298,16 @@ fn what_is_wrong_is_named_with_its_line() {
             "[guard]\nstrangers = \"403\"\n[media]",
             "\"403\" is neither \"silence\" nor \"refuse\"",
         ),
+        (
+            "[media]",
+            "[limits]\noverload = 404\n[media]",
+            "`overload` must be 503 (try elsewhere), 480 (not now) or 486 (busy), not 404",
+        ),
+        (
+            "[media]",
+            "[limits]\nmax_cps = 0\n[media]",
+            "`max_cps` must be a whole number from 1",
+        ),
         ("[media]", "media", "c.toml:3: this is not TOML"),
     ];
     for (from, to, expected) in rows {

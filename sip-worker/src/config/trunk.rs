@@ -13,7 +13,7 @@ use sip_ua::wire::{Scheme, Uri};
 use super::duration::duration;
 use super::secret::secret;
 use super::value::{codec, dtmf, is_host, number, srtp, text};
-use super::{Trunk, TrunkAuth};
+use super::{Overload, Trunk, TrunkAuth};
 use crate::document::Section;
 
 /// For how long to ask where nothing is said.
@@ -73,6 +73,7 @@ fn trunk(mut section: Section<'_>) -> Trunk {
             .unwrap_or_default(),
         max_calls: number(section.integer("max_calls", 1..=1_000_000)),
         max_cps: number(section.integer("max_cps", 1..=100_000)),
+        overload: Overload::read(&mut section),
         max_duration: duration(&mut section, "max_duration", 1),
         codecs: section
             .parsed_list("codecs", codec)

@@ -11,6 +11,7 @@ use sip_ua::digest::Algorithm;
 use sip_ua::registrar;
 use sip_ua::sdp::{Codec, SrtpPolicy};
 
+use super::Overload;
 use super::duration::duration;
 use super::secret::secret;
 use super::value::{codec, dtmf, number, srtp, text};
@@ -25,6 +26,8 @@ pub struct User {
     pub password: SecretString,
     /// Calls at one time.
     pub max_calls: Option<u32>,
+    /// What it hears of a call that is one too many.
+    pub overload: Overload,
     /// The longest a call may last.
     pub max_duration: Option<Duration>,
     /// Codecs in order of preference.
@@ -100,6 +103,7 @@ fn user(mut section: Section<'_>) -> Option<User> {
         name: name.clone().unwrap_or_default(),
         password: password.clone().unwrap_or_default(),
         max_calls: number(section.integer("max_calls", 1..=1_000_000)),
+        overload: Overload::read(&mut section),
         max_duration: duration(&mut section, "max_duration", 1),
         codecs: section
             .parsed_list("codecs", codec)

@@ -19,7 +19,7 @@ use sip_ua::memory;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::calls::limits::Limits;
+use crate::calls::limits::{Bounds, Limits};
 use crate::calls::stay::Means;
 use crate::calls::table::{CallTable, Control};
 use crate::config::{Config, Party, SfuConfig};
@@ -112,12 +112,13 @@ impl Worker {
         })
         .await?;
         doorkeeper.watch(agent.watch_bindings());
+        let limits = Limits::new(Bounds::from(&config.limits));
         let worker = Arc::new(Worker {
             registrations: Registrations::begin(&agent, &config.trunks),
             sfus: config.sfus.iter().map(SfuConfig::connector).collect(),
             config,
             calls: CallTable::default(),
-            limits: Limits::default(),
+            limits,
             doorkeeper,
             tls,
             agent,
@@ -127,11 +128,11 @@ impl Worker {
         });
         news::follow(&worker);
         tokio::spawn(balance::keep_even(Arc::downgrade(&worker.burden)));
-        Ok((worker, incoming))
         let watched = Arc::downgrade(&worker);
         tokio::spawn(memory::give_back_after_crowds(move || {
             Some(watched.upgrade()?.agent.stats().load())
         }));
+        Ok((worker, incoming))
     }
 
     /// Turns true when the worker stops.

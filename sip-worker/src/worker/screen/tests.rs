@@ -29,6 +29,7 @@ impl Scene {
             name: "alice".to_owned(),
             password: "s3cret".to_owned().into(),
             max_calls: None,
+            overload: Default::default(),
             max_duration: None,
             codecs: Vec::new(),
             srtp: Default::default(),
