@@ -29,6 +29,7 @@ mod room_janus_killed;
 mod room_refusals;
 mod room_tidy;
 mod room_two_people;
+mod scanners_cost_no_call_a_gap;
 mod secrets_stay_secret;
 mod sfu_comes_back;
 mod sfu_dies;
