@@ -154,6 +154,19 @@ pub(super) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// As many connections as the process may have beside its media.
+fn limits() -> FlowLimits {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: it writes to the structure that it is given, and nothing else.
+    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } {
+        0 => FlowLimits::within(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)),
+        _ => FlowLimits::default(),
+    }
+}
+
 impl Streams {
     pub(super) fn new(listeners: Vec<(Transport, TcpListener)>, tls: Tls) -> Streams {
         let (tell, happenings) = mpsc::channel(HAPPENINGS);
@@ -161,7 +174,7 @@ impl Streams {
             listeners,
             tls,
             accept_at: None,
-            flows: Flows::new(FlowLimits::default()),
+            flows: Flows::new(limits()),
             writers: HashMap::new(),
             tasks: JoinSet::new(),
             tell,

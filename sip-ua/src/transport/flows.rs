@@ -13,8 +13,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::flow::{Due, Flow, State};
+use super::strangers::Strangers;
 use super::{Arrival, FlowId, Frame, Hop, Proof, Transport};
 use crate::endpoint::Transmit;
+use crate::guard::Source;
 use crate::transaction::Packet;
 
 /// How long a far end may take to accept a connection: three attempts of TCP's own.
@@ -34,7 +36,8 @@ const PONG: &[u8] = b"\r\n";
 pub struct FlowLimits {
     /// Connections at once.
     pub flows: usize,
-    /// Of these, ones that others opened and that were not given a word yet.
+    /// Of these, ones that others opened and that were not given a word yet. One more takes the place of
+    /// the oldest one from where the most are.
     pub strangers: usize,
     /// Of these, ones whose handshake is not done. One more takes the place of the oldest: an honest
     /// one is done long before its turn to go comes.
@@ -48,11 +51,24 @@ pub struct FlowLimits {
 impl Default for FlowLimits {
     fn default() -> Self {
         FlowLimits {
-            flows: 4096,
-            strangers: 512,
+            flows: 8192,
+            // Those of two seconds at 2,000 a second, where callers connect faster than they speak.
+            strangers: 4096,
             handshakes: 64,
             buffered: 32 << 20,
             unwritten: 1 << 20,
+        }
+    }
+}
+
+impl FlowLimits {
+    /// Those that leave a process which may hold this many descriptors enough for all else.
+    pub fn within(descriptors: usize) -> FlowLimits {
+        let most = FlowLimits::default();
+        FlowLimits {
+            flows: most.flows.min(descriptors / 4 * 3),
+            strangers: most.strangers.min(descriptors / 2),
+            ..most
         }
     }
 }
@@ -101,7 +117,7 @@ pub struct Flows {
     flows: HashMap<FlowId, Flow>,
     /// The newest connection with each far end.
     by_far: HashMap<Hop, FlowId>,
-    strangers: usize,
+    strangers: Strangers,
     handshakes: usize,
     buffered: usize,
     /// May hold deadlines that were since moved; `Flow::armed` tells which one counts.
@@ -116,7 +132,7 @@ impl Flows {
             next: 0,
             flows: HashMap::new(),
             by_far: HashMap::new(),
-            strangers: 0,
+            strangers: Strangers::default(),
             handshakes: 0,
             buffered: 0,
             deadlines: BinaryHeap::new(),
@@ -150,7 +166,7 @@ impl Flows {
         };
         if !flow.trusted {
             flow.trusted = true;
-            self.strangers -= 1;
+            self.strangers.remove(Source::of(flow.far.addr.ip()), id);
         }
         flow.used_at = now;
         match &mut flow.state {
@@ -207,7 +223,7 @@ impl Flows {
         remote: SocketAddr,
     ) -> Option<FlowId> {
         let full = self.flows.len() >= self.limits.flows;
-        if (full || self.strangers >= self.limits.strangers) && !self.evict() {
+        if (full || self.strangers.len() >= self.limits.strangers) && !self.evict() {
             return None;
         }
         let arrival = Arrival {
@@ -225,8 +241,9 @@ impl Flows {
             let until = now + HANDSHAKE_WITHIN;
             state = State::Accepting { until };
         }
-        self.strangers += 1;
-        Some(self.insert(Flow::new(now, local, arrival.hop(), state)))
+        let id = self.insert(Flow::new(now, local, arrival.hop(), state));
+        self.strangers.insert(Source::of(remote.ip()), id);
+        Some(id)
     }
 
     /// Closes the connection that has been at its handshake for the longest time.
@@ -244,18 +261,13 @@ impl Flows {
         }
     }
 
-    /// Closes the stranger that has been quiet for the longest time, to make room for one more.
+    /// Closes a stranger, to make room for one more.
     fn evict(&mut self) -> bool {
-        let oldest = self
-            .flows
-            .iter()
-            .filter(|(_, flow)| !flow.trusted)
-            .min_by_key(|(id, flow)| (flow.used_at, **id))
-            .map(|(id, _)| *id);
-        if let Some(id) = oldest {
+        let first = self.strangers.first_to_go();
+        if let Some(id) = first {
             self.close(id, "its place was needed");
         }
-        oldest.is_some()
+        first.is_some()
     }
 
     fn insert(&mut self, flow: Flow) -> FlowId {
@@ -434,7 +446,9 @@ impl Flows {
             self.by_far.remove(&flow.far);
         }
         self.handshakes -= usize::from(matches!(flow.state, State::Accepting { .. }));
-        self.strangers -= usize::from(!flow.trusted);
+        if !flow.trusted {
+            self.strangers.remove(Source::of(flow.far.addr.ip()), id);
+        }
         self.buffered -= flow.framer.buffered();
         tracing::debug!(remote = %flow.far.addr, why, "a connection is closed");
         Some(flow)

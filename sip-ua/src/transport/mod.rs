@@ -5,6 +5,7 @@ mod domain;
 mod flow;
 mod flows;
 mod framer;
+mod strangers;
 
 use std::fmt;
 use std::net::SocketAddr;

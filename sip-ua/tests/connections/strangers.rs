@@ -62,6 +62,57 @@ fn many_of_them_push_out_each_other_and_nobody_else() {
 }
 
 #[test]
+fn whoever_connects_the_most_pushes_out_their_own() {
+    let limits = FlowLimits {
+        strangers: 100,
+        ..FlowLimits::default()
+    };
+    let mut table = Table::with(limits);
+    let connects = |table: &mut Table, from: [u8; 4], port: u16| {
+        let (now, kind) = (table.now, Transport::Tcp);
+        let far = SocketAddr::from((from, port));
+        table.flows.accepted(now, kind, here(), far).unwrap()
+    };
+    // Phones that will speak in a moment, the first ones before all others.
+    let phones: Vec<FlowId> = (1..=30)
+        .map(|host| connects(&mut table, [203, 0, 113, host], 5060))
+        .collect();
+    for port in 0..10_000 {
+        connects(&mut table, [198, 51, 100, 1], port);
+    }
+    let closed = table.actions();
+    assert_eq!(closed.len(), 10_000 - 70);
+    assert_eq!(table.flows.len(), 100);
+    for flow in phones {
+        assert!(!closed.contains(&Action::Close { flow }));
+        assert!(matches!(
+            table.hears(flow, OPTIONS)[..],
+            [Action::Message { .. }]
+        ));
+    }
+}
+
+#[test]
+fn two_thousand_who_connect_at_once_and_speak_a_second_later_are_all_heard() {
+    let mut table = Table::new();
+    let flows: Vec<FlowId> = (0..2_000).map(|port| table.accept(port)).collect();
+    table.now += SECOND;
+    for flow in flows {
+        assert!(matches!(
+            table.hears(flow, OPTIONS)[..],
+            [Action::Message { .. }]
+        ));
+    }
+}
+
+#[test]
+fn few_descriptors_make_few_connections() {
+    let limits = FlowLimits::within(1024);
+    assert_eq!((limits.flows, limits.strangers), (768, 512));
+    assert_eq!(FlowLimits::within(usize::MAX), FlowLimits::default());
+}
+
+#[test]
 fn a_table_full_of_known_ones_takes_no_more() {
     let limits = FlowLimits {
         flows: 3,
