@@ -3,6 +3,7 @@
 //! would take what it gives.
 
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use sip_ua::memory::give_back;
 

@@ -17,9 +17,9 @@ use sipbridge_tests::speech::Speech;
 use sipbridge_tests::worker::run_once;
 
 const SCENARIO: &str = "scanners_cost_no_call_a_gap";
-const SCANNERS: u16 = 200;
-/// Of all of them; `./dev bench scanner` has more.
-const REQUESTS_A_SECOND: u32 = 1_000;
+const SCANNERS: u16 = 500;
+/// Of all of them together.
+const REQUESTS_A_SECOND: u32 = 5_000;
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                    m=audio 40000 RTP/AVP 0\r\n";
 
