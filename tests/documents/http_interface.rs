@@ -17,7 +17,7 @@ use sip_worker::http::bans::BanInfo;
 use sipbridge_tests::document;
 use std::collections::BTreeSet;
 
-const METHODS: [&str; 3] = ["get", "post", "delete"];
+const METHODS: [&str; 4] = ["get", "post", "delete", "patch"];
 
 fn described() -> Result<Value> {
     serde_json::from_str(OPENAPI).context("openapi.json")

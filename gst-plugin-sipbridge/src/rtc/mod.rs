@@ -8,6 +8,7 @@
 mod certificate;
 mod crypto;
 pub mod description;
+mod local;
 mod negotiation;
 mod plan;
 mod receiver;
@@ -19,6 +20,7 @@ mod transport;
 mod tests;
 
 pub use certificate::{Certificate, credentials};
+pub use local::leading_out;
 pub use negotiation::{
     Kind, Negotiation, NegotiationConfig, NegotiationError, Sender, SignalingState, TrackId,
 };

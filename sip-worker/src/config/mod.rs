@@ -40,7 +40,7 @@ pub use crate::route::Answer;
 pub use guard::{Guard, Strangers};
 pub use limits::{Limits, Overload, Refusal};
 pub use party::Party;
-pub use sfu::{SfuConfig, SfuKind};
+pub use sfu::{Connectors, SfuConfig, SfuKind};
 pub use user::{Registrar, User};
 
 /// All of it.

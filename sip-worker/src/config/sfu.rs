@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! `[[sfu]]`
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use sip_ua::agent::{Tls, TlsFiles};
@@ -10,6 +11,7 @@ use super::path_in;
 use super::secret::secret;
 use crate::document::Section;
 use crate::sfu::Sfu;
+use crate::sfu::embedded::{Embedded, EmbeddedConfig, MAX_PARTICIPANTS};
 use crate::sfu::janus::{Janus, JanusConfig, OUTAGE_PATIENCE};
 
 /// One SFU.
@@ -24,16 +26,40 @@ pub struct SfuConfig {
 /// The connectors there are.
 #[derive(Debug, Clone)]
 pub enum SfuKind {
+    /// `kind = "embedded"`: rooms in the worker itself.
+    Embedded(EmbeddedConfig),
     /// `kind = "janus"`: the VideoRoom plugin over WebSocket.
     Janus(JanusConfig),
 }
 
-impl SfuConfig {
-    /// The connector it describes.
-    pub fn connector(&self) -> Arc<dyn Sfu> {
-        match &self.kind {
-            SfuKind::Janus(janus) => Arc::new(Janus::new(janus.clone())),
+/// The connectors of a configuration.
+#[derive(Default)]
+pub struct Connectors {
+    /// All of them, in order.
+    pub all: Vec<Arc<dyn Sfu>>,
+    /// The one among them that is inside the worker.
+    pub embedded: Option<Arc<Embedded>>,
+}
+
+impl Connectors {
+    /// Those that are described. The embedded one is reached at `addresses`.
+    pub fn new(sfus: &[SfuConfig], addresses: &[IpAddr]) -> Connectors {
+        let mut connectors = Connectors::default();
+        for sfu in sfus {
+            let connector: Arc<dyn Sfu> = match &sfu.kind {
+                SfuKind::Janus(janus) => Arc::new(Janus::new(janus.clone())),
+                SfuKind::Embedded(embedded) => {
+                    let embedded = Arc::new(Embedded::new(EmbeddedConfig {
+                        addresses: addresses.to_vec(),
+                        ..embedded.clone()
+                    }));
+                    connectors.embedded = Some(embedded.clone());
+                    embedded
+                }
+            };
+            connectors.all.push(connector);
         }
+        connectors
     }
 }
 
@@ -51,32 +77,64 @@ pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
         }
         let stated = section.has("kind");
         let kind = section.parsed("kind", |kind| match kind {
-            "janus" => Ok(()),
-            "embedded" | "livekit" | "whip" | "rtp" => Err(format!(
-                "the kind \"{kind}\" is not built yet, only \"janus\""
+            "janus" => Ok(SfuKind::Janus(JanusConfig::new("", ""))),
+            "embedded" => Ok(SfuKind::Embedded(EmbeddedConfig::new(""))),
+            "livekit" | "whip" | "rtp" => Err(format!(
+                "the kind \"{kind}\" is not built yet, only \"embedded\" and \"janus\""
             )),
-            _ => Err(format!("\"{kind}\" is no kind of SFU; \"janus\" is")),
+            _ => Err(format!(
+                "\"{kind}\" is no kind of SFU; \"embedded\" and \"janus\" are"
+            )),
         });
         if !stated {
-            section.find("`kind` is missing; \"janus\" is built");
+            section.find("`kind` is missing; \"embedded\" and \"janus\" are built");
         }
-        // The keys of another kind would only be reported as unknown.
-        if kind.is_some() {
-            let janus = janus(&mut section, &name);
-            section.finish();
-            sfus.push(SfuConfig {
-                name,
-                kind: SfuKind::Janus(janus),
-            });
-        } else {
-            // So that routes may name it without a second complaint.
-            sfus.push(SfuConfig {
-                kind: SfuKind::Janus(JanusConfig::new(name.clone(), String::new())),
-                name,
-            });
-        }
+        let inside = |sfu: &SfuConfig| matches!(sfu.kind, SfuKind::Embedded(_));
+        let kind = match kind {
+            Some(SfuKind::Embedded(_)) => {
+                if sfus.iter().any(inside) {
+                    section
+                        .find("there is an embedded SFU already, and one has as many rooms as two");
+                }
+                let embedded = embedded(&mut section, &name);
+                section.finish();
+                SfuKind::Embedded(embedded)
+            }
+            Some(SfuKind::Janus(_)) => {
+                let janus = janus(&mut section, &name);
+                section.finish();
+                SfuKind::Janus(janus)
+            }
+            // The keys of another kind would only be reported as unknown. It stays, so that routes may
+            // name it without a second complaint.
+            None => SfuKind::Janus(JanusConfig::new(name.clone(), String::new())),
+        };
+        sfus.push(SfuConfig { name, kind });
     }
     sfus
+}
+
+fn embedded(section: &mut Section<'_>, name: &str) -> EmbeddedConfig {
+    let port = section.integer("port", 0..=65_535).unwrap_or(0);
+    let max = section.integer("max_participants", 1..=10_000);
+    let rooms = section.parsed_list("rooms", |pattern| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-*".contains(c);
+        match !pattern.is_empty() && pattern.chars().all(fits) {
+            true => Ok(pattern.to_owned()),
+            false => Err(format!(
+                "{pattern:?} is the pattern of no room: A-Z a-z 0-9 . _ - and * for anything"
+            )),
+        }
+    });
+    let any = EmbeddedConfig::new(name);
+    EmbeddedConfig {
+        port: u16::try_from(port).unwrap_or(0),
+        max_participants: max
+            .and_then(|max| usize::try_from(max).ok())
+            .unwrap_or(MAX_PARTICIPANTS),
+        rooms: rooms.unwrap_or_else(|| any.rooms.clone()),
+        ..any
+    }
 }
 
 fn janus(section: &mut Section<'_>, name: &str) -> JanusConfig {

@@ -3,6 +3,7 @@
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::sfu::embedded::EmbeddedConfig;
 
 const EXAMPLE: &str = include_str!("../../sip-worker.example.toml");
 
@@ -71,11 +72,15 @@ fn values_are_read() {
         [("X-Room-ID".to_owned(), "*".to_owned())]
     );
     assert_eq!(config.sfus[0].name, "main");
-    let SfuKind::Janus(janus) = &config.sfus[0].kind;
+    let SfuKind::Janus(janus) = &config.sfus[0].kind else {
+        panic!("{config:?}")
+    };
     assert_eq!(janus.outage_patience, Duration::from_secs(30));
     let hasty = GOOD.replace("kind = ", "patience = 0\nkind = ");
     let config = Config::parse(&Document::new("c.toml", &hasty)).unwrap();
-    let SfuKind::Janus(janus) = &config.sfus[0].kind;
+    let SfuKind::Janus(janus) = &config.sfus[0].kind else {
+        panic!("{config:?}")
+    };
     assert_eq!(janus.outage_patience, Duration::ZERO);
 }
 
@@ -357,6 +362,52 @@ fn secrets_come_from_files_and_are_never_shown() {
     );
     assert_eq!(misplaced.len(), 2);
     assert!(!misplaced.concat().contains("canary"));
+}
+
+fn embedded(lines: &str) -> String {
+    format!("[[sfu]]\nname = \"main\"\nkind = \"embedded\"\n{lines}")
+}
+
+#[test]
+fn an_embedded_sfu_needs_no_more_than_its_name() {
+    let text = embedded("");
+    let config = Config::parse(&Document::new("c.toml", text)).unwrap();
+    let SfuKind::Embedded(inside) = &config.sfus[0].kind else {
+        panic!("{config:?}")
+    };
+    assert_eq!(*inside, EmbeddedConfig::new("main"));
+    let text = embedded("port = 5004\nrooms = [\"lobby\", \"team-*\"]\nmax_participants = 12\n");
+    let config = Config::parse(&Document::new("c.toml", text)).unwrap();
+    let SfuKind::Embedded(inside) = &config.sfus[0].kind else {
+        panic!("{config:?}")
+    };
+    assert_eq!((inside.port, inside.max_participants), (5004, 12));
+    assert_eq!(inside.rooms, ["lobby", "team-*"]);
+}
+
+#[test]
+fn what_an_embedded_sfu_does_not_know_is_refused() {
+    for (lines, wanted) in [
+        (
+            "url = \"ws://127.0.0.1\"\n",
+            "c.toml:4: unknown key `url` in [[sfu]] \"main\"",
+        ),
+        ("port = 70000\n", "c.toml:4: [[sfu]] \"main\": `port`"),
+        (
+            "rooms = [\"a room\"]\n",
+            "c.toml:4: [[sfu]] \"main\": `rooms`: \"a room\" is the pattern of no room",
+        ),
+        (
+            "[[sfu]]\nname = \"other\"\nkind = \"embedded\"\n",
+            "there is an embedded SFU already",
+        ),
+    ] {
+        let found = findings(&embedded(lines));
+        assert!(
+            found.iter().any(|f| f.contains(wanted)),
+            "{lines}: {found:?}"
+        );
+    }
 }
 
 const PHONES: &str = r#"[registrar]

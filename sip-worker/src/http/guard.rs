@@ -8,13 +8,14 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::room_token::{RoomTokens, room_of};
 use crate::problem::Problem;
 
 /// Why there is no token.
@@ -95,31 +96,42 @@ pub fn new_token() -> SecretString {
 pub struct Guard {
     /// Hashed, so that comparing takes the same time whatever the length.
     token: [u8; 32],
+    rooms: RoomTokens,
 }
 
 impl Guard {
     /// Lets in whoever has this token.
     pub fn new(token: &SecretString) -> Guard {
         Guard {
-            token: Sha256::digest(token.expose_secret()).into(),
+            token: hashed(token.expose_secret()),
+            rooms: RoomTokens::new(token),
         }
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
+    /// The API's token opens all, a room's token what is about that room.
+    fn admits(&self, path: &str, headers: &HeaderMap) -> bool {
         let given = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map_or("", |(_, token)| token.trim());
-        let given: [u8; 32] = Sha256::digest(given).into();
-        given.ct_eq(&self.token).into()
+        let given = hashed(given);
+        let of_room = room_of(path).map(|room| hashed(self.rooms.of(room).expose_secret()));
+        let fits = |token: &[u8; 32]| bool::from(given.ct_eq(token));
+        fits(&self.token) || of_room.as_ref().is_some_and(fits)
     }
 }
 
-/// The page's own file and the two probes; everything else needs the token.
-fn is_public(path: &str) -> bool {
-    matches!(path, "/" | "/healthz" | "/readyz")
+fn hashed(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+/// The page's own file, the two probes, and what WHIP and WHEP take (RFC 9725 section 4.2); everything else
+/// needs a token.
+fn is_public(method: &Method, path: &str) -> bool {
+    let asks_what_is_taken = *method == Method::OPTIONS && room_of(path).is_some();
+    matches!(path, "/" | "/healthz" | "/readyz") || asks_what_is_taken
 }
 
 /// A name that a web page elsewhere could make point at us is refused: only `localhost` and
@@ -161,7 +173,8 @@ fn refusal(guard: &Guard, request: &Request) -> Option<Problem> {
             "open the page that this worker serves at /",
         ));
     }
-    if is_public(request.uri().path()) || guard.admits(request.headers()) {
+    let path = request.uri().path();
+    if is_public(request.method(), path) || guard.admits(path, request.headers()) {
         return None;
     }
     Some(Problem::new(
@@ -171,10 +184,23 @@ fn refusal(guard: &Guard, request: &Request) -> Option<Problem> {
     ))
 }
 
+/// Whoever has no token is told what kind is wanted (RFC 6750 section 3).
+fn refused(problem: Problem) -> Response {
+    let unauthorized = problem.status == StatusCode::UNAUTHORIZED;
+    let mut response = problem.into_response();
+    if unauthorized {
+        let scheme = HeaderValue::from_static("Bearer");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    response
+}
+
 /// Middleware in front of every route.
 pub async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match refusal(&guard, &request) {
-        Some(problem) => problem.into_response(),
+        Some(problem) => refused(problem),
         None => next.run(request).await,
     }
 }
@@ -237,6 +263,31 @@ mod tests {
         );
         let own = ("origin", "http://127.0.0.1:8080");
         assert_eq!(verdict("127.0.0.1:8080", "/v1/calls", &[good, own]), None);
+    }
+
+    #[test]
+    fn a_rooms_token_opens_that_room_and_nothing_else() {
+        let tokens = RoomTokens::new(&SecretString::from("0123456789abcdef".to_owned()));
+        let bearer = format!("Bearer {}", tokens.of("lobby").expose_secret());
+        let good = ("authorization", &*bearer);
+        let host = "127.0.0.1:8080";
+        for path in ["/whip/lobby", "/whep/lobby/0123", "/v1/rooms/lobby/events"] {
+            assert_eq!(verdict(host, path, &[good]), None, "{path}");
+            let nobody = verdict(host, path, &[]);
+            assert_eq!(nobody, Some(StatusCode::UNAUTHORIZED), "{path}");
+        }
+        for path in [
+            "/whip/attic",
+            "/whip/lobby2",
+            "/v1/rooms/attic/events",
+            "/v1/rooms/lobby/token",
+            "/v1/calls",
+            "/v1/events",
+            "/metrics",
+        ] {
+            let elsewhere = verdict(host, path, &[good]);
+            assert_eq!(elsewhere, Some(StatusCode::UNAUTHORIZED), "{path}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! - [`guard`]: the token, the Host and the Origin, checked before anything else
 //! - [`api`]: what can be asked; [`events`]: what happens; [`metrics`]; [`page`]
 //! - [`ladder`]: a call's SIP messages; [`bans`]: who is not heard
+//! - [`whip`]: the way into the rooms of the embedded SFU; [`rooms`]: who is there; [`room_token`]: who may
 //! - [`client`] and [`ask`]: how `sip-worker dial`, `calls` and `bans` ask a running worker
 
 pub mod api;
@@ -15,21 +16,26 @@ pub mod guard;
 pub mod ladder;
 pub mod metrics;
 pub mod page;
+pub mod room_token;
+pub mod rooms;
 pub mod text;
+pub mod whip;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
 use crate::config::Http;
 use crate::worker::Worker;
 use guard::TokenError;
+use room_token::RoomTokens;
+use whip::Desk;
 
 /// Largest body taken.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -96,6 +102,32 @@ impl Served {
     }
 }
 
+/// What handlers may ask for.
+#[derive(Clone)]
+struct Service {
+    worker: Arc<Worker>,
+    desk: Desk,
+    tokens: RoomTokens,
+}
+
+impl FromRef<Service> for Arc<Worker> {
+    fn from_ref(service: &Service) -> Arc<Worker> {
+        service.worker.clone()
+    }
+}
+
+impl FromRef<Service> for Desk {
+    fn from_ref(service: &Service) -> Desk {
+        service.desk.clone()
+    }
+}
+
+impl FromRef<Service> for RoomTokens {
+    fn from_ref(service: &Service) -> RoomTokens {
+        service.tokens.clone()
+    }
+}
+
 /// All routes, behind the guard.
 fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
     Router::new()
@@ -109,17 +141,27 @@ fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
         .route("/v1/calls/{id}/ladder", get(ladder::ladder))
         .route("/v1/calls/{id}/{what}", post(api::ask))
         .route("/v1/rooms", get(api::rooms))
+        .route("/v1/rooms/{room}/events", get(rooms::events))
+        .route("/v1/rooms/{room}/token", get(rooms::token))
         .route("/v1/registrations", get(api::registrations))
         .route("/v1/bans", get(bans::list))
         .route("/v1/bans/{source}", delete(bans::lift))
         .route("/v1/events", get(events::stream))
+        .route("/whip/{room}", post(whip::speak).options(whip::options))
+        .route("/whip/{room}/{id}", patch(whip::change).delete(whip::end))
+        .route("/whep/{room}", post(whip::listen).options(whip::options))
+        .route("/whep/{room}/{id}", patch(whip::change).delete(whip::end))
         .fallback(api::no_such_path)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::from_fn_with_state(
             guard::Guard::new(token),
             guard::check,
         ))
-        .with_state(worker)
+        .with_state(Service {
+            worker,
+            desk: Desk::default(),
+            tokens: RoomTokens::new(token),
+        })
 }
 
 async fn serve(listener: TcpListener, router: Router, worker: Arc<Worker>) {

@@ -9,6 +9,7 @@
 //! And one connection may carry one track (Janus, as used here) or all of them (LiveKit). Hence
 //! [`Subscription`] names the connection, says who offers, and where in it the track is.
 
+pub mod embedded;
 mod error;
 pub mod janus;
 #[cfg(test)]

@@ -22,11 +22,12 @@ use tokio::time::timeout;
 use crate::calls::limits::{Bounds, Limits};
 use crate::calls::stay::Means;
 use crate::calls::table::{CallTable, Control};
-use crate::config::{Config, Party, SfuConfig};
+use crate::config::{Config, Connectors, Party};
 use crate::exposition::Exposition;
 use crate::pipeline::{PipelineError, PipelineSet};
 use crate::registrations::{self, Registrations, UserRegistration};
 use crate::sfu::Sfu;
+use crate::sfu::embedded::Embedded;
 use crate::webrtc::PeerConfig;
 use balance::Burden;
 use screen::Doorkeeper;
@@ -75,7 +76,7 @@ pub struct Worker {
     pub agent: Agent,
     /// Where we are registered.
     pub registrations: Registrations,
-    sfus: Vec<Arc<dyn Sfu>>,
+    sfus: Connectors,
     pipelines: RwLock<Arc<PipelineSet>>,
     stop: watch::Sender<bool>,
     /// The media threads.
@@ -115,7 +116,7 @@ impl Worker {
         let limits = Limits::new(Bounds::from(&config.limits));
         let worker = Arc::new(Worker {
             registrations: Registrations::begin(&agent, &config.trunks),
-            sfus: config.sfus.iter().map(SfuConfig::connector).collect(),
+            sfus: Connectors::new(&config.sfus, &config.ice.addresses),
             config,
             calls: CallTable::default(),
             limits,
@@ -187,11 +188,16 @@ impl Worker {
 
     /// The SFU of this name, or the first.
     pub fn sfu(&self, name: Option<&str>) -> Option<Arc<dyn Sfu>> {
-        let mut sfus = self.sfus.iter();
+        let mut sfus = self.sfus.all.iter();
         match name {
             Some(name) => sfus.find(|sfu| sfu.name() == name).cloned(),
             None => sfus.next().cloned(),
         }
+    }
+
+    /// The SFU inside this worker, where it has one.
+    pub fn embedded(&self) -> Option<&Arc<Embedded>> {
+        self.sfus.embedded.as_ref()
     }
 
     /// Would it take a call now?
@@ -199,7 +205,7 @@ impl Worker {
         if self.is_stopping() {
             return Err("the worker is stopping".to_owned());
         }
-        for sfu in &self.sfus {
+        for sfu in &self.sfus.all {
             sfu.check().await.map_err(|error| error.to_string())?;
         }
         Ok(())

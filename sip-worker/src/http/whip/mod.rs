@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MPL-2.0
+//! WHIP (RFC 9725) and WHEP: browsers and other programs speak and listen in rooms of the embedded SFU, with
+//! one request for an offer and its answer.
+//!
+//! - [`rules`]: what a request asks for, and why it is refused; [`fragment`]: what a PATCH brings
+//! - [`desk`]: the sessions that are up
+//!
+//! Whoever speaks by WHIP may name that session to WHEP (`?participant=`), and hears as the same participant,
+//! everybody but themselves.
+
+mod desk;
+mod fragment;
+mod rules;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{OriginalUri, Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::text;
+use crate::problem::Problem;
+use crate::sfu::embedded::{Embedded, Stay};
+use crate::sfu::{MediaKind, Participant, Published, Session as _};
+use crate::worker::Worker;
+pub use desk::{Desk, Endpoint};
+use desk::{Session, new_etag};
+use fragment::Fragment;
+use rules::Change;
+pub(in crate::http) use rules::refusal;
+
+/// Who somebody is that does not say.
+const SPEAKER: &str = "Guest";
+const LISTENER: &str = "Listener";
+
+type Workers = State<Arc<Worker>>;
+type Outcome = Result<Response, Problem>;
+
+/// What may stand behind the `?` of a POST.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manner {
+    /// What the others see.
+    name: Option<String>,
+    /// A WHIP session, to listen as the same participant.
+    participant: Option<String>,
+}
+
+/// `POST /whip/{room}`
+pub async fn speak(
+    State(worker): Workers,
+    State(desk): State<Desk>,
+    Path(room): Path<String>,
+    Query(manner): Query<Manner>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Outcome {
+    let offer = offer(&room, &headers, &body)?;
+    if manner.participant.is_some() {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "whoever speaks is a participant of their own",
+            "leave 'participant' to WHEP",
+        ));
+    }
+    let who = named(manner.name, SPEAKER)?;
+    let stay = enter(&worker, &desk, &room, who).await?;
+    let published = stay.publish(MediaKind::Audio, offer).await;
+    let published = published.map_err(|error| rules::refusal(&error))?;
+    Ok(created(
+        &worker,
+        &desk,
+        Endpoint::Whip,
+        &room,
+        stay,
+        published,
+        true,
+    ))
+}
+
+/// `POST /whep/{room}`
+pub async fn listen(
+    State(worker): Workers,
+    State(desk): State<Desk>,
+    Path(room): Path<String>,
+    Query(manner): Query<Manner>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Outcome {
+    let offer = offer(&room, &headers, &body)?;
+    let (stay, owns) = match &manner.participant {
+        Some(id) => {
+            let speaker = desk.get(Endpoint::Whip, &room, id);
+            (speaker.ok_or_else(no_such_session)?.stay, false)
+        }
+        None => {
+            let who = named(manner.name, LISTENER)?;
+            (enter(&worker, &desk, &room, who).await?, true)
+        }
+    };
+    let published = stay.listen(offer).await;
+    let published = published.map_err(|error| rules::refusal(&error))?;
+    Ok(created(
+        &worker,
+        &desk,
+        Endpoint::Whep,
+        &room,
+        stay,
+        published,
+        owns,
+    ))
+}
+
+/// `OPTIONS /whip/{room}` and `/whep/{room}`: what a POST may bring (RFC 9725 section 4.2).
+pub async fn options() -> impl IntoResponse {
+    (StatusCode::NO_CONTENT, [("accept-post", rules::SDP)])
+}
+
+/// `PATCH /whip/{room}/{id}` and `/whep/{room}/{id}`
+pub async fn change(
+    State(desk): State<Desk>,
+    OriginalUri(uri): OriginalUri,
+    Path((room, id)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Outcome {
+    let session = session(&desk, &uri, &room, &id)?;
+    match rules::change(&headers, &session.etag, &body)? {
+        Change::Trickle(fragment) => {
+            for candidate in &fragment.candidates {
+                let trickled = session.stay.trickle(&session.connection, Some(candidate));
+                trickled.await.map_err(|error| rules::refusal(&error))?;
+            }
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        Change::Restart(restart) => {
+            let restarted = session.stay.restart(&session.connection, restart).await;
+            let ours = restarted.map_err(|error| rules::refusal(&error))?;
+            let headers = [
+                (header::CONTENT_TYPE, rules::SDPFRAG.to_owned()),
+                (header::ETAG, desk.restarted(&id)),
+            ];
+            let body = Fragment::restarted(&ours.credentials, &ours.candidates);
+            Ok((StatusCode::OK, headers, body).into_response())
+        }
+    }
+}
+
+/// `DELETE /whip/{room}/{id}` and `/whep/{room}/{id}`
+pub async fn end(
+    State(desk): State<Desk>,
+    OriginalUri(uri): OriginalUri,
+    Path((room, id)): Path<(String, String)>,
+) -> Outcome {
+    let session = session(&desk, &uri, &room, &id)?;
+    desk.remove(&id);
+    if session.owns {
+        session.stay.leave().await;
+    } else {
+        // It may have ended meanwhile, which is as well.
+        let _ = session.stay.close(&session.connection).await;
+    }
+    Ok(StatusCode::OK.into_response())
+}
+
+fn session(desk: &Desk, uri: &Uri, room: &str, id: &str) -> Result<Session, Problem> {
+    let endpoint = match uri.path().starts_with("/whip/") {
+        true => Endpoint::Whip,
+        false => Endpoint::Whep,
+    };
+    desk.get(endpoint, room, id).ok_or_else(no_such_session)
+}
+
+/// The SFU whose rooms these are.
+pub(super) fn embedded(worker: &Worker) -> Result<&Arc<Embedded>, Problem> {
+    worker.embedded().ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "this worker has no rooms of its own",
+            "configure an [[sfu]] of kind \"embedded\"",
+        )
+    })
+}
+
+fn offer<'a>(room: &str, headers: &HeaderMap, body: &'a [u8]) -> Result<&'a str, Problem> {
+    text::name("room", room)?;
+    rules::offered(headers)?;
+    std::str::from_utf8(body).map_err(|error| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            format!("the offer is no text: {error}"),
+            "send SDP (RFC 8866)",
+        )
+    })
+}
+
+fn named(name: Option<String>, otherwise: &str) -> Result<Participant, Problem> {
+    let name = name.filter(|name| !name.trim().is_empty());
+    let name = name.unwrap_or_else(|| otherwise.to_owned());
+    text::one_line("name", &name)?;
+    Ok(Participant {
+        name,
+        ..Participant::default()
+    })
+}
+
+async fn enter(
+    worker: &Worker,
+    desk: &Desk,
+    room: &str,
+    who: Participant,
+) -> Result<Arc<Stay>, Problem> {
+    let entered = embedded(worker)?.enter(room, who).await;
+    let (stay, events) = entered.map_err(|error| rules::refusal(&error))?;
+    desk.follow(&stay, events);
+    Ok(stay)
+}
+
+fn created(
+    worker: &Worker,
+    desk: &Desk,
+    endpoint: Endpoint,
+    room: &str,
+    stay: Arc<Stay>,
+    published: Published,
+    owns: bool,
+) -> Response {
+    let etag = new_etag();
+    let id = desk.insert(Session {
+        endpoint,
+        room: room.to_owned(),
+        stay,
+        connection: published.connection,
+        owns,
+        etag: etag.clone(),
+    });
+    let location = format!("/{}/{room}/{id}", endpoint.name());
+    let headers = [
+        (header::CONTENT_TYPE, rules::SDP.to_owned()),
+        (header::LOCATION, location),
+        (header::ETAG, etag),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    let accepts = [("accept-patch", rules::SDPFRAG)];
+    let mut response = (StatusCode::CREATED, headers, accepts, published.answer).into_response();
+    for server in &worker.config.ice.stun {
+        let link = format!("<{server}>; rel=\"ice-server\"");
+        if let Ok(link) = HeaderValue::from_str(&link) {
+            response.headers_mut().append(header::LINK, link);
+        }
+    }
+    response
+}
+
+fn no_such_session() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "there is no such session (any more)",
+        "begin one with a POST to its room",
+    )
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Who is there is told to everybody, and nothing is left of who has gone.
+
+use super::*;
+use crate::sfu::embedded::link::Restart;
+
+#[test]
+fn everybody_is_told_of_everybody_else() {
+    let mut world = World::new();
+    let mut ann = world.join("ann");
+    world.publish(&ann);
+    let mut bob = world.join("bob");
+    assert_eq!(bob.told(), ["ann joined", "+ann"]);
+    let (_, connection) = world.publish(&bob);
+    assert_eq!(ann.told(), ["bob joined", "+bob"]);
+    let now = world.now;
+    world.exchange.closed(now, bob.member, &connection).unwrap();
+    assert_eq!(ann.told(), ["-bob"]);
+    world.publish(&bob);
+    world.exchange.leave(now, bob.member);
+    world.exchange.leave(now, bob.member);
+    assert_eq!(ann.told(), ["+bob", "-bob", "bob left"]);
+    assert!(bob.events.is_closed());
+}
+
+#[test]
+fn who_vanishes_is_closed_and_the_others_hear_of_it() {
+    let mut world = World::new();
+    let (mut ann, mut bob) = (world.join("ann"), world.join("bob"));
+    let (by_bob, _) = world.publish(&bob);
+    ann.told();
+    world.cut.push(by_bob);
+    world.run(Duration::from_secs(40));
+    assert_eq!(ann.told(), ["-bob"]);
+    let told = bob.told();
+    assert!(
+        told.last().is_some_and(|last| last.starts_with("closed: ")),
+        "{told:?}"
+    );
+    let view = world.exchange.rooms.watch("lobby").unwrap();
+    assert!(!view.borrow().participants[1].speaks);
+}
+
+#[test]
+fn rooms_are_apart_and_full_ones_shut() {
+    let mut world = World::with(EmbeddedConfig {
+        rooms: vec!["lobby".to_owned(), "team-*".to_owned()],
+        max_participants: 2,
+        ..EmbeddedConfig::new("main")
+    });
+    let mut ann = world.try_join("lobby", "ann").unwrap();
+    world.try_join("team-1", "ann").unwrap();
+    assert!(ann.told().is_empty());
+    let code = |refused: Result<Person, SfuError>| refused.err().unwrap().sip_code();
+    assert_eq!(code(world.try_join("attic", "bob")), 404);
+    assert_eq!(
+        code(world.try_join("lobby", "ann")),
+        486,
+        "the name is taken"
+    );
+    world.try_join("lobby", "bob").unwrap();
+    let full = world.try_join("lobby", "carl");
+    assert!(matches!(full, Err(SfuError::Full { .. })));
+}
+
+#[test]
+fn what_cannot_be_taken_leaves_nothing_behind() {
+    let mut world = World::new();
+    let (ann, mut bob) = (world.join("ann"), world.join("bob"));
+    bob.told();
+    let now = world.now;
+    let refused = |error: SfuError| match error {
+        SfuError::Refused { code, .. } => code,
+        other => panic!("{other}"),
+    };
+    let garbage = world.exchange.publish(now, ann.member, "no offer");
+    assert_eq!(refused(garbage.unwrap_err()), 400);
+    let mut deaf = End::new(1);
+    deaf.negotiation
+        .add_receiver(Direction::RecvOnly, vec![opus(96)]);
+    let offer = deaf.offer(now);
+    let wrong_way = world.exchange.publish(now, ann.member, &offer);
+    assert_eq!(refused(wrong_way.unwrap_err()), 422);
+    let other_codec = offer.replace("opus/48000/2", "speex/8000");
+    let no_opus = world.exchange.listen(now, ann.member, &other_codec);
+    assert_eq!(refused(no_opus.unwrap_err()), 422);
+    assert!(bob.told().is_empty());
+    assert_eq!(world.exchange.due(), None);
+    let gone = world
+        .exchange
+        .subscribe(now, ann.member, &TrackId("x/1".to_owned()));
+    assert!(matches!(gone, Err(SfuError::NoSuchTrack { .. })));
+}
+
+#[test]
+fn ice_restarts_and_goes_on() {
+    let mut world = World::new();
+    let (ann, bob) = (world.join("ann"), world.join("bob"));
+    let (by_ann, connection) = world.publish(&ann);
+    let (to_bob, _) = world.listen(&bob, 1);
+    world.say(3, &[(by_ann, 20, b"before")]);
+    let now = world.now;
+    let end = world.ends.get_mut(&by_ann).unwrap();
+    let anew = credentials();
+    end.negotiation.restart_ice(anew.clone());
+    let host = gstsipbridge::rtc::host_candidate(end.address).unwrap();
+    end.negotiation.add_candidate(host.clone());
+    end.offer(now);
+    let restart = Restart {
+        credentials: anew,
+        candidates: vec![host],
+    };
+    let ours = world
+        .exchange
+        .restart(now, ann.member, &connection, restart)
+        .unwrap();
+    // What the page does with the fragment: the answer it has, with what is new.
+    let end = world.ends.get_mut(&by_ann).unwrap();
+    let mut answer = end.negotiation.current_remote().cloned().unwrap();
+    answer.sections[0].ice = Some(ours.credentials.clone());
+    assert_eq!(answer.sections[0].candidates, ours.candidates);
+    end.accept(now, &answer.to_string());
+    world.run(Duration::from_secs(12));
+    world.say(3, &[(by_ann, 20, b"after")]);
+    assert_eq!(words(&world.ends[&to_bob].heard(0)), ["before", "after"]);
+}
