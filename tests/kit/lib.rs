@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod comfort;
 pub mod detour;
 pub mod document;
+pub mod house;
 pub mod installed;
 pub mod janus;
 pub mod kamailio;

@@ -43,6 +43,16 @@ impl Speech {
         wave
     }
 
+    /// The part of a recording in which this is, by its marker, where others speak in the rest.
+    pub fn around(&self, heard: &Wave) -> Option<Wave> {
+        let at = self.marker.find(heard)?.at;
+        let margin = Duration::from_millis(500);
+        Some(heard.slice(
+            at.saturating_sub(margin),
+            at + self.wave.duration() + margin,
+        ))
+    }
+
     /// Fails unless `heard` holds this run's marker and the speech, whole and at its level. Leaves the recording
     /// and a picture in the scenario's folder.
     pub fn assert_heard_in(&self, heard: &Wave, scenario: &str, direction: &str) -> Result<Match> {

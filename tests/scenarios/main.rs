@@ -11,6 +11,7 @@ mod a_phone_over_tls;
 mod a_silent_phone_is_explained;
 mod an_app_answers_a_call;
 mod an_sfu_behind_tls;
+mod an_sfu_keeps_its_promises;
 mod caller_cancels_while_ringing;
 mod check_says_what_is_wrong;
 mod either_side_hangs_up;

@@ -86,7 +86,8 @@ fn scenario() -> Result<()> {
         speech.assert_heard_in(&in_room, SCENARIO, &format!("{speaker} to the room"))?;
         for ((listener, _, _), heard) in says.iter().zip(&heard) {
             if listener != speaker {
-                let whole = around(speech, heard)
+                let whole = speech
+                    .around(heard)
                     .with_context(|| format!("{listener} does not hear {speaker}"))?;
                 speech.assert_heard_in(&whole, SCENARIO, &format!("{speaker} to {listener}"))?;
                 continue;
@@ -107,14 +108,4 @@ fn scenario() -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The part of a recording in which this speech is, by its marker; others speak in the rest.
-fn around(speech: &Speech, heard: &Wave) -> Option<Wave> {
-    let at = speech.marker.find(heard)?.at;
-    let margin = Duration::from_millis(500);
-    Some(heard.slice(
-        at.saturating_sub(margin),
-        at + speech.wave.duration() + margin,
-    ))
 }

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A worker in this process, with any SFU: people enter its rooms by the very connector that its phones use.
+
+use crate::{out_dir, ports};
+use anyhow::{Context as _, Result};
+use sip_worker::config::Config;
+use sip_worker::run;
+use sip_worker::sfu::{Participant, Sfu};
+use sip_worker::webrtc::PeerConfig;
+use sip_worker::webrtc::participant::{Options, RoomParticipant};
+use sip_worker::worker::Worker;
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// As of somebody in a [`Scene`](crate::scene::Scene).
+const EAR: Duration = Duration::from_millis(100);
+
+pub struct House {
+    worker: Arc<Worker>,
+    /// Where its API is.
+    http: SocketAddr,
+    token: String,
+    /// The address of everybody's media.
+    media: IpAddr,
+    runtime: Runtime,
+}
+
+impl House {
+    /// Starts a worker: WebRTC on `media`, an `[[sfu]]` of these lines, and these trunks and routes.
+    pub fn open(scenario: &str, media: IpAddr, sfu: &str, tables: &str) -> Result<House> {
+        let folder = out_dir(scenario);
+        std::fs::create_dir_all(&folder)?;
+        let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
+        let rtp = ports::free_run(40);
+        let text = format!(
+            "[sip]
+listen = [\"udp:{sip}\"]
+
+[media]
+ports = \"{rtp}-{}\"
+
+[http]
+listen = \"127.0.0.1:0\"
+token_file = \"token\"
+
+[ice]
+addresses = [\"{media}\"]
+
+[[sfu]]
+name = \"main\"
+{sfu}
+
+{tables}",
+            rtp + 39
+        );
+        let path = folder.join("sip-worker.toml");
+        std::fs::write(&path, text)?;
+        let runtime = Runtime::new()?;
+        let (worker, served) = runtime.block_on(run::start(Config::load(&path)?))?;
+        let served = served.context("its API is served")?;
+        let token = std::fs::read_to_string(folder.join("token"))?;
+        Ok(House {
+            worker,
+            http: served.address,
+            token: token.trim().to_owned(),
+            media,
+            runtime,
+        })
+    }
+
+    /// What to dial to reach `user` at its worker.
+    pub fn uri(&self, user: &str) -> String {
+        format!("sip:{user}@{}", self.worker.agent.local_addr())
+    }
+
+    /// Where its API is.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// What opens it.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The worker's connector.
+    pub fn sfu(&self) -> Result<Arc<dyn Sfu>> {
+        self.worker.sfu(None).context("the worker has an SFU")
+    }
+
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Somebody who listens and speaks in `room`.
+    pub fn join(&self, room: &str, who: Participant) -> Result<RoomParticipant> {
+        let manner = Options {
+            peer: PeerConfig {
+                addresses: vec![self.media],
+                latency: EAR,
+                ..PeerConfig::default()
+            },
+            ..Options::default()
+        };
+        let sfu = self.sfu()?;
+        Ok(self.wait(RoomParticipant::join(&*sfu, room, who, manner))?)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.runtime
+            .block_on(self.worker.stop("the scenario is over"));
+    }
+}

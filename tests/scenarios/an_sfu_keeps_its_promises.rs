@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What the trait promises of an SFU, asked of each connector beside its real SFU. Two phones and two people
+//! by WebRTC are in one room and speak in turn: everybody hears the three others, whole and at their level,
+//! never themselves, and nobody in the place of somebody else. They have the names they came with, and who
+//! leaves is gone within a second.
+
+use anyhow::{Context as _, Result, ensure};
+use sip_worker::measure::steady::steadily;
+use sip_worker::measure::{PHONE_SPEECH, ROOM_SPEECH, Wave, compare};
+use sip_worker::sfu::{ParticipantId, SfuError, TrackId};
+use sip_worker::webrtc::participant::{RoomParticipant, Seen};
+use sipbridge_tests::baresip::{Baresip, Options};
+use sipbridge_tests::house::House;
+use sipbridge_tests::janus::{self, Janus};
+use sipbridge_tests::room::called;
+use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, ROOM, open_house};
+use sipbridge_tests::speech::Speech;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+const SCENARIO: &str = "an_sfu_keeps_its_promises";
+/// Everybody is connected to everybody by then, also on a busy machine.
+const UNTIL_ALL_ARE_THERE: Duration = Duration::from_secs(4);
+const WORDS: Duration = Duration::from_millis(2_500);
+/// Longer than a voice needs to arrive, so that nobody interrupts.
+const PAUSE: Duration = Duration::from_millis(1_000);
+const SOON: Duration = Duration::from_secs(5);
+
+/// In the order in which they speak; the first two by phone.
+const NAMES: [&str; 4] = ["alice", "bob", "ann", "ben"];
+
+#[test]
+fn the_embedded_sfu_does() -> Result<()> {
+    let media = IpAddr::from(Ipv4Addr::LOCALHOST);
+    steadily(|| scenario("embedded", media, "kind = \"embedded\""))
+}
+
+#[test]
+fn janus_does() -> Result<()> {
+    steadily(|| {
+        let runtime = tokio::runtime::Runtime::new()?;
+        let janus = runtime.block_on(Janus::start(janus::Options::default()))?;
+        let lines = format!(
+            "kind = \"janus\"\nurl = \"{}\"\nroom_create = true",
+            janus.url()
+        );
+        scenario("janus", janus.media(), &lines)
+    })
+}
+
+fn scenario(kind: &str, media: IpAddr, sfu: &str) -> Result<()> {
+    let folder = format!("{SCENARIO}/{kind}");
+    let house = House::open(&folder, media, sfu, &open_house("at-once"))?;
+    let says = speeches()?;
+    let turn = says[0].wave.duration() + PAUSE;
+    let ann = house.join(ROOM, called("ann"))?;
+    let ben = house.join(ROOM, called("ben"))?;
+    refuses_what_it_should(&house)?;
+
+    let mut phones = Vec::new();
+    for (place, name) in (0..).zip(&NAMES[..2]) {
+        let before = UNTIL_ALL_ARE_THERE + turn * place;
+        let plays = says[place as usize].between(before, turn * (4 - place));
+        phones.push(Baresip::start(&folder, &Options::new(name, &plays))?);
+    }
+    for phone in &mut phones {
+        phone.dial(&house.uri(NUMBER))?;
+    }
+    for phone in &mut phones {
+        phone.wait_established(Duration::from_secs(10))?;
+    }
+    let answered = Instant::now();
+    let mut tracks = Vec::new();
+    for (me, somebody) in [("ann", &ann), ("ben", &ben)] {
+        for other in NAMES.iter().filter(|other| **other != me) {
+            let heard = house.wait(somebody.hears(other, SOON))?;
+            tracks.push((me, *other, heard.recording));
+        }
+        ensure!(
+            somebody.seen().heard_of(me).is_none(),
+            "{me} is offered their own voice"
+        );
+    }
+    for (place, somebody) in (2..).zip([&ann, &ben]) {
+        somebody.say(
+            &says[place as usize].wave,
+            answered + UNTIL_ALL_ARE_THERE + turn * place,
+        );
+    }
+    // The first hangs up where its file ends, well after the last has spoken.
+    for phone in &mut phones {
+        phone.wait_closed(Duration::from_secs(40))?;
+    }
+    for name in &NAMES[..2] {
+        gone(&house, &ann, name)?;
+        gone(&house, &ben, name)?;
+    }
+    house.wait(ann.leave());
+    gone(&house, &ben, "ann")?;
+
+    for (me, other, recording) in &tracks {
+        hears_one(&folder, me, other, &says, &recording.wave())?;
+    }
+    for (phone, me) in phones.into_iter().zip(NAMES) {
+        let heard = phone.into_heard().context("a phone's recording")?;
+        hears_the_others(&folder, me, &says, &heard)?;
+    }
+    Ok(())
+}
+
+fn speeches() -> Result<Vec<Speech>> {
+    [PHONE_SPEECH, ROOM_SPEECH]
+        .into_iter()
+        .flat_map(|voice| [(voice, Duration::ZERO), (voice, WORDS)])
+        .map(|(voice, from)| Speech::stretch(voice, from, WORDS))
+        .collect()
+}
+
+/// Nobody enters under a name that is taken, or hears a track that is not there.
+fn refuses_what_it_should(house: &House) -> Result<()> {
+    let sfu = house.sfu()?;
+    let again = house.wait(sfu.join(ROOM, called("ann")));
+    ensure!(
+        matches!(again, Err(SfuError::Taken { .. })),
+        "a second ann is let in"
+    );
+    let guest = house.wait(sfu.join(ROOM, called("guest")))?;
+    ensure!(guest.session.me() == ParticipantId("guest".to_owned()));
+    let nothing = TrackId("nobody/0".to_owned());
+    let refused = house.wait(guest.session.subscribe(&nothing));
+    ensure!(
+        matches!(&refused, Err(error) if error.sip_code() == 404),
+        "a track of nobody is {refused:?}"
+    );
+    house.wait(guest.session.leave());
+    // Who has left may come again, at once.
+    let guest = house.wait(sfu.join(ROOM, called("guest")))?;
+    house.wait(guest.session.leave());
+    Ok(())
+}
+
+fn gone(house: &House, of: &RoomParticipant, name: &str) -> Result<()> {
+    let what = format!("{name} gone from the room");
+    let gone = |seen: &Seen| (seen.person(name).is_some() && !seen.is_here(name)).then_some(());
+    Ok(house.wait(of.until(&what, GONE_WITHIN, gone))?)
+}
+
+/// A track holds what its owner said, and nothing of anybody else.
+fn hears_one(folder: &str, me: &str, owner: &str, says: &[Speech], heard: &Wave) -> Result<()> {
+    for (speaker, speech) in NAMES.iter().zip(says) {
+        if *speaker == owner {
+            let whole = speech
+                .around(heard)
+                .with_context(|| format!("{me} does not hear {owner}"))?;
+            speech.assert_heard_in(&whole, folder, &format!("{owner} to {me}"))?;
+        } else {
+            ensure!(
+                speech.marker.find(heard).is_none(),
+                "{me} hears {speaker} in the place of {owner}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A phone hears everybody else in one mix.
+fn hears_the_others(folder: &str, me: &str, says: &[Speech], heard: &Wave) -> Result<()> {
+    for (speaker, speech) in NAMES.iter().zip(says) {
+        if *speaker == me {
+            ensure!(
+                speech.marker.find(heard).is_none() && !compare(&speech.wave, heard).is_good(),
+                "{me} hears their own voice"
+            );
+        } else {
+            let whole = speech
+                .around(heard)
+                .with_context(|| format!("{me} does not hear {speaker}"))?;
+            speech.assert_heard_in(&whole, folder, &format!("{speaker} to {me}"))?;
+        }
+    }
+    Ok(())
+}
