@@ -2,11 +2,13 @@
 //! What every scenario needs: peers as child processes, speech, and ears.
 
 pub mod baresip;
+pub mod browser;
 pub mod certificate;
 pub mod comfort;
 pub mod detour;
 pub mod document;
 pub mod house;
+pub mod http;
 pub mod installed;
 pub mod janus;
 pub mod kamailio;

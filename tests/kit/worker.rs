@@ -171,6 +171,11 @@ addresses = [\"{ice}\"]
         format!("http://{}", self.http)
     }
 
+    /// The same, as an address.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
     /// What opens it.
     pub fn token(&self) -> &str {
         &self.token

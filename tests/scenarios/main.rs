@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One scenario a module.
 
+mod a_browser_in_a_room;
 mod a_call_tells_its_figures;
 mod a_caller_wants_to_be_hidden;
 mod a_carrier_sends_a_call_on;
@@ -31,6 +32,7 @@ mod room_refusals;
 mod room_tidy;
 mod room_two_people;
 mod scanners_cost_no_call_a_gap;
+mod rooms_by_whip_and_whep;
 mod secrets_stay_secret;
 mod sfu_comes_back;
 mod sfu_dies;

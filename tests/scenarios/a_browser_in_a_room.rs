@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Chromium speaks in a room of the embedded SFU by WHIP and listens by WHEP, as one participant: it hears
+//! who is there, is heard, and is gone from the room when its processes are killed.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sip_worker::measure::Wave;
+use sip_worker::webrtc::participant::{Heard, MOUTH_HZ, Seen};
+use sipbridge_tests::browser::Browser;
+use sipbridge_tests::house::House;
+use sipbridge_tests::http::{Answer, ask};
+use sipbridge_tests::room::called;
+use sipbridge_tests::scene::ROOM;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+const SCENARIO: &str = "a_browser_in_a_room";
+const PAGE: &str = include_str!("a_browser_in_a_room.html");
+const PAGES_HZ: f64 = 700.0;
+const OURS_HZ: f64 = 1_000.0;
+/// A browser takes its time to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// As exactly as the page counts.
+const CLOSE_HZ: f64 = 12.0;
+/// It is known to be gone once it answers no checks any more.
+const GONE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_browser_hears_and_is_heard_in_a_room() -> Result<()> {
+    let media = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let house = House::open(SCENARIO, media, "kind = \"embedded\"", "")?;
+    let ann = house.join(ROOM, called("ann"))?;
+    ann.say(&tone(PATIENCE), Instant::now());
+
+    let relay = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let browser = Browser::open(SCENARIO, &format!("http://{}/", relay.local_addr()?))?;
+    let hz = hears(&relay, &house)?;
+    ensure!(
+        (hz - OURS_HZ).abs() < CLOSE_HZ,
+        "the browser hears {hz} Hz; {PAGES_HZ} Hz would be itself"
+    );
+    let Heard { recording, .. } = house.wait(ann.hears("Browser", PATIENCE))?;
+    house.wait(recording.lasts(Duration::from_secs(2)));
+    let end = Instant::now();
+    let heard = recording.between(
+        end - Duration::from_secs(1),
+        end - Duration::from_millis(200),
+    );
+    let share = share_of(PAGES_HZ, &heard);
+    ensure!(
+        share > 0.8,
+        "of what ann hears, {share:.2} is the browser's tone"
+    );
+
+    drop(browser);
+    let gone = |seen: &Seen| (!seen.is_here("Browser")).then_some(());
+    Ok(house.wait(ann.until("the browser gone", GONE, gone))?)
+}
+
+/// Serves the page and passes its offers on, until it hears something.
+fn hears(relay: &TcpListener, house: &House) -> Result<f64> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let (mut stream, _) = relay.accept()?;
+        let Ok((path, body)) = request(&stream) else {
+            // Chromium opens connections that it may need.
+            continue;
+        };
+        match &*path {
+            "/" => respond(&mut stream, "text/html; charset=utf-8", PAGE, None)?,
+            "/heard" => return body.parse().context("a frequency"),
+            "/error" => bail!("the page: {body}"),
+            path if path.starts_with("/wh") => {
+                let answer = pass_on(house, path, &body)?;
+                ensure!(answer.status == 201, "{path}: {answer:?}");
+                let session = answer.header("location");
+                respond(&mut stream, "application/sdp", &answer.body, session)?;
+            }
+            // An icon, for one.
+            _ => respond(&mut stream, "text/plain", "", None)?,
+        }
+    }
+    bail!("the browser hears nothing within {PATIENCE:?}")
+}
+
+fn pass_on(house: &House, path: &str, offer: &str) -> Result<Answer> {
+    let bearer = format!("Bearer {}", house.token());
+    let headers = [
+        ("Authorization", &*bearer),
+        ("Content-Type", "application/sdp"),
+    ];
+    ask(house.http(), "POST", path, &headers, offer)
+}
+
+/// Path and body.
+fn request(stream: &TcpStream) -> Result<(String, String)> {
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut reader = BufReader::new(stream);
+    let mut head = Vec::new();
+    for line in reader.by_ref().lines() {
+        match line? {
+            line if line.is_empty() => break,
+            line => head.push(line),
+        }
+    }
+    let length = head.iter().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        is_length.then(|| value.trim().to_owned())
+    });
+    let length = length.map_or(Ok(0), |length| length.parse())?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let path = head.first().and_then(|line| line.split(' ').nth(1));
+    let path = path.context("a request line")?.to_owned();
+    Ok((path, String::from_utf8(body)?))
+}
+
+fn respond(stream: &mut TcpStream, kind: &str, body: &str, location: Option<&str>) -> Result<()> {
+    let location = location
+        .map(|at| format!("Location: {at}\r\n"))
+        .unwrap_or_default();
+    let length = body.len();
+    Ok(write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{location}\
+         Connection: close\r\n\r\n{body}"
+    )?)
+}
+
+fn tone(length: Duration) -> Wave {
+    let mut wave = Wave::silence(MOUTH_HZ, length);
+    for (n, sample) in wave.samples.iter_mut().enumerate() {
+        let angle = std::f64::consts::TAU * OURS_HZ * n as f64 / f64::from(MOUTH_HZ);
+        *sample = (8_000.0 * angle.sin()) as i16;
+    }
+    wave
+}
+
+/// How much of a wave is this tone.
+fn share_of(tone_hz: f64, wave: &Wave) -> f64 {
+    let (mut real, mut imaginary, mut power) = (0.0, 0.0, 0.0);
+    for (n, sample) in wave.samples.iter().enumerate() {
+        let angle = std::f64::consts::TAU * tone_hz * n as f64 / f64::from(wave.rate_hz);
+        let sample = f64::from(*sample);
+        real += sample * angle.cos();
+        imaginary += sample * angle.sin();
+        power += sample * sample;
+    }
+    2.0 * (real * real + imaginary * imaginary)
+        / (wave.samples.len().max(1) as f64 * power.max(1.0))
+}
