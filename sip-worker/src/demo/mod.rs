@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! A first call on loopback, measured and drawn: an SFU, a worker, somebody in a room and a telephone.
+//! A first call on this machine, measured and drawn: a worker, somebody in a room of its and a telephone.
 
 pub mod janus;
 mod live;

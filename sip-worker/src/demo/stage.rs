@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Everything the demonstration plays on: a Janus, a worker and somebody in a room, all on loopback.
+//! Everything the demonstration plays on: a worker with rooms of its own, and somebody in one of them.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use gstsipbridge::rtc::leading_out;
 use tokio::time::sleep;
 
-use super::janus::{Janus, Options};
 use crate::calls::CallInfo;
 use crate::config::Config;
 use crate::http::Served;
@@ -36,16 +36,17 @@ pub(super) struct Stage {
     pub(super) served: Option<Served>,
     /// Somebody in the room.
     pub(super) ada: RoomParticipant,
-    _janus: Janus,
 }
 
 impl Stage {
     /// Starts everything. `visited`: people will dial in, so the usual port is preferred.
     pub(super) async fn build(visited: bool) -> anyhow::Result<Stage> {
         init_media()?;
-        let janus = Janus::start(Options::default())
-            .await
-            .context("the SFU does not start")?;
+        // Browsers do not look for anybody on loopback.
+        let media = leading_out()
+            .first()
+            .copied()
+            .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let folder =
             std::env::temp_dir().join(format!("sipbridge-demo-{:016x}", rand::random::<u64>()));
         fs::create_dir(&folder)
@@ -57,7 +58,7 @@ impl Stage {
             0
         };
         let path = folder.join("sip-worker.toml");
-        fs::write(&path, configuration(port, &janus)).context("cannot write the configuration")?;
+        fs::write(&path, configuration(port, media)).context("cannot write the configuration")?;
         let (worker, served) = run::start(Config::load(&path)?)
             .await
             .context("the worker does not start")?;
@@ -65,7 +66,7 @@ impl Stage {
             .sfu(None)
             .context("invariant: the configuration names an SFU")?;
         let peer = PeerConfig {
-            addresses: vec![janus.media()],
+            addresses: vec![media],
             ..PeerConfig::default()
         };
         let ada = Participant {
@@ -91,7 +92,6 @@ impl Stage {
             worker,
             served,
             ada,
-            _janus: janus,
         })
     }
 
@@ -116,8 +116,7 @@ impl Stage {
     }
 }
 
-fn configuration(port: u16, janus: &Janus) -> String {
-    let (sfu, media) = (janus.url(), janus.media());
+fn configuration(port: u16, media: IpAddr) -> String {
     format!(
         r#"[sip]
 listen = ["udp:127.0.0.1:{port}"]
@@ -127,10 +126,7 @@ ports = "20000-29999"
 
 [[sfu]]
 name = "main"
-kind = "janus"
-url = "{sfu}"
-room_create = true
-patience = 0
+kind = "embedded"
 
 [ice]
 addresses = ["{media}"]
