@@ -276,6 +276,16 @@ impl Rooms {
     }
 }
 
+impl Drop for Rooms {
+    /// The SFU is gone; who is in a room may come back once it is there again.
+    fn drop(&mut self) {
+        for member in self.members.values() {
+            let lost = SfuEvent::Lost("the embedded SFU ended".to_owned());
+            let _ = member.events.send(lost);
+        }
+    }
+}
+
 impl Member {
     fn view(&self) -> PersonView {
         PersonView {

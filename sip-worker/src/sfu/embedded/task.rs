@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use gstsipbridge::context::{Context, Cx, Mailbox, Notifier, Task, TaskHandle};
@@ -28,6 +29,7 @@ type Request = Box<dyn FnOnce(&mut Exchange, Instant) + Send>;
 /// A running SFU; ends when dropped.
 pub(super) struct Running {
     requests: Arc<Mailbox<Request>>,
+    gone: Arc<AtomicBool>,
     task: TaskHandle,
 }
 
@@ -48,8 +50,20 @@ impl Running {
             sockets: sockets.into_iter().zip(hosts).map(Socket::new).collect(),
             buffer: vec![0; DATAGRAM_MAX].into_boxed_slice(),
         };
-        let task = context.add(Box::new(desk));
-        Ok(Running { requests, task })
+        let gone = Arc::new(AtomicBool::new(false));
+        let (over, unanswered) = (gone.clone(), requests.clone());
+        let broken = move |reason: &str| {
+            tracing::error!(reason, "the embedded SFU broke down");
+            over.store(true, Ordering::SeqCst);
+            // Whoever waits for an answer to these waits no longer.
+            drop(unanswered.take());
+        };
+        let task = context.add_task(move |_| Box::new(desk), Some(Box::new(broken)));
+        Ok(Running {
+            requests,
+            gone,
+            task,
+        })
     }
 
     /// Whether it still runs.
@@ -61,6 +75,7 @@ impl Running {
     pub(super) fn desk(&self) -> Asker {
         Asker {
             requests: self.requests.clone(),
+            gone: self.gone.clone(),
             notifier: self.task.notifier(),
         }
     }
@@ -70,6 +85,8 @@ impl Running {
 #[derive(Clone)]
 pub(super) struct Asker {
     requests: Arc<Mailbox<Request>>,
+    /// It broke down, and takes no requests any more.
+    gone: Arc<AtomicBool>,
     notifier: Notifier,
 }
 
@@ -78,6 +95,9 @@ impl Asker {
     pub(super) fn tell(&self, request: impl FnOnce(&mut Exchange, Instant) + Send + 'static) {
         self.requests.post(Box::new(request));
         self.notifier.notify();
+        if self.gone.load(Ordering::SeqCst) {
+            drop(self.requests.take());
+        }
     }
 
     /// Has this done. `None`: the SFU is gone.

@@ -124,3 +124,13 @@ fn ice_restarts_and_goes_on() {
     world.say(3, &[(by_ann, 20, b"after")]);
     assert_eq!(words(&world.ends[&to_bob].heard(0)), ["before", "after"]);
 }
+
+#[test]
+fn an_sfu_that_ends_tells_everybody() {
+    let mut world = World::new();
+    let mut ann = world.join("ann");
+    drop(world);
+    let last = ann.events.try_recv();
+    assert!(matches!(last, Ok(SfuEvent::Lost(_))), "{last:?}");
+    assert!(ann.events.try_recv().is_err());
+}
