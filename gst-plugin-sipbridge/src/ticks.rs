@@ -20,6 +20,12 @@ const CLOCK_OFF_NS: i64 = 40_000_000;
 /// The most one tick is moved to follow the pipeline's clock.
 const FOLLOW_NS: i64 = 125_000;
 
+/// The most one tick is moved to where it is of more use.
+const MOVE: Duration = Duration::from_micros(250);
+
+/// A row that is this little late for where its ticks are to be is moved back, not on.
+const BACK: Duration = Duration::from_millis(2);
+
 /// One tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tick {
@@ -38,6 +44,8 @@ pub(crate) struct Ticks {
     not_before: Instant,
     /// Running time of the next tick; `None` while the pipeline does not play.
     pts: Option<gst::ClockTime>,
+    /// How far ticks were moved away from their running times.
+    moved_ns: i64,
     skipped: u64,
 }
 
@@ -47,8 +55,30 @@ impl Ticks {
             due: first,
             not_before: first,
             pts: None,
+            moved_ns: 0,
             skipped: 0,
         }
+    }
+
+    /// Moves the ticks to come towards `at`, give or take whole periods, the first ones at once. They
+    /// keep their running times, one after the other without a gap.
+    pub(crate) fn go_towards(&mut self, at: Instant, first: bool) {
+        let period = TICK.as_nanos() as i64;
+        let ahead = at.saturating_duration_since(self.due).as_nanos() as i64
+            - self.due.saturating_duration_since(at).as_nanos() as i64;
+        let on = ahead.rem_euclid(period);
+        let most = MOVE.as_nanos() as i64;
+        let step = match on {
+            on if first => on,
+            on if period - on <= BACK.as_nanos() as i64 => (on - period).max(-most),
+            on => on.min(most),
+        };
+        self.moved_ns += step;
+        let length = Duration::from_nanos(step.unsigned_abs());
+        self.due = match step < 0 {
+            true => self.due.checked_sub(length).unwrap_or(self.due),
+            false => self.due + length,
+        };
     }
 
     /// When to come back for the next one.
@@ -80,7 +110,10 @@ impl Ticks {
         let late = now.duration_since(self.due);
         // How far the pipeline's clock was from this tick's time when it was due.
         let off = |pts: gst::ClockTime| {
-            running.nseconds() as i64 - late.as_nanos() as i64 - pts.nseconds() as i64
+            running.nseconds() as i64
+                - late.as_nanos() as i64
+                - pts.nseconds() as i64
+                - self.moved_ns
         };
         let follows = self
             .pts
@@ -96,6 +129,7 @@ impl Ticks {
                     self.skipped += missed.nseconds() / TICK.as_nanos() as u64;
                 }
                 self.due = now + TICK;
+                self.moved_ns = 0;
                 running
             }
         };
@@ -212,6 +246,40 @@ mod tests {
         );
         let back = row.ticks.tick(now + TICK, || Some(ms(40))).unwrap();
         assert_eq!((back.pts, back.discont), (ms(40), true));
+    }
+
+    #[test]
+    fn a_row_begins_where_its_ticks_are_of_use() {
+        let mut row = Row::new();
+        row.ticks
+            .go_towards(row.begin + Duration::from_millis(1_007), true);
+        assert_eq!(row.due(), 27);
+        let tick = row.at(27).unwrap();
+        assert_eq!((tick.pts, tick.discont), (ms(20), false));
+        assert_eq!(row.due(), 47);
+    }
+
+    #[test]
+    fn a_row_is_moved_to_where_its_ticks_are_of_use() {
+        for (from, wanted) in [(0, 13), (0, 19), (13, 13), (5, 3)] {
+            let mut row = Row::new();
+            row.ticks.due += Duration::from_millis(from);
+            row.ticks.moved_ns += from as i64 * 1_000_000;
+            let at = row.begin + Duration::from_millis(wanted);
+            let mut last = ms(0);
+            for _ in 0..100 {
+                let due = row.ticks.due();
+                let running = gst::ClockTime::from_nseconds((due - row.begin).as_nanos() as u64);
+                let tick = row.ticks.tick(due, || Some(running)).unwrap();
+                assert_eq!((tick.pts, tick.discont), (last + ms(20), false));
+                last = tick.pts;
+                row.ticks.go_towards(at, false);
+                let step = (row.ticks.due() - due).abs_diff(TICK);
+                assert!(step <= MOVE, "{step:?}");
+            }
+            let place = (row.ticks.due() - row.begin).as_nanos() % TICK.as_nanos();
+            assert_eq!(place, u128::from(wanted) * 1_000_000, "{from} {wanted}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! its last handle is gone.
 
 mod clock;
+mod inbox;
 mod mailbox;
 mod run;
 mod stats;
@@ -18,11 +19,11 @@ mod tests;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
-use std::thread::ThreadId;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 pub use clock::{Clock, ManualClock, Monotonic};
+pub use inbox::{Inbox, stamp_arrivals};
 pub use mailbox::Mailbox;
 pub use stats::{ContextStats, LATENESS_MS};
 pub use task::{Cx, Notifier, Task, TaskHandle};
@@ -77,18 +78,23 @@ struct Shared {
     /// `None` once the thread has ended.
     commands: Mutex<Option<Vec<Command>>>,
     counters: Counters,
-    thread: Mutex<Option<ThreadId>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Shared {
+    fn commands(&self) -> MutexGuard<'_, Option<Vec<Command>>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_asked(&self) -> bool {
+        self.commands()
+            .as_ref()
+            .is_some_and(|asked| !asked.is_empty())
+    }
+
+    /// Asks it something; what it is asked by its own tasks, it does before it sleeps.
     fn command(&self, command: Command) {
-        match self
-            .commands
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-        {
+        match self.commands().as_mut() {
             Some(commands) => commands.push(command),
             // All its tasks are gone. One that was just about to move here goes with them.
             None => {
@@ -98,7 +104,8 @@ impl Shared {
                 return;
             }
         }
-        if !self.woken.swap(true, Ordering::AcqRel)
+        if !self.is_current_thread()
+            && !self.woken.swap(true, Ordering::AcqRel)
             && let Err(error) = self.waker.wake()
         {
             tracing::error!(context = self.name, %error, "cannot wake a media thread");
@@ -106,8 +113,7 @@ impl Shared {
     }
 
     fn is_current_thread(&self) -> bool {
-        *self.thread.lock().unwrap_or_else(PoisonError::into_inner)
-            == Some(std::thread::current().id())
+        ON_CONTEXT.get() == std::ptr::from_ref(self).addr()
     }
 }
 
@@ -125,7 +131,8 @@ impl Drop for Running {
 pub struct Context(Arc<Running>);
 
 thread_local! {
-    static ON_CONTEXT: Cell<bool> = const { Cell::new(false) };
+    /// Where the [`Shared`] of this thread's context is; 0: it is no media thread.
+    static ON_CONTEXT: Cell<usize> = const { Cell::new(0) };
 }
 
 static REGISTRY: LazyLock<Mutex<HashMap<String, Weak<Running>>>> = LazyLock::new(Mutex::default);
@@ -138,6 +145,11 @@ pub fn set_default_contexts(count: usize) {
 
 /// Whether this thread is a media thread: here nothing may block.
 pub fn on_context_thread() -> bool {
+    ON_CONTEXT.get() != 0
+}
+
+/// Tells media threads apart: a number of this one's own, 0 on any other thread.
+pub(crate) fn current_context() -> usize {
     ON_CONTEXT.get()
 }
 

@@ -6,12 +6,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 
 use super::clock::Clock;
+use super::inbox::Inbox;
 use super::stats::Counters;
 use super::task::{Control, Cx, TOKEN_BITS, Task};
 use super::{Command, Context, ContextError, ON_CONTEXT, PanicHook, Shared};
@@ -67,8 +68,14 @@ struct Loop {
     /// is recognised by no longer being the task's deadline.
     timers: BinaryHeap<Reverse<(Instant, usize, u64)>>,
     again: Vec<(usize, usize)>,
+    inbox: Inbox,
+    /// Taken from what was asked, to be filled again.
+    asked: Vec<Command>,
     added: u32,
 }
+
+/// How often in one round of the loop what tasks ask each other is done.
+const ASKED_ROUNDS: usize = 4;
 
 /// The nice value of a media thread.
 const NICE: libc::c_int = -10;
@@ -98,7 +105,6 @@ pub(super) fn spawn(
         woken: AtomicBool::new(false),
         commands: Mutex::new(Some(Vec::new())),
         counters: Counters::default(),
-        thread: Mutex::new(None),
         clock,
     });
     let mut run = Loop {
@@ -110,12 +116,14 @@ pub(super) fn spawn(
         generation: 0,
         timers: BinaryHeap::new(),
         again: Vec::new(),
+        inbox: Inbox::new(shared.clock.passes()),
+        asked: Vec::new(),
         added: 0,
     };
-    let thread = std::thread::Builder::new()
+    std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || {
-            ON_CONTEXT.set(true);
+            ON_CONTEXT.set(Arc::as_ptr(&run.shared).addr());
             go_first();
             run.run();
         })
@@ -123,7 +131,6 @@ pub(super) fn spawn(
             name: name.to_owned(),
             error,
         })?;
-    *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread.thread().id());
     Ok(shared)
 }
 
@@ -131,10 +138,10 @@ impl Loop {
     fn run(&mut self) {
         let mut events = Events::with_capacity(1024);
         let mut ready: Vec<(usize, usize)> = Vec::new();
-        let mut commands: Vec<Command> = Vec::new();
         let mut load = Load::new();
+        let mut asked_more = false;
         loop {
-            let sleep = if self.again.is_empty() {
+            let sleep = if self.again.is_empty() && !asked_more {
                 self.next_deadline()
                     .map_or(Sleep::UntilWoken, |at| self.sleep_until(at))
             } else {
@@ -162,28 +169,42 @@ impl Loop {
                 self.with_task(slot, |task, cx| task.readable(cx, token));
             }
 
-            self.shared.woken.store(false, Ordering::Release);
-            if let Some(asked) = self
-                .shared
-                .commands
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .as_mut()
-            {
-                std::mem::swap(&mut commands, asked);
-            }
-            let mut shutdown = false;
-            for command in commands.drain(..) {
-                shutdown |= self.obey(command);
-            }
+            let mut shutdown = self.obey_all();
             self.fire_timers();
+            // A room that was mixed is heard by its phones at once.
+            shutdown |= self.obey_all();
+            asked_more = self.shared.is_asked();
             self.shared.counters.wakeups.fetch_add(1, Ordering::Relaxed);
             if shutdown {
                 self.end();
                 return;
             }
-            self.throttle(&mut load);
+            if !asked_more {
+                self.throttle(&mut load);
+            }
         }
+    }
+
+    /// Does what was asked, and what that made tasks ask; says whether the context is to end. Tasks that
+    /// go on asking each other have to wait for a round of the loop in between.
+    fn obey_all(&mut self) -> bool {
+        let mut shutdown = false;
+        for _ in 0..ASKED_ROUNDS {
+            self.shared.woken.store(false, Ordering::Release);
+            let mut asked = std::mem::take(&mut self.asked);
+            if let Some(commands) = self.shared.commands().as_mut() {
+                std::mem::swap(&mut asked, commands);
+            }
+            let any = !asked.is_empty();
+            for command in asked.drain(..) {
+                shutdown |= self.obey(command);
+            }
+            self.asked = asked;
+            if !any || shutdown {
+                break;
+            }
+        }
+        shutdown
     }
 
     /// Lets sockets fill while the loop is busy, so that one round serves many calls. No timer waits
@@ -351,6 +372,7 @@ impl Loop {
             registry: self.poll.registry(),
             timer: &mut entry.timer,
             again: &mut self.again,
+            inbox: &mut self.inbox,
         };
         let task = entry.task.as_mut();
         let outcome = catch_unwind(AssertUnwindSafe(|| step(task, &mut cx)));
@@ -405,12 +427,7 @@ impl Loop {
         }
         // What is asked from now on is asked of nobody. Dropped outside the lock: a task that was on
         // its way here has handles of its own.
-        let asked = self
-            .shared
-            .commands
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let asked = self.shared.commands().take();
         for command in asked.into_iter().flatten() {
             if let Command::Adopt(entry) = command {
                 entry.end();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry, Token};
 
-use super::{Command, Context, Shared, on_context_thread};
+use super::{Command, Context, Inbox, Shared, on_context_thread};
 
 /// Something that lives on a context: usually one call's media.
 ///
@@ -46,6 +46,7 @@ pub struct Cx<'a> {
     pub(super) registry: &'a Registry,
     pub(super) timer: &'a mut Option<Instant>,
     pub(super) again: &'a mut Vec<(usize, usize)>,
+    pub(super) inbox: &'a mut Inbox,
 }
 
 /// Tokens of one task's sockets: a slot's share of mio's token space.
@@ -91,6 +92,11 @@ impl Cx<'_> {
     /// Stops watching a socket. Closing it does so too.
     pub fn deregister(&mut self, socket: &mut mio::net::UdpSocket) -> std::io::Result<()> {
         self.registry.deregister(socket)
+    }
+
+    /// Where datagrams are read into.
+    pub fn inbox(&mut self) -> &mut Inbox {
+        self.inbox
     }
 
     /// Calls [`Task::readable`] with `token` once more in the next round, for a task that stopped

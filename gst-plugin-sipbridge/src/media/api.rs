@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sip_ua::sdp::Codec;
 
@@ -185,6 +185,12 @@ pub trait AudioOut: Send {
 
     /// One frame. Must not block.
     fn frame(&mut self, frame: OutFrame);
+
+    /// When a tick would be of most use to whoever takes the frames, give or take whole periods of
+    /// 20 ms: ticks go there.
+    fn wants_ticks_at(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// What became of a frame pushed into an [`AudioIn`](super::AudioIn).

@@ -109,6 +109,9 @@ impl Output {
             leg.restart_playout();
         }
         self.discont |= tick.discont;
+        if let Some(at) = self.sink.wants_ticks_at() {
+            self.ticks.go_towards(at, tick.discont);
+        }
         match self.format {
             Format::Raw { rate_hz } => self.tick_raw(now, leg, tick.pts, rate_hz),
             Format::Encoded(codec) | Format::Rtp { codec, .. } => {

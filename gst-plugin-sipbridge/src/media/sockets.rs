@@ -4,29 +4,15 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
-use std::time::Instant;
 
 use super::api::MediaError;
 use super::pace::Wire;
-use crate::context::Cx;
+use crate::context::{Cx, stamp_arrivals};
 use crate::leg::{Datagram, Leg};
 
 /// The tokens of the two, counted from the pair's first.
 pub(super) const RTP: usize = 0;
 pub(super) const RTCP: usize = 1;
-
-/// Datagrams read of one call before others have their turn.
-const READ_MAX: usize = 64;
-
-/// No RTP packet is longer on any network we know.
-const DATAGRAM_MAX: usize = 2_048;
-
-/// Room for one datagram.
-pub(super) type Buffer = Box<[u8; DATAGRAM_MAX]>;
-
-pub(super) fn buffer() -> Buffer {
-    Box::new([0; DATAGRAM_MAX])
-}
 
 /// The two sockets of a call and where they are.
 pub(super) struct Pair {
@@ -36,62 +22,78 @@ pub(super) struct Pair {
 
 /// The two sockets of a call, non-blocking.
 pub(super) struct Sockets {
-    rtp: mio::net::UdpSocket,
-    rtcp: mio::net::UdpSocket,
+    rtp: Watched,
+    rtcp: Watched,
+}
+
+struct Watched {
+    socket: mio::net::UdpSocket,
+    /// The context says when something comes.
+    watched: bool,
+}
+
+impl Watched {
+    fn watch(&mut self, cx: &mut Cx<'_>, token: usize) -> std::io::Result<()> {
+        if !self.watched {
+            cx.register(&mut self.socket, token)?;
+            self.watched = true;
+        }
+        Ok(())
+    }
+
+    fn unwatch(&mut self, cx: &mut Cx<'_>) {
+        if std::mem::take(&mut self.watched)
+            && let Err(error) = cx.deregister(&mut self.socket)
+        {
+            // A new context says so too if it then cannot watch it.
+            tracing::debug!(%error, "a media socket was not watched");
+        }
+    }
 }
 
 impl Sockets {
     /// Has the task called when something comes; the tokens are `first` + [`RTP`] and + [`RTCP`].
     pub(super) fn watch(&mut self, cx: &mut Cx<'_>, first: usize) -> std::io::Result<()> {
-        cx.register(&mut self.rtp, first + RTP)?;
-        cx.register(&mut self.rtcp, first + RTCP)
+        self.rtp.watch(cx, first + RTP)?;
+        self.rtcp.watch(cx, first + RTCP)
     }
 
     pub(super) fn unwatch(&mut self, cx: &mut Cx<'_>) {
-        for socket in [&mut self.rtp, &mut self.rtcp] {
-            if let Err(error) = cx.deregister(socket) {
-                // The new context says so too if it then cannot watch it.
-                tracing::debug!(%error, "a media socket was not watched");
-            }
-        }
+        self.rtp.unwatch(cx);
+        self.rtcp.unwatch(cx);
+    }
+
+    /// As [`Sockets::watch`], from token 0 on, for who looks for RTP itself ([`Sockets::read`]): has the
+    /// task called when RTCP comes.
+    pub(super) fn watch_rtcp(&mut self, cx: &mut Cx<'_>) -> std::io::Result<()> {
+        self.rtp.unwatch(cx);
+        self.rtcp.watch(cx, RTCP)
     }
 
     /// Gives the leg what came by one of them. True: there may be more.
-    pub(super) fn read(
-        &self,
-        which: usize,
-        now: Instant,
-        leg: &mut Leg,
-        buffer: &mut Buffer,
-    ) -> bool {
-        let socket = if which == RTP { &self.rtp } else { &self.rtcp };
-        for _ in 0..READ_MAX {
-            match socket.recv_from(buffer.as_mut_slice()) {
-                Ok((length, from)) => {
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    if which == RTP {
-                        leg.receive_rtp(now, from, bytes);
-                    } else {
-                        leg.receive_rtcp(now, from, bytes);
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-                // Somebody's port is closed, says ICMP; others may still send.
-                Err(_) => {}
-            }
+    pub(super) fn read(&self, which: usize, cx: &mut Cx<'_>, leg: &mut Leg) -> bool {
+        let now = cx.now();
+        if which == RTP {
+            cx.inbox().read(&self.rtp.socket, now, |at, from, bytes| {
+                leg.receive_rtp(at, from, bytes);
+            })
+        } else {
+            cx.inbox().read(&self.rtcp.socket, now, |at, from, bytes| {
+                leg.receive_rtcp(at, from, bytes);
+            })
         }
-        true
     }
 
     /// Sends RTCP.
     pub(super) fn report(&self, muxed: bool, datagram: Datagram<'_>) {
-        send(if muxed { &self.rtp } else { &self.rtcp }, datagram);
+        let watched = if muxed { &self.rtp } else { &self.rtcp };
+        send(&watched.socket, datagram);
     }
 }
 
 impl Wire for Sockets {
     fn send(&mut self, datagram: Datagram<'_>) {
-        send(&self.rtp, datagram);
+        send(&self.rtp.socket, datagram);
     }
 }
 
@@ -143,10 +145,14 @@ pub(super) fn open(address: IpAddr, ports: &RangeInclusive<u16>) -> Result<Pair,
     })
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<mio::net::UdpSocket> {
+fn bind(address: SocketAddr) -> std::io::Result<Watched> {
     let socket = UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
-    Ok(mio::net::UdpSocket::from_std(socket))
+    stamp_arrivals(&socket)?;
+    Ok(Watched {
+        socket: mio::net::UdpSocket::from_std(socket),
+        watched: false,
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::feed::Feed;
 use super::handle::Shared;
 use super::output::Output;
 use super::pace::Pace;
-use super::sockets::{self, Buffer, Pair, Sockets};
+use super::sockets::{Pair, RTP, Sockets};
 use crate::codec::{Decoder, Encoder, OpusSettings};
 use crate::context::{Cx, Task};
 use crate::leg::{Leg, LegConfig};
@@ -54,7 +54,6 @@ pub(super) struct Media {
     singing: bool,
     shared: Arc<Shared>,
     snapshot_due: Instant,
-    buffer: Buffer,
     phase_us: u32,
     failed: bool,
 }
@@ -80,7 +79,6 @@ impl Media {
             singing: false,
             shared,
             snapshot_due: now,
-            buffer: sockets::buffer(),
             phase_us: 0,
             failed: false,
         }
@@ -144,6 +142,13 @@ impl Media {
             return;
         }
         let now = cx.now();
+        let tick = self
+            .output
+            .as_ref()
+            .is_some_and(|output| output.due() <= now);
+        if tick {
+            self.look_for_rtp(cx);
+        }
         let muxed = self.leg.rtcp_mux();
         if let Some(datagram) = self.leg.timeout(now) {
             self.sockets.report(muxed, datagram);
@@ -167,6 +172,27 @@ impl Media {
         ];
         if let Some(at) = next.into_iter().flatten().min() {
             cx.set_timer(at);
+        }
+    }
+
+    /// Where audio is taken at ticks, packets are looked for then: they could not be of use before, and a
+    /// call less often looked after is a cheaper one.
+    fn look_for_rtp(&mut self, cx: &mut Cx<'_>) {
+        if self.sockets.read(RTP, cx, &mut self.leg) {
+            cx.again(RTP);
+        }
+    }
+
+    fn watch(&mut self, cx: &mut Cx<'_>) {
+        let watched = match self.output {
+            Some(_) => self.sockets.watch_rtcp(cx),
+            None => self.sockets.watch(cx, 0),
+        };
+        if let Err(error) = watched {
+            self.failed = true;
+            self.event(MediaEvent::Failed(format!(
+                "cannot watch the media sockets: {error}"
+            )));
         }
     }
 
@@ -231,12 +257,6 @@ impl Task for Media {
     }
 
     fn arrive(&mut self, cx: &mut Cx<'_>) {
-        if let Err(error) = self.sockets.watch(cx, 0) {
-            self.failed = true;
-            self.event(MediaEvent::Failed(format!(
-                "cannot watch the media sockets: {error}"
-            )));
-        }
         self.notified(cx);
     }
 
@@ -245,11 +265,7 @@ impl Task for Media {
     }
 
     fn readable(&mut self, cx: &mut Cx<'_>, token: usize) {
-        let now = cx.now();
-        if self
-            .sockets
-            .read(token, now, &mut self.leg, &mut self.buffer)
-        {
+        if self.sockets.read(token, cx, &mut self.leg) {
             cx.again(token);
         }
         self.tell();
@@ -264,6 +280,7 @@ impl Task for Media {
         for command in self.shared.commands.take() {
             self.obey(now, command);
         }
+        self.watch(cx);
         self.run(cx);
     }
 

@@ -36,6 +36,17 @@ pub(super) enum Refused {
     Dropped,
 }
 
+/// Who pushes samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pushing {
+    /// A media thread, which never waits; `here`: the one that mixes the room.
+    OnContext { here: bool },
+    /// Another thread, for a live source: it waits for room, but not for the mixer to play.
+    Live,
+    /// Another thread that has all the time there is.
+    Patiently,
+}
+
 #[derive(Default)]
 struct Fifo {
     rate: Option<Rate>,
@@ -47,6 +58,8 @@ struct Fifo {
     told_dbfs: Option<f32>,
     /// Who pushes waits, and has all the time there is.
     patient: bool,
+    /// Who pushes does so on the thread that takes: what is to be there in time, is.
+    here: bool,
     left_over: u32,
     playing: bool,
     flushing: bool,
@@ -191,27 +204,28 @@ impl Intake {
         fifo.ended && fifo.samples.len() < fifo.ms(20).max(1)
     }
 
-    /// Samples in little-endian. Waits for room if `waits`; for the mixer to play unless `live`.
+    /// Samples in little-endian.
     pub(super) fn push(
         &self,
         now: Instant,
         bytes: &[u8],
         told_dbfs: Option<f32>,
-        waits: bool,
-        live: bool,
+        how: Pushing,
     ) -> Result<(), Refused> {
         let (mut pairs, _) = bytes.as_chunks::<2>();
         let mut fifo = self.lock();
         fifo.ended = false;
         fifo.told_dbfs = told_dbfs;
-        fifo.patient = waits && !live;
+        fifo.patient = how == Pushing::Patiently;
+        fifo.here = how == Pushing::OnContext { here: true };
         while !pairs.is_empty() {
             if fifo.flushing {
                 return Err(Refused::Flushing);
             }
-            if !fifo.playing && (live || !waits) {
+            if !fifo.playing && how != Pushing::Patiently {
                 return Err(Refused::Dropped);
             }
+            let waits = !matches!(how, Pushing::OnContext { .. });
             if waits && (!fifo.playing || fifo.is_full()) {
                 fifo = self
                     .taken
@@ -254,7 +268,7 @@ impl Intake {
         let rested = fifo
             .since
             .is_some_and(|since| now.saturating_duration_since(since) >= SLACK);
-        if !fifo.runs && !rested && !fifo.ended {
+        if !fifo.runs && !rested && !fifo.here && !fifo.ended {
             return None;
         }
         fifo.runs = true;
@@ -304,7 +318,8 @@ mod tests {
     }
 
     fn push(intake: &Intake, at: Instant, ms: usize) {
-        intake.push(at, &bytes(ms), None, false, true).unwrap();
+        let how = Pushing::OnContext { here: false };
+        intake.push(at, &bytes(ms), None, how).unwrap();
     }
 
     fn takes(intake: &Intake, at: Instant) -> bool {
@@ -326,6 +341,15 @@ mod tests {
             );
             assert!(takes(&intake, begin + TICK * (tick + 1)), "{tick}");
         }
+    }
+
+    #[test]
+    fn what_the_same_thread_brings_just_before_the_tick_is_taken_at_once() {
+        let (intake, begin) = intake();
+        let at = begin + Duration::from_micros(19_500);
+        let how = Pushing::OnContext { here: true };
+        intake.push(at, &bytes(20), None, how).unwrap();
+        assert!(takes(&intake, begin + TICK));
     }
 
     #[test]
@@ -352,7 +376,7 @@ mod tests {
     fn who_may_wait_loses_nothing() {
         let (intake, begin) = intake();
         std::thread::scope(|scope| {
-            scope.spawn(|| intake.push(begin, &bytes(1_000), None, true, false));
+            scope.spawn(|| intake.push(begin, &bytes(1_000), None, Pushing::Patiently));
             let mut taken = 0;
             let mut at = begin;
             while taken < 50 {
@@ -368,7 +392,8 @@ mod tests {
     fn flushing_lets_go_of_who_waits() {
         let (intake, begin) = intake();
         std::thread::scope(|scope| {
-            let pushing = scope.spawn(|| intake.push(begin, &bytes(1_000), None, true, false));
+            let pushing =
+                scope.spawn(|| intake.push(begin, &bytes(1_000), None, Pushing::Patiently));
             intake.set_flushing(true);
             assert_eq!(pushing.join().unwrap(), Err(Refused::Flushing));
         });
@@ -379,11 +404,11 @@ mod tests {
         let (intake, begin) = intake();
         intake.set_playing(false);
         assert_eq!(
-            intake.push(begin, &bytes(20), None, true, true),
+            intake.push(begin, &bytes(20), None, Pushing::Live),
             Err(Refused::Dropped)
         );
         assert_eq!(
-            intake.push(begin, &bytes(20), None, false, false),
+            intake.push(begin, &bytes(20), None, Pushing::OnContext { here: false }),
             Err(Refused::Dropped)
         );
     }

@@ -46,6 +46,7 @@
  * (RFC 6464, as GstAudioLevelMeta: depayloaders make it of the RTP header extension), it counts instead
  * of what is measured.
  */
+mod beat;
 mod imp;
 mod intake;
 mod output;
@@ -62,6 +63,7 @@ use gst::prelude::*;
 
 use crate::line::caps;
 
+pub(crate) use beat::Beat;
 pub use participant::SipMixerPad;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {

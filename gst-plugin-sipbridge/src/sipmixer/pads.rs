@@ -9,7 +9,7 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::imp::SipMixer;
-use super::intake::Refused;
+use super::intake::{Pushing, Refused};
 use super::output::Output;
 use super::participant::{Participant, SipMixerPad};
 use super::{CAT, SINK_CAPS, TICK};
@@ -192,12 +192,16 @@ impl SipMixer {
             .meta::<gst_audio::AudioLevelMeta>()
             .map(|meta| -f32::from(meta.level()));
         let waits = !on_context_thread();
-        let live = waits && participant.is_live(pad.upcast_ref());
-        flow(
-            participant
-                .intake
-                .push(Instant::now(), &map, told, waits, live),
-        )
+        let how = if !waits {
+            Pushing::OnContext {
+                here: self.shared.beat.is_here(),
+            }
+        } else if participant.is_live(pad.upcast_ref()) {
+            Pushing::Live
+        } else {
+            Pushing::Patiently
+        };
+        flow(participant.intake.push(Instant::now(), &map, told, how))
     }
 
     /// Nothing of a stream that comes in goes out: what goes out is a stream of its own. So a key that

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use gst::glib;
 use gst::prelude::*;
 
+use super::beat::Beat;
 use super::participant::Participant;
 use crate::codec::CodecError;
 use crate::codec::noise::{Noise, NoiseMaker};
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     revision: AtomicU64,
     settings: Mutex<MixerSettings>,
     figures: Mutex<Figures>,
+    pub(super) beat: Arc<Beat>,
 }
 
 /// What the `stats` property tells.
@@ -133,6 +135,7 @@ impl Room {
             element.current_running_time()
         });
         let due = ticks.due();
+        self.shared.beat.is_at(due);
         if let Some(tick) = tick.filter(|_| !self.failed) {
             self.follow_element();
             if let Err(error) = self.tick(now, tick) {
@@ -412,6 +415,7 @@ impl Task for Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
+        self.shared.beat.rests();
         if let Some(pool) = &self.pool {
             // Buffers that are still on their way come back to nothing.
             let _ = pool.set_active(false);

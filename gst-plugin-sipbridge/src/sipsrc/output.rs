@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use gst::glib;
 use gst::prelude::*;
@@ -10,6 +11,7 @@ use gst::prelude::*;
 use crate::handover::{Handover, Item, Outlet, Queue, start_task};
 use crate::line::caps;
 use crate::media::{AudioOut, Format, OutFrame};
+use crate::sipmixer::Beat;
 
 /// The way out of a `sipsrc`.
 pub(super) struct Output {
@@ -30,6 +32,8 @@ struct Stream {
     /// The clock and the base time that playing began with: asked of the element at every tick they would
     /// cost more than the tick.
     clock: Option<(gst::Clock, gst::ClockTime)>,
+    /// Of the room it leads into at once, if it does.
+    beat: Option<Arc<Beat>>,
 }
 
 impl Output {
@@ -77,7 +81,12 @@ impl Output {
         }
         let element = self.element.upgrade();
         let clock = element.and_then(|element| element.clock().zip(element.base_time()));
-        self.stream().clock = clock;
+        let beat = Beat::behind(&self.pad);
+        {
+            let mut stream = self.stream();
+            stream.beat = beat.filter(|_| stream.direct);
+            stream.clock = clock;
+        }
         self.playing.store(true, Ordering::Release);
         Ok(())
     }
@@ -234,6 +243,10 @@ impl AudioOut for Tap {
         let stream = self.0.stream();
         let (clock, base_time) = stream.clock.as_ref()?;
         clock.time().checked_sub(*base_time)
+    }
+
+    fn wants_ticks_at(&self) -> Option<Instant> {
+        self.0.stream().beat.as_ref()?.wants()
     }
 
     fn frame(&mut self, frame: OutFrame) {

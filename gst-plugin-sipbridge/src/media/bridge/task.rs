@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sip_ua::sdp::Negotiated;
 
 use super::super::api::{MediaConfig, MediaEvent};
-use super::super::sockets::{self, Buffer, Pair, RTP, Sockets};
+use super::super::sockets::{Pair, RTP, Sockets};
 use super::super::task::leg_config;
 use super::way::{Codecs, Way};
 use super::{Shared, Side};
@@ -37,7 +37,6 @@ pub(super) struct Bridge {
     ends: [End; 2],
     shared: Arc<Shared>,
     snapshot_due: Instant,
-    buffer: Buffer,
     failed: bool,
 }
 
@@ -59,7 +58,6 @@ impl Bridge {
             ends: [end(a, config_a, config_b), end(b, config_b, config_a)],
             shared,
             snapshot_due: now,
-            buffer: sockets::buffer(),
             failed: false,
         }
     }
@@ -177,7 +175,7 @@ impl Task for Bridge {
         let which = token % TOKENS;
         let [a, b] = &mut self.ends;
         let end = if side == Side::A { a } else { b };
-        if end.sockets.read(which, now, &mut end.leg, &mut self.buffer) {
+        if end.sockets.read(which, cx, &mut end.leg) {
             cx.again(token);
         }
         if which == RTP {
