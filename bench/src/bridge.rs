@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use gstsipbridge::codec::OpusSettings;
+use gstsipbridge::codec::{OpusAudioType, OpusSettings};
 use gstsipbridge::context::Context;
 use gstsipbridge::media::bridge::{self, BridgeHandle, Side};
 use gstsipbridge::media::{
@@ -68,6 +68,8 @@ pub struct Encoding {
 impl From<OpusSettings> for Encoding {
     fn from(settings: OpusSettings) -> Encoding {
         let OpusSettings {
+            // A call is one voice.
+            audio_type: _,
             complexity,
             bitrate_bps,
             inband_fec,
@@ -87,6 +89,7 @@ impl From<OpusSettings> for Encoding {
 impl From<Encoding> for OpusSettings {
     fn from(encoding: Encoding) -> OpusSettings {
         OpusSettings {
+            audio_type: OpusAudioType::Voice,
             complexity: encoding.complexity,
             bitrate_bps: encoding.bitrate_bps,
             inband_fec: encoding.inband_fec,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use gstsipbridge::codec::{Decoder, Encoder, OpusEncoder, OpusSettings};
+use gstsipbridge::codec::{Decoder, Encoder, OpusAudioType, OpusEncoder, OpusSettings};
 use sip_ua::sdp::Codec;
 use sipbridge_measure::{PHONE_SPEECH, ROOM_SPEECH, Wave};
 
@@ -15,6 +15,7 @@ pub const RATE_HZ: u32 = 8_000;
 
 /// The Opus that a good far end sends: what browsers do.
 pub const OPUS: OpusSettings = OpusSettings {
+    audio_type: OpusAudioType::Voice,
     complexity: 9,
     bitrate_bps: 32_000,
     inband_fec: true,

@@ -42,6 +42,7 @@ impl Mixes for AudioBridge {
             bitrate_bps: 0,
             complexity: 4,
             fec: false,
+            audio_type: Some("voice"),
             jitter_buffer: "speexdsp's",
         }
     }

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use gstsipbridge::codec::OpusSettings;
+use gstsipbridge::mixer::MixerSettings;
 use sip_ua::agent::{Agent, AgentConfig, CallEvent, IncomingCall, Verdict};
 use sip_ua::sdp::{self, Codec, LocalMedia};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::{Conference, Leg, Mixes, Rooms, Settings, Stage};
+use super::{Conference, Leg, Mixes, Rooms, Settings, Stage, named};
 use crate::process::Process;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -36,7 +37,7 @@ impl Sipmixer {
         Sipmixer {
             name: "sipmixer",
             rate_hz: 48_000,
-            opus: OpusSettings::default(),
+            opus: MixerSettings::default().opus,
         }
     }
 
@@ -56,19 +57,21 @@ impl Sipmixer {
 
     fn launch(&self, rooms: Rooms, phones: usize, agent: u16) -> String {
         let OpusSettings {
+            audio_type,
             complexity,
             bitrate_bps,
             inband_fec,
             packet_loss_percent,
             ..
         } = self.opus;
+        let audio_type = named(audio_type);
         let codec = match rooms.codec {
             Codec::Opus => "opus",
             _ => "pcmu",
         };
         let mixers = (0..rooms.count).map(|room| {
             format!(
-                "sipmixer name=m{room} sample-rate={} complexity={complexity} bitrate={bitrate_bps} \
+                "sipmixer name=m{room} sample-rate={} audio-type={audio_type} complexity={complexity} bitrate={bitrate_bps} \
                  inband-fec={inband_fec} packet-loss-percentage={packet_loss_percent} ",
                 self.rate_hz
             )

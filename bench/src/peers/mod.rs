@@ -13,7 +13,7 @@ mod stock;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use gstsipbridge::codec::OpusSettings;
+use gstsipbridge::codec::{OpusAudioType, OpusSettings};
 use serde::Serialize;
 use sip_ua::sdp::Codec;
 
@@ -37,6 +37,8 @@ pub struct Settings {
     pub complexity: u8,
     /// In-band forward error correction.
     pub fec: bool,
+    /// What its Opus is tuned for (libopus's application), where that can be known.
+    pub audio_type: Option<&'static str>,
     /// The jitter buffer.
     pub jitter_buffer: &'static str,
 }
@@ -50,10 +52,25 @@ impl Settings {
             channels: 1,
             bitrate_bps: opus.bitrate_bps,
             complexity: opus.complexity,
-            // libopus adds it only where it is told that packets get lost.
-            fec: opus.inband_fec && opus.packet_loss_percent > 0,
+            // libopus adds it only where it is told that packets get lost, and many of them where it has
+            // to code as speech for that what it would not.
+            fec: opus.inband_fec
+                && opus.packet_loss_percent
+                    > match opus.audio_type {
+                        OpusAudioType::Voice => 0,
+                        OpusAudioType::Generic => 5,
+                    },
+            audio_type: Some(named(opus.audio_type)),
             jitter_buffer: "adaptive",
         }
+    }
+}
+
+/// As the elements name it.
+fn named(audio_type: OpusAudioType) -> &'static str {
+    match audio_type {
+        OpusAudioType::Voice => "voice",
+        OpusAudioType::Generic => "generic",
     }
 }
 

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use gstsipbridge::codec::OpusSettings;
+use gstsipbridge::codec::{OpusAudioType, OpusSettings};
 
 use super::{Call, Leg, Running, Settings, Stage, Transcoder};
 use crate::bridge::{Answer, Question};
@@ -27,6 +27,7 @@ impl Ours {
         Ours {
             name: "sipbridge",
             opus: OpusSettings {
+                audio_type: OpusAudioType::Voice,
                 complexity: 1,
                 bitrate_bps: 24_000,
                 inband_fec: false,

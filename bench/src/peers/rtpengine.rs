@@ -34,6 +34,7 @@ impl Transcoder for Rtpengine {
             bitrate_bps: if self.mono { 24_000 } else { 32_000 },
             complexity: 10,
             fec: false,
+            audio_type: None,
             jitter_buffer: "none",
         }
     }

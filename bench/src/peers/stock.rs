@@ -49,6 +49,7 @@ impl Transcoder for Stock {
             bitrate_bps,
             complexity,
             fec: false,
+            audio_type: Some("generic"),
             jitter_buffer: "rtpjitterbuffer, 40 ms",
         }
     }

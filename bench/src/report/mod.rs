@@ -211,7 +211,7 @@ fn row(figures: &Figures) -> Vec<String> {
 
 fn opus(settings: &Settings) -> String {
     format!(
-        "{} kHz {} {} c{}{}, {}",
+        "{} kHz {} {}{} c{}{}, {}",
         settings.rate_hz / 1_000,
         if settings.channels == 1 {
             "mono"
@@ -222,6 +222,9 @@ fn opus(settings: &Settings) -> String {
             0 => "libopus's bit rate".to_owned(),
             bps => format!("{} kb/s", bps / 1_000),
         },
+        settings
+            .audio_type
+            .map_or_else(String::new, |audio_type| format!(" {audio_type}")),
         settings.complexity,
         if settings.fec { " FEC" } else { "" },
         settings.library

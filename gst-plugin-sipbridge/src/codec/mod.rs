@@ -21,11 +21,29 @@ pub use opus::{
     packet_samples as opus_packet_samples,
 };
 
+use gst::glib;
 use sip_ua::sdp::Codec;
+
+/// What Opus is tuned for: one of libopus's applications, named as GStreamer's `opusenc` names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, glib::Enum)]
+#[enum_type(name = "GstSipBridgeOpusAudioType")]
+pub enum OpusAudioType {
+    /// One voice, to be understood at few bits and over bad lines: libopus codes it as speech (SILK)
+    /// wherever that may be better.
+    #[default]
+    #[enum_value(name = "One voice, at few bits and over bad lines", nick = "voice")]
+    Voice,
+    /// Whatever sounds: above some 18 kb/s libopus codes it as music (CELT), for a third of the work, and
+    /// as speech only where losses make forward error correction worth it.
+    #[enum_value(name = "Whatever sounds, such as many voices", nick = "generic")]
+    Generic,
+}
 
 /// How Opus is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpusSettings {
+    /// What it is tuned for.
+    pub audio_type: OpusAudioType,
     /// 0 (cheapest) to 10 (best).
     pub complexity: u8,
     /// Bits a second; 0 lets libopus choose.
@@ -41,6 +59,7 @@ pub struct OpusSettings {
 impl Default for OpusSettings {
     fn default() -> OpusSettings {
         OpusSettings {
+            audio_type: OpusAudioType::Voice,
             complexity: 5,
             bitrate_bps: 0,
             inband_fec: true,

@@ -5,7 +5,7 @@
 use opusic_c::{Application, Bitrate, Channels, ErrorCode, InbandFec, SampleRate};
 
 use super::opus_state::State;
-use super::{CodecError, OpusSettings};
+use super::{CodecError, OpusAudioType, OpusSettings};
 
 /// RTP clock units in 2.5 ms, the grain of Opus.
 const GRAIN: u32 = 120;
@@ -187,7 +187,11 @@ pub struct OpusEncoder {
 impl OpusEncoder {
     /// An encoder for samples at this rate.
     pub fn new(rate_hz: u32, settings: OpusSettings) -> Result<OpusEncoder, CodecError> {
-        let encoder = opusic_c::Encoder::new(Channels::Mono, rate(rate_hz)?, Application::Voip)
+        let application = match settings.audio_type {
+            OpusAudioType::Voice => Application::Voip,
+            OpusAudioType::Generic => Application::Audio,
+        };
+        let encoder = opusic_c::Encoder::new(Channels::Mono, rate(rate_hz)?, application)
             .map_err(refused("make an encoder"))?;
         let mut encoder = OpusEncoder {
             encoder,
@@ -204,9 +208,10 @@ impl OpusEncoder {
         self.rate_hz
     }
 
-    /// Changes its settings; what was encoded before is not affected.
+    /// Changes its settings, but for the audio type; what was encoded before is not affected.
     pub fn set(&mut self, settings: OpusSettings) -> Result<(), CodecError> {
         let OpusSettings {
+            audio_type: _,
             complexity,
             bitrate_bps,
             inband_fec,

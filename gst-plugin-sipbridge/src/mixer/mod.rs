@@ -26,7 +26,7 @@ use sip_ua::sdp::Codec;
 
 pub use rate::Rate;
 
-use crate::codec::{CodecError, OpusSettings};
+use crate::codec::{CodecError, OpusAudioType, OpusSettings};
 use bus::{Bus, Sum};
 use group::Group;
 use listener::Listener;
@@ -50,7 +50,11 @@ impl Default for MixerSettings {
         MixerSettings {
             rate_max: Rate::Hz48000,
             speech_dbfs: -46.0,
-            opus: OpusSettings::default(),
+            // What is encoded is rarely one voice alone.
+            opus: OpusSettings {
+                audio_type: OpusAudioType::Generic,
+                ..OpusSettings::default()
+            },
         }
     }
 }

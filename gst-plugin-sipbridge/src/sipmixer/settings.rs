@@ -68,6 +68,7 @@ impl Settings {
             }
             "speech-threshold" => self.mixer.speech_dbfs = value.get::<f64>()? as f32,
             "comfort-noise" => self.comfort_noise = value.get()?,
+            "audio-type" => opus.audio_type = value.get()?,
             "complexity" => opus.complexity = value.get::<u32>()? as u8,
             "bitrate" => {
                 opus.bitrate_bps = match value.get::<u32>()? {
@@ -92,6 +93,7 @@ impl Settings {
             "sample-rate" => self.sample_rate.to_value(),
             "speech-threshold" => f64::from(self.mixer.speech_dbfs).to_value(),
             "comfort-noise" => self.comfort_noise.to_value(),
+            "audio-type" => opus.audio_type.to_value(),
             "complexity" => u32::from(opus.complexity).to_value(),
             "bitrate" => opus.bitrate_bps.to_value(),
             "inband-fec" => opus.inband_fec.to_value(),
@@ -143,6 +145,11 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             .blurb("Let all hear quiet noise (-50 dBFS): a line that waits is not a dead one")
             .default_value(false)
             .mutable_playing()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("audio-type", default.opus.audio_type)
+            .nick("Audio type")
+            .blurb("What Opus is tuned for: many voices, or one alone")
+            .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("complexity")
             .nick("Complexity")
