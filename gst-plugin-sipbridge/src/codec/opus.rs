@@ -409,6 +409,32 @@ mod tests {
     }
 
     #[test]
+    fn whatever_sounds_is_coded_as_music_until_copies_are_worth_more() {
+        use OpusAudioType::{Generic, Voice};
+        let cases = [
+            (Voice, 5, false),
+            (Generic, 5, true),
+            (Voice, 20, false),
+            (Generic, 20, false),
+        ];
+        for (audio_type, packet_loss_percent, expected) in cases {
+            let settings = OpusSettings {
+                audio_type,
+                packet_loss_percent,
+                ..OpusSettings::default()
+            };
+            let mut encoder = OpusEncoder::new(48_000, settings).unwrap();
+            let mut packet = Vec::new();
+            for frame in 0..10 {
+                packet.clear();
+                encoder.encode(&tone(48_000, frame), &mut packet);
+            }
+            // CELT alone (RFC 6716 section 3.1).
+            assert_eq!(packet[0] >> 3 >= 16, expected, "{settings:?}");
+        }
+    }
+
+    #[test]
     fn a_copy_is_seen_from_outside() {
         for (inband_fec, expected) in [(true, true), (false, false)] {
             let settings = OpusSettings {
