@@ -17,7 +17,7 @@ pub mod stretch;
 pub mod voice;
 
 pub use opus::{
-    OpusDecoder, OpusEncoder, carries_copy as opus_carries_copy,
+    OpusDecoder, OpusEncoder, carries_copy as opus_carries_copy, has_no_voice as opus_has_no_voice,
     packet_samples as opus_packet_samples,
 };
 

@@ -61,13 +61,29 @@ pub fn carries_copy(packet: &[u8]) -> bool {
         (2, [_, _, first, ..]) => first,
         _ => return false,
     };
-    // One voice-activity bit for each 20 ms, then the flag: 10, 20, 40, 60 ms of SILK.
-    let activity = match config {
+    first >> (7 - activity_bits(config)) & 1 == 1
+}
+
+/// Whether a packet says that nothing in it is a voice (the VAD flags, RFC 6716 section 4.2.3): one frame
+/// of mono SILK, with or without CELT above it. Of others that cannot be said from outside.
+pub fn has_no_voice(packet: &[u8]) -> bool {
+    let [toc, first, ..] = packet else {
+        return false;
+    };
+    let (config, stereo_and_count) = (toc >> 3, toc & 7);
+    if config >= 16 || stereo_and_count != 0 {
+        return false;
+    }
+    first >> (8 - activity_bits(config)) == 0
+}
+
+/// How many voice-activity bits a frame of SILK begins with: one for each 20 ms, of 10, 20, 40, 60 ms.
+fn activity_bits(config: u8) -> u8 {
+    match config {
         0..12 if config % 4 == 2 => 2,
         0..12 if config % 4 == 3 => 3,
         _ => 1,
-    };
-    first >> (7 - activity) & 1 == 1
+    }
 }
 
 /// One to three frames of silence at 20 ms each: full-band CELT, mono, coded as silent. Returns
@@ -456,7 +472,9 @@ mod tests {
         }
         for byte in 0..=255u8 {
             assert!(!carries_copy(&[]) && !carries_copy(&[byte]));
+            assert!(!has_no_voice(&[]) && !has_no_voice(&[byte]));
             carries_copy(&[byte, byte]);
+            has_no_voice(&[byte, byte]);
         }
     }
 

@@ -186,6 +186,11 @@ pub trait AudioOut: Send {
     /// One frame. Must not block.
     fn frame(&mut self, frame: OutFrame);
 
+    /// Whether anybody would hear what is silent by now.
+    fn hears_silence(&self) -> bool {
+        true
+    }
+
     /// When a tick would be of most use to whoever takes the frames, give or take whole periods of
     /// 20 ms: ticks go there.
     fn wants_ticks_at(&self) -> Option<Instant> {

@@ -17,6 +17,7 @@ mod output;
 mod pace;
 mod pauses;
 mod player;
+mod rest;
 mod sockets;
 mod task;
 

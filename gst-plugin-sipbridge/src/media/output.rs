@@ -30,6 +30,8 @@ pub(super) struct Output {
     ears: Option<Ears>,
     ticks: Ticks,
     discont: bool,
+    /// What is handed over next stands for silence of this level.
+    level_dbfs: Option<f32>,
     /// Audio handed out beyond the last tick: packets that are longer than it.
     ahead_us: u64,
     rtp: RtpOut,
@@ -62,6 +64,7 @@ impl Output {
             ears: None,
             ticks: Ticks::new(now + Duration::from_micros(u64::from(phase_us))),
             discont: false,
+            level_dbfs: None,
             ahead_us: 0,
             rtp: RtpOut {
                 ssrc: rand::random(),
@@ -122,6 +125,7 @@ impl Output {
 
     fn tick_raw(&mut self, now: Instant, leg: &mut Leg, pts: gst::ClockTime, rate_hz: u32) {
         let wanted = rate_hz as usize / 50;
+        self.player.may_rest = self.ears.is_none() && !self.sink.hears_silence();
         let ears = &mut self.ears;
         let heard = self.player.fill(now, leg, wanted, rate_hz, |pcm| {
             if let Some(ears) = ears {
@@ -131,6 +135,7 @@ impl Output {
         write_samples(self.player.next(wanted), &mut self.bytes);
         self.player.took(wanted);
         let duration = gst::ClockTime::from_useconds(TICK_US);
+        self.level_dbfs = self.player.rests_at_dbfs();
         self.give(pts, duration, !heard, false);
     }
 
@@ -295,6 +300,10 @@ impl Output {
             }
             if talkspurt {
                 buffer.set_flags(gst::BufferFlags::RESYNC);
+            }
+            if let Some(level) = self.level_dbfs.take() {
+                let level = (-level).round().clamp(0.0, 127.0) as u8;
+                gst_audio::AudioLevelMeta::add(buffer, level, false);
             }
         }
         self.sink.frame(OutFrame::Audio(buffer));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sip_ua::sdp::Codec;
 
 use super::feed::is_quiet;
+use super::rest::Rest;
 use crate::codec::chain::Resampler;
 use crate::codec::noise::{Background, Noise, NoiseMaker};
 use crate::codec::stretch::{Easy, Stretch};
@@ -38,6 +39,9 @@ pub(crate) struct Player {
     scratch: Vec<i16>,
     /// What was taken last was near silence.
     pub(super) quiet: bool,
+    /// Nobody would hear silence.
+    pub(crate) may_rest: bool,
+    rest: Rest,
     failed: Option<CodecError>,
 }
 
@@ -53,6 +57,8 @@ impl Player {
             pcm: Vec::new(),
             scratch: Vec::new(),
             quiet: false,
+            may_rest: false,
+            rest: Rest::default(),
             failed: None,
         }
     }
@@ -103,9 +109,14 @@ impl Player {
                 Playout::Frame(frame) => {
                     something = true;
                     let (codec, tempo) = (frame.codec, frame.tempo);
-                    self.decode(frame, rate_hz);
-                    self.listen(codec, rate_hz);
-                    hears(self.since(from));
+                    if self.rest.takes(self.may_rest, codec, frame.payload) {
+                        self.silence(frame.samples, codec, rate_hz);
+                    } else {
+                        self.decode(frame, rate_hz);
+                        self.rest.heard(&self.scratch);
+                        self.listen(codec, rate_hz);
+                        hears(self.since(from));
+                    }
                     self.adjust(heard, tempo, from, rate_hz);
                     continue;
                 }
@@ -115,7 +126,11 @@ impl Player {
                     next,
                 } => {
                     something = true;
-                    self.conceal(codec, samples, next, rate_hz);
+                    if self.rest.is_resting() {
+                        self.silence(samples, codec, rate_hz);
+                    } else {
+                        self.conceal(codec, samples, next, rate_hz);
+                    }
                 }
                 Playout::Noise(noise) => {
                     something = true;
@@ -155,17 +170,28 @@ impl Player {
         self.scratch.clear();
         let Some(decoder) = decoder(&mut self.decoders, frame.codec, rate_hz, &mut self.failed)
         else {
-            let length = u64::from(frame.samples) * u64::from(rate_hz);
-            let length = length / u64::from(frame.codec.clock_rate());
-            self.pcm.resize(self.pcm.len() + length.max(1) as usize, 0);
-            return;
+            return self.silence(frame.samples, frame.codec, rate_hz);
         };
+        self.rest
+            .wakes(|packet| decoder.decode(packet, &mut self.scratch));
+        self.scratch.clear();
         if frame.follows {
             decoder.forget_concealment();
         }
         decoder.decode(frame.payload, &mut self.scratch);
         let from_hz = decoder.rate_hz();
         self.append(from_hz, rate_hz);
+    }
+
+    /// Samples of nothing in place of so many RTP clock units.
+    fn silence(&mut self, samples: u32, codec: Codec, rate_hz: u32) {
+        let length = u64::from(samples) * u64::from(rate_hz) / u64::from(codec.clock_rate());
+        self.pcm.resize(self.pcm.len() + length.max(1) as usize, 0);
+    }
+
+    /// How loud the silence is that is not decoded; `None`: all is.
+    pub(crate) fn rests_at_dbfs(&self) -> Option<f32> {
+        self.rest.is_resting().then(|| self.rest.level_dbfs())
     }
 
     pub(super) fn conceal(

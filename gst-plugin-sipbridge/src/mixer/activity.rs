@@ -84,7 +84,7 @@ impl Activity {
 }
 
 /// The level of a frame: that of its loudest quarter, for a word may begin in its last one.
-pub(super) fn level_dbfs(samples: &[i16]) -> f32 {
+pub(crate) fn level_dbfs(samples: &[i16]) -> f32 {
     let quarter = samples.len().div_ceil(4).max(1);
     let loudest = samples
         .chunks(quarter)

@@ -24,6 +24,7 @@ mod tests;
 
 use sip_ua::sdp::Codec;
 
+pub(crate) use activity::level_dbfs;
 pub use rate::Rate;
 
 use crate::codec::{CodecError, OpusAudioType, OpusSettings};

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use super::SipMixer;
+use super::participant::Participant;
+use super::{SipMixer, SipMixerPad};
 use crate::context::current_context;
 use crate::handover::real_peer;
 
@@ -26,16 +27,9 @@ struct Next {
 
 /// The beat of one room.
 #[derive(Default)]
-pub(crate) struct Beat(Mutex<Option<Next>>);
+pub(super) struct Beat(Mutex<Option<Next>>);
 
 impl Beat {
-    /// The beat of the room that this pad leads into at once, if it leads into one.
-    pub(crate) fn behind(pad: &gst::Pad) -> Option<Arc<Beat>> {
-        let mixer = real_peer(pad)?.parent_element()?;
-        let mixer = mixer.downcast::<SipMixer>().ok()?;
-        Some(mixer.imp().shared.beat.clone())
-    }
-
     fn lock(&self) -> MutexGuard<'_, Option<Next>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,13 +51,41 @@ impl Beat {
     }
 
     /// When whoever asks is to tick, give or take whole periods.
-    pub(crate) fn wants(&self) -> Option<Instant> {
+    fn wants(&self) -> Option<Instant> {
         let next = (*self.lock())?;
         let lead = match next.is_here() {
             true => LEAD_HERE,
             false => LEAD_ELSEWHERE,
         };
         next.at.checked_sub(lead)
+    }
+}
+
+/// A participant's place in a room, for the call that speaks there.
+pub(crate) struct Place {
+    beat: Arc<Beat>,
+    participant: Arc<Participant>,
+}
+
+impl Place {
+    /// The place that this pad leads into at once, if it leads into one.
+    pub(crate) fn behind(pad: &gst::Pad) -> Option<Place> {
+        let sink = real_peer(pad)?.downcast::<SipMixerPad>().ok()?;
+        let mixer = sink.parent_element()?.downcast::<SipMixer>().ok()?;
+        Some(Place {
+            beat: mixer.imp().shared.beat.clone(),
+            participant: sink.participant()?,
+        })
+    }
+
+    /// When the call is to tick, give or take whole periods.
+    pub(crate) fn wants_ticks_at(&self) -> Option<Instant> {
+        self.beat.wants()
+    }
+
+    /// Whether the room hears the call's silence.
+    pub(crate) fn hears_silence(&self) -> bool {
+        self.participant.is_heard()
     }
 }
 

@@ -246,10 +246,16 @@ impl Intake {
         Ok(())
     }
 
-    /// One frame for the tick at `now`; with its rate, and its level where the sender told it.
-    pub(super) fn take(&self, now: Instant, frame: &mut Vec<i16>) -> Option<(Rate, Option<f32>)> {
+    /// One frame for the tick at `now`; with its rate, and its level where the sender told it, or where the
+    /// frame only stands for silence of that level.
+    pub(super) fn take(
+        &self,
+        now: Instant,
+        hears_silence: bool,
+        frame: &mut Vec<i16>,
+    ) -> Option<(Rate, Option<f32>)> {
         if let Some(packets) = &mut *self.packets() {
-            return packets.take(now, frame).map(|rate| (rate, None));
+            return packets.take(now, hears_silence, frame);
         }
         let mut fifo = self.lock();
         let rate = fifo.rate?;
@@ -323,7 +329,7 @@ mod tests {
     }
 
     fn takes(intake: &Intake, at: Instant) -> bool {
-        intake.take(at, &mut Vec::new()).is_some()
+        intake.take(at, true, &mut Vec::new()).is_some()
     }
 
     #[test]

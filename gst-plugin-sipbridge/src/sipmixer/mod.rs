@@ -63,7 +63,7 @@ use gst::prelude::*;
 
 use crate::line::caps;
 
-pub(crate) use beat::Beat;
+pub(crate) use beat::Place;
 pub use participant::SipMixerPad;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {

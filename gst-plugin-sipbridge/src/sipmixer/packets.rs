@@ -77,11 +77,18 @@ impl Packets {
         self.ended
     }
 
-    /// The 20 ms of the tick at `now`; `None`: nobody speaks, and what their line sounds like is not known.
-    pub(super) fn take(&mut self, now: Instant, frame: &mut Vec<i16>) -> Option<Rate> {
+    /// The 20 ms of the tick at `now`, and their level where they only stand for silence of it: as nobody
+    /// hears any, that is not decoded. `None`: nobody speaks, and what their line sounds like is not known.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        hears_silence: bool,
+        frame: &mut Vec<i16>,
+    ) -> Option<(Rate, Option<f32>)> {
         if !self.begun {
             return None;
         }
+        self.player.may_rest = !hears_silence;
         let wanted = self.rate.frame();
         let rate_hz = self.rate.hz();
         let heard = self
@@ -90,7 +97,7 @@ impl Packets {
         frame.clear();
         frame.extend_from_slice(self.player.next(wanted));
         self.player.took(wanted);
-        heard.then_some(self.rate)
+        heard.then(|| (self.rate, self.player.rests_at_dbfs()))
     }
 
     pub(super) fn stats(&self) -> TrackStats {
@@ -173,8 +180,8 @@ mod tests {
             while let Some((at, packet)) = wire.next_if(|(at, _)| *at <= now) {
                 assert!(packets.push(at, &packet));
             }
-            let level = match packets.take(now, &mut frame) {
-                Some(rate) => {
+            let level = match packets.take(now, true, &mut frame) {
+                Some((rate, _)) => {
                     assert_eq!(frame.len(), rate.frame());
                     let sum: f64 = frame.iter().map(|s| f64::from(*s).powi(2)).sum();
                     (sum / frame.len() as f64).sqrt()
@@ -235,7 +242,7 @@ mod tests {
         let mut packets = Packets::new(begin, Codec::Opus, Rate::Hz48000).unwrap();
         assert!(!packets.push(begin, b"no RTP at all"));
         let mut frame = Vec::new();
-        assert_eq!(packets.take(begin + TICK, &mut frame), None);
+        assert_eq!(packets.take(begin + TICK, true, &mut frame), None);
         let mut empty = Vec::new();
         RtpPacketBuilder::<&[u8], &[u8]>::new()
             .payload_type(96)
@@ -243,6 +250,6 @@ mod tests {
             .write_into_vec_unchecked(&mut empty);
         assert!(packets.push(begin, &empty));
         assert_eq!(packets.stats().malformed, 1);
-        assert_eq!(packets.take(begin + TICK, &mut frame), None);
+        assert_eq!(packets.take(begin + TICK, true, &mut frame), None);
     }
 }

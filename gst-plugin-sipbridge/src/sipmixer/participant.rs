@@ -103,6 +103,11 @@ impl Participant {
         self.speaking.load(Ordering::Relaxed)
     }
 
+    /// Whether the room hears what this participant does not say, too: for half a second after each word.
+    pub(super) fn is_heard(&self) -> bool {
+        self.is_speaking()
+    }
+
     pub(super) fn level_dbfs(&self) -> f64 {
         f64::from(self.level.load(Ordering::Relaxed)) / 100.0
     }

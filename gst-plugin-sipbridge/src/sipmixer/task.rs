@@ -239,7 +239,8 @@ impl Room {
             }
             self.mixer
                 .mute(seat.id, participant.muted.load(Ordering::Relaxed));
-            match participant.intake.take(now, &mut self.frame) {
+            let heard = participant.is_heard();
+            match participant.intake.take(now, heard, &mut self.frame) {
                 Some((rate, told)) => {
                     self.mixer.hear(seat.id, rate, &self.frame, told);
                     open += 1;

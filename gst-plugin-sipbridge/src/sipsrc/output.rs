@@ -11,7 +11,7 @@ use gst::prelude::*;
 use crate::handover::{Handover, Item, Outlet, Queue, start_task};
 use crate::line::caps;
 use crate::media::{AudioOut, Format, OutFrame};
-use crate::sipmixer::Beat;
+use crate::sipmixer::Place;
 
 /// The way out of a `sipsrc`.
 pub(super) struct Output {
@@ -32,8 +32,8 @@ struct Stream {
     /// The clock and the base time that playing began with: asked of the element at every tick they would
     /// cost more than the tick.
     clock: Option<(gst::Clock, gst::ClockTime)>,
-    /// Of the room it leads into at once, if it does.
-    beat: Option<Arc<Beat>>,
+    /// In the room it leads into at once, if it does.
+    place: Option<Place>,
 }
 
 impl Output {
@@ -81,10 +81,10 @@ impl Output {
         }
         let element = self.element.upgrade();
         let clock = element.and_then(|element| element.clock().zip(element.base_time()));
-        let beat = Beat::behind(&self.pad);
+        let place = Place::behind(&self.pad);
         {
             let mut stream = self.stream();
-            stream.beat = beat.filter(|_| stream.direct);
+            stream.place = place.filter(|_| stream.direct);
             stream.clock = clock;
         }
         self.playing.store(true, Ordering::Release);
@@ -245,8 +245,13 @@ impl AudioOut for Tap {
         clock.time().checked_sub(*base_time)
     }
 
+    fn hears_silence(&self) -> bool {
+        let stream = self.0.stream();
+        stream.place.as_ref().is_none_or(Place::hears_silence)
+    }
+
     fn wants_ticks_at(&self) -> Option<Instant> {
-        self.0.stream().beat.as_ref()?.wants()
+        self.0.stream().place.as_ref()?.wants_ticks_at()
     }
 
     fn frame(&mut self, frame: OutFrame) {

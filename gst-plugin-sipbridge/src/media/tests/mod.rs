@@ -14,6 +14,7 @@ mod paces_what_comes_in_lumps;
 mod passes_encoded_through;
 mod pauses_are_not_sent;
 mod sends_every_packet_time;
+mod silence_nobody_hears_is_not_decoded;
 mod speaks_both_ways;
 mod ticks_follow_the_clock;
 mod tones_cross;
