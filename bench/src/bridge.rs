@@ -21,9 +21,6 @@ use sip_ua::sdp::{self, Codec, LocalMedia, Negotiated};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// The phone's rate: what G.711 holds.
-const PHONE_RATE_HZ: u32 = 8_000;
-
 /// What it is asked.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub enum Question {
@@ -34,6 +31,7 @@ pub enum Question {
         settings: Encoding,
         rate_hz: u32,
         dtx: bool,
+        played_out: bool,
     },
     /// The end of a call.
     Remove { call: usize },
@@ -144,8 +142,8 @@ pub fn run() -> Result<()> {
 enum Call {
     /// As a bridge does it: packets pass on as they come.
     Bridged(Box<BridgeHandle>),
-    /// Through samples at a rate that no bridge would choose, for the comparison with those that do:
-    /// two calls, what one hears being pushed into the other.
+    /// As endpoints do it, each leg with its jitter buffer, and through samples at any rate: two calls,
+    /// what one hears being pushed into the other.
     Joined([MediaHandle; 2]),
 }
 
@@ -181,7 +179,15 @@ impl Bridge {
                 settings,
                 rate_hz,
                 dtx,
-            } => self.add(pcmu, opus, settings.into(), rate_hz, dtx)?,
+                played_out,
+            } => {
+                let context = Context::default_for_new_call()?;
+                let added = match played_out {
+                    true => joined(&context, pcmu, opus, settings.into(), rate_hz)?,
+                    false => bridged(&context, pcmu, opus, settings.into(), dtx)?,
+                };
+                self.keep(context, added)
+            }
             Question::Remove { call } => {
                 let call = self.calls.remove(&call).context("there is no such call")?;
                 call.close();
@@ -191,20 +197,7 @@ impl Bridge {
         })
     }
 
-    fn add(
-        &mut self,
-        pcmu: u16,
-        opus: u16,
-        settings: OpusSettings,
-        rate_hz: u32,
-        dtx: bool,
-    ) -> Result<Answer> {
-        let context = Context::default_for_new_call()?;
-        let (call, ports, opus_payload_type) = if rate_hz == PHONE_RATE_HZ {
-            bridged(&context, pcmu, opus, settings, dtx)?
-        } else {
-            joined(&context, pcmu, opus, settings, rate_hz)?
-        };
+    fn keep(&mut self, context: Context, (call, ports, opus_payload_type): Added) -> Answer {
         let answer = Answer::Added {
             call: self.next,
             pcmu: ports[0],
@@ -214,7 +207,7 @@ impl Bridge {
         self.contexts.insert(context.name().to_owned(), context);
         self.calls.insert(self.next, call);
         self.next += 1;
-        Ok(answer)
+        answer
     }
 
     fn sums(&self) -> Sums {

@@ -5,6 +5,7 @@
 
 mod answerer;
 mod bridge;
+mod legs;
 mod load;
 mod machine;
 mod peers;
@@ -52,7 +53,7 @@ struct Options {
     only: Option<String>,
 }
 
-#[derive(Subcommand, Clone, Copy, PartialEq, Eq)]
+#[derive(Subcommand, Clone, PartialEq, Eq)]
 enum Command {
     /// All of them, but for the soak.
     All,
@@ -60,8 +61,12 @@ enum Command {
     Transcode,
     /// Conferences, beside Janus's AudioBridge.
     Mixing,
+    /// A WebRTC connection, beside webrtcbin; calls between phones and WebRTC, beside rtpengine's plain ones.
+    Webrtc,
     /// What more calls cost: 1, 10, 50, 100, 200.
     Growth,
+    /// How speech sounds over good and bad networks (PESQ), beside rtpengine, stock GStreamer and AudioBridge.
+    Quality,
     /// A hundred calls that come and go for half an hour: memory must stay flat.
     Soak {
         #[arg(long, default_value_t = 30)]
@@ -75,6 +80,9 @@ enum Command {
     /// The process that bridges, when we are measured ourselves.
     #[command(hide = true)]
     Bridge,
+    /// The process of WebRTC connections on this element, when they are measured.
+    #[command(hide = true)]
+    Legs { element: String },
 }
 
 fn main() -> ExitCode {
@@ -82,6 +90,7 @@ fn main() -> ExitCode {
     let done = match cli.command.unwrap_or(Command::All) {
         Command::Answerer => answerer::run(),
         Command::Bridge => bridge::run(),
+        Command::Legs { element } => legs::run(&element),
         command => bench(command, &cli.options),
     };
     match done {
@@ -112,6 +121,14 @@ fn bench(command: Command, options: &Options) -> Result<()> {
     if wanted(Command::Mixing) {
         let only = options.only.as_deref();
         report.mixing = Some(runs::mixing::mixing(&mut bench, measured, only)?);
+    }
+    if wanted(Command::Quality) {
+        let only = options.only.as_deref();
+        report.quality = Some(runs::quality::quality(&mut bench, only)?);
+    }
+    if wanted(Command::Webrtc) {
+        let only = options.only.as_deref();
+        report.webrtc = Some(runs::webrtc::webrtc(&mut bench, measured, only)?);
     }
     if wanted(Command::Growth) {
         report.growth = Some(runs::growth::growth(&mut bench, measured)?);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The thread that sends and receives.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::UdpSocket;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
+use super::network::Passage;
 use super::tally::{Follower, HEADER, Heard, Packet, Tally};
 use super::wire::{self, Batch};
-use super::{Schedule, Stream};
+use super::{Media, Schedule, Stream};
 use crate::machine;
 
 /// Sockets that the legs share. One alone would have all packets wait in one queue.
@@ -168,13 +169,25 @@ struct Sending<'a> {
     sent: u64,
     /// The next packet begins a talkspurt.
     talkspurt: bool,
+    passage: Passage,
     kept: Vec<Packet>,
+    /// The sequence numbers of those among them that the network lost.
+    lost: Vec<u16>,
+}
+
+/// A packet that a network keeps for a while.
+struct Kept {
+    socket: usize,
+    to: u16,
+    bytes: Vec<u8>,
 }
 
 struct Run<'a> {
     sending: Vec<Sending<'a>>,
     /// The streams of each slot, by socket.
     slots: Vec<Vec<usize>>,
+    /// What the network delivers at later ticks.
+    under_way: BTreeMap<usize, Vec<Kept>>,
     by_port: Vec<Option<u32>>,
     following: Vec<Follower>,
     begun: bool,
@@ -207,11 +220,14 @@ impl<'a> Run<'a> {
             ssrc: 0x5150_0000 + index as u32,
             sent: 0,
             talkspurt: true,
+            passage: Passage::new(stream.network, index as u64),
             kept: Vec::new(),
+            lost: Vec::new(),
         });
         Run {
             sending: sending.collect(),
             slots,
+            under_way: BTreeMap::new(),
             by_port,
             following: streams
                 .iter()
@@ -262,15 +278,41 @@ impl<'a> Run<'a> {
             }
             Ok(())
         };
+        let tick = frame * SLOTS + slot;
+        let delivered = self.under_way.remove(&tick).unwrap_or_default();
+        for kept in delivered {
+            if pending != Some(kept.socket) || batch.is_full() {
+                flush(batch, pending)?;
+                pending = Some(kept.socket);
+            }
+            batch.push(kept.to, |bytes| put(bytes, &kept.bytes));
+            given += 1;
+        }
         for index in self.slots.get(slot).into_iter().flatten() {
             let Some(sending) = self.sending.get_mut(*index) else {
                 continue;
             };
-            if pending != Some(sending.stream.socket) || batch.is_full() {
-                flush(batch, pending)?;
-                pending = Some(sending.stream.socket);
+            let Some(packet) = sending.packet(frame, self.begun) else {
+                continue;
+            };
+            let Some(delay) = sending.pass(packet.sequence, self.begun) else {
+                continue;
+            };
+            let (socket, to) = (sending.stream.socket, sending.stream.to);
+            let ticks = (delay.as_nanos() / SLOT.as_nanos()) as usize;
+            if ticks > 0 {
+                let mut bytes = vec![0; HEADER + packet.payload.len()];
+                packet.write(&mut bytes);
+                let kept = Kept { socket, to, bytes };
+                self.under_way.entry(tick + ticks).or_default().push(kept);
+                continue;
             }
-            given += usize::from(sending.packet(frame, self.begun, batch));
+            if pending != Some(socket) || batch.is_full() {
+                flush(batch, pending)?;
+                pending = Some(socket);
+            }
+            batch.push(to, |bytes| packet.write(bytes));
+            given += 1;
         }
         flush(batch, pending)?;
         self.refused += (given - taken) as u64;
@@ -318,6 +360,7 @@ impl<'a> Run<'a> {
                     index,
                     Heard {
                         sent: sending.kept,
+                        lost: sending.lost,
                         received: following.heard,
                     },
                 );
@@ -327,46 +370,79 @@ impl<'a> Run<'a> {
     }
 }
 
-impl Sending<'_> {
-    /// The next frame; false where it is not sent.
-    fn packet(&mut self, frame: usize, begun: bool, batch: &mut Batch) -> bool {
-        let media = &self.stream.media;
+/// The packet that a stream sends next.
+struct Next<'a> {
+    marker: bool,
+    payload_type: u8,
+    sequence: u16,
+    timestamp: u32,
+    ssrc: u32,
+    payload: &'a [u8],
+}
+
+impl Next<'_> {
+    /// Writes it, and says how long it is.
+    fn write(&self, bytes: &mut [u8]) -> usize {
+        let length = HEADER + self.payload.len();
+        if let Some(packet) = bytes.get_mut(..length) {
+            packet[0] = 0x80;
+            packet[1] = u8::from(self.marker) << 7 | self.payload_type;
+            packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+            packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+            packet[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
+            packet[HEADER..].copy_from_slice(self.payload);
+        }
+        length
+    }
+}
+
+fn put(into: &mut [u8], bytes: &[u8]) -> usize {
+    if let Some(place) = into.get_mut(..bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+    bytes.len()
+}
+
+impl<'a> Sending<'a> {
+    /// The next frame; none where it is not sent.
+    fn packet(&mut self, frame: usize, begun: bool) -> Option<Next<'a>> {
+        let media: &'a Media = &self.stream.media;
         let at = (self.stream.first_frame + frame) % media.frames.len().max(1);
         let payload = media.frames.get(at).map(Vec::as_slice).unwrap_or_default();
         self.sent += 1;
+        let timestamp = self.timestamp;
+        self.timestamp = timestamp.wrapping_add(media.step());
         if payload.is_empty() {
-            self.timestamp = self.timestamp.wrapping_add(media.step());
             self.talkspurt = true;
-            return false;
+            return None;
         }
-        let marker = if std::mem::take(&mut self.talkspurt) {
-            0x80
-        } else {
-            0
+        let packet = Next {
+            marker: std::mem::take(&mut self.talkspurt),
+            payload_type: self.stream.payload_type,
+            sequence: self.sequence,
+            timestamp,
+            ssrc: self.ssrc,
+            payload,
         };
-        batch.push(self.stream.to, |bytes| {
-            let length = HEADER + payload.len();
-            if let Some(packet) = bytes.get_mut(..length) {
-                packet[0] = 0x80;
-                packet[1] = marker | self.stream.payload_type;
-                packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
-                packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
-                packet[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
-                packet[HEADER..].copy_from_slice(payload);
-            }
-            length
-        });
         if begun && self.stream.recorded {
             self.kept.push(Packet {
                 at_ns: wire::now_ns(),
                 sequence: self.sequence,
-                timestamp: self.timestamp,
+                timestamp,
                 payload: payload.to_vec(),
             });
         }
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(media.step());
-        true
+        Some(packet)
+    }
+
+    /// How long the network takes with it; none: it loses it.
+    fn pass(&mut self, sequence: u16, begun: bool) -> Option<Duration> {
+        let delay = self.passage.next();
+        if delay.is_none() && begun && self.stream.recorded {
+            self.lost.push(sequence);
+        }
+        delay
     }
 }
 
@@ -374,7 +450,7 @@ impl Sending<'_> {
 mod tests {
     use std::sync::mpsc::channel;
 
-    use super::super::{Sound, Speech, delays};
+    use super::super::{Network, Sound, Speech, delays};
     use super::*;
     use sip_ua::sdp::Codec;
 
@@ -397,6 +473,7 @@ mod tests {
                 media: media.clone(),
                 first_frame: index,
                 recorded: index == 0,
+                network: Network::Clean,
             })
             .collect();
         let schedule = Schedule {

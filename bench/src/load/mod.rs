@@ -9,14 +9,18 @@
 //! Calls are [`sipp`]'s, with a scenario of ours.
 
 mod generator;
+mod network;
 mod probe;
+mod score;
 mod sipp;
 mod speech;
 mod tally;
 mod wire;
 
 pub use generator::{Fitness, Generator, Mark, Outcome};
-pub use probe::{Delays, delays, heard_as};
+pub use network::Network;
+pub use probe::{Delays, delays, heard_as, played};
+pub use score::{Band, Score};
 pub use sipp::{Caller, Counts, Way};
 pub use speech::{Media, Sound, Speech, TURN};
 pub use tally::{Heard, Tally};
@@ -41,6 +45,8 @@ pub struct Stream {
     pub first_frame: usize,
     /// Whether all packets, sent and received, are kept to be listened to.
     pub recorded: bool,
+    /// What happens to it on its way there.
+    pub network: Network,
 }
 
 /// How long a run takes.

@@ -2,6 +2,9 @@
 //! How long sound takes from RTP in to RTP out: sweeps are found in what was sent and in what came
 //! back, each at the time of the packet that holds it.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use anyhow::Result;
 use serde::Serialize;
 use sip_ua::sdp::Codec;
@@ -13,6 +16,11 @@ use super::tally::{Heard, Packet};
 /// A match less alike than this is none.
 const LEAST: f32 = 0.6;
 const FRAME: usize = RATE_HZ as usize / 50;
+
+const FRAME_NS: i64 = 20_000_000;
+
+/// Packets by which a far end knows how quick they can be.
+const FOLLOWED: usize = 100;
 
 /// A longer pause, in frames, is another timeline.
 const PAUSE_MAX: u32 = 3_000;
@@ -75,6 +83,45 @@ pub fn heard_as(packets: &[Packet], codec: Codec) -> Result<Wave> {
     })
 }
 
+/// What a far end hears that plays each packet `depth` after the quickest one would have been there, and
+/// conceals what has not come by then: the simplest jitter buffer there is.
+pub fn played(packets: &[Packet], codec: Codec, rate_hz: u32, depth: Duration) -> Result<Wave> {
+    let step = f64::from(codec.clock_rate() / 50);
+    let Some(first) = packets.first() else {
+        return Ok(Wave::silence(rate_hz, Duration::ZERO));
+    };
+    // The frame a packet holds, and how much later it came than frames do.
+    let arrivals = packets.iter().map(|packet| {
+        let since = packet.timestamp.wrapping_sub(first.timestamp) as i32;
+        let frame = (f64::from(since) / step).round() as i64;
+        let transit_ns = packet.at_ns as i64 - first.at_ns as i64 - frame * FRAME_NS;
+        (frame, transit_ns, packet)
+    });
+    let arrivals: Vec<_> = arrivals.collect();
+    // Who sends may skip in time; a far end follows.
+    let mut in_time = BTreeMap::new();
+    for (index, (frame, transit_ns, packet)) in arrivals.iter().enumerate() {
+        let recent = arrivals[..=index].iter().rev().take(FOLLOWED);
+        let quickest = recent.map(|(_, transit, _)| *transit).min();
+        if transit_ns - quickest.unwrap_or_default() <= depth.as_nanos() as i64 {
+            in_time.insert(*frame, *packet);
+        }
+    }
+    let mut ear = Ear::new(codec, rate_hz)?;
+    let mut samples = Vec::new();
+    if let (Some((first, _)), Some((last, _))) =
+        (in_time.first_key_value(), in_time.last_key_value())
+    {
+        for frame in *first..=*last {
+            samples.extend_from_slice(match in_time.get(&frame) {
+                Some(packet) => ear.hear(&packet.payload),
+                None => ear.miss(),
+            });
+        }
+    }
+    Ok(Wave { rate_hz, samples })
+}
+
 /// Samples, and at which of them each packet begins, with its time.
 #[derive(Default)]
 struct Timeline {
@@ -85,7 +132,7 @@ struct Timeline {
 fn timeline(packets: &[Packet], codec: Codec) -> Result<Timeline> {
     let mut packets: Vec<&Packet> = packets.iter().collect();
     packets.sort_by_key(|packet| packet.at_ns);
-    let mut ear = Ear::new(codec)?;
+    let mut ear = Ear::new(codec, RATE_HZ)?;
     let Timeline {
         mut pcm,
         mut starts,
@@ -212,5 +259,31 @@ mod tests {
         let delays = delays(&heard, Codec::Pcmu, Codec::Pcmu).unwrap();
         let worst = delays.percentile(100.0).unwrap();
         assert!((worst - 5.0).abs() < 0.3, "{worst}");
+    }
+
+    /// Packets that overtake each other are put in order, and what is too late is as good as lost.
+    #[test]
+    fn what_is_played_is_what_came_in_time() {
+        gst::init().unwrap();
+        let mut heard = echoed(Codec::Pcmu, 5_000_000, &[]);
+        let whole = played(&heard.sent, Codec::Pcmu, RATE_HZ, Duration::ZERO).unwrap();
+        heard.received[100].at_ns += 35_000_000;
+        heard.received.sort_by_key(|packet| packet.at_ns);
+        let depth = |ms| {
+            played(
+                &heard.received,
+                Codec::Pcmu,
+                RATE_HZ,
+                Duration::from_millis(ms),
+            )
+        };
+        assert_eq!(depth(40).unwrap().samples, whole.samples);
+        let late = depth(30).unwrap().samples;
+        assert_eq!(late.len(), whole.samples.len());
+        assert_eq!(late[..100 * FRAME], whole.samples[..100 * FRAME]);
+        assert_ne!(
+            late[100 * FRAME..101 * FRAME],
+            whole.samples[100 * FRAME..101 * FRAME]
+        );
     }
 }

@@ -141,8 +141,7 @@ impl Speech {
     }
 }
 
-/// Decodes what was sent or received, at the rate of the telephone. A hole in the sequence is
-/// concealed, so that time stays right.
+/// Decodes what was sent or received. A hole in the sequence is concealed, so that time stays right.
 pub struct Ear {
     decoder: Decoder,
     codec: Codec,
@@ -150,9 +149,9 @@ pub struct Ear {
 }
 
 impl Ear {
-    pub fn new(codec: Codec) -> Result<Ear> {
+    pub fn new(codec: Codec, rate_hz: u32) -> Result<Ear> {
         Ok(Ear {
-            decoder: Decoder::new(codec, RATE_HZ)?,
+            decoder: Decoder::new(codec, rate_hz)?,
             codec,
             pcm: Vec::new(),
         })

@@ -27,6 +27,8 @@ pub struct Packet {
 #[derive(Debug, Clone, Default)]
 pub struct Heard {
     pub sent: Vec<Packet>,
+    /// The sequence numbers of those sent that the network lost.
+    pub lost: Vec<u16>,
     pub received: Vec<Packet>,
 }
 

@@ -97,15 +97,7 @@ impl Mixes for Sipmixer {
     }
 
     fn start(&self, stage: &Stage, rooms: Rooms, phones: &[u16]) -> Result<Conference> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
-        let config = AgentConfig {
-            screen: Arc::new(|_, _| Verdict::Allow),
-            ..AgentConfig::default()
-        };
-        let (agent, calls) = runtime.block_on(Agent::bind(config))?;
+        let (agent, calls, runtime) = answering()?;
         let mut command = Command::new("gst-launch-1.0");
         let plugins = std::env::current_exe()?;
         let plugins = plugins.parent().context("this program has no folder")?;
@@ -138,12 +130,26 @@ impl Mixes for Sipmixer {
 
 /// What answers, until the conference is over.
 pub struct Phones {
-    _agent: Agent,
-    _runtime: Runtime,
+    pub(super) _agent: Agent,
+    pub(super) _runtime: Runtime,
+}
+
+/// Whom all may call, and what it lives on.
+pub(super) fn answering() -> Result<(Agent, mpsc::Receiver<IncomingCall>, Runtime)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let config = AgentConfig {
+        screen: Arc::new(|_, _| Verdict::Allow),
+        ..AgentConfig::default()
+    };
+    let (agent, calls) = runtime.block_on(Agent::bind(config))?;
+    Ok((agent, calls, runtime))
 }
 
 /// Answers a call to each phone; returns their legs, in the order of the phones.
-async fn answer_all(
+pub(super) async fn answer_all(
     mut calls: mpsc::Receiver<IncomingCall>,
     codec: Codec,
     phones: Vec<u16>,

@@ -9,6 +9,7 @@ mod conference;
 mod ours;
 mod rtpengine;
 mod stock;
+mod webrtc;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ pub use conference::Sipmixer;
 pub use ours::{Bridge, Ours};
 pub use rtpengine::Rtpengine;
 pub use stock::Stock;
+pub use webrtc::Pairs;
 
 use crate::process::Process;
 

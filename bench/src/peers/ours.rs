@@ -19,6 +19,8 @@ pub struct Ours {
     pub rate_hz: u32,
     /// Whether pauses are left out.
     pub dtx: bool,
+    /// As an endpoint rather than a bridge: what comes is played out of a jitter buffer, and spoken anew.
+    pub played_out: bool,
 }
 
 impl Ours {
@@ -36,6 +38,16 @@ impl Ours {
             },
             rate_hz: 8_000,
             dtx: false,
+            played_out: false,
+        }
+    }
+
+    /// As an endpoint is, such as `sipbin`: each leg has its jitter buffer.
+    pub fn endpoint() -> Ours {
+        Ours {
+            name: "sipbridge, jitter buffer",
+            played_out: true,
+            ..Ours::bridge()
         }
     }
 
@@ -46,6 +58,7 @@ impl Ours {
             opus: OpusSettings::default(),
             rate_hz: 8_000,
             dtx: false,
+            played_out: false,
         }
     }
 }
@@ -56,7 +69,10 @@ impl Transcoder for Ours {
     }
 
     fn settings(&self) -> Settings {
-        Settings::of_ours(&self.opus, self.rate_hz)
+        Settings {
+            jitter_buffer: if self.played_out { "adaptive" } else { "none" },
+            ..Settings::of_ours(&self.opus, self.rate_hz)
+        }
     }
 
     fn start(&self, stage: &Stage, phones: &[(u16, u16)]) -> Result<Running> {
@@ -102,6 +118,7 @@ impl Bridge {
             settings: ours.opus.into(),
             rate_hz: ours.rate_hz,
             dtx: ours.dtx,
+            played_out: ours.played_out,
         };
         let Answer::Added {
             call,

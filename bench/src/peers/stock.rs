@@ -16,31 +16,63 @@ const OPUS: u8 = 96;
 /// Ports are looked for from here on.
 const FIRST_PORT: u16 = 20_000;
 
+/// The jitter buffers' latency: twice the packet time.
+const LATENCY_MS: u32 = 40;
+
 /// Stock elements between a PCMU and an Opus stream.
-pub enum Stock {
+pub struct Stock {
+    name: &'static str,
+    encoding: Option<Encoding>,
+    latency_ms: u32,
+}
+
+struct Encoding {
+    rate_hz: u32,
+    bitrate_bps: u32,
+    complexity: u8,
+}
+
+impl Stock {
     /// As the documentation puts elements together: Opus at 48 kHz with `opusenc`'s defaults.
-    Defaults,
+    pub fn defaults() -> Stock {
+        Stock {
+            name: "stock GStreamer",
+            encoding: None,
+            latency_ms: LATENCY_MS,
+        }
+    }
+
     /// With everybody's settings made equal.
-    Set {
-        rate_hz: u32,
-        bitrate_bps: u32,
-        complexity: u8,
-    },
+    pub fn set(rate_hz: u32, bitrate_bps: u32, complexity: u8) -> Stock {
+        Stock {
+            encoding: Some(Encoding {
+                rate_hz,
+                bitrate_bps,
+                complexity,
+            }),
+            ..Stock::defaults()
+        }
+    }
+
+    /// With the latency that `rtpjitterbuffer` has where nobody says otherwise.
+    pub fn patient() -> Stock {
+        Stock {
+            name: "stock GStreamer, 200 ms",
+            latency_ms: 200,
+            ..Stock::defaults()
+        }
+    }
 }
 
 impl Transcoder for Stock {
     fn name(&self) -> String {
-        "stock GStreamer".to_owned()
+        self.name.to_owned()
     }
 
     fn settings(&self) -> Settings {
-        let (rate_hz, bitrate_bps, complexity) = match self {
-            Stock::Defaults => (48_000, 64_000, 10),
-            Stock::Set {
-                rate_hz,
-                bitrate_bps,
-                complexity,
-            } => (*rate_hz, *bitrate_bps, *complexity),
+        let (rate_hz, bitrate_bps, complexity) = match &self.encoding {
+            None => (48_000, 64_000, 10),
+            Some(set) => (set.rate_hz, set.bitrate_bps, set.complexity),
         };
         Settings {
             library: "1.3.1, multistream",
@@ -49,8 +81,14 @@ impl Transcoder for Stock {
             bitrate_bps,
             complexity,
             fec: false,
-            audio_type: Some("generic"),
-            jitter_buffer: "rtpjitterbuffer, 40 ms",
+            audio_type: Some(match self.encoding {
+                None => "generic",
+                Some(_) => "voice",
+            }),
+            jitter_buffer: match self.latency_ms {
+                LATENCY_MS => "rtpjitterbuffer, 40 ms",
+                _ => "rtpjitterbuffer, 200 ms",
+            },
         }
     }
 
@@ -103,17 +141,17 @@ impl Stock {
         pcmu: u16,
         opus: u16,
     ) -> String {
-        let (encode, decode) = match self {
-            Stock::Defaults => (
+        let (encode, decode) = match &self.encoding {
+            None => (
                 "audioconvert ! audioresample ! audio/x-raw,rate=48000,channels=1 ! opusenc"
                     .to_owned(),
                 "audioconvert ! audioresample ! audio/x-raw,rate=8000,channels=1".to_owned(),
             ),
-            Stock::Set {
+            Some(Encoding {
                 rate_hz,
                 bitrate_bps,
                 complexity,
-            } => {
+            }) => {
                 let resample = match rate_hz {
                     8_000 => String::new(),
                     other => format!("audioresample ! audio/x-raw,rate={other} ! "),
@@ -133,7 +171,8 @@ impl Stock {
         };
         let source = |port: u16, caps: &str| {
             format!(
-                "udpsrc port={port} caps=application/x-rtp,media=audio,{caps} ! rtpjitterbuffer latency=40"
+                "udpsrc port={port} caps=application/x-rtp,media=audio,{caps} ! rtpjitterbuffer latency={}",
+                self.latency_ms
             )
         };
         let sink = |from: u16, to: u16| {

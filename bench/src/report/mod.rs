@@ -3,7 +3,9 @@
 
 mod calls;
 mod plot;
+mod quality;
 mod table;
+mod webrtc;
 
 pub use plot::{Bar, Curve, bars, curves};
 pub use table::Table;
@@ -19,8 +21,10 @@ use crate::runs::calls::Calls;
 use crate::runs::growth::Growth;
 use crate::runs::load::Figures;
 use crate::runs::mixing::{self, Mixing};
+use crate::runs::quality::Quality;
 use crate::runs::soak::{Point, Soak};
 use crate::runs::transcode::{Terms, Transcoding};
+use crate::runs::webrtc::Webrtc;
 
 /// All that one run of the benchmark measured.
 #[derive(Debug, Serialize)]
@@ -36,6 +40,10 @@ pub struct Report {
     pub transcoding: Option<Transcoding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mixing: Option<Mixing>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webrtc: Option<Webrtc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub growth: Option<Growth>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +61,8 @@ impl Report {
             despite_load: None,
             transcoding: None,
             mixing: None,
+            quality: None,
+            webrtc: None,
             growth: None,
             calls: None,
             soak: None,
@@ -78,6 +88,14 @@ impl Report {
         }
         if let Some(mixing) = &self.mixing {
             write("mixing.svg", mixing_picture(&self.machine, mixing))?;
+        }
+        if let Some(quality) = &self.quality {
+            let facts = facts(&self.machine);
+            write("quality.svg", quality::picture(&facts, quality))?;
+        }
+        if let Some(webrtc) = &self.webrtc {
+            let facts = facts(&self.machine);
+            write("webrtc.svg", webrtc::picture(&facts, webrtc))?;
         }
         if let Some(growth) = &self.growth {
             write("growth.svg", growth_picture(&self.machine, growth))?;
@@ -107,6 +125,12 @@ impl Report {
         }
         if let Some(mixing) = &self.mixing {
             text.push_str(&mixing_text(mixing));
+        }
+        if let Some(quality) = &self.quality {
+            text.push_str(&quality::text(quality));
+        }
+        if let Some(webrtc) = &self.webrtc {
+            text.push_str(&webrtc::text(webrtc));
         }
         if let Some(growth) = &self.growth {
             text.push_str(&growth_text(growth));

@@ -75,7 +75,7 @@ pub fn bars(title: &str, facts: &str, bars: &[Bar]) -> String {
         text(
             &mut svg,
             (LEFT + width + 8.0, top + 20.0),
-            &format!("{:.0}", bar.value),
+            &figure(bar.value),
             "font-weight=\"600\"",
         );
         top += BAR;
@@ -185,7 +185,15 @@ mod tests {
                 bar("all", "equal", 7.0, true),
             ],
         );
-        for expected in ["&lt;per&gt;", ">201<", ">40<", "equal", OURS, THEIRS] {
+        for expected in [
+            "&lt;per&gt;",
+            ">201<",
+            ">40<",
+            ">7.00<",
+            "equal",
+            OURS,
+            THEIRS,
+        ] {
             assert!(svg.contains(expected), "{expected} is missing");
         }
         assert_eq!(svg.matches("<rect x=").count(), 3);

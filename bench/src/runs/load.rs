@@ -11,7 +11,7 @@ use sipbridge_measure::{Wave, compare};
 
 use super::Bench;
 use crate::load::{
-    Delays, Fitness, Heard, Mark, Outcome, Schedule, Stream, TURN, Tally, delays, heard_as,
+    Delays, Fitness, Heard, Mark, Network, Outcome, Schedule, Stream, TURN, Tally, delays, heard_as,
 };
 use crate::machine::{self, Burden};
 use crate::peers::{Call, Settings, Transcoder};
@@ -268,6 +268,7 @@ fn legs(
         media,
         first_frame,
         recorded: swept || listened,
+        network: Network::Clean,
     };
     [
         stream(sockets.0, call.pcmu, media(pcmu, true)),
@@ -334,23 +335,31 @@ pub(super) fn under_load(
 }
 
 /// What is said on one side (0: PCMU, 1: Opus) of a call comes out on the other.
-fn crossed(outcome: &Outcome, call: usize, side: usize) -> Option<Heard> {
+pub(super) fn crossed(outcome: &Outcome, call: usize, side: usize) -> Option<Heard> {
     let said = outcome.heard.get(&(2 * call + side))?;
     let heard = outcome.heard.get(&(2 * call + 1 - side))?;
     Some(Heard {
         sent: said.sent.clone(),
+        lost: said.lost.clone(),
         received: heard.received.clone(),
     })
 }
 
+const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Opus];
+
+/// How long the sweeps of a call took that were said on one side.
+pub(super) fn swept(outcome: &Outcome, call: usize, side: usize) -> Result<Delays> {
+    match crossed(outcome, call, side) {
+        Some(heard) => delays(&heard, CODECS[side], CODECS[1 - side]),
+        None => Ok(Delays::default()),
+    }
+}
+
 fn direction(outcome: &Outcome, calls: usize, side: usize) -> Result<Direction> {
-    let codecs = [Codec::Pcmu, Codec::Opus];
-    let (said_in, heard_in) = (codecs[side], codecs[1 - side]);
+    let (said_in, heard_in) = (CODECS[side], CODECS[1 - side]);
     let mut all = Delays::default();
     for call in 0..SWEPT.min(calls) {
-        if let Some(heard) = crossed(outcome, call, side) {
-            all.add(delays(&heard, said_in, heard_in)?);
-        }
+        all.add(swept(outcome, call, side)?);
     }
     let mut direction = Direction {
         delay_p50_ms: all.percentile(50.0),

@@ -10,7 +10,7 @@ use sip_ua::sdp::Codec;
 
 use super::Bench;
 use super::load::{Strain, repeated, under_load};
-use crate::load::{Schedule, Stream, Tally, heard_as};
+use crate::load::{Network, Schedule, Stream, Tally, heard_as};
 use crate::peers::{AudioBridge, Mixes, Rooms, Settings, Sipmixer};
 
 const SIZES: [usize; 2] = [4, 40];
@@ -209,6 +209,7 @@ fn take(
                 first_frame: number * 37,
                 // In the first room: those who talk, and one who listens.
                 recorded: !all_talk && number <= TALKERS,
+                network: Network::Clean,
             }
         })
         .collect();

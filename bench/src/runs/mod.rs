@@ -6,8 +6,10 @@ pub mod floor;
 pub mod growth;
 pub mod load;
 pub mod mixing;
+pub mod quality;
 pub mod soak;
 pub mod transcode;
+pub mod webrtc;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Bench;
 use super::load::{Places, under_load};
-use crate::load::{Media, Schedule, Stream, Tally};
+use crate::load::{Media, Network, Schedule, Stream, Tally};
 use crate::peers::{Bridge, Call, Ours};
 
 /// Calls at a time.
@@ -135,6 +135,7 @@ fn streams(
         media: media.clone(),
         first_frame: number * 37,
         recorded: false,
+        network: Network::Clean,
     };
     [
         stream(pcmu, call.pcmu, &bench.speech.pcmu.phone),

@@ -98,34 +98,25 @@ pub fn transcode(bench: &mut Bench, measured: Duration, only: Option<&str>) -> R
     };
     let peers: [(Terms, Box<dyn Transcoder>); 11] = [
         (Terms::Own, Box::new(Rtpengine { mono: false })),
-        (Terms::Own, Box::new(Stock::Defaults)),
+        (Terms::Own, Box::new(Stock::defaults())),
         (Terms::Own, Box::new(Ours::bridge())),
         (Terms::Own, Box::new(Ours::defaults())),
         (Terms::EqualToRtpengine, Box::new(Rtpengine { mono: true })),
         (
             Terms::EqualToRtpengine,
-            Box::new(Stock::Set {
-                rate_hz: 48_000,
-                bitrate_bps: 24_000,
-                complexity: 10,
-            }),
+            Box::new(Stock::set(48_000, 24_000, 10)),
         ),
         (
             Terms::EqualToRtpengine,
             Box::new(Ours {
                 opus: at_rtpengines,
                 rate_hz: 48_000,
+                // A bridge never encodes at a rate that was not heard.
+                played_out: true,
                 ..Ours::bridge()
             }),
         ),
-        (
-            Terms::EqualToOurs,
-            Box::new(Stock::Set {
-                rate_hz: 8_000,
-                bitrate_bps: 24_000,
-                complexity: 1,
-            }),
-        ),
+        (Terms::EqualToOurs, Box::new(Stock::set(8_000, 24_000, 1))),
         (Terms::EqualToOurs, Box::new(Ours::bridge())),
         (Terms::Conversation, Box::new(Rtpengine { mono: false })),
         (

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What WebRTC connections took.
+
+use super::{Bar, Table, bars};
+use crate::runs::webrtc::Webrtc;
+
+pub fn text(webrtc: &Webrtc) -> String {
+    let mut text = String::new();
+    let mut table = Table::new(&["", "CPU %", "threads", "descriptors", "KiB", "lost %"]);
+    for line in &webrtc.connections {
+        table.row(vec![
+            line.element.clone(),
+            format!("{:.3}", line.cpu_percent),
+            format!("{:.1}", line.threads),
+            format!("{:.1}", line.descriptors),
+            format!("{:.0}", line.memory_kib),
+            format!("{:.2}", line.lost_percent),
+        ]);
+    }
+    if !table.is_empty() {
+        text.push_str(&format!(
+            "\nOne WebRTC connection more, 50 packets of Opus a second each way\n{table}"
+        ));
+    }
+    let mut table = Table::new(&[
+        "between sipbin and rtpopuspay",
+        "calls/core",
+        "times rtpengine",
+        "calls",
+        "CPU %",
+        "lost %",
+        "gaps",
+        "far end lost %",
+        "threads",
+        "descriptors",
+        "MiB",
+    ]);
+    for calls in &webrtc.calls {
+        table.row(vec![
+            calls.encoding.clone(),
+            format!("{:.0}", calls.calls_per_core),
+            calls
+                .times_rtpengine
+                .map_or_else(|| "-".to_owned(), |times| format!("{times:.2}")),
+            calls.calls.to_string(),
+            format!("{:.0}", calls.cpu_percent),
+            format!("{:.2}", calls.tally.loss_percent()),
+            calls.tally.gaps.to_string(),
+            format!("{:.2}", calls.lost_percent),
+            calls.threads.to_string(),
+            calls.descriptors.to_string(),
+            format!("{:.0}", calls.memory_kib as f64 / 1_024.0),
+        ]);
+    }
+    if !table.is_empty() {
+        text.push_str(&format!(
+            "\nPCMU phones to Opus over ICE, DTLS and SRTP (sipbin, rtpopuspay, rtcbin), and back\n{table}"
+        ));
+    }
+    if let Some(plain) = &webrtc.rtpengine {
+        text.push_str(&format!(
+            "  rtpengine with plain RTP on both sides: {:.0} calls/core\n",
+            plain.calls_per_core
+        ));
+    }
+    text
+}
+
+pub fn picture(facts: &str, webrtc: &Webrtc) -> String {
+    let mut all: Vec<Bar> = webrtc
+        .calls
+        .iter()
+        .map(|calls| Bar {
+            name: "sipbin, rtcbin".to_owned(),
+            detail: calls.encoding.clone(),
+            group: "calls per core".to_owned(),
+            value: calls.calls_per_core,
+            ours: true,
+        })
+        .collect();
+    all.extend(webrtc.rtpengine.iter().map(|plain| Bar {
+        name: plain.peer.clone(),
+        detail: "plain RTP on both sides".to_owned(),
+        group: "calls per core".to_owned(),
+        value: plain.calls_per_core,
+        ours: false,
+    }));
+    all.extend(webrtc.connections.iter().map(|line| Bar {
+        name: line.element.clone(),
+        detail: "50 packets of Opus a second each way".to_owned(),
+        group: "a connection, thousandths of a core".to_owned(),
+        value: line.cpu_percent * 10.0,
+        ours: line.element == "rtcbin",
+    }));
+    bars("WebRTC", facts, &all)
+}

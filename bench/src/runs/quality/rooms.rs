@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What somebody in a conference of four hears: one who talks, or all others at once.
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use sip_ua::sdp::Codec;
+use sipbridge_measure::Wave;
+
+use super::super::Bench;
+use super::super::load::{Strain, repeated, under_load};
+use super::{FAR_END, LISTENED, WARM_UP};
+use crate::load::{Band, Network, Outcome, Schedule, Score, Sound, Stream, played};
+use crate::peers::{AudioBridge, Mixes, Rooms, Settings, Sipmixer};
+
+const SIZE: usize = 4;
+
+/// The one who listens, to the others.
+const LISTENER: usize = SIZE - 1;
+
+/// What is compared: all that both bands of PESQ know.
+const RATE_HZ: u32 = 16_000;
+
+/// What one mixer sounds like.
+#[derive(Debug, Clone, Serialize)]
+pub struct Room {
+    pub peer: String,
+    pub settings: Settings,
+    pub codec: String,
+    pub all_talk: bool,
+    pub equal: bool,
+    /// In the telephone's band, MOS-LQO.
+    pub narrow: f64,
+    /// Up to 7 kHz, MOS-LQO; G.711 holds no more than the telephone's.
+    pub wide: Option<f64>,
+}
+
+pub fn rooms(bench: &mut Bench, score: &mut Score, only: Option<&str>) -> Result<Vec<Room>> {
+    let mut heard = Vec::new();
+    for codec in [Codec::Pcmu, Codec::Opus] {
+        for equal in [false, true] {
+            let rate_hz = match codec {
+                Codec::Pcmu if equal => 8_000,
+                _ => 16_000,
+            };
+            let ours = match equal {
+                true => Sipmixer::as_audiobridge(rate_hz),
+                false => Sipmixer::defaults(),
+            };
+            let peers: [Box<dyn Mixes>; 2] = [Box::new(AudioBridge { rate_hz }), Box::new(ours)];
+            for peer in peers
+                .iter()
+                .filter(|peer| only.is_none_or(|only| peer.name().contains(only)))
+            {
+                for all_talk in [false, true] {
+                    let outcome = listen(bench, peer.as_ref(), codec, all_talk)?;
+                    let wave = outcome
+                        .heard
+                        .get(&LISTENER)
+                        .context("it was recorded")
+                        .and_then(|heard| played(&heard.received, codec, RATE_HZ, FAR_END))?;
+                    let said = mixed(bench, all_talk);
+                    let name = format!(
+                        "{}, {codec}, {}, {}",
+                        peer.name(),
+                        if all_talk { "all talk" } else { "one talks" },
+                        if equal {
+                            "equal settings"
+                        } else {
+                            "own settings"
+                        },
+                    );
+                    let wide = match codec {
+                        Codec::Opus => Some(score.of(Band::Wide, &said, &wave, &name)?),
+                        _ => None,
+                    };
+                    heard.push(Room {
+                        peer: peer.name(),
+                        settings: peer.settings(),
+                        codec: codec.to_string(),
+                        all_talk,
+                        equal,
+                        narrow: score.of(Band::Narrow, &said, &wave, &name)?,
+                        wide,
+                    });
+                }
+            }
+        }
+    }
+    Ok(heard)
+}
+
+/// Who says what, from which frame on.
+fn seat(number: usize, all_talk: bool) -> (Sound, usize) {
+    match number {
+        LISTENER => (Sound::Rest, 0),
+        0 => (Sound::Phone, 0),
+        _ if !all_talk => (Sound::Rest, 0),
+        1 => (Sound::Room, 0),
+        _ => (Sound::Phone, 190),
+    }
+}
+
+fn listen(bench: &mut Bench, peer: &dyn Mixes, codec: Codec, all_talk: bool) -> Result<Outcome> {
+    let schedule = Schedule {
+        warm_up: WARM_UP,
+        measured: LISTENED,
+    };
+    let rooms = Rooms {
+        codec,
+        size: SIZE,
+        count: 1,
+    };
+    repeated(bench, |bench| {
+        bench.progress.step(
+            &format!("{}: a room of {SIZE}, {codec}", peer.name()),
+            WARM_UP + LISTENED,
+        );
+        let ports = bench.generator.ports()?;
+        let phones = ports.get(..SIZE).context("there are too few sockets")?;
+        let mut conference = peer
+            .start(&bench.stage, rooms, phones)
+            .with_context(|| format!("{} cannot be set up", peer.name()))?;
+        let sounds = match codec {
+            Codec::Opus => &bench.speech.opus,
+            _ => &bench.speech.pcmu,
+        };
+        let streams: Vec<Stream> = conference
+            .legs
+            .iter()
+            .enumerate()
+            .map(|(number, leg)| {
+                let (sound, first_frame) = seat(number, all_talk);
+                let media = match sound {
+                    Sound::Phone => &sounds.phone,
+                    Sound::Room => &sounds.room,
+                    _ => &sounds.rest,
+                };
+                Stream {
+                    socket: number,
+                    to: leg.to,
+                    from: leg.from,
+                    payload_type: leg.payload_type,
+                    media: media.clone(),
+                    first_frame,
+                    recorded: number == LISTENER,
+                    network: Network::Clean,
+                }
+            })
+            .collect();
+        let (outcome, used) = under_load(bench, &mut conference.process, &streams, schedule)?;
+        conference.process.must_run()?;
+        Ok((Strain::of(&outcome, &used), outcome))
+    })
+}
+
+/// What the listener should hear, at half the level so that no sum of it clips; PESQ knows no levels.
+fn mixed(bench: &Bench, all_talk: bool) -> Wave {
+    let frame = RATE_HZ as usize / 50;
+    let first = WARM_UP.as_millis() as usize / 20;
+    let mut sum = vec![0f32; LISTENED.as_millis() as usize / 20 * frame];
+    for number in 0..LISTENER {
+        let (sound, first_frame) = seat(number, all_talk);
+        if sound == Sound::Rest {
+            continue;
+        }
+        let wave = bench.speech.speech.wave(sound).resampled(RATE_HZ);
+        let whole = wave.samples.len() / frame * frame;
+        let said = wave.samples[..whole].iter().cycle();
+        for (sum, sample) in sum
+            .iter_mut()
+            .zip(said.skip((first + first_frame) * frame % whole.max(1)))
+        {
+            *sum += f32::from(*sample) / 2.0;
+        }
+    }
+    Wave {
+        rate_hz: RATE_HZ,
+        samples: sum.into_iter().map(|sample| sample as i16).collect(),
+    }
+}

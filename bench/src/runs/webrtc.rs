@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What a WebRTC connection costs: rtcbin beside webrtcbin, and calls between phones and rtcbin beside
+//! rtpengine's plain ones.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use super::Bench;
+use super::load::{Figures, Places, Strain, Talk, repeated, under_load};
+use super::transcode::most;
+use crate::load::{Network, Schedule, Stream, Tally};
+use crate::peers::{Pairs, Rtpengine};
+use crate::process::Usage;
+
+/// Connections: what one more takes is what lies between these.
+const FEW: usize = 1;
+const MANY: usize = 41;
+
+/// A bridge's settings (those of the other comparisons), and the elements' own.
+const ENCODINGS: [&str; 2] = [
+    "audio/x-raw,rate=8000 ! sipopusenc complexity=1 bitrate=24000 inband-fec=false packet-loss-percentage=0",
+    "audio/x-opus",
+];
+
+/// The share of a core that calls are to take.
+const AIM: f64 = 0.5;
+const PILOT: usize = 10;
+/// What the far ends carry beside the load on one core.
+const MOST: usize = 150;
+
+const SETTLED: Duration = Duration::from_secs(3);
+
+/// What one more connection takes, one Opus track and 50 packets a second each way.
+#[derive(Debug, Clone, Serialize)]
+pub struct Connection {
+    pub element: String,
+    pub cpu_percent: f64,
+    pub threads: f64,
+    pub descriptors: f64,
+    pub memory_kib: f64,
+    /// Of the packets that were to come.
+    pub lost_percent: f64,
+}
+
+/// Calls between a PCMU phone and Opus over ICE, DTLS and SRTP.
+#[derive(Debug, Clone, Serialize)]
+pub struct Secured {
+    /// What stands between `sipbin` and the payloader.
+    pub encoding: String,
+    pub calls: usize,
+    pub cpu_percent: f64,
+    pub calls_per_core: f64,
+    /// Of what the phones heard.
+    pub tally: Tally,
+    pub clean: bool,
+    /// Of what the far ends heard.
+    pub lost_percent: f64,
+    pub threads: usize,
+    pub descriptors: usize,
+    pub memory_kib: u64,
+    pub times_rtpengine: Option<f64>,
+    #[serde(flatten)]
+    pub strain: Strain,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Webrtc {
+    pub connections: Vec<Connection>,
+    pub calls: Vec<Secured>,
+    /// rtpengine with plain RTP, in the same run.
+    pub rtpengine: Option<Figures>,
+}
+
+/// `only`: a part of the name of what is wanted: an element's, or "calls".
+pub fn webrtc(bench: &mut Bench, measured: Duration, only: Option<&str>) -> Result<Webrtc> {
+    let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
+    let mut found = Webrtc {
+        connections: Vec::new(),
+        calls: Vec::new(),
+        rtpengine: None,
+    };
+    // What the process takes for talking is everybody's, and no connection's.
+    let alone = connection(bench, "identity", measured)?;
+    for element in ["rtcbin", "webrtcbin"]
+        .into_iter()
+        .filter(|name| wanted(name))
+    {
+        let mut line = connection(bench, element, measured)?;
+        line.cpu_percent -= alone.cpu_percent;
+        line.threads -= alone.threads;
+        line.descriptors -= alone.descriptors;
+        line.memory_kib -= alone.memory_kib;
+        bench.progress.note(&format!(
+            "{element}: one more takes {:.3} % of a core, {:.0} KiB",
+            line.cpu_percent, line.memory_kib
+        ));
+        found.connections.push(line);
+    }
+    if wanted("calls") {
+        let peer = Rtpengine { mono: false };
+        let plain = most(bench, &peer, Talk::Always, measured)?;
+        for encoding in ENCODINGS {
+            let mut calls = secured(bench, encoding, measured)?;
+            calls.times_rtpengine = Some(calls.calls_per_core / plain.calls_per_core);
+            found.calls.push(calls);
+        }
+        found.rtpengine = Some(plain);
+    }
+    Ok(found)
+}
+
+/// What a process of so many connections takes.
+struct Taken {
+    cpu_percent: f64,
+    usage: Usage,
+    lost_percent: f64,
+}
+
+fn connection(bench: &mut Bench, element: &str, measured: Duration) -> Result<Connection> {
+    let [few, many] = [FEW, MANY].map(|count| taken(bench, element, count, measured));
+    let (few, many) = (few?, many?);
+    let each = |value: fn(&Taken) -> f64| (value(&many) - value(&few)) / (MANY - FEW) as f64;
+    Ok(Connection {
+        element: element.to_owned(),
+        cpu_percent: each(|taken| taken.cpu_percent),
+        threads: each(|taken| taken.usage.threads as f64),
+        descriptors: each(|taken| taken.usage.descriptors as f64),
+        memory_kib: each(|taken| taken.usage.memory_kib as f64),
+        lost_percent: many.lost_percent,
+    })
+}
+
+fn taken(bench: &mut Bench, element: &str, count: usize, measured: Duration) -> Result<Taken> {
+    bench.progress.step(
+        &format!("{element}: {count} connections"),
+        SETTLED + measured,
+    );
+    let mut pairs = Pairs::of(&bench.stage, element, count, bench.cores.generator)?;
+    std::thread::sleep(SETTLED);
+    let pid = pairs.measured.process.pid();
+    let (before, heard) = (Usage::cpu(pid)?, pairs.measured.state()?.heard);
+    let from = Instant::now();
+    std::thread::sleep(measured);
+    let usage = Usage::of(pid)?;
+    let (heard, time) = (pairs.measured.state()?.heard - heard, from.elapsed());
+    let due = (time.as_millis() as u64 / 20 * count as u64).max(1);
+    Ok(Taken {
+        cpu_percent: 100.0 * (usage.cpu - before).as_secs_f64() / time.as_secs_f64(),
+        usage,
+        lost_percent: 100.0 * due.saturating_sub(heard) as f64 / due as f64,
+    })
+}
+
+fn secured(bench: &mut Bench, encoding: &str, measured: Duration) -> Result<Secured> {
+    let schedule = |measured| Schedule {
+        warm_up: SETTLED,
+        measured,
+    };
+    let look = take(bench, encoding, PILOT, schedule(SETTLED))?;
+    let calls = ((look.calls_per_core * AIM) as usize).clamp(PILOT, MOST);
+    let calls = repeated(bench, |bench| {
+        let calls = take(bench, encoding, calls, schedule(measured))?;
+        Ok((calls.strain.clone(), calls))
+    })?;
+    bench.progress.note(&format!(
+        "sipbin and rtcbin ({}): {} calls took {:.0} % of a core, {:.0} a core",
+        calls.encoding, calls.calls, calls.cpu_percent, calls.calls_per_core
+    ));
+    Ok(calls)
+}
+
+fn take(bench: &mut Bench, encoding: &str, calls: usize, schedule: Schedule) -> Result<Secured> {
+    bench.progress.step(
+        &format!("sipbin and rtcbin: {calls} calls"),
+        schedule.warm_up + schedule.measured,
+    );
+    let places = Places::of(bench)?;
+    let phones: Vec<u16> = places.phones(calls).iter().map(|(pcmu, _)| *pcmu).collect();
+    let far = bench.cores.generator;
+    let mut pairs = Pairs::of_phones(&bench.stage, encoding, &phones, far)
+        .context("calls between phones and rtcbin cannot be set up")?;
+    let streams: Vec<Stream> = pairs
+        .phones
+        .iter()
+        .enumerate()
+        .map(|(number, leg)| Stream {
+            socket: places.sockets(number).0,
+            to: leg.to,
+            from: leg.from,
+            payload_type: leg.payload_type,
+            media: bench.speech.pcmu.phone.clone(),
+            first_frame: number * 37,
+            recorded: false,
+            network: Network::Clean,
+        })
+        .collect();
+    let from = Instant::now();
+    let heard = pairs.far.state()?.heard;
+    let (outcome, used) = under_load(bench, &mut pairs.measured.process, &streams, schedule)?;
+    let heard = pairs.far.state()?.heard - heard;
+    let due = (from.elapsed().as_millis() as u64 / 20 * calls as u64).max(1);
+    let mut strain = Strain::of(&outcome, &used);
+    // The far ends work on the load's core: they are no disturbance.
+    strain.others_percent = 0.0;
+    let tally = outcome.total();
+    Ok(Secured {
+        encoding: encoding.to_owned(),
+        calls,
+        cpu_percent: strain.cpu_percent,
+        calls_per_core: calls as f64 / (strain.cpu_percent / 100.0).max(0.001),
+        tally,
+        clean: tally.is_clean(streams.len()),
+        lost_percent: 100.0 * due.saturating_sub(heard) as f64 / due as f64,
+        threads: used.last.threads,
+        descriptors: used.last.descriptors,
+        memory_kib: used.last.memory_kib,
+        times_rtpengine: None,
+        strain,
+    })
+}
