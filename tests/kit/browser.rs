@@ -12,7 +12,8 @@ pub struct Browser {
 }
 
 impl Browser {
-    pub fn open(scenario: &str, address: &str) -> Result<Browser> {
+    /// Opens that page, with these more arguments.
+    pub fn open(scenario: &str, address: &str, more: &[String]) -> Result<Browser> {
         let profile = out_dir(scenario).join("chromium");
         let _ = std::fs::remove_dir_all(&profile);
         std::fs::create_dir_all(&profile)?;
@@ -24,6 +25,7 @@ impl Browser {
             .arg("--autoplay-policy=no-user-gesture-required")
             .arg("--allow-loopback-in-peer-connection")
             .arg(format!("--user-data-dir={}", profile.display()))
+            .args(more)
             .arg(address)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

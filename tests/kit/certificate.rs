@@ -2,7 +2,11 @@
 //! A certificate for loopback, and the authority that signed it.
 
 use anyhow::Result;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use data_encoding::BASE64;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData as _,
+};
+use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +15,8 @@ pub struct Files {
     pub ca: PathBuf,
     pub cert: PathBuf,
     pub key: PathBuf,
+    /// What a browser is told of the key that it shall believe: the SHA-256 of its SubjectPublicKeyInfo.
+    pub pin: String,
 }
 
 /// Makes both anew; who believes the one in `ca` believes that whoever has `key` is `address`.
@@ -32,6 +38,7 @@ pub fn make(folder: &Path, address: IpAddr) -> Result<Files> {
         ca: folder.join("ca.pem"),
         cert: folder.join("cert.pem"),
         key: folder.join("key.pem"),
+        pin: BASE64.encode(&Sha256::digest(key.subject_public_key_info())),
     };
     std::fs::write(&files.ca, ca.pem())?;
     std::fs::write(&files.cert, cert.pem())?;

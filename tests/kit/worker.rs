@@ -25,7 +25,7 @@ pub struct Settings {
     pub media: String,
     /// The `[[sfu]]`, `[[trunk]]` and `[[route]]`.
     pub tables: String,
-    /// It speaks TLS, too, with what [`certificate::make`](crate::certificate::make) has put into the
+    /// It speaks TLS, over WebSockets too, with what [`certificate::make`](crate::certificate::make) has put into the
     /// scenario's folder.
     pub tls: bool,
     /// What it finds in its environment.
@@ -57,9 +57,13 @@ pub fn program() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// The port beside, which nobody else is given.
+/// The ports beside, which nobody else is given.
 fn over_tls(sip: SocketAddr) -> SocketAddr {
     SocketAddr::new(sip.ip(), sip.port() + 1)
+}
+
+fn over_websocket(sip: SocketAddr) -> SocketAddr {
+    SocketAddr::new(sip.ip(), sip.port() + 2)
 }
 
 /// Runs `sip-worker` with these arguments until it ends.
@@ -82,7 +86,7 @@ impl Worker {
     pub fn start_with(scenario: &str, ice: IpAddr, settings: &Settings) -> Result<Worker> {
         let folder = out_dir(scenario);
         std::fs::create_dir_all(&folder)?;
-        let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
+        let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free_run(4)));
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
         let rtp = ports::free_run(40);
         let token_file = folder.join("token");
@@ -90,9 +94,10 @@ impl Worker {
         let config = folder.join("sip-worker.toml");
         let tls = match settings.tls {
             true => format!(
-                "listen = [\"udp:{sip}\", \"tcp:{sip}\", \"tls:{}\"]
+                "listen = [\"udp:{sip}\", \"tcp:{sip}\", \"tls:{}\", \"wss:{}\"]
 tls = {{ cert_file = \"cert.pem\", key_file = \"key.pem\" }}",
-                over_tls(sip)
+                over_tls(sip),
+                over_websocket(sip)
             ),
             false => format!("listen = [\"udp:{sip}\", \"tcp:{sip}\"]"),
         };
@@ -159,6 +164,11 @@ addresses = [\"{ice}\"]
     /// Where it listens for TLS.
     pub fn sip_over_tls(&self) -> SocketAddr {
         over_tls(self.sip)
+    }
+
+    /// Where it listens for WebSockets over TLS.
+    pub fn sip_over_websocket(&self) -> SocketAddr {
+        over_websocket(self.sip)
     }
 
     /// As [`Worker::uri`], over TLS.

@@ -2,16 +2,16 @@
 //! Chromium speaks in a room of the embedded SFU by WHIP and listens by WHEP, as one participant: it hears
 //! who is there, is heard, and is gone from the room when its processes are killed.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use sip_worker::measure::Wave;
 use sip_worker::webrtc::participant::{Heard, MOUTH_HZ, Seen};
 use sipbridge_tests::browser::Browser;
 use sipbridge_tests::house::House;
 use sipbridge_tests::http::{Answer, ask};
+use sipbridge_tests::pages::Pages;
 use sipbridge_tests::room::called;
 use sipbridge_tests::scene::ROOM;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "a_browser_in_a_room";
@@ -32,9 +32,9 @@ fn a_browser_hears_and_is_heard_in_a_room() -> Result<()> {
     let ann = house.join(ROOM, called("ann"))?;
     ann.say(&tone(PATIENCE), Instant::now());
 
-    let relay = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let browser = Browser::open(SCENARIO, &format!("http://{}/", relay.local_addr()?))?;
-    let hz = hears(&relay, &house)?;
+    let pages = Pages::open(Box::new(|path| path.is_empty().then(|| PAGE.into())))?;
+    let browser = Browser::open(SCENARIO, &pages.url(""), &[])?;
+    let hz = hears(&pages, &house)?;
     ensure!(
         (hz - OURS_HZ).abs() < CLOSE_HZ,
         "the browser hears {hz} Hz; {PAGES_HZ} Hz would be itself"
@@ -57,30 +57,17 @@ fn a_browser_hears_and_is_heard_in_a_room() -> Result<()> {
     Ok(house.wait(ann.until("the browser gone", GONE, gone))?)
 }
 
-/// Serves the page and passes its offers on, until it hears something.
-fn hears(relay: &TcpListener, house: &House) -> Result<f64> {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        let (mut stream, _) = relay.accept()?;
-        let Ok((path, body)) = request(&stream) else {
-            // Chromium opens connections that it may need.
-            continue;
-        };
-        match &*path {
-            "/" => respond(&mut stream, "text/html; charset=utf-8", PAGE, None)?,
-            "/heard" => return body.parse().context("a frequency"),
-            "/error" => bail!("the page: {body}"),
-            path if path.starts_with("/wh") => {
-                let answer = pass_on(house, path, &body)?;
-                ensure!(answer.status == 201, "{path}: {answer:?}");
-                let session = answer.header("location");
-                respond(&mut stream, "application/sdp", &answer.body, session)?;
-            }
-            // An icon, for one.
-            _ => respond(&mut stream, "text/plain", "", None)?,
+/// Passes the page's offers on, until it hears something.
+fn hears(pages: &Pages, house: &House) -> Result<f64> {
+    loop {
+        let told = pages.told(PATIENCE)?;
+        if told.path == "/heard" {
+            return told.body.parse().context("a frequency");
         }
+        let answer = pass_on(house, &told.path, &told.body)?;
+        ensure!(answer.status == 201, "{}: {answer:?}", told.path);
+        told.answer("application/sdp", &answer.body, answer.header("location"))?;
     }
-    bail!("the browser hears nothing within {PATIENCE:?}")
 }
 
 fn pass_on(house: &House, path: &str, offer: &str) -> Result<Answer> {
@@ -90,42 +77,6 @@ fn pass_on(house: &House, path: &str, offer: &str) -> Result<Answer> {
         ("Content-Type", "application/sdp"),
     ];
     ask(house.http(), "POST", path, &headers, offer)
-}
-
-/// Path and body.
-fn request(stream: &TcpStream) -> Result<(String, String)> {
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut reader = BufReader::new(stream);
-    let mut head = Vec::new();
-    for line in reader.by_ref().lines() {
-        match line? {
-            line if line.is_empty() => break,
-            line => head.push(line),
-        }
-    }
-    let length = head.iter().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let is_length = name.eq_ignore_ascii_case("content-length");
-        is_length.then(|| value.trim().to_owned())
-    });
-    let length = length.map_or(Ok(0), |length| length.parse())?;
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    let path = head.first().and_then(|line| line.split(' ').nth(1));
-    let path = path.context("a request line")?.to_owned();
-    Ok((path, String::from_utf8(body)?))
-}
-
-fn respond(stream: &mut TcpStream, kind: &str, body: &str, location: Option<&str>) -> Result<()> {
-    let location = location
-        .map(|at| format!("Location: {at}\r\n"))
-        .unwrap_or_default();
-    let length = body.len();
-    Ok(write!(
-        stream,
-        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{location}\
-         Connection: close\r\n\r\n{body}"
-    )?)
 }
 
 fn tone(length: Duration) -> Wave {

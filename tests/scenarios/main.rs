@@ -24,6 +24,7 @@ mod muted_leg_is_not_heard;
 mod no_such_route;
 mod one_call_too_many;
 mod phone_and_room_hear_each_other;
+mod phones_in_a_browser;
 mod readme_lines;
 mod registered_phones;
 mod room_impostor;
