@@ -7,7 +7,7 @@ use super::method::Method;
 use super::scan;
 use super::uri::Uri;
 
-/// More header fields than this are refused. Trunks send 15 to 40.
+/// More header fields than this are refused, Content-Length apart, which writing adds. Trunks send 15 to 40.
 pub const MAX_FIELDS: usize = 256;
 /// A longer header field is refused.
 pub const MAX_FIELD_OCTETS: usize = 8 * 1024;
@@ -87,6 +87,7 @@ struct Head<'a> {
     /// What follows the empty line.
     rest: &'a [u8],
     fault: Option<ReadErrorKind>,
+    has_length: bool,
 }
 
 /// The line that begins at `at`, without its end, and where the next begins. A lone LF ends a
@@ -105,6 +106,7 @@ impl<'a> Head<'a> {
             headers: Headers::with_capacity(16),
             rest: &[],
             fault: None,
+            has_length: false,
         };
         let Some((start_line, mut at)) = line(text, 0) else {
             head.fault = Some(ReadErrorKind::Truncated);
@@ -143,14 +145,14 @@ impl<'a> Head<'a> {
             }
             if at - from > MAX_FIELD_OCTETS {
                 head.note(ReadErrorKind::FieldTooLong(MAX_FIELD_OCTETS));
-            } else if head.headers.len() == MAX_FIELDS {
-                head.note(ReadErrorKind::TooManyFields(MAX_FIELDS));
-                return head;
             } else if let Err(why) = head.field(unfolded.as_deref().unwrap_or(first)) {
                 head.note(ReadErrorKind::HeaderLine {
                     line: first_line,
                     why,
                 });
+            } else if head.headers.len() > MAX_FIELDS + usize::from(head.has_length) {
+                head.note(ReadErrorKind::TooManyFields(MAX_FIELDS));
+                return head;
             }
         }
     }
@@ -166,6 +168,7 @@ impl<'a> Head<'a> {
         if value.contains(&b'\r') {
             return Err("a carriage return stands alone in it");
         }
+        self.has_length |= name == HeaderName::ContentLength;
         self.headers
             .push_read(name, HeaderValue::read(scan::trim(value)));
         Ok(())
