@@ -52,6 +52,9 @@ pub struct Contact {
     pub uri: String,
     /// Where it was heard from: `udp:192.0.2.7:5062`.
     pub address: String,
+    /// The proxies that calls to it go by (RFC 3327), the nearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
     /// Seconds until that runs out.
     pub expires_in: u64,
     /// What it says it is.
@@ -161,6 +164,7 @@ fn contacts(bindings: &[Binding]) -> Vec<Contact> {
         .map(|binding| Contact {
             uri: binding.contact.to_string(),
             address: binding.hop.to_string(),
+            path: binding.path.iter().map(ToString::to_string).collect(),
             expires_in: seconds_until(binding.expires_at),
             user_agent: binding.user_agent.clone(),
         })

@@ -75,8 +75,8 @@ pub enum NextHop {
     /// To the host of the URI that is called.
     #[default]
     OfUri,
-    /// To this address.
-    Hop(Hop),
+    /// To this address, with this Route.
+    Hop(Hop, Vec<NameAddr>),
     /// Through this outbound proxy, looked up when the call is placed. It stands in the INVITE's
     /// Route, as a loose router (RFC 3261 section 8.1.2).
     Proxy(Uri),

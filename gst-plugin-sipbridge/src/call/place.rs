@@ -72,7 +72,7 @@ fn ended(code: u16, reason: String) -> CallEnd {
 /// Where the INVITE goes, the best server first, and the Route it carries.
 async fn resolve(agent: &Agent, params: &DialParams) -> Result<(Vec<Hop>, Vec<NameAddr>), String> {
     Ok(match &params.next_hop {
-        NextHop::Hop(hop) => (vec![*hop], Vec::new()),
+        NextHop::Hop(hop, route) => (vec![*hop], route.clone()),
         NextHop::OfUri => (agent.resolve(&params.to).await?, Vec::new()),
         NextHop::Proxy(proxy) => {
             let hops = agent.resolve(proxy).await?;

@@ -16,6 +16,8 @@ use crate::wire::{HeaderName, NameAddr, Response, Uri};
 
 /// The option tag.
 pub(crate) const OPTION: &str = "outbound";
+/// That of RFC 3327: proxies on the way may have calls come by them.
+pub(super) const PATH: &str = "path";
 /// What says how often the flow is to be kept alive, in seconds (§10).
 const FLOW_TIMER: &str = "Flow-Timer";
 /// Between keep-alives where nothing else is said, at most (§4.4.1).

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Endpoint;
+use super::outbound;
 use super::provisional;
 use super::referred::{NO_SUBSCRIPTION, REPLACES};
 use super::reply::{allow, capabilities, mark_source, unsupported_method};
@@ -217,7 +218,13 @@ impl Endpoint {
         {
             return self.answer_stateless(path, &request, 482, |_| {});
         }
-        if let Some(unsupported) = required(&request.headers) {
+        // To the registrar alone these two mean anything.
+        let registers = request.method == Method::Register && self.registrar.is_some();
+        let more: &[&str] = match registers {
+            true => &[outbound::OPTION, outbound::PATH],
+            false => &[],
+        };
+        if let Some(unsupported) = required(&request.headers, more) {
             return self.answer_stateless(path, &request, 420, |response| {
                 response.headers.push(HeaderName::Unsupported, unsupported);
             });
@@ -300,8 +307,8 @@ fn unreadable_uri() -> Uri {
     }
 }
 
-/// The extensions a request demands and that are not known here.
-pub(super) fn required(headers: &Headers) -> Option<Vec<u8>> {
+/// The extensions a request demands and that are not known here; `more` are known for it, too.
+pub(super) fn required(headers: &Headers, more: &[&str]) -> Option<Vec<u8>> {
     let tags: Vec<&[u8]> = headers
         .list(HeaderName::Require)
         .filter(|tag| !tag.is_empty())
@@ -314,6 +321,7 @@ pub(super) fn required(headers: &Headers) -> Option<Vec<u8>> {
             ];
             !known
                 .iter()
+                .chain(more)
                 .any(|known| tag.eq_ignore_ascii_case(known.as_bytes()))
         })
         .collect();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
-//! REGISTER of others: what the registrar says to it (RFC 3261 §10.3).
+//! REGISTER of others: what the registrar says to it (RFC 3261 §10.3, RFC 3327).
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Endpoint;
-use super::outbound::OPTION;
+use super::outbound::{OPTION, PATH};
 use super::reply::{allow, unsupported_method};
 use crate::registrar::{Binding, Registered};
 use crate::transaction::Path;
@@ -36,6 +36,12 @@ impl Endpoint {
                 self.answer_within(now, path, request, core, 200, |response| {
                     for contact in &contacts {
                         response.headers.push(HeaderName::Contact, contact);
+                    }
+                    // RFC 3327 §5.3: the user agent may know where its calls come by.
+                    if request.headers.lists(HeaderName::Supported, PATH) {
+                        for proxy in request.headers.get_all(HeaderName::Path) {
+                            response.headers.push(HeaderName::Path, proxy);
+                        }
                     }
                     if outbound {
                         response.headers.push(HeaderName::Require, OPTION);

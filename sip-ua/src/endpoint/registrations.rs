@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::failover::{REGISTER_PATIENCE, in_order, resting};
-use super::outbound::OwnFlow;
+use super::outbound::{OPTION, OwnFlow, PATH};
 use super::send::{ALLOW, ClientKind, ClientUse};
 use super::{Endpoint, Event};
 use crate::registration::{Account, Registration, RegistrationId, RegistrationState, Step, Then};
@@ -314,10 +314,11 @@ impl Endpoint {
         let own = self.registrations.get_mut(&id).ok_or_else(lost)?;
         let mut request = own.machine.request(&contact)?;
         own.contact = Some(contact);
-        if outbound {
-            let supported = format!("path, {}", super::outbound::OPTION);
-            request.headers.push(HeaderName::Supported, supported);
-        }
+        let supported = match outbound {
+            true => format!("{PATH}, {OPTION}"),
+            false => PATH.to_owned(),
+        };
+        request.headers.push(HeaderName::Supported, supported);
         request.headers.push(HeaderName::Allow, ALLOW);
         request
             .headers

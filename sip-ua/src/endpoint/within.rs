@@ -28,7 +28,7 @@ impl Endpoint {
             });
         }
         if request.method != Method::Bye
-            && let Some(unsupported) = required(&request.headers)
+            && let Some(unsupported) = required(&request.headers, &[])
         {
             return self.answer_within(now, path, &request, &core, 420, |response| {
                 response.headers.push(HeaderName::Unsupported, unsupported);

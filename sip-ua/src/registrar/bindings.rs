@@ -39,6 +39,13 @@ struct Entry {
     heard: (Instant, u64),
 }
 
+impl Entry {
+    /// Whether the connection with this far end is the only way to it, and its own.
+    fn is_reached_over(&self, far: Hop) -> bool {
+        self.flow.is_some() && self.binding.path.is_empty() && self.binding.hop == far
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Registrar {
     config: Config,
@@ -75,9 +82,15 @@ enum Outbound {
 }
 
 impl Outbound {
-    /// §6: the client supports it, and is at the other end of the connection. Behind a proxy it would
-    /// be that one's, which has to say so in its Path; nothing is sent along a Path here.
-    fn of(hop: Hop, request: &Request, core: &Core, list: &[NameAddr]) -> Outbound {
+    /// §6: the client supports it, and is at the other end of the connection. Behind a proxy that one
+    /// keeps its connection, and says so in its Path.
+    fn of(
+        hop: Hop,
+        request: &Request,
+        core: &Core,
+        list: &[NameAddr],
+        proxies: &[NameAddr],
+    ) -> Outbound {
         let supported = request
             .headers
             .lists(HeaderName::Supported, outbound::OPTION);
@@ -92,10 +105,11 @@ impl Outbound {
             };
         }
         // The first hop is the last to be listed.
-        let first = request.headers.list(HeaderName::Path).last();
-        let first = first.and_then(|path| NameAddr::parse(path).ok());
-        match first.is_some_and(|path| path.uri.params.contains("ob")) {
-            true => Outbound::No,
+        match proxies
+            .last()
+            .is_some_and(|first| first.uri.params.contains("ob"))
+        {
+            true => Outbound::Yes,
             false => Outbound::Lacking,
         }
     }
@@ -149,7 +163,7 @@ impl Registrar {
         let mut gone = false;
         self.users.retain(|_, entries| {
             let before = entries.len();
-            entries.retain(|entry| entry.flow.is_none() || entry.binding.hop != far);
+            entries.retain(|entry| !entry.is_reached_over(far));
             gone |= entries.len() < before;
             !entries.is_empty()
         });
@@ -159,11 +173,13 @@ impl Registrar {
         }
         for entry in self.users.values_mut().flatten() {
             let binding = &mut entry.binding;
-            let Some(ip) = binding.contact.host.ip_to_reach() else {
+            let nearest = binding.path.first().map(|proxy| &proxy.uri);
+            let next = nearest.unwrap_or(&binding.contact);
+            let Some(ip) = next.host.ip_to_reach() else {
                 continue;
             };
             if binding.hop == far {
-                binding.hop.addr = SocketAddr::new(ip, binding.contact.port.unwrap_or(5060));
+                binding.hop.addr = SocketAddr::new(ip, next.port.unwrap_or(5060));
                 self.changed = true;
             }
         }
@@ -186,7 +202,10 @@ impl Registrar {
             Contacts::All => return self.remove_all(now, user, core),
             Contacts::List(list) => list,
         };
-        let outbound = Outbound::of(hop, request, core, list);
+        let Some(path) = proxies(request) else {
+            return Registered::Refused(400, "Path Cannot Be Read");
+        };
+        let outbound = Outbound::of(hop, request, core, list, &path);
         if outbound == Outbound::Lacking {
             return Registered::Refused(439, "First Hop Lacks Outbound Support");
         }
@@ -209,7 +228,7 @@ impl Registrar {
                 continue;
             }
             entries.retain(|entry| !wish.replaces(entry));
-            entries.push(self.entry(now, hop, request, core, wish));
+            entries.push(self.entry(now, hop, &path, request, core, wish));
         }
         while entries.len() > self.config.max_contacts {
             let oldest = (0..entries.len()).min_by_key(|at| entries[*at].heard);
@@ -272,6 +291,7 @@ impl Registrar {
         &self,
         now: Instant,
         hop: Hop,
+        path: &[NameAddr],
         request: &Request,
         core: &Core,
         wish: &Wish<'_>,
@@ -286,6 +306,7 @@ impl Registrar {
             binding: Binding {
                 contact: contact.uri.clone(),
                 hop,
+                path: path.to_vec(),
                 expires_at: now + Duration::from_secs(wish.seconds),
                 user_agent,
             },
@@ -360,6 +381,18 @@ impl Registrar {
             .map(|(user, entries)| (user.clone(), newest_first(entries)))
             .collect()
     }
+}
+
+/// The proxies that a REGISTER came by and that want calls to go by them (RFC 3327 §5.3). They are kept
+/// where its user agent knows nothing of that, too: to it they make no difference.
+fn proxies(request: &Request) -> Option<Vec<NameAddr>> {
+    let list = request.headers.list(HeaderName::Path);
+    list.map(|value| {
+        let proxy = NameAddr::parse(value).ok()?;
+        let usable = proxy.uri.is_sip() && !value.iter().any(u8::is_ascii_control);
+        usable.then_some(proxy)
+    })
+    .collect()
 }
 
 /// Whether a request is older than the one that made this entry: a later one of the same Call-ID

@@ -12,7 +12,7 @@ mod credentials;
 use std::time::{Duration, Instant};
 
 use crate::transport::Hop;
-use crate::wire::Uri;
+use crate::wire::{NameAddr, Uri};
 
 pub(crate) use bindings::{Registered, Registrar};
 pub use credentials::{Judged, Password, UserScreen};
@@ -45,6 +45,8 @@ pub struct Binding {
     pub contact: Uri,
     /// Where its REGISTER came from, which leads back through whatever translated its address.
     pub hop: Hop,
+    /// The proxies to it, the nearest first (RFC 3327): the Route of calls to it.
+    pub path: Vec<NameAddr>,
     pub expires_at: Instant,
     /// What it says it is, for people.
     pub user_agent: Option<String>,

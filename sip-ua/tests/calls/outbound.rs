@@ -132,6 +132,7 @@ fn over_udp_only_the_device_is_named() {
     let register = pair.request(Side::Alice, "REGISTER");
     assert_eq!(reg_id(&register), None);
     assert!(contact(&register.headers).params.contains("+sip.instance"));
+    assert!(register.headers.lists(HeaderName::Supported, "path"));
     assert!(!register.headers.lists(HeaderName::Supported, "outbound"));
     assert!(pair.kept_alive.is_empty());
 }

@@ -142,12 +142,19 @@ fn a_proxy_that_knows_nothing_of_it_is_told_on() {
     let more = [proxied, path, SUPPORTED];
     let answer = register(&mut pair, (a, 1001), "b", &flow_contact(1), &more);
     assert_eq!(answer.status, 439);
-    // The connection is the proxy's own: it is bound as ever.
+    // The connection is the proxy's, which keeps the phone's.
     let path = "Path: <sip:far.example;lr>, <sip:edge.example;lr;ob>";
     let more = [proxied, path, SUPPORTED];
     let answer = register(&mut pair, (a, 1001), "c", &flow_contact(1), &more);
     assert_eq!(answer.status, 200);
-    assert!(!requires_outbound(&answer));
+    assert!(requires_outbound(&answer));
+    assert_eq!(ports(&pair.bound("bob")), [1001]);
+    let [b] = flows();
+    let answer = register(&mut pair, (b, 1002), "d", &flow_contact(1), &more);
+    assert_eq!(answer.status, 200);
+    assert_eq!(ports(&pair.bound("bob")), [1002]);
+    // It does not end with the proxy's.
+    pair.act(Side::Bob, |bob, now| bob.handle_lost(now, hop(1002)));
     assert_eq!(pair.bound("bob").len(), 1);
 }
 

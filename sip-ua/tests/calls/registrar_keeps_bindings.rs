@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sip_ua::endpoint::Verdict;
 use sip_ua::registrar::Config;
-use sip_ua::wire::{Message, Response, read_datagram};
+use sip_ua::wire::{Message, NameAddr, Response, read_datagram};
 
 use crate::pair::{MINUTE, Pair, Side, endpoint, everyone};
 use crate::peer::stranger;
@@ -186,4 +186,37 @@ fn whoever_names_no_user_of_ours_gets_silence_and_whoever_does_is_asked() {
     assert!(String::from_utf8_lossy(challenges[0]).contains("algorithm=MD5"));
     assert!(pair.bound("bob").is_empty());
     assert_eq!(pair.bob.stats().server_transactions, 0);
+}
+
+#[test]
+fn calls_go_by_the_proxies_that_ask_for_it() {
+    let mut pair = trusting(Config::default());
+    let contact = "Contact: <sip:bob@10.0.0.1>";
+    let path = "Path: <sip:p2.example;lr>, <sip:p1.example;lr;x=y>";
+    let answer = register(&mut pair, "a", 1, &[contact, path, "Supported: path"]);
+    assert_eq!(answer.status, 200);
+    let said: Vec<_> = answer.headers.list("Path").collect();
+    let proxies = [&b"<sip:p2.example;lr>"[..], b"<sip:p1.example;lr;x=y>"];
+    assert_eq!(said, proxies);
+    let bound = pair.bound("bob").remove(0);
+    let kept: Vec<_> = bound.path.iter().map(NameAddr::to_bytes).collect();
+    assert_eq!(kept, proxies);
+    // To the proxy that asked, wherever its name leads.
+    assert_eq!(bound.hop.addr, stranger());
+
+    // Its phone need not know of it; a refresh that comes another way changes the way.
+    let path = "Path: <sip:p3.example;lr>\r\nRequire: path";
+    let answer = register(&mut pair, "a", 2, &[contact, path]);
+    assert_eq!(answer.status, 200);
+    assert!(!answer.headers.contains("Path"));
+    let bound = pair.bound("bob").remove(0);
+    assert_eq!(bound.path.len(), 1);
+    assert_eq!(register(&mut pair, "a", 3, &[contact]).status, 200);
+    assert!(pair.bound("bob")[0].path.is_empty());
+
+    for broken in ["Path: <sip:p1.example", "Path: <tel:+15550100>"] {
+        let answer = register(&mut pair, "a", 4, &[contact, broken]);
+        assert_eq!(answer.status, 400, "{broken}");
+    }
+    assert!(pair.bound("bob")[0].path.is_empty());
 }

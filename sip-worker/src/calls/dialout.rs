@@ -238,7 +238,7 @@ fn phone_of(worker: &Worker, user: &Arc<User>, room: &str) -> Result<Target, Pro
         number: user.name.clone(),
         to: phone.contact.clone(),
         from,
-        next_hop: NextHop::Hop(phone.hop),
+        next_hop: NextHop::Hop(phone.hop, phone.path.clone()),
         credentials: None,
     })
 }

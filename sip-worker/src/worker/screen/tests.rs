@@ -196,6 +196,7 @@ fn a_registered_phone_stays_known_for_as_long_as_its_binding() {
     let binding = Binding {
         contact: "sip:alice@192.0.2.1".parse().unwrap(),
         hop: Hop::new(Transport::Udp, phone.parse().unwrap()),
+        path: Vec::new(),
         expires_at: scene.now,
         user_agent: None,
     };
