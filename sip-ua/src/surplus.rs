@@ -33,6 +33,14 @@ impl<T: Ord> Surplus for BinaryHeap<T> {
     }
 }
 
+/// Drops what no longer counts from a queue in which that is most. `live`: how much may count.
+pub(crate) fn weed<T: Ord>(queue: &mut BinaryHeap<T>, live: usize, counts: impl FnMut(&T) -> bool) {
+    if queue.len() > KEPT + 2 * live {
+        queue.retain(counts);
+        queue.give_back();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +61,15 @@ mod tests {
         heap.clear();
         heap.give_back();
         assert!(heap.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn what_counts_outlasts_what_does_not() {
+        let mut queue: BinaryHeap<u32> = (0..10_000).collect();
+        weed(&mut queue, 5_000, |n| n % 10 == 0);
+        assert_eq!(queue.len(), 10_000, "half of it may count");
+        weed(&mut queue, 1_000, |n| n % 10 == 0);
+        assert_eq!((queue.len(), queue.peek()), (1_000, Some(&9_990)));
+        assert!(queue.capacity() < 10_000);
     }
 }

@@ -22,6 +22,7 @@ use tokio_tungstenite::WebSocketStream;
 use super::connection::{open, prepare, run, secure, welcome};
 use super::tls::Tls;
 use super::websocket::upgrade;
+use crate::surplus::Surplus;
 use crate::transaction::Packet;
 use crate::transport::{FlowId, FlowLimits, Flows, Hop, Transport};
 
@@ -193,6 +194,8 @@ impl Streams {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.accept_at = self.accept_at.filter(|at| *at > now);
         self.flows.handle_timeout(now);
+        self.reap();
+        self.writers.give_back();
     }
 
     /// The next thing that a connection tells.

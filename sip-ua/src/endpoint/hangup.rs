@@ -95,7 +95,7 @@ impl Endpoint {
         let Some(Call {
             phase: Phase::Outgoing(outgoing),
             ..
-        }) = self.calls.get_mut(&id)
+        }) = self.calls.get_mut(&id).map(Box::as_mut)
         else {
             return;
         };
@@ -122,7 +122,7 @@ impl Endpoint {
         if let Some(Call {
             phase: Phase::Outgoing(outgoing),
             ..
-        }) = self.calls.get_mut(&id)
+        }) = self.calls.get_mut(&id).map(Box::as_mut)
         {
             outgoing.cancel = Cancel::Sent { give_up_at };
         }
@@ -133,7 +133,7 @@ impl Endpoint {
         let Some(Call {
             phase: Phase::Outgoing(outgoing),
             ..
-        }) = self.calls.get_mut(&id)
+        }) = self.calls.get_mut(&id).map(Box::as_mut)
         else {
             return;
         };

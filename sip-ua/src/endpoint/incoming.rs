@@ -118,7 +118,7 @@ impl Endpoint {
             ended: false,
             armed: None,
         };
-        self.calls.insert(id, call);
+        self.calls.insert(id, Box::new(call));
         self.index(id, dialog_id);
         self.events.push_back(Event::Incoming {
             id,
@@ -186,7 +186,7 @@ impl Endpoint {
         if let Some(Call {
             phase: Phase::Incoming(incoming),
             ..
-        }) = self.calls.get_mut(&id)
+        }) = self.calls.get_mut(&id).map(Box::as_mut)
         {
             incoming.provisional = Some((status, packet));
         }
@@ -199,7 +199,7 @@ impl Endpoint {
         if let Some(Call {
             phase: Phase::Incoming(incoming),
             ..
-        }) = self.calls.get_mut(&id)
+        }) = self.calls.get_mut(&id).map(Box::as_mut)
         {
             incoming.repeat_at = Some(now + RING_AGAIN);
         }
@@ -212,7 +212,7 @@ impl Endpoint {
             phase: Phase::Incoming(incoming),
             reliable,
             ..
-        }) = self.calls.get_mut(&id)
+        }) = self.calls.get_mut(&id).map(Box::as_mut)
         else {
             return;
         };

@@ -220,7 +220,7 @@ pub struct Endpoint {
     table: Table<ClientUse, ServerUse>,
     paths: Paths,
     down: Down,
-    calls: HashMap<CallId, Call>,
+    calls: HashMap<CallId, Box<Call>>,
     dialogs: HashMap<DialogId, CallId>,
     registrations: BTreeMap<RegistrationId, OwnRegistration>,
     registrar: Option<Registrar>,

@@ -101,7 +101,7 @@ impl Endpoint {
         let session_timer = self.session_timer_of(&call);
         self.calls.insert(
             id,
-            Call {
+            Box::new(Call {
                 path,
                 direct: false,
                 contact,
@@ -127,7 +127,7 @@ impl Endpoint {
                 said: Said::default(),
                 ended: false,
                 armed: None,
-            },
+            }),
         );
         let started = self.start(now, id, ClientKind::Invite, path, request, 0);
         let client = started.map_err(|error| {

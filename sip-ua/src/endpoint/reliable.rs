@@ -88,7 +88,7 @@ impl Endpoint {
         let Some(Call {
             phase: Phase::Incoming(incoming),
             ..
-        }) = self.calls.get(&id)
+        }) = self.calls.get(&id).map(Box::as_ref)
         else {
             return false;
         };

@@ -217,7 +217,7 @@ impl Endpoint {
                     .as_ref()
                     .is_some_and(|d| *d.id().remote_tag == *tag)
         };
-        if self.calls.get(&id).is_some_and(answering) {
+        if self.calls.get(&id).is_some_and(|call| answering(call)) {
             // The user has not given its answer yet.
             return;
         }

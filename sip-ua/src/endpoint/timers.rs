@@ -8,7 +8,7 @@ use super::Endpoint;
 use super::call::{CallId, Cancel, OurReoffer, Phase, ReofferState};
 use super::send::ClientKind;
 use crate::registrar::Registrar;
-use crate::surplus::Surplus;
+use crate::surplus::{Surplus, weed};
 use crate::transaction::Effect;
 
 impl Endpoint {
@@ -46,6 +46,10 @@ impl Endpoint {
         self.calls.give_back();
         self.dialogs.give_back();
         self.deadlines.give_back();
+        let calls = &self.calls;
+        weed(&mut self.deadlines, calls.len(), |Reverse((at, id))| {
+            calls.get(id).is_some_and(|call| call.armed == Some(*at))
+        });
     }
 
     fn next_deadline(&mut self) -> Option<Instant> {

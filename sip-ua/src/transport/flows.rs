@@ -17,6 +17,7 @@ use super::strangers::Strangers;
 use super::{Arrival, FlowId, Frame, Hop, Proof, Transport};
 use crate::endpoint::Transmit;
 use crate::guard::Source;
+use crate::surplus::{Surplus, weed};
 use crate::transaction::Packet;
 
 /// How long a far end may take to accept a connection: three attempts of TCP's own.
@@ -114,13 +115,14 @@ pub enum Action {
 pub struct Flows {
     limits: FlowLimits,
     next: u64,
-    flows: HashMap<FlowId, Flow>,
+    flows: HashMap<FlowId, Box<Flow>>,
     /// The newest connection with each far end.
     by_far: HashMap<Hop, FlowId>,
     strangers: Strangers,
     handshakes: usize,
     buffered: usize,
-    /// May hold deadlines that were since moved; `Flow::armed` tells which one counts.
+    /// May hold deadlines that were since dropped or moved to an earlier time; `Flow::armed` tells which
+    /// one counts. One that was moved to a later time stays as it is until it comes.
     deadlines: BinaryHeap<Reverse<(Instant, FlowId)>>,
     actions: VecDeque<Action>,
 }
@@ -274,7 +276,7 @@ impl Flows {
         self.next += 1;
         let id = FlowId(self.next);
         self.by_far.insert(flow.far, id);
-        self.flows.insert(id, flow);
+        self.flows.insert(id, Box::new(flow));
         self.arm(id);
         id
     }
@@ -440,7 +442,7 @@ impl Flows {
         }
     }
 
-    fn remove(&mut self, id: FlowId, why: &str) -> Option<Flow> {
+    fn remove(&mut self, id: FlowId, why: &str) -> Option<Box<Flow>> {
         let flow = self.flows.remove(&id)?;
         if self.by_far.get(&flow.far) == Some(&id) {
             self.by_far.remove(&flow.far);
@@ -481,6 +483,9 @@ impl Flows {
             self.handle_due(now, id);
             self.arm(id);
         }
+        self.flows.give_back();
+        self.by_far.give_back();
+        self.deadlines.give_back();
     }
 
     fn handle_due(&mut self, now: Instant, id: FlowId) {
@@ -521,11 +526,19 @@ impl Flows {
         let Some(flow) = self.flows.get_mut(&id) else {
             return;
         };
-        let next = flow.poll_timeout();
-        if flow.armed != next {
-            flow.armed = next;
-            self.deadlines.extend(next.map(|at| Reverse((at, id))));
+        let Some(next) = flow.poll_timeout() else {
+            return;
+        };
+        // Each message moves a deadline on: to follow each time would fill the queue.
+        if flow.armed.is_some_and(|armed| armed <= next) {
+            return;
         }
+        flow.armed = Some(next);
+        self.deadlines.push(Reverse((next, id)));
+        let flows = &self.flows;
+        weed(&mut self.deadlines, flows.len(), |Reverse((at, id))| {
+            flows.get(id).is_some_and(|flow| flow.armed == Some(*at))
+        });
     }
 }
 
