@@ -18,6 +18,8 @@ pub enum TransferState {
     Succeeded,
     /// It came to nothing: this call goes on.
     Failed,
+    /// It came to nothing, for the far end calls nobody.
+    Refused,
 }
 
 impl TransferState {
@@ -27,13 +29,13 @@ impl TransferState {
             TransferState::Trying => "trying",
             TransferState::Ringing => "ringing",
             TransferState::Succeeded => "succeeded",
-            TransferState::Failed => "failed",
+            TransferState::Failed | TransferState::Refused => "failed",
         }
     }
 
     /// Whether nothing more is to come.
     pub fn is_last(self) -> bool {
-        matches!(self, TransferState::Succeeded | TransferState::Failed)
+        !matches!(self, TransferState::Trying | TransferState::Ringing)
     }
 }
 
@@ -92,6 +94,7 @@ impl Call {
             }
             Transfer::Progress { status, reason } => (TransferState::Trying, status, reason),
             Transfer::Succeeded { status, reason } => (TransferState::Succeeded, status, reason),
+            Transfer::Refused { status, reason } => (TransferState::Refused, status, reason),
             Transfer::Failed { status, reason } => {
                 (TransferState::Failed, status.unwrap_or(0), reason)
             }

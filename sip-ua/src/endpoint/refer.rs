@@ -164,7 +164,8 @@ impl Endpoint {
         let call = self.calls.get_mut(&id);
         let ours = call.and_then(|call| call.transfers.ours.take());
         if ours.is_some_and(|ours| !ours.over) {
-            self.tell_failed(id, Some(status), reason);
+            let refused = Transfer::Refused { status, reason };
+            self.tell(id, CallEvent::Transfer(refused));
         }
     }
 

@@ -28,7 +28,9 @@ pub enum Transfer {
     Progress { status: u16, reason: String },
     /// It was answered. The call is hung up.
     Succeeded { status: u16, reason: String },
-    /// The call goes on. `status` is the far end's refusal, or the one that it met with itself; there is
+    /// The far end will not call anybody. The call goes on.
+    Refused { status: u16, reason: String },
+    /// The call goes on. `status` is what the far end met with, or why it could not be asked; there is
     /// none where it does not say.
     Failed { status: Option<u16>, reason: String },
 }

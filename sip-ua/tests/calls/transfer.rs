@@ -155,7 +155,7 @@ fn a_refusal_leaves_the_call_as_it_is() {
         let (mut pair, a, refer) = referred();
         answer(&mut pair, &refer, status, &[]);
         let reason = format!("the far end answered {status} {phrase}");
-        assert_eq!(told(&pair, a), [failed(Some(status), &reason)]);
+        assert_eq!(told(&pair, a), [Transfer::Refused { status, reason }]);
         pair.wire = Box::new(|_| Fate::Deliver);
         pair.run(MINUTE);
         assert_eq!(pair.count(Side::Alice, "BYE"), 0);

@@ -96,10 +96,7 @@ fn nobody_is_transferred_who_may_not() {
     assert_eq!(requested(&pair, b), None);
     assert!(matches!(
         last(&pair, a),
-        Transfer::Failed {
-            status: Some(603),
-            ..
-        }
+        Transfer::Refused { status: 603, .. }
     ));
     pair.run(MINUTE);
     assert_eq!(pair.count(Side::Alice, "BYE"), 0);
@@ -112,10 +109,7 @@ fn a_refusal_harms_no_call_and_one_may_ask_again() {
     pair.run(ms(50));
     assert!(matches!(
         last(&pair, a),
-        Transfer::Failed {
-            status: Some(403),
-            ..
-        }
+        Transfer::Refused { status: 403, .. }
     ));
     refer(&mut pair, a, CAROL);
     pair.run(ms(50));
@@ -145,10 +139,7 @@ fn a_user_that_says_nothing_refuses() {
     pair.run(ms(20_000));
     assert!(matches!(
         last(&pair, a),
-        Transfer::Failed {
-            status: Some(603),
-            ..
-        }
+        Transfer::Refused { status: 603, .. }
     ));
 }
 

@@ -10,7 +10,6 @@ use sip_ua::agent::IncomingCall;
 use sip_ua::wire::{HeaderName, NameAddr, Origin, Request, Uri};
 use tokio::sync::mpsc;
 
-use super::dialout::accepts_transfers;
 use super::identity;
 use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
@@ -73,7 +72,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     if let Err(overload) = worker.burden.admits() {
         return too_many(&overload.to_string());
     }
-    let transfers = accepts_transfers(&party);
+    let transfers = party.accepts_transfers();
     let decision = match incoming.replaces {
         Some(replaced) => transfer::instead_of(worker, replaced, transfers, facts.shown_from()),
         None => route::decide(&worker.config.routes, &facts),

@@ -144,7 +144,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         follow_redirects: party
             .trunk_config()
             .is_some_and(|trunk| trunk.follow_redirects),
-        transferable: accepts_transfers(&party),
+        transferable: party.accepts_transfers(),
         media: worker.media(&party),
     };
     let agent = worker.agent.clone();
@@ -272,13 +272,6 @@ pub(super) fn address(worker: &Worker, trunk: &str, to: &str) -> Result<Uri, Pro
     };
     let trunk = choose(&worker.config.trunks, &wanted)?;
     Ok(through(&trunk, to)?.1)
-}
-
-/// Whether this far end may have its calls transferred.
-pub(super) fn accepts_transfers(party: &Party) -> bool {
-    party
-        .trunk_config()
-        .is_some_and(|trunk| trunk.accept_transfers)
 }
 
 fn choose(trunks: &[Arc<Trunk>], wanted: &DialRequest) -> Result<Arc<Trunk>, Problem> {

@@ -4,17 +4,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gstsipbridge::call::{Call as Leg, CallNotice, CallState, Subscription};
+use gstsipbridge::call::{Call as Leg, CallNotice, CallState, Subscription, TransferState};
 use tokio::sync::mpsc;
 use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::bridged;
 use super::ending::Ending;
 use super::limits::Place;
 use super::meter::{Meter, RoomProbes};
 use super::outage::{JOIN_WITHIN, Outage};
 use super::stay::{Change, Stay};
 use super::table::{Control, State};
-use super::transfer;
+use super::transfer::{self, TransferTarget};
 use super::watch::MediaWatch;
 use super::why::{self, Facts};
 use crate::sfu::{Joined, Participant, Sfu, SfuEvent};
@@ -77,6 +78,8 @@ pub(super) struct Life {
     phone_sends: bool,
     /// The phone was asked to call somebody else, and may be silent meanwhile.
     transferring: bool,
+    /// Whom it was asked to call last.
+    transfer_to: Option<TransferTarget>,
     watch: MediaWatch,
     meter: Meter,
     muted: bool,
@@ -109,6 +112,7 @@ impl Life {
             answered: None,
             phone_sends: true,
             transferring: false,
+            transfer_to: None,
             watch: MediaWatch::new(SILENT_FOR, Instant::now()),
             muted: false,
             _place: place,
@@ -183,7 +187,11 @@ impl Life {
         why::why(&ending.why, &facts)
     }
 
-    async fn live(&mut self, plan: Plan, phone: Phone) -> Result<std::convert::Infallible, Ending> {
+    async fn live(
+        &mut self,
+        mut plan: Plan,
+        phone: Phone,
+    ) -> Result<std::convert::Infallible, Ending> {
         let dial = match phone {
             Phone::There(leg) => {
                 self.follow(leg);
@@ -215,7 +223,12 @@ impl Life {
                     Change::None
                 }
                 Some(control) = self.asked.recv() => {
-                    self.on_control(control)?;
+                    if let Control::Enter(name) = control {
+                        room = None;
+                        self.enter(name, &mut plan);
+                    } else {
+                        self.on_control(control)?;
+                    }
                     Change::None
                 }
                 event = next_event(&mut room) => {
@@ -266,6 +279,20 @@ impl Life {
                 Change::Over(ending) => return Err(ending),
             }
             self.answer_if_due(plan.answer);
+        }
+    }
+
+    /// Leaves its room for another.
+    fn enter(&mut self, room: String, plan: &mut Plan) {
+        plan.room = room;
+        self.worker.calls.update(&self.id, |info| {
+            info.room.clone_from(&plan.room);
+            info.away = Some("it is entering another room".to_owned());
+        });
+        self.outage = Some(Outage::moving(plan.sfu.clone(), &plan.room, &plan.who));
+        (self.published, self.hearing) = (false, false);
+        if let Some(stay) = &mut self.stay {
+            stay.lose();
         }
     }
 
@@ -390,7 +417,12 @@ impl Life {
                 reason,
             } => {
                 self.transferring = !state.is_last();
-                transfer::tell(calls, &self.id, state, code, reason);
+                let refused = state == TransferState::Refused && bridged::is_refusal(code);
+                let to = self.transfer_to.take_if(|_| state.is_last());
+                match to.filter(|_| refused).zip(calls.get(&self.id)) {
+                    Some((to, info)) => bridged::begin(&self.worker, &info, &to, &reason),
+                    None => transfer::tell(calls, &self.id, state, code, reason),
+                }
             }
             CallNotice::TransferRequested(request) => {
                 if let (Some(leg), Some(info)) = (&self.leg, calls.get(&self.id)) {
@@ -425,7 +457,10 @@ impl Life {
             }
             Control::Transfer(target) => {
                 transfer::ask(&self.worker, &self.id, self.leg.as_ref(), &target);
+                self.transfer_to = Some(target);
             }
+            // While it is on its way into its first room, nobody asks it into another.
+            Control::Enter(_) => {}
             Control::Mute(muted) => {
                 self.muted = muted;
                 if let Some(stay) = &mut self.stay {

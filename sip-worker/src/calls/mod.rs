@@ -6,11 +6,12 @@
 //! - [`dialin`] and [`dialout`]: how a call begins
 //! - [`origin`]: who calls, and how the call came here
 //! - [`life`]: its task; [`stay`]: what it has in its room; [`graph`]: its media
-//! - [`transfer`]: somebody else takes its place
+//! - [`transfer`]: somebody else takes its place; [`bridged`]: here, where its phone will not have that
 //! - [`uplink`] and [`outage`]: what becomes of it while its SFU is away
 //! - [`figures`] and [`meter`]: how its media fare; [`opinions`]: how all of them sounded; [`why`]: which hop was at fault
 //! - [`ending`] and [`watch`]: how it ends, and how we notice that the phone is gone
 
+mod bridged;
 mod dialin;
 mod dialout;
 mod ending;

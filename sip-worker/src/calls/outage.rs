@@ -44,6 +44,14 @@ impl Outage {
         outage
     }
 
+    /// Begins to enter another room, of an SFU that is there.
+    pub(super) fn moving(sfu: Arc<dyn Sfu>, room: &str, who: &Participant) -> Outage {
+        let why = format!("the room {room} could not be entered");
+        let mut outage = Outage::begin(sfu, room, who, why);
+        outage.patience = outage.patience.max(JOIN_WITHIN);
+        outage
+    }
+
     /// Looks for it once more: what was entered did not last.
     pub(super) fn again(&mut self) {
         let (sfu, room, who) = (self.sfu.clone(), self.room.clone(), self.who.clone());

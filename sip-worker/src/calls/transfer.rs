@@ -193,8 +193,8 @@ pub(super) fn tell(calls: &CallTable, id: &str, state: TransferState, code: u16,
     });
 }
 
-/// A phone asks us to call somebody in its place. It is one that may, so we do, by its own trunk and
-/// under all that bounds calls there; the answer goes to the phone.
+/// A phone asks us to call somebody in its place. It is one that may, so we do, by its own trunk (for a
+/// user's phone another user, or the first trunk that reaches whom it names) and under all that bounds calls there; the answer goes to the phone.
 pub(super) fn take(
     worker: &Arc<Worker>,
     leg: &Arc<Leg>,
@@ -221,7 +221,8 @@ pub(super) fn take(
     let wanted = DialRequest {
         to: user_of(&request.to),
         room: info.room.clone(),
-        trunk: Some(info.trunk.clone()),
+        // A user's phone has none: it calls as the API does.
+        trunk: Some(info.trunk.clone()).filter(|trunk| !trunk.is_empty()),
         sfu: Some(info.sfu.clone()),
         headers,
         ..DialRequest::default()
@@ -307,7 +308,7 @@ pub(super) fn instead_of(
         why: why.to_owned(),
     };
     if !may {
-        let why = "it would take the place of another call, and its trunk has no accept_transfers";
+        let why = "it would take the place of another call, and its trunk or user has no accept_transfers";
         return Err(refuse(603, why));
     }
     let leg = call::find_by_id(replaced);

@@ -83,6 +83,14 @@ impl Party {
         }
     }
 
+    /// Whether it may have its calls transferred.
+    pub fn accepts_transfers(&self) -> bool {
+        match self {
+            Party::Trunk(trunk) => trunk.accept_transfers,
+            Party::User(user) => user.accept_transfers,
+        }
+    }
+
     /// Codecs in order of preference.
     pub fn codecs(&self) -> &[Codec] {
         match self {

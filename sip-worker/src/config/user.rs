@@ -30,6 +30,8 @@ pub struct User {
     pub overload: Overload,
     /// The longest a call may last.
     pub max_duration: Option<Duration>,
+    /// It may have its calls transferred (REFER), and others take their place (Replaces).
+    pub accept_transfers: bool,
     /// Codecs in order of preference.
     pub codecs: Vec<Codec>,
     /// Whether media are encrypted.
@@ -105,6 +107,7 @@ fn user(mut section: Section<'_>) -> Option<User> {
         max_calls: number(section.integer("max_calls", 1..=1_000_000)),
         overload: Overload::read(&mut section),
         max_duration: duration(&mut section, "max_duration", 1),
+        accept_transfers: section.boolean("accept_transfers").unwrap_or(false),
         codecs: section
             .parsed_list("codecs", codec)
             .unwrap_or_else(|| DEFAULT_CODECS.to_vec()),

@@ -184,6 +184,8 @@ pub enum Control {
     Hold(bool),
     /// Ask the phone to call somebody else instead.
     Transfer(TransferTarget),
+    /// Leave the room for this one of the same SFU.
+    Enter(String),
 }
 
 /// One line of the event stream.

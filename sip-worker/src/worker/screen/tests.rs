@@ -31,6 +31,7 @@ impl Scene {
             max_calls: None,
             overload: Default::default(),
             max_duration: None,
+            accept_transfers: false,
             codecs: Vec::new(),
             srtp: Default::default(),
             dtmf: Default::default(),
