@@ -55,6 +55,9 @@ enum State {
 #[derive(Debug)]
 pub struct Framer {
     buffer: Vec<u8>,
+    /// What of it was taken already. To move the rest up each time would cost who takes little pieces of
+    /// much the square of it.
+    taken: usize,
     state: State,
     /// Line ends since the last message that no ping was made of.
     line_ends: u8,
@@ -66,6 +69,7 @@ impl Default for Framer {
     fn default() -> Self {
         Framer {
             buffer: Vec::new(),
+            taken: 0,
             state: State::Head { seen: 0 },
             line_ends: 0,
             pong_due: false,
@@ -86,7 +90,7 @@ impl Framer {
 
     /// How many octets wait for the rest of their message.
     pub fn buffered(&self) -> usize {
-        self.buffer.len()
+        self.waiting().len()
     }
 
     /// Octets that arrived. [`poll_frame`](Self::poll_frame) tells what they hold, and must be asked until it has
@@ -113,13 +117,14 @@ impl Framer {
                     if seen == 0 && self.skip_line_ends() {
                         return Some(Frame::Ping);
                     }
-                    if matches!(self.buffer.as_slice(), [] | [b'\r']) {
+                    let waiting = self.waiting();
+                    if matches!(waiting, [] | [b'\r']) {
                         return None;
                     }
-                    let Some(end) = head_end(&self.buffer, seen) else {
+                    let Some(end) = head_end(waiting, seen) else {
                         return self.no_end_yet();
                     };
-                    match body_length(self.buffer.get(..end)?) {
+                    match body_length(waiting.get(..end)?) {
                         Ok(length) if length <= MAX_BODY_OCTETS as u64 => {
                             self.state = State::Body {
                                 total: end + length as usize,
@@ -127,7 +132,7 @@ impl Framer {
                         }
                         Ok(length) if length <= MAX_BODY_SKIPPED => {
                             let head = self.take(end);
-                            let rest = std::mem::take(&mut self.buffer);
+                            let rest = self.take(self.buffered());
                             self.state = State::Skip { left: length };
                             self.push(&rest);
                             return Some(Frame::Message(head));
@@ -136,7 +141,7 @@ impl Framer {
                         Err(why) => return self.endless(end, why.into()),
                     }
                 }
-                State::Body { total } if self.buffer.len() >= total => {
+                State::Body { total } if self.buffered() >= total => {
                     self.state = State::Head { seen: 0 };
                     return Some(Frame::Message(self.take(total)));
                 }
@@ -145,26 +150,46 @@ impl Framer {
         }
     }
 
+    fn waiting(&self) -> &[u8] {
+        self.buffer.get(self.taken..).unwrap_or_default()
+    }
+
     /// The first so many octets.
     fn take(&mut self, length: usize) -> Vec<u8> {
-        let rest = self.buffer.split_off(length.min(self.buffer.len()));
-        std::mem::replace(&mut self.buffer, rest)
+        if self.taken == 0 && length >= self.buffer.len() {
+            return std::mem::take(&mut self.buffer);
+        }
+        let waiting = self.waiting();
+        let taken = waiting.get(..length).unwrap_or(waiting).to_vec();
+        self.pass(length);
+        taken
+    }
+
+    /// Has done with the first so many octets.
+    fn pass(&mut self, length: usize) {
+        self.taken += length;
+        if self.taken >= self.buffer.len() {
+            // Most connections wait most of the time, and hold nothing meanwhile.
+            (self.buffer, self.taken) = (Vec::new(), 0);
+        } else if self.taken > self.buffer.len() / 2 {
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
+        }
     }
 
     fn no_end_yet(&mut self) -> Option<Frame> {
-        if self.buffer.len() > MAX_HEAD_SKIPPED {
+        let seen = self.buffered();
+        if seen > MAX_HEAD_SKIPPED {
             return self.endless(MAX_HEAD_OCTETS, EndlessError::Head);
         }
-        self.state = State::Head {
-            seen: self.buffer.len(),
-        };
+        self.state = State::Head { seen };
         None
     }
 
     fn endless(&mut self, length: usize, why: EndlessError) -> Option<Frame> {
         self.state = State::Ended;
         let message = self.take(length);
-        self.buffer = Vec::new();
+        (self.buffer, self.taken) = (Vec::new(), 0);
         Some(Frame::Endless { message, why })
     }
 
@@ -173,7 +198,7 @@ impl Framer {
         let mut skipped = 0;
         let mut ping = false;
         loop {
-            let rest = self.buffer.get(skipped..).unwrap_or_default();
+            let rest = self.waiting().get(skipped..).unwrap_or_default();
             match rest {
                 [b'\r', b'\n', ..] => skipped += 2,
                 [b'\n', ..] => skipped += 1,
@@ -193,7 +218,7 @@ impl Framer {
                 break;
             }
         }
-        self.take(skipped);
+        self.pass(skipped);
         ping
     }
 }
@@ -240,6 +265,17 @@ mod tests {
             frames(&mut framer, b"\r\n\r\n\r\n\r\n"),
             [Frame::Ping, Frame::Ping]
         );
+    }
+
+    #[test]
+    fn pings_in_a_crowd_cost_no_more_than_one_by_one() {
+        let crowd = "\r\n".repeat(2_000_000);
+        let began = std::time::Instant::now();
+        let mut framer = Framer::default();
+        assert_eq!(frames(&mut framer, crowd.as_bytes()).len(), 1_000_000);
+        // Moving the rest up for each took minutes.
+        assert!(began.elapsed() < std::time::Duration::from_secs(5));
+        assert_eq!(framer.buffered(), 0);
     }
 
     #[test]
