@@ -297,9 +297,10 @@ fn a_users_phone_has_another_users_called_in_its_place() -> Result<()> {
     alice.transfer(&scene.worker.uri("bob"))?;
     bob.wait_established(SOON)?;
     host.sees_gone("alice", SOON)?;
-    let calls = scene.worker.calls()?;
     let up = |call: &&Value| call["state"] == "active";
-    let up: Vec<&Value> = calls.iter().filter(up).collect();
-    ensure!(up.len() == 1 && up[0]["user"] == "bob", "{calls:?}");
+    scene.worker.until_calls("leave bob's", SOON, |calls| {
+        let up: Vec<&Value> = calls.iter().filter(up).collect();
+        up.len() == 1 && up[0]["user"] == "bob"
+    })?;
     Ok(())
 }
