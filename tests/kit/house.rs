@@ -15,6 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
+/// Two for each call, with some to spare.
+const RTP_PORTS: u16 = 120;
+
 /// As of somebody in a [`Scene`](crate::scene::Scene).
 const EAR: Duration = Duration::from_millis(100);
 
@@ -34,7 +37,7 @@ impl House {
         let folder = out_dir(scenario);
         std::fs::create_dir_all(&folder)?;
         let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
-        let rtp = ports::free_run(40);
+        let rtp = ports::free_run(RTP_PORTS);
         let text = format!(
             "[sip]
 listen = [\"udp:{sip}\"]
@@ -54,7 +57,7 @@ name = \"main\"
 {sfu}
 
 {tables}",
-            rtp + 39
+            rtp + RTP_PORTS - 1
         );
         let path = folder.join("sip-worker.toml");
         std::fs::write(&path, text)?;
@@ -97,7 +100,17 @@ name = \"main\"
 
     /// Somebody who listens and speaks in `room`.
     pub fn join(&self, room: &str, who: Participant) -> Result<RoomParticipant> {
+        self.enter(room, who, true)
+    }
+
+    /// Somebody who speaks there and listens to nobody.
+    pub fn speak(&self, room: &str, who: Participant) -> Result<RoomParticipant> {
+        self.enter(room, who, false)
+    }
+
+    fn enter(&self, room: &str, who: Participant, listens: bool) -> Result<RoomParticipant> {
         let manner = Options {
+            listens,
             peer: PeerConfig {
                 addresses: vec![self.media],
                 latency: EAR,

@@ -131,8 +131,11 @@ pub struct HeardFigures {
     pub track: String,
     /// Its codec.
     pub codec: String,
-    /// From the SFU.
+    /// From the SFU, for all calls of the room.
     pub received: Received,
+    /// It is this call that subscribed to it. A sum over calls counts it there.
+    #[serde(skip)]
+    pub carried: bool,
 }
 
 /// What was lost of what should have come.
@@ -199,9 +202,15 @@ impl From<&LinkStats> for PublishedFigures {
 
 impl HeardFigures {
     /// Of one track; `concealed` as its decoder counts it.
-    pub(super) fn new(track: String, link: &LinkStats, concealed: Option<u64>) -> HeardFigures {
+    pub(super) fn new(
+        track: String,
+        carried: bool,
+        link: &LinkStats,
+        concealed: Option<u64>,
+    ) -> HeardFigures {
         HeardFigures {
             track,
+            carried,
             codec: "opus".to_owned(),
             received: Received {
                 packets: link.packets_received,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use gstsipbridge::call::{Call as Leg, CallNotice, CallState, Subscription, TransferState};
 use tokio::sync::mpsc;
-use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::bridged;
 use super::ending::Ending;
@@ -25,8 +25,6 @@ use crate::worker::Worker;
 const RING_FOR: Duration = Duration::from_secs(180);
 /// A phone that sends no packet for this long, though it should, is gone.
 const SILENT_FOR: Duration = Duration::from_secs(30);
-/// Several latency messages come with each change; they are worked off together.
-const LATENCY_AFTER: Duration = Duration::from_millis(20);
 
 /// When to answer a phone that called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,7 +199,7 @@ impl Life {
         };
         let joined = self.join(&plan).await?;
         let (session, mut room) = (joined.session, Some(joined.events));
-        let means = self.worker.means(&self.id);
+        let means = self.worker.means(&self.id, plan.sfu.name(), &plan.room);
         let (stay, mut inside) = Stay::begin(session, means);
         self.stay = Some(stay);
         if let Some(dial) = dial {
@@ -214,9 +212,7 @@ impl Life {
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let unanswered_until = Instant::now() + RING_FOR;
-        let mut latency_at: Option<Deadline> = None;
         loop {
-            let latency = sleep_until(latency_at.unwrap_or_else(Deadline::now));
             let change = tokio::select! {
                 Some(notice) = self.notices.recv() => {
                     self.on_notice(notice, &plan)?;
@@ -249,19 +245,9 @@ impl Life {
                     self.on_tick(&plan, unanswered_until)?;
                     Change::None
                 }
-                () = latency, if latency_at.is_some() => {
-                    latency_at = None;
-                    if let Some(stay) = &mut self.stay {
-                        stay.recalculate_latency();
-                    }
-                    Change::None
-                }
             };
             match change {
                 Change::None => {}
-                Change::Latency => {
-                    latency_at.get_or_insert_with(|| Deadline::now() + LATENCY_AFTER);
-                }
                 Change::Published => {
                     self.is_back();
                     self.published = true;

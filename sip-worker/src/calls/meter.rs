@@ -30,6 +30,8 @@ pub(super) struct RoomProbes {
 /// One heard track.
 pub(super) struct HeardProbe {
     pub(super) track: String,
+    /// By the call that measures it, for all of its room.
+    pub(super) carried: bool,
     pub(super) connection: Probe,
     pub(super) concealed: Concealed,
 }
@@ -104,7 +106,12 @@ async fn room(probes: RoomProbes, within: Duration) -> RoomFigures {
     let heard = join_all(probes.heard.into_iter().map(|heard| async move {
         let link = read(heard.connection).await?;
         let concealed = heard.concealed.read();
-        Some(HeardFigures::new(heard.track, &link, concealed))
+        Some(HeardFigures::new(
+            heard.track,
+            heard.carried,
+            &link,
+            concealed,
+        ))
     }));
     let (published, heard) = tokio::join!(published, heard);
     let mut heard: Vec<HeardFigures> = heard.into_iter().flatten().collect();

@@ -5,9 +5,9 @@
 //! - [`limits`]: how many calls a trunk may hold and how fast they may come
 //! - [`dialin`] and [`dialout`]: how a call begins
 //! - [`origin`]: who calls, and how the call came here
-//! - [`life`]: its task; [`stay`]: what it has in its room; [`graph`]: its media
+//! - [`life`]: its task; [`stay`]: what it has in its room; [`room`]: what the calls of a room share; [`graph`]: their media
 //! - [`transfer`]: somebody else takes its place; [`bridged`]: here, where its phone will not have that
-//! - [`uplink`] and [`outage`]: what becomes of it while its SFU is away
+//! - [`outage`]: what becomes of it while its SFU is away
 //! - [`figures`] and [`meter`]: how its media fare; [`opinions`]: how all of them sounded; [`why`]: which hop was at fault
 //! - [`ending`] and [`watch`]: how it ends, and how we notice that the phone is gone
 
@@ -21,14 +21,13 @@ mod identity;
 mod life;
 pub mod limits;
 mod meter;
-mod mix;
 pub mod opinions;
 mod origin;
 mod outage;
+pub(crate) mod room;
 pub(crate) mod stay;
 pub mod table;
 mod transfer;
-mod uplink;
 mod watch;
 mod why;
 

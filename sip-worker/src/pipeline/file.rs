@@ -12,13 +12,14 @@ pub(super) struct File {
     pub(super) description: String,
     pub(super) requires: Vec<Located<String>>,
     pub(super) params: Vec<Param>,
+    pub(super) room: Option<PartText>,
     pub(super) call: Option<PartText>,
     pub(super) track: Option<PartText>,
 }
 
 /// One launch text with its ports.
 pub(super) struct PartText {
-    /// `call` or `track`.
+    /// `room`, `call` or `track`.
     pub(super) name: &'static str,
     pub(super) text: Located<String>,
     pub(super) ports: Vec<PortName>,
@@ -47,12 +48,18 @@ pub(super) enum PortKind {
 /// Either is a WebRTC connection.
 const CONNECTIONS: &[&str] = &["webrtcbin", "rtcbin"];
 
-pub(super) const CALL_PORTS: [(&str, PortKind); 5] = [
+pub(super) const ROOM_PORTS: [(&str, PortKind); 2] = [
+    ("mixer", PortKind::Factory(&["sipmixer"])),
+    ("comfort", PortKind::Optional(&["sipmixer"])),
+];
+
+pub(super) const CALL_PORTS: [(&str, PortKind); 6] = [
     ("sip", PortKind::Factory(&["sipbin"])),
     ("publish", PortKind::Factory(CONNECTIONS)),
     ("slots", PortKind::Slots),
     ("mixer", PortKind::Optional(&["sipmixer"])),
     ("comfort", PortKind::Optional(&["volume", "sipmixer"])),
+    ("voice", PortKind::Optional(&["tee"])),
 ];
 
 pub(super) const TRACK_PORTS: [(&str, PortKind); 3] = [
@@ -71,7 +78,7 @@ impl PortKind {
 /// Whether this is meant to be a pipeline file rather than a configuration.
 pub fn looks_like_one(document: &Document) -> bool {
     let own = [
-        "schema", "requires", "ports", "params", "call", "track", "launch",
+        "schema", "requires", "ports", "params", "room", "call", "track", "launch",
     ];
     document
         .top_keys()
@@ -93,10 +100,11 @@ pub(super) fn read(document: &Document) -> Option<File> {
     let description = root.string("description").map(|text| text.value);
     let requires = root.strings("requires").unwrap_or_default();
     let params = root.section("params").map(Param::all).unwrap_or_default();
-    root.not_built("room", "a [room] part");
 
     let mut ports = root.section("ports");
     let stated = root.has("call");
+    let shared = root.has("room");
+    let room = part(&mut root, "room", ports.as_mut(), &ROOM_PORTS);
     let call = part(&mut root, "call", ports.as_mut(), &CALL_PORTS);
     let track = part(&mut root, "track", ports.as_mut(), &TRACK_PORTS);
     if let Some(ports) = ports {
@@ -105,14 +113,64 @@ pub(super) fn read(document: &Document) -> Option<File> {
     if !stated {
         document.find_in_file("there is no [call] with the `text` of a call's graph");
     }
+    if let Some(call) = &call {
+        mixes_once(document, call, shared);
+    }
     root.finish();
     Some(File {
         description: description.unwrap_or_default(),
         requires,
         params,
+        room,
         call,
         track,
     })
+}
+
+/// What is heard meets at one mixer: that of the room, or one of the call's own.
+fn mixes_once(document: &Document, call: &PartText, shared: bool) {
+    let of = |name| call.ports.iter().find(|port: &&PortName| port.port == name);
+    let (slots, mixer, voice) = (of("slots"), of("mixer"), of("voice"));
+    let find = |port: Option<&PortName>, sentence: &str| {
+        let element = port.and_then(|port| port.elements.first());
+        let at = element.map_or_else(|| call.text.at.clone(), |element| element.at.clone());
+        document.find(at, format!("[ports] call: {sentence}"));
+    };
+    if shared {
+        if let Some(own) = [slots, mixer, of("comfort")].into_iter().flatten().next() {
+            find(
+                Some(own),
+                &format!(
+                    "the port `{}` is that of [room], for there is a [room] part",
+                    own.port
+                ),
+            );
+        }
+        if voice.is_none() {
+            find(
+                None,
+                "the port `voice` is missing: a tee that other phones of the room hear",
+            );
+        }
+        return;
+    }
+    match (slots, mixer) {
+        (None, None) => find(
+            None,
+            "a port is missing that takes what is heard: `mixer` names a sipmixer, or `slots` names elements of which each takes one track",
+        ),
+        (Some(_), Some(_)) => find(
+            mixer,
+            "the ports `mixer` and `slots` are for the same: name one of them",
+        ),
+        _ => {}
+    }
+    if voice.is_some() {
+        find(
+            voice,
+            "the port `voice` leads to the mixer of a [room] part, and there is none",
+        );
+    }
 }
 
 fn part(
@@ -169,16 +227,6 @@ fn port_names(mut table: Section<'_>, wanted: &[(&'static str, PortKind)]) -> Ve
             port,
             elements: elements.unwrap_or_default(),
         });
-    }
-    if wanted.iter().any(|(_, kind)| *kind == PortKind::Slots) {
-        let has = |name| ports.iter().any(|port: &PortName| port.port == name);
-        match (has("slots"), has("mixer")) {
-            (false, false) => table.find(
-                "a port is missing that takes what is heard: `mixer` names a sipmixer, or `slots` names elements of which each takes one track",
-            ),
-            (true, true) => table.find("the ports `mixer` and `slots` are for the same: name one of them"),
-            _ => {}
-        }
     }
     table.finish();
     ports

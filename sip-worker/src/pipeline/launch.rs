@@ -23,7 +23,8 @@ pub(super) fn parse(text: &str) -> Result<gst::Bin, LaunchError> {
         text,
         false,
         Some(&mut context),
-        gst::ParseFlags::FATAL_ERRORS,
+        // A text of a single element makes a part like any other.
+        gst::ParseFlags::FATAL_ERRORS | gst::ParseFlags::PLACE_IN_BIN,
     );
     parsed
         .map_err(|error| {
@@ -42,7 +43,6 @@ pub(super) fn parse(text: &str) -> Result<gst::Bin, LaunchError> {
             }
         })
         .and_then(|element| {
-            // A text of a single element may come back as that element alone.
             element.downcast::<gst::Bin>().map_err(|element| {
                 LaunchError::Syntax(format!("it is a single {} and no graph", element.name()))
             })

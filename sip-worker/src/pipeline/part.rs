@@ -7,12 +7,13 @@ use std::sync::OnceLock;
 use gst::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::file::{self, CALL_PORTS, PartText, PortKind, TRACK_PORTS};
+use super::file::{self, CALL_PORTS, PartText, PortKind, ROOM_PORTS, TRACK_PORTS};
 use super::launch;
 use super::params::Param;
 use crate::document::{Document, Finding, Scalar};
 
-/// A media graph: every call has a `[call]` part, and a `[track]` part for each track it hears.
+/// A media graph: every call has a `[call]` part, and there is a `[track]` part for each track that is heard:
+/// once for all calls of a room where there is a `[room]` part in which they meet, else once a call.
 #[derive(Debug)]
 pub struct Graph {
     /// The file's name without `.toml`.
@@ -21,9 +22,11 @@ pub struct Graph {
     pub description: String,
     /// Of the file's text: the same name may mean another graph after a reload.
     pub hash: String,
+    /// Once for all calls of a room; without one each call has what it needs of its own.
+    pub room: Option<Part>,
     /// Once a call.
     pub call: Part,
-    /// Once a track that a call hears.
+    /// Once a track that is heard.
     pub track: Option<Part>,
 }
 
@@ -93,10 +96,14 @@ impl Graph {
                     document.find(element.at.clone(), sentence);
                 }
             }
-            let texts = [(file.call, &CALL_PORTS[..]), (file.track, &TRACK_PORTS[..])];
+            let texts = [
+                (file.call, &CALL_PORTS[..]),
+                (file.track, &TRACK_PORTS[..]),
+                (file.room, &ROOM_PORTS[..]),
+            ];
             let mut bound = vec![false; params.len()];
             let readable = texts[0].0.is_some();
-            let [call, track] = texts.map(|(text, kinds)| {
+            let [call, track, room] = texts.map(|(text, kinds)| {
                 let text = text?;
                 Part::check(document, text, kinds, allow_elements, &params, &mut bound)
             });
@@ -110,6 +117,7 @@ impl Graph {
                 name: name_of(document),
                 description: file.description,
                 hash: hash(document.text()),
+                room,
                 call: call?,
                 track,
             })

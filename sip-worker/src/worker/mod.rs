@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::calls::limits::{Bounds, Limits};
+use crate::calls::room::{RoomKey, Rooms};
 use crate::calls::stay::Means;
 use crate::calls::table::{CallTable, Control};
 use crate::config::{Config, Connectors, Party};
@@ -78,6 +79,8 @@ pub struct Worker {
     pub registrations: Registrations,
     sfus: Connectors,
     pipelines: RwLock<Arc<PipelineSet>>,
+    /// Where calls share what they hear.
+    rooms: Arc<Rooms>,
     stop: watch::Sender<bool>,
     /// The media threads.
     pub burden: Arc<Burden>,
@@ -124,6 +127,7 @@ impl Worker {
             tls,
             agent,
             pipelines: RwLock::new(Arc::new(pipelines)),
+            rooms: Arc::default(),
             stop: watch::Sender::new(false),
             burden,
         });
@@ -235,14 +239,19 @@ impl Worker {
         }
     }
 
-    /// What a call of this name needs for its room's media.
-    pub fn means(&self, call: &str) -> Means {
+    /// What a call of this name needs for its media in a room of an SFU.
+    pub fn means(&self, call: &str, sfu: &str, room: &str) -> Means {
         let pipelines = self
             .pipelines
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         Means {
+            rooms: self.rooms.clone(),
+            room: RoomKey {
+                sfu: sfu.to_owned(),
+                room: room.to_owned(),
+            },
             graph: pipelines.chosen(),
             peer: PeerConfig {
                 addresses: self.config.ice.addresses.clone(),
@@ -256,8 +265,21 @@ impl Worker {
     pub fn expose(&self, out: &mut Exposition) {
         news::expose(self, out);
         let sip = self.agent.stats();
+        let (rooms, tracks) = self.rooms.count();
         let gauge = "gauge";
         let of_sip = [
+            (
+                "sipbridge_rooms",
+                gauge,
+                "Rooms of SFUs that calls of this worker are in.",
+                rooms as u64,
+            ),
+            (
+                "sipbridge_room_tracks",
+                gauge,
+                "Tracks that are heard there: each is decoded once, however many calls hear it.",
+                tracks as u64,
+            ),
             (
                 "sipbridge_sip_calls",
                 gauge,

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
-use super::{Inside, Means, Report};
+use super::{Inside, Report};
 use crate::calls::ending::Ending;
-use crate::calls::graph::{CallGraph, Comfort, GraphError, TrackGraph};
-use crate::sfu::{ConnectionId, MediaKind, Negotiation, Session, SfuError, TrackId};
+use crate::calls::graph::{CallGraph, Comfort, GraphError, RoomGraph};
+use crate::sfu::{ConnectionId, MediaKind, Session, SfuError};
 use crate::webrtc::{Peer, PeerConfig, PeerError, PeerEvent};
 
 /// Why media did not come about.
@@ -51,22 +51,11 @@ impl From<StayError> for Ending {
 #[derive(Clone)]
 pub(in crate::calls) struct Media {
     pub(super) graph: Shared,
-    /// How many tracks the graph can hear at once.
-    pub(super) slots: usize,
     pub(super) muted: Arc<AtomicBool>,
-    /// Heard while the room is away.
-    pub(super) comfort: Option<Comfort>,
 }
 
 /// What the phone says, on its way into the room.
 pub(in crate::calls) struct Publication {
-    pub(super) peer: Peer,
-    pub(super) connection: ConnectionId,
-}
-
-/// A track that is negotiated.
-pub(in crate::calls) struct Heard {
-    pub(super) part: TrackGraph,
     pub(super) peer: Peer,
     pub(super) connection: ConnectionId,
 }
@@ -76,29 +65,34 @@ pub(super) type Shared = Arc<Mutex<CallGraph>>;
 
 type Events = mpsc::UnboundedReceiver<PeerEvent>;
 
-/// Builds the call's graph and publishes what the phone says.
+/// What a call's media bring to its room's: the graph, how many tracks it can hear at once, and what is heard
+/// while the room is away.
+pub(in crate::calls) type Part = (Arc<RoomGraph>, usize, Option<Comfort>);
+
+/// Builds the call's part of the graph and publishes what the phone says.
 pub(super) async fn open(
     session: Arc<dyn Session>,
-    means: Means,
-    visit: u64,
+    room: impl FnOnce() -> Result<Arc<RoomGraph>, GraphError> + Send + 'static,
+    config: PeerConfig,
+    call: String,
     report: Report,
-) -> Result<(Media, Publication), StayError> {
+) -> Result<(Media, Part, Publication), StayError> {
     let news = forward(&report, Inside::Graph);
     let made = spawn_blocking(move || {
-        let graph = CallGraph::new(means.graph, &means.call, news)?;
-        let (peer, events) = Peer::new(&graph.publisher()?, means.peer)?;
+        let room = room()?;
+        let graph = CallGraph::new(room.clone(), &call, news)?;
+        let (peer, events) = Peer::new(&graph.publisher()?, config)?;
         graph.start()?;
-        Ok::<_, StayError>((graph, peer, events))
+        let part = (room.clone(), room.slots(), room.comfort());
+        Ok::<_, StayError>((graph, part, peer, events))
     });
-    let (graph, peer, events) = made.await??;
+    let (graph, part, peer, events) = made.await??;
     let media = Media {
-        slots: graph.slots(),
         muted: graph.muted(),
-        comfort: graph.comfort(),
         graph: Arc::new(Mutex::new(graph)),
     };
-    let publication = publish(session, peer, events, visit, &report).await?;
-    Ok((media, publication))
+    let publication = publish(session, peer, events, 0, &report).await?;
+    Ok((media, part, publication))
 }
 
 /// Publishes what the phone says once more, by a new connection, once `cleared` is done.
@@ -145,86 +139,11 @@ async fn publish(
     })
 }
 
-/// Subscribes to a track and mixes it in.
-pub(super) async fn hear(
-    session: Arc<dyn Session>,
-    graph: Shared,
-    config: PeerConfig,
-    track: &TrackId,
-    visit: u64,
-    report: &Report,
-) -> Result<Heard, StayError> {
-    let subscription = session.subscribe(track).await?;
-    let Negotiation::Offered(offer) = subscription.negotiation else {
-        return Err(StayError::OfferWanted);
-    };
-    let made = spawn_blocking({
-        let graph = graph.clone();
-        move || begin_track(&mut lock(&graph), config)
-    });
-    let (part, peer, events) = made.await??;
-    pass_on(events, report, {
-        let track = track.clone();
-        move |event| Inside::Track(visit, track.clone(), event)
-    });
-    let negotiated = async {
-        let answer = peer.answer(&offer).await?;
-        session.answer(&subscription.connection, &answer).await?;
-        Ok::<_, StayError>(())
-    };
-    match negotiated.await {
-        Ok(()) => Ok(Heard {
-            part,
-            peer,
-            connection: subscription.connection,
-        }),
-        Err(error) => {
-            let _ = session.close(&subscription.connection).await;
-            let removed = spawn_blocking(move || {
-                drop(peer);
-                lock(&graph).remove_track(part);
-            });
-            removed.await?;
-            Err(error)
-        }
-    }
-}
-
-/// Makes a track's part and its connection, and starts them.
-fn begin_track(
-    graph: &mut CallGraph,
-    config: PeerConfig,
-) -> Result<(TrackGraph, Peer, Events), StayError> {
-    let part = graph.add_track()?;
-    let begun = Peer::new(&part.connection, config)
-        .map_err(StayError::from)
-        .and_then(|made| {
-            graph.start_track(&part)?;
-            Ok(made)
-        });
-    match begun {
-        Ok((peer, events)) => Ok((part, peer, events)),
-        Err(error) => {
-            graph.remove_track(part);
-            Err(error)
-        }
-    }
-}
-
-/// Takes everything a visit to the room had out of the graph.
-pub(super) fn clear(
-    graph: &Shared,
-    publication: Option<Publication>,
-    heard: Vec<Heard>,
-) -> Result<(), GraphError> {
+/// Takes what a visit to the room published out of the graph.
+pub(super) fn clear(graph: &Shared, publication: Option<Publication>) -> Result<(), GraphError> {
     // Shuts its gate.
     drop(publication);
-    let mut graph = lock(graph);
-    for heard in heard {
-        drop(heard.peer);
-        graph.remove_track(heard.part);
-    }
-    graph.drop_publisher()
+    lock(graph).drop_publisher()
 }
 
 /// Passes a part's events on to its call, for as long as both are there.

@@ -2,14 +2,13 @@
 //! A call's stay in its room: what it publishes, what it hears, how it leaves, and how it comes back
 //! when the SFU was away.
 //!
-//! The call's media outlast the SFU. What depends on it is a visit: a participant, a connection out,
-//! a connection for each heard track. When a visit is lost it is cleared away whole, the phone hears
-//! comfort noise, and the next visit begins on the same media. Whatever a past visit's tasks still
-//! report carries its number, and is put away.
+//! The call's media outlast the SFU. What depends on it is a visit: a participant, a connection out, and what
+//! it hears for all calls of its room ([`crate::calls::room`]). When a visit is lost it is cleared away whole,
+//! the phone hears comfort noise, and the next visit begins on the same media. Whatever a past visit's tasks
+//! still report carries its number, and is put away.
 
 mod connect;
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,11 +19,13 @@ use tokio::time::timeout;
 
 use super::ending::Ending;
 use super::graph::{GraphError, GraphNews};
-use super::meter::{HeardProbe, RoomProbes};
+use super::meter::RoomProbes;
+use super::room::{Member, RoomKey, Rooms, trickled};
 use crate::pipeline::Graph;
-use crate::sfu::{Candidate, ConnectionId, MediaKind, Session, SfuEvent, Track, TrackId};
-use crate::webrtc::{Peer, PeerConfig, PeerEvent};
-use connect::{Heard, Media, Publication, StayError, lock};
+use crate::sfu::{ConnectionId, Session, SfuEvent};
+use crate::webrtc::{PeerConfig, PeerEvent};
+pub(in crate::calls) use connect::StayError;
+use connect::{Media, Part, Publication, lock};
 
 /// The SFU is told that we leave; it may take this long to take note.
 const LEAVE_WITHIN: Duration = Duration::from_millis(700);
@@ -34,16 +35,14 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// What the parts of a stay report to its call, those of a visit with its number.
 pub(super) enum Inside {
     /// The media are there and our own publication is negotiated, or they are not to be.
-    Opened(Result<(Media, Publication), StayError>),
+    Opened(Result<(Media, Part, Publication), StayError>),
     /// A later visit's publication is negotiated, or is not to be.
     Reopened(u64, Result<Publication, StayError>),
     /// Our own publication's connection.
     Publisher(u64, PeerEvent),
-    /// A track is negotiated, or is not to be.
-    Heard(u64, TrackId, Result<Heard, StayError>),
-    /// A heard track's connection.
-    Track(u64, TrackId, PeerEvent),
-    /// The pipeline.
+    /// There is somebody to be heard.
+    Hearing,
+    /// The call's part of the pipeline.
     Graph(GraphNews),
 }
 
@@ -54,10 +53,8 @@ pub(super) enum Change {
     None,
     /// The room can hear the phone.
     Published,
-    /// The phone can hear a track.
+    /// The phone can hear somebody.
     Hearing,
-    /// The pipeline's latency is to be worked out again, soon.
-    Latency,
     /// The SFU is away, and may come back. [`Stay::lose`] is called for.
     Lost(Ending),
     /// The stay is over.
@@ -69,17 +66,22 @@ type Report = mpsc::UnboundedSender<Inside>;
 /// What media needs, beside the room.
 #[derive(Clone)]
 pub struct Means {
+    /// Where calls share what they hear.
+    pub(crate) rooms: Arc<Rooms>,
+    /// Which of them this call enters.
+    pub(crate) room: RoomKey,
     /// The media graph.
-    pub graph: Arc<Graph>,
+    pub(crate) graph: Arc<Graph>,
     /// How the SFU is reached.
-    pub peer: PeerConfig,
+    pub(crate) peer: PeerConfig,
     /// Name of the SIP call, for `sipbin`.
-    pub call: String,
+    pub(crate) call: String,
 }
 
 /// Everything a call has in a room.
 pub(super) struct Stay {
-    means: Means,
+    /// Its place among the calls of the room.
+    member: Member,
     report: Report,
     /// There from the first publication on.
     media: Option<Media>,
@@ -96,10 +98,6 @@ struct Visit {
     /// None while the SFU is away.
     session: Option<Arc<dyn Session>>,
     publication: Option<Publication>,
-    /// Tracks that wait for our own media to be up, or for a slot.
-    waiting: VecDeque<Track>,
-    /// Tracks on their way in, and those that are in.
-    heard: HashMap<TrackId, Option<Heard>>,
 }
 
 impl Stay {
@@ -109,18 +107,36 @@ impl Stay {
         means: Means,
     ) -> (Stay, mpsc::UnboundedReceiver<Inside>) {
         let (report, inside) = mpsc::unbounded_channel();
+        let told = report.clone();
+        let hearing = Arc::new(move || {
+            // The call may be over already.
+            let _ = told.send(Inside::Hearing);
+        });
+        let member = means.rooms.enter(
+            means.room,
+            means.graph,
+            means.peer,
+            session.clone(),
+            hearing,
+        );
+        let opening = connect::open(
+            session.clone(),
+            member.graph(),
+            member.peer(),
+            means.call,
+            report.clone(),
+        );
         let mut stay = Stay {
-            means,
+            member,
             report: report.clone(),
             media: None,
             visit: Visit {
-                session: Some(session.clone()),
+                session: Some(session),
                 ..Visit::default()
             },
             clearing: None,
             tasks: JoinSet::new(),
         };
-        let opening = connect::open(session, stay.means.clone(), 0, report.clone());
         stay.tasks.spawn(async move {
             let _ = report.send(Inside::Opened(opening.await));
         });
@@ -137,7 +153,7 @@ impl Stay {
                 ..Visit::default()
             },
         );
-        self.comfort(true);
+        self.member.loses();
         if let Some(session) = past.session {
             self.tasks.spawn(async move {
                 // An SFU that is gone has forgotten us; one that is not had better know.
@@ -146,15 +162,13 @@ impl Stay {
         }
         let Some(media) = &self.media else { return };
         let graph = media.graph.clone();
-        let heard: Vec<_> = past.heard.into_values().flatten().collect();
         let before = self.clearing.take();
         self.clearing = Some(tokio::spawn(async move {
             if let Some(before) = before {
                 let _ = before.await;
             }
-            let cleared =
-                spawn_blocking(move || connect::clear(&graph, past.publication, heard)).await;
-            cleared.unwrap_or(Ok(()))
+            let cleared = spawn_blocking(move || connect::clear(&graph, past.publication));
+            cleared.await.unwrap_or(Ok(()))
         }));
     }
 
@@ -163,10 +177,11 @@ impl Stay {
         let Some(media) = &self.media else { return };
         let (number, report) = (self.visit.number, self.report.clone());
         self.visit.session = Some(session.clone());
+        self.member.comes_back(&session);
         let reopening = connect::reopen(
             session,
             media.graph.clone(),
-            self.means.peer.clone(),
+            self.member.peer(),
             self.clearing.take(),
             number,
             report.clone(),
@@ -178,29 +193,21 @@ impl Stay {
 
     /// Takes note of what happened in the room.
     pub(super) fn on_room(&mut self, event: SfuEvent) -> Change {
+        let ours = self.visit.publication.as_ref();
+        let is_ours =
+            |connection: &ConnectionId| ours.is_some_and(|ours| ours.connection == *connection);
         match event {
-            SfuEvent::TrackAdded(track) if track.kind == MediaKind::Audio => {
-                self.visit.waiting.push_back(track);
-                self.hear_more();
-            }
-            SfuEvent::TrackRemoved(track) => self.forget(&track),
             SfuEvent::Candidate {
                 connection,
                 candidate,
-            } => {
-                if let Some(peer) = self.visit.peer(&connection) {
-                    peer.add_candidate(&candidate);
+            } if is_ours(&connection) => {
+                if let Some(ours) = ours {
+                    ours.peer.add_candidate(&candidate);
                 }
             }
-            SfuEvent::ConnectionClosed { connection, reason } => {
-                let ours = self.visit.publication.as_ref();
-                if ours.is_some_and(|ours| ours.connection == connection) {
-                    let why = format!("the SFU closed our connection: {reason}");
-                    return Change::Lost(Ending::new(503, why));
-                }
-                if let Some(track) = self.visit.track_of(|heard| heard.connection == connection) {
-                    self.forget(&track);
-                }
+            SfuEvent::ConnectionClosed { connection, reason } if is_ours(&connection) => {
+                let why = format!("the SFU closed our connection: {reason}");
+                return Change::Lost(Ending::new(503, why));
             }
             SfuEvent::Offer { connection, .. } => {
                 tracing::warn!(%connection, "the SFU wants to change a connection, which is not built yet; it stays");
@@ -212,10 +219,7 @@ impl Stay {
                 let why = format!("the SFU put the phone out of the room: {reason}");
                 return Change::Over(Ending::asked(why));
             }
-            SfuEvent::TrackAdded(_)
-            | SfuEvent::Talking { .. }
-            | SfuEvent::ParticipantJoined(_)
-            | SfuEvent::ParticipantLeft(_) => {}
+            of_others => self.member.on_room(of_others),
         }
         Change::None
     }
@@ -223,8 +227,9 @@ impl Stay {
     /// Takes note of what happened to our own parts.
     pub(super) fn on_inside(&mut self, event: Inside) -> Change {
         match event {
-            Inside::Opened(Ok((media, publication))) => {
+            Inside::Opened(Ok((media, (graph, slots, comfort), publication))) => {
                 self.media = Some(media);
+                self.member.takes_part(graph, slots, comfort);
                 self.published(publication)
             }
             Inside::Opened(Err(error)) => Change::Over(error.into()),
@@ -236,40 +241,19 @@ impl Stay {
             Inside::Publisher(number, event) if number == self.visit.number => {
                 self.on_publisher(event)
             }
-            Inside::Heard(number, track, heard) if number == self.visit.number => {
-                self.on_heard(track, heard)
-            }
-            Inside::Track(number, track, event) if number == self.visit.number => {
-                self.on_track(&track, event)
-            }
-            // Negotiated in the moment in which its visit was lost.
-            Inside::Heard(_, _, Ok(heard)) => {
-                self.release(heard, None);
-                Change::None
-            }
-            Inside::Reopened(..)
-            | Inside::Publisher(..)
-            | Inside::Heard(..)
-            | Inside::Track(..) => Change::None,
-            Inside::Graph(GraphNews::Latency) => Change::Latency,
+            Inside::Hearing => Change::Hearing,
             Inside::Graph(GraphNews::Broken(why)) => Change::Over(Ending::new(
                 500,
                 format!("the call's media graph broke: {why}"),
             )),
-            Inside::Graph(GraphNews::TrackBroken(number, why)) => {
-                tracing::warn!(number, %why, "a track's part of the media graph broke");
-                if let Some(track) = self.visit.track_of(|heard| heard.part.number == number) {
-                    self.forget(&track);
-                }
-                Change::None
-            }
+            Inside::Reopened(..) | Inside::Publisher(..) | Inside::Graph(_) => Change::None,
         }
     }
 
     fn published(&mut self, publication: Publication) -> Change {
         let connected = publication.peer.is_verified();
         self.visit.publication = Some(publication);
-        self.hear_more();
+        self.member.is_published();
         match connected {
             true => self.heard_by_the_room(),
             false => Change::None,
@@ -277,7 +261,7 @@ impl Stay {
     }
 
     fn heard_by_the_room(&mut self) -> Change {
-        self.comfort(false);
+        self.member.is_heard();
         Change::Published
     }
 
@@ -286,8 +270,10 @@ impl Stay {
             PeerEvent::Connected if self.visit.publication.is_some() => self.heard_by_the_room(),
             PeerEvent::Connected => Change::None,
             PeerEvent::Candidate(candidate) => {
-                if let Some(ours) = &self.visit.publication {
-                    self.trickle(ours.connection.clone(), candidate);
+                let session = self.visit.session.clone();
+                if let (Some(ours), Some(session)) = (&self.visit.publication, session) {
+                    let connection = ours.connection.clone();
+                    self.tasks.spawn(trickled(session, connection, candidate));
                 }
                 Change::None
             }
@@ -297,46 +283,6 @@ impl Stay {
                 Change::Lost(Ending::new(503, why))
             }
         }
-    }
-
-    fn on_heard(&mut self, track: TrackId, heard: Result<Heard, StayError>) -> Change {
-        match (heard, self.visit.heard.get_mut(&track)) {
-            (Ok(heard), Some(place)) => {
-                let connected = heard.peer.is_verified();
-                *place = Some(heard);
-                if connected {
-                    return Change::Hearing;
-                }
-            }
-            // Removed from the room while it was being negotiated.
-            (Ok(heard), None) => self.release(heard, self.visit.session.clone()),
-            (Err(error), _) => {
-                tracing::warn!(%track, %error, "a track cannot be heard");
-                self.visit.heard.remove(&track);
-                self.hear_more();
-            }
-        }
-        Change::None
-    }
-
-    fn on_track(&mut self, track: &TrackId, event: PeerEvent) -> Change {
-        match event {
-            PeerEvent::Connected if matches!(self.visit.heard.get(track), Some(Some(_))) => {
-                return Change::Hearing;
-            }
-            PeerEvent::Connected => {}
-            PeerEvent::Candidate(candidate) => {
-                if let Some(Some(heard)) = self.visit.heard.get(track) {
-                    self.trickle(heard.connection.clone(), candidate);
-                }
-            }
-            PeerEvent::Failed(why) => {
-                tracing::warn!(%track, %why, "a track is lost");
-                self.forget(track);
-            }
-            PeerEvent::Closed => self.forget(track),
-        }
-        Change::None
     }
 
     /// Withholds what the phone says from the room, or stops doing so: here, and at the SFU too.
@@ -357,34 +303,16 @@ impl Stay {
 
     /// Its connections, to be measured.
     pub(super) fn probes(&self) -> RoomProbes {
-        let heard = self.visit.heard.iter().filter_map(|(track, heard)| {
-            let heard = heard.as_ref()?;
-            Some(HeardProbe {
-                track: track.to_string(),
-                connection: heard.peer.probe(),
-                concealed: heard.part.concealed(),
-            })
-        });
+        let ours = self.visit.publication.as_ref();
         RoomProbes {
-            published: self
-                .visit
-                .publication
-                .as_ref()
-                .map(|ours| ours.peer.probe()),
-            heard: heard.collect(),
-        }
-    }
-
-    /// Works out the pipeline's latency again.
-    pub(super) fn recalculate_latency(&mut self) {
-        if let Some(graph) = self.media.as_ref().map(|media| media.graph.clone()) {
-            self.tasks
-                .spawn_blocking(move || lock(&graph).recalculate_latency());
+            published: ours.map(|ours| ours.peer.probe()),
+            heard: self.member.probes(),
         }
     }
 
     /// Leaves the room and then stops the media, each within its time.
     pub(super) async fn end(mut self) {
+        self.member.hands_over().await;
         if let Some(session) = &self.visit.session
             && timeout(LEAVE_WITHIN, session.leave()).await.is_err()
         {
@@ -392,113 +320,14 @@ impl Stay {
         }
         // Whatever is still being negotiated ends here; what it holds of the graph stops with it.
         self.tasks.abort_all();
-        let Some(media) = self.media.take() else {
-            return;
-        };
-        let visit = self.visit;
         let stopped = spawn_blocking(move || {
-            lock(&media.graph).stop();
-            drop(visit);
-            drop(media);
+            if let Some(media) = &self.media {
+                lock(&media.graph).stop();
+            }
+            self.member.leave();
         });
         if timeout(STOP_WITHIN, stopped).await.is_err() {
             tracing::warn!("a pipeline takes long to stop");
         }
-    }
-
-    fn comfort(&self, heard: bool) {
-        if let Some(comfort) = self.media.as_ref().and_then(|media| media.comfort.as_ref()) {
-            comfort.let_be_heard(heard);
-        }
-    }
-
-    fn hear_more(&mut self) {
-        let (Some(media), Some(session)) = (&self.media, &self.visit.session) else {
-            return;
-        };
-        if self.visit.publication.is_none() {
-            return;
-        }
-        while self.visit.heard.len() < media.slots {
-            let Some(track) = self.visit.waiting.pop_front() else {
-                return;
-            };
-            if self.visit.heard.insert(track.id.clone(), None).is_some() {
-                continue;
-            }
-            let (session, graph, peer, report) = (
-                session.clone(),
-                media.graph.clone(),
-                self.means.peer.clone(),
-                self.report.clone(),
-            );
-            let visit = self.visit.number;
-            self.tasks.spawn(async move {
-                let heard = connect::hear(session, graph, peer, &track.id, visit, &report).await;
-                let _ = report.send(Inside::Heard(visit, track.id, heard));
-            });
-        }
-    }
-
-    fn forget(&mut self, track: &TrackId) {
-        self.visit.waiting.retain(|waiting| waiting.id != *track);
-        if let Some(Some(heard)) = self.visit.heard.remove(track) {
-            self.release(heard, self.visit.session.clone());
-        }
-    }
-
-    /// Takes a track out of the graph, and out of the session that it still belongs to.
-    fn release(&mut self, heard: Heard, session: Option<Arc<dyn Session>>) {
-        let Some(graph) = self.media.as_ref().map(|media| media.graph.clone()) else {
-            return;
-        };
-        let report = self.report.clone();
-        self.tasks.spawn(async move {
-            if let Some(session) = session {
-                // The track may be gone from the SFU already, and this with it.
-                let _ = session.close(&heard.connection).await;
-            }
-            let removed = spawn_blocking(move || {
-                drop(heard.peer);
-                lock(&graph).remove_track(heard.part);
-            });
-            if removed.await.is_ok() {
-                let _ = report.send(Inside::Graph(GraphNews::Latency));
-            }
-        });
-        self.hear_more();
-    }
-
-    fn trickle(&mut self, connection: ConnectionId, candidate: Candidate) {
-        let Some(session) = self.visit.session.clone() else {
-            return;
-        };
-        self.tasks.spawn(async move {
-            if let Err(error) = session.trickle(&connection, Some(&candidate)).await {
-                tracing::debug!(%error, "a candidate did not reach the SFU");
-            }
-        });
-    }
-}
-
-impl Visit {
-    fn peer(&self, connection: &ConnectionId) -> Option<&Peer> {
-        let ours = self.publication.iter();
-        let ours = ours.map(|ours| (&ours.connection, &ours.peer));
-        let others = self
-            .heard
-            .values()
-            .flatten()
-            .map(|heard| (&heard.connection, &heard.peer));
-        ours.chain(others)
-            .find(|(of, _)| *of == connection)
-            .map(|(_, peer)| peer)
-    }
-
-    fn track_of(&self, matches: impl Fn(&Heard) -> bool) -> Option<TrackId> {
-        self.heard
-            .iter()
-            .find(|(_, heard)| heard.as_ref().is_some_and(&matches))
-            .map(|(track, _)| track.clone())
     }
 }

@@ -73,7 +73,7 @@ impl AddAssign<&Figures> for MediaTotals {
             if let Some(published) = &room.published {
                 self.room_sent += &published.sent;
             }
-            for heard in &room.heard {
+            for heard in room.heard.iter().filter(|heard| heard.carried) {
                 self.room_received += &heard.received;
             }
         }

@@ -131,7 +131,32 @@ fn what_is_wrong_is_named_with_its_line() {
         (
             "[track]",
             "[room]\n[track]",
-            "g.toml:16: a [room] part is not built yet",
+            "g.toml:16: [room]: `text` is missing",
+        ),
+        (
+            "slots = [\"slot_0\"]",
+            "voice = \"loud\", slots = [\"slot_0\"]",
+            "g.toml:5: [ports] call: the port `voice` leads to the mixer of a [room] part, and there is none",
+        ),
+        (
+            ", slots = [\"slot_0\"]",
+            "",
+            "[ports] call: a port is missing that takes what is heard",
+        ),
+        (
+            "slots = [\"slot_0\"]",
+            "mixer = \"mix\", slots = [\"slot_0\"]",
+            "g.toml:5: [ports] call: the ports `mixer` and `slots` are for the same",
+        ),
+        (
+            "slots = [\"slot_0\"] }",
+            "slots = [\"slot_0\"] }\nroom = { mixer = \"room\" }\n[room]\ntext = \"sipmixer name=room\"",
+            "g.toml:5: [ports] call: the port `slots` is that of [room], for there is a [room] part",
+        ),
+        (
+            "slots = [\"slot_0\"] }",
+            "}\nroom = { mixer = \"room\" }\n[room]\ntext = \"sipmixer name=room\"",
+            "[ports] call: the port `voice` is missing: a tee that other phones of the room hear",
         ),
         ("schema = 1", "schema = ", "g.toml:1: this is not TOML"),
     ];
@@ -195,8 +220,10 @@ fn the_built_in_graphs_load_and_take_parameters() {
     for (graph, encoder) in [("room", "mix"), ("room-stock", "enc")] {
         let complexity = |params: &str| {
             let set = load(&format!("[media]\npipeline = \"{graph}\"\n{params}")).unwrap();
-            let call = set.chosen().call.instantiate().unwrap();
-            let encoder = gst::prelude::GstBinExt::by_name(&call.bin, encoder).unwrap();
+            let graph = set.chosen();
+            let mixes = graph.room.as_ref().unwrap_or(&graph.call);
+            let bin = mixes.instantiate().unwrap().bin;
+            let encoder = gst::prelude::GstBinExt::by_name(&bin, encoder).unwrap();
             let value = gst::prelude::ObjectExt::property_value(&encoder, "complexity");
             value.transform::<i64>().unwrap().get::<i64>().unwrap()
         };

@@ -9,19 +9,39 @@ use crate::pipeline::{PartError, PartInstance};
 /// More tracks than anybody can tell apart; each costs a connection.
 const MIXER_TRACKS: usize = 64;
 
-pub(super) enum Mix {
+pub(super) struct Mix {
+    kind: Kind,
+    /// Where the mixer is.
+    home: gst::Bin,
+    tracks: u64,
+}
+
+enum Kind {
     /// Funnels in front of a mixer's pads, with the number of the track each hears.
     Slots(Vec<(gst::Element, Option<u64>)>),
-    /// A `sipmixer`, in which the phone has a seat, and each track another.
+    /// A `sipmixer`, in which each phone has a seat, and each track another.
     Mixer { mixer: gst::Element, tracks: usize },
 }
 
 impl Mix {
-    /// Takes hold of the graph's mixer, and lets `sip` listen to it.
+    /// A `sipmixer` in `home`, whose seats for phones are others' business.
+    pub(super) fn at(mixer: gst::Element, home: &gst::Bin) -> Mix {
+        Mix {
+            kind: Kind::Mixer { mixer, tracks: 0 },
+            home: home.clone(),
+            tracks: 0,
+        }
+    }
+
+    /// Takes hold of the mixer of a call's own, and lets `sip` listen to it.
     pub(super) fn of(call: &PartInstance, sip: &gst::Element) -> Result<Mix, PartError> {
         let Some(mixer) = call.optional("mixer") else {
             let slots = call.slots().into_iter();
-            return Ok(Mix::Slots(slots.map(|funnel| (funnel, None)).collect()));
+            return Ok(Mix {
+                kind: Kind::Slots(slots.map(|funnel| (funnel, None)).collect()),
+                home: call.bin.clone(),
+                tracks: 0,
+            });
         };
         let no_pad = |port: &str, pad| PartError::Pad(port.to_owned(), pad);
         let seat = mixer
@@ -36,42 +56,49 @@ impl Mix {
         hears
             .link(&phone)
             .map_err(|error| PartError::Launch(error.to_string()))?;
-        Ok(Mix::Mixer { mixer, tracks: 0 })
+        Ok(Mix::at(mixer, &call.bin))
     }
 
     /// How many tracks it can hear at once.
     pub(super) fn capacity(&self) -> usize {
-        match self {
-            Mix::Slots(slots) => slots.len(),
-            Mix::Mixer { .. } => MIXER_TRACKS,
+        match &self.kind {
+            Kind::Slots(slots) => slots.len(),
+            Kind::Mixer { .. } => MIXER_TRACKS,
         }
     }
 
-    /// The element that is to give a pad for track `number`; `None`: it hears no more.
-    pub(super) fn take(&mut self, number: u64) -> Option<gst::Element> {
-        match self {
-            Mix::Slots(slots) => {
+    /// A number for one more track, the element that is to give a pad for it, and where that is; `None`: it
+    /// hears no more.
+    pub(super) fn take(&mut self) -> Option<(u64, gst::Element, gst::Bin)> {
+        let number = self.tracks;
+        let element = match &mut self.kind {
+            Kind::Slots(slots) => {
                 let free = slots.iter_mut().find(|(_, heard)| heard.is_none())?;
                 free.1 = Some(number);
-                Some(free.0.clone())
+                free.0.clone()
             }
-            Mix::Mixer { mixer, tracks } => (*tracks < MIXER_TRACKS).then(|| {
+            Kind::Mixer { mixer, tracks } => {
+                if *tracks >= MIXER_TRACKS {
+                    return None;
+                }
                 *tracks += 1;
                 mixer.clone()
-            }),
-        }
+            }
+        };
+        self.tracks += 1;
+        Some((number, element, self.home.clone()))
     }
 
     /// Track `number` is heard no more.
     pub(super) fn give_back(&mut self, number: u64) {
-        match self {
-            Mix::Slots(slots) => {
+        match &mut self.kind {
+            Kind::Slots(slots) => {
                 let of_it = slots.iter_mut().find(|(_, heard)| *heard == Some(number));
                 if let Some((_, heard)) = of_it {
                     *heard = None;
                 }
             }
-            Mix::Mixer { tracks, .. } => *tracks = tracks.saturating_sub(1),
+            Kind::Mixer { tracks, .. } => *tracks = tracks.saturating_sub(1),
         }
     }
 }

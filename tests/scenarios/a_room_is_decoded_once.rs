@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Fifty phones are in one room with twenty people who speak there by WebRTC. Each of these is subscribed to and
+//! decoded once, not fifty times, and the phones are not subscribed to at all, for they hear each other inside
+//! the worker. It stays so when half of the phones, who carried half of the tracks for all, hang up.
+
+use anyhow::{Context as _, Result, ensure};
+use gst::prelude::*;
+use sipbridge_tests::house::House;
+use sipbridge_tests::http::ask;
+use sipbridge_tests::room::called;
+use sipbridge_tests::scene::{NUMBER, ROOM, open_house};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+const SCENARIO: &str = "a_room_is_decoded_once";
+const PHONES: usize = 50;
+const SPEAKERS: usize = 20;
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+#[test]
+fn fifty_phones_and_twenty_speakers_are_twenty_decoders() -> Result<()> {
+    let media = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let trunk = open_house("at-once");
+    let house = House::open(SCENARIO, media, "kind = \"embedded\"", &trunk)?;
+    let mut people = Vec::new();
+    for number in 0..SPEAKERS {
+        people.push(house.speak(ROOM, called(&format!("speaker-{number}")))?);
+    }
+    let mut phones = Vec::new();
+    for number in 0..PHONES {
+        phones.push(Phone::call(number, &house.uri(NUMBER))?);
+    }
+    until(
+        &house,
+        Figures {
+            calls: PHONES,
+            rooms: 1,
+            tracks: SPEAKERS,
+        },
+    )?;
+    phones.truncate(PHONES / 2);
+    until(
+        &house,
+        Figures {
+            calls: PHONES / 2,
+            rooms: 1,
+            tracks: SPEAKERS,
+        },
+    )?;
+    phones.clear();
+    until(&house, Figures::default())?;
+    drop(people);
+    Ok(())
+}
+
+/// Calls, and says nothing.
+struct Phone(gst::Element);
+
+impl Phone {
+    fn call(number: usize, uri: &str) -> Result<Phone> {
+        let text = format!(
+            "audiotestsrc is-live=true wave=silence ! audio/x-raw,rate=8000,channels=1 \
+             ! sipbin name=phone uri={uri} agent::username=phone-{number} phone. ! queue leaky=downstream ! fakesink sync=false"
+        );
+        let pipeline = gst::parse::launch(&text)?;
+        pipeline.set_state(gst::State::Playing)?;
+        Ok(Phone(pipeline))
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        let _ = self.0.set_state(gst::State::Null);
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Figures {
+    calls: usize,
+    rooms: usize,
+    tracks: usize,
+}
+
+impl Figures {
+    fn read(house: &House) -> Result<Figures> {
+        let bearer = format!("Bearer {}", house.token());
+        let answer = ask(
+            house.http(),
+            "GET",
+            "/metrics",
+            &[("Authorization", &bearer)],
+            "",
+        )?;
+        let read = |name: &str| -> Result<usize> {
+            let line = answer.body.lines().find_map(|line| line.strip_prefix(name));
+            Ok(line.with_context(|| format!("no {name}"))?.trim().parse()?)
+        };
+        Ok(Figures {
+            calls: read("sipbridge_calls{state=\"active\"}")?,
+            rooms: read("sipbridge_rooms ")?,
+            tracks: read("sipbridge_room_tracks ")?,
+        })
+    }
+}
+
+fn until(house: &House, wanted: Figures) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let now = Figures::read(house)?;
+        if now == wanted {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{now:?} and not {wanted:?}");
+        house.wait(async { tokio::time::sleep(LOOK_EVERY).await });
+    }
+}
