@@ -2,7 +2,6 @@
 //! What every scenario needs: peers as child processes, speech, and ears.
 
 pub mod baresip;
-pub mod browser;
 pub mod certificate;
 pub mod comfort;
 pub mod detour;
@@ -15,7 +14,6 @@ pub mod kamailio;
 pub mod linphone;
 pub mod modules;
 pub mod name_server;
-pub mod pages;
 pub mod phone;
 pub mod plugin;
 pub mod ports;

@@ -5,10 +5,10 @@
 use anyhow::{Context as _, Result, ensure};
 use sip_worker::measure::Wave;
 use sip_worker::webrtc::participant::{Heard, MOUTH_HZ, Seen};
-use sipbridge_tests::browser::Browser;
+use sipbridge_browser::{Browser, Pages, share_of};
 use sipbridge_tests::house::House;
 use sipbridge_tests::http::{Answer, ask};
-use sipbridge_tests::pages::Pages;
+use sipbridge_tests::out_dir;
 use sipbridge_tests::room::called;
 use sipbridge_tests::scene::ROOM;
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,7 +33,7 @@ fn a_browser_hears_and_is_heard_in_a_room() -> Result<()> {
     ann.say(&tone(PATIENCE), Instant::now());
 
     let pages = Pages::open(Box::new(|path| path.is_empty().then(|| PAGE.into())))?;
-    let browser = Browser::open(SCENARIO, &pages.url(""), &[])?;
+    let browser = Browser::open(&out_dir(SCENARIO), &pages.url(""), &[])?;
     let hz = hears(&pages, &house)?;
     ensure!(
         (hz - OURS_HZ).abs() < CLOSE_HZ,
@@ -46,7 +46,7 @@ fn a_browser_hears_and_is_heard_in_a_room() -> Result<()> {
         end - Duration::from_secs(1),
         end - Duration::from_millis(200),
     );
-    let share = share_of(PAGES_HZ, &heard);
+    let share = share_of(PAGES_HZ, &heard.samples, heard.rate_hz);
     ensure!(
         share > 0.8,
         "of what ann hears, {share:.2} is the browser's tone"
@@ -86,18 +86,4 @@ fn tone(length: Duration) -> Wave {
         *sample = (8_000.0 * angle.sin()) as i16;
     }
     wave
-}
-
-/// How much of a wave is this tone.
-fn share_of(tone_hz: f64, wave: &Wave) -> f64 {
-    let (mut real, mut imaginary, mut power) = (0.0, 0.0, 0.0);
-    for (n, sample) in wave.samples.iter().enumerate() {
-        let angle = std::f64::consts::TAU * tone_hz * n as f64 / f64::from(wave.rate_hz);
-        let sample = f64::from(*sample);
-        real += sample * angle.cos();
-        imaginary += sample * angle.sin();
-        power += sample * sample;
-    }
-    2.0 * (real * real + imaginary * imaginary)
-        / (wave.samples.len().max(1) as f64 * power.max(1.0))
 }

@@ -6,9 +6,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use sipbridge_tests::browser::Browser;
 use sipbridge_tests::modules;
-use sipbridge_tests::pages::{Pages, Told};
+use sipbridge_browser::{Browser, Pages, Told};
 use sipbridge_tests::scene::{NUMBER, ROOM};
 use sipbridge_tests::worker::{Settings, Worker};
 use sipbridge_tests::{certificate, out_dir};
@@ -101,7 +100,7 @@ answer = \"at-once\"
             worker.sip_over_websocket()
         ));
         let believes = format!("--ignore-certificate-errors-spki-list={pin}");
-        let _browser = Browser::open(SCENARIO, &address, &[believes])?;
+        let _browser = Browser::open(&folder, &address, &[believes])?;
         let story = Story {
             worker: &worker,
             pages,
