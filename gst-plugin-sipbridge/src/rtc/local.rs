@@ -23,3 +23,10 @@ pub fn leading_out() -> Vec<IpAddr> {
         })
         .collect()
 }
+
+/// What the far end is told of a local address: `advertise`, port for port, where that is of its kind (IPv4,
+/// IPv6) and so what the world reaches it by.
+pub fn advertised(local: SocketAddr, advertise: Option<IpAddr>) -> SocketAddr {
+    let alike = advertise.filter(|address| address.is_ipv4() == local.is_ipv4());
+    alike.map_or(local, |address| SocketAddr::new(address, local.port()))
+}

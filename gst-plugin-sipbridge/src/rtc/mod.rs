@@ -20,7 +20,7 @@ mod transport;
 mod tests;
 
 pub use certificate::{Certificate, credentials};
-pub use local::leading_out;
+pub use local::{advertised, leading_out};
 pub use negotiation::{
     Kind, Negotiation, NegotiationConfig, NegotiationError, Sender, SignalingState, TrackId,
 };

@@ -381,8 +381,11 @@ impl Session {
         let mut applied = Applied::default();
         if !sockets.is_empty() {
             for socket in &sockets {
-                let local = socket.local_addr().ok();
-                self.candidates.extend(local.and_then(host_candidate));
+                let Ok(local) = socket.local_addr() else {
+                    continue;
+                };
+                let told = settings.told(local)?;
+                self.candidates.extend(host_candidate(told));
             }
             if self.candidates.is_empty() {
                 return Err(SessionError::NoCandidates);

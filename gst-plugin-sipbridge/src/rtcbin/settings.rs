@@ -25,6 +25,7 @@ pub(super) struct Settings {
     pub(super) latency_ms: u32,
     pub(super) ice_lite: bool,
     pub(super) local_addresses: Option<String>,
+    pub(super) advertise: Option<String>,
     pub(super) min_port: u32,
     pub(super) max_port: u32,
     pub(super) context: Option<String>,
@@ -42,6 +43,7 @@ impl Default for Settings {
             latency_ms: DEFAULT_LATENCY_MS,
             ice_lite: false,
             local_addresses: None,
+            advertise: None,
             min_port: 0,
             max_port: 0,
             context: None,
@@ -56,6 +58,8 @@ impl Default for Settings {
 pub(super) enum AddressError {
     #[error("{0:?} in local-addresses is no IP address")]
     Unreadable(String),
+    #[error("{0:?} in advertise is no IP address")]
+    Advertised(String),
     #[error("more than two local addresses: each costs a socket a connection")]
     TooMany,
     #[error("min-rtp-port {min} is above max-rtp-port {max}")]
@@ -113,6 +117,16 @@ impl Settings {
             addresses.push(IpAddr::from([127, 0, 0, 1]));
         }
         Ok(addresses)
+    }
+
+    /// What the far end is told of a socket: its own address, or what it is reached by.
+    pub(super) fn told(&self, local: SocketAddr) -> Result<SocketAddr, AddressError> {
+        let Some(named) = self.advertise.as_deref().filter(|named| !named.is_empty()) else {
+            return Ok(local);
+        };
+        let unreadable = |_| AddressError::Advertised(named.to_owned());
+        let address = named.parse().map_err(unreadable)?;
+        Ok(crate::rtc::advertised(local, Some(address)))
     }
 
     /// A socket on each address.
@@ -197,6 +211,11 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             "Local addresses",
             "At most two addresses to be reached at, comma-separated; default: those from which packets leave for the world, else loopback",
         ),
+        text(
+            "advertise",
+            "Advertised address",
+            "The address that the world reaches the local one of its kind (IPv4, IPv6) by, port for port: host candidates name it instead",
+        ),
         port(
             "min-rtp-port",
             "Lowest port",
@@ -241,6 +260,7 @@ impl Settings {
             "latency" => put(&mut self.latency_ms, value),
             "ice-lite" => put(&mut self.ice_lite, value),
             "local-addresses" => put(&mut self.local_addresses, value),
+            "advertise" => put(&mut self.advertise, value),
             "min-rtp-port" => put(&mut self.min_port, value),
             "max-rtp-port" => put(&mut self.max_port, value),
             "context" => put(&mut self.context, value),
@@ -258,6 +278,7 @@ impl Settings {
             "latency" => self.latency_ms.to_value(),
             "ice-lite" => self.ice_lite.to_value(),
             "local-addresses" => self.local_addresses.to_value(),
+            "advertise" => self.advertise.to_value(),
             "min-rtp-port" => self.min_port.to_value(),
             "max-rtp-port" => self.max_port.to_value(),
             "context" => self.context.to_value(),
@@ -314,6 +335,23 @@ mod tests {
         assert!(error.contains("127.0.0.1"), "{error}");
         drop(sockets);
         assert_eq!(settings.bind().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_advertised_address_stands_for_the_local_one_of_its_kind() {
+        let settings = Settings {
+            advertise: Some("203.0.113.7".to_owned()),
+            ..Settings::default()
+        };
+        let told = |local: &str| settings.told(local.parse().unwrap()).unwrap().to_string();
+        assert_eq!(told("192.0.2.1:7000"), "203.0.113.7:7000");
+        assert_eq!(told("[2001:db8::1]:7000"), "[2001:db8::1]:7000");
+        let settings = Settings {
+            advertise: Some("gateway".to_owned()),
+            ..Settings::default()
+        };
+        let error = settings.told("192.0.2.1:7000".parse().unwrap());
+        assert!(error.unwrap_err().to_string().contains("gateway"));
     }
 
     #[test]

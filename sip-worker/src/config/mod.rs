@@ -167,6 +167,8 @@ pub struct Trunk {
     pub from_name: Option<String>,
     /// The number or URI of the P-Asserted-Identity of calls out; none is sent without it.
     pub asserted_identity: Option<String>,
+    /// What the world reaches the local address of its kind (IPv4, IPv6) by: a one-to-one NAT is in between.
+    pub advertise: Option<IpAddr>,
     /// Whether the P-Asserted-Identity of calls in says who calls.
     pub trust_asserted_identity: bool,
     /// The host of the From header, where it is not that of `uri`.

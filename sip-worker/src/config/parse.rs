@@ -256,7 +256,28 @@ fn ice(section: Option<Section<'_>>) -> Ice {
     if ice.stun.len() > 1 {
         section.find("more than one `stun` server is not built yet");
     }
-    section.not_built("advertise", "an advertised ICE address");
+    ice.advertise = section.parsed("advertise", |text| {
+        let address = text.parse::<IpAddr>();
+        let address = address.map_err(|_| format!("\"{text}\" is not an IP address"))?;
+        match address.is_unspecified() || address.is_multicast() {
+            true => Err(format!(
+                "\"{text}\" is no address that anybody can be reached at"
+            )),
+            false => Ok(address),
+        }
+    });
+    if let Some(advertised) = ice.advertise {
+        let alike = |local: &&IpAddr| local.is_ipv4() == advertised.is_ipv4();
+        match ice.addresses.iter().filter(alike).count() {
+            0 if !ice.addresses.is_empty() => section.find(format!(
+                "`advertise` is {advertised}, but none of `addresses` is of its kind (IPv4, IPv6) and could be reached by it"
+            )),
+            2.. => section.find(format!(
+                "`advertise` is {advertised}: for which of `addresses`? Name one of its kind (IPv4, IPv6) there"
+            )),
+            _ => {}
+        }
+    }
     section.finish();
     ice
 }

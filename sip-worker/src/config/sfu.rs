@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 //! `[[sfu]]`
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use sip_ua::agent::{Tls, TlsFiles};
 
 use super::duration::duration;
-use super::path_in;
 use super::secret::secret;
+use super::{Ice, path_in};
 use crate::document::Section;
 use crate::sfu::Sfu;
 use crate::sfu::embedded::{Embedded, EmbeddedConfig, MAX_PARTICIPANTS};
@@ -42,15 +41,16 @@ pub struct Connectors {
 }
 
 impl Connectors {
-    /// Those that are described. The embedded one is reached at `addresses`.
-    pub fn new(sfus: &[SfuConfig], addresses: &[IpAddr]) -> Connectors {
+    /// Those that are described. The embedded one is reached as `ice` says.
+    pub fn new(sfus: &[SfuConfig], ice: &Ice) -> Connectors {
         let mut connectors = Connectors::default();
         for sfu in sfus {
             let connector: Arc<dyn Sfu> = match &sfu.kind {
                 SfuKind::Janus(janus) => Arc::new(Janus::new(janus.clone())),
                 SfuKind::Embedded(embedded) => {
                     let embedded = Arc::new(Embedded::new(EmbeddedConfig {
-                        addresses: addresses.to_vec(),
+                        addresses: ice.addresses.clone(),
+                        advertise: ice.advertise,
                         ..embedded.clone()
                     }));
                     connectors.embedded = Some(embedded.clone());

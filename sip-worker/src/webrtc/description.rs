@@ -2,6 +2,7 @@
 //! What must be read from, and mended in, the far end's session description. Plain text work.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
@@ -69,6 +70,31 @@ pub fn fingerprints(sdp: &str) -> Result<Vec<SectionFingerprints>, DescriptionEr
         all.push(Some(known));
     }
     Ok(all)
+}
+
+/// The same text, but host candidates name this address in place of the local one of its kind (IPv4, IPv6):
+/// that is what the world reaches it by.
+pub fn advertise(text: &str, address: IpAddr) -> String {
+    let line = |line: &str| {
+        let mut words: Vec<&str> = line.split(' ').collect();
+        let is_host = words.windows(2).any(|pair| pair == ["typ", "host"]);
+        let told = address.to_string();
+        // RFC 8839 section 5.1: foundation, component, transport, priority, address.
+        match words.get_mut(4) {
+            Some(local) if is_host && line.contains("candidate:") && alike(local, address) => {
+                *local = &told;
+                words.join(" ")
+            }
+            _ => line.to_owned(),
+        }
+    };
+    let lines: Vec<String> = text.split("\r\n").map(line).collect();
+    lines.join("\r\n")
+}
+
+fn alike(local: &str, address: IpAddr) -> bool {
+    let local = local.parse::<IpAddr>();
+    local.is_ok_and(|local| local.is_ipv4() == address.is_ipv4())
 }
 
 fn split(sdp: &str) -> (Vec<&str>, Vec<Vec<&str>>) {
@@ -212,6 +238,18 @@ mod tests {
         m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=sendonly\r\n\
         m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\n\
         m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:2\r\na=inactive\r\n";
+
+    #[test]
+    fn host_candidates_name_the_advertised_address() {
+        let text = "v=0\r\na=candidate:1 1 UDP 2015363327 192.0.2.1 7000 typ host\r\n\
+            a=candidate:2 1 UDP 2015363326 2001:db8::1 7000 typ host\r\n\
+            a=candidate:3 1 UDP 1015363326 198.51.100.1 7001 typ srflx raddr 192.0.2.1 rport 7000\r\n";
+        let told = advertise(text, "203.0.113.7".parse().unwrap());
+        assert_eq!(told, text.replacen("192.0.2.1", "203.0.113.7", 1));
+        let trickled = "candidate:1 1 UDP 1 192.0.2.1 7000 typ host";
+        let told = advertise(trickled, "2001:db8::7".parse().unwrap());
+        assert_eq!(told, trickled);
+    }
 
     #[test]
     fn missing_directions_are_written_in_and_nothing_else_changes() {

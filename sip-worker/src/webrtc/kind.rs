@@ -63,6 +63,9 @@ impl Kind {
                         config.addresses.iter().map(ToString::to_string).collect();
                     element.set_property("local-addresses", addresses.join(","));
                 }
+                if let Some(address) = config.advertise {
+                    element.set_property("advertise", address.to_string());
+                }
                 Ok(())
             }
         }

@@ -24,6 +24,8 @@ use crate::sfu::Candidate;
 pub struct PeerConfig {
     /// Local addresses to offer; none: all but loopback.
     pub addresses: Vec<IpAddr>,
+    /// What the world reaches the local address of its kind (IPv4, IPv6) by.
+    pub advertise: Option<IpAddr>,
     /// `stun://host:port`
     pub stun: Option<String>,
     /// The depth of the jitter buffers.
@@ -40,6 +42,7 @@ impl Default for PeerConfig {
     fn default() -> Self {
         PeerConfig {
             addresses: Vec::new(),
+            advertise: None,
             stun: None,
             latency: Duration::from_millis(40),
             gathering: Duration::from_secs(2),
@@ -227,6 +230,7 @@ impl Peer {
         let local: Option<WebRTCSessionDescription> = self.inner.bin.property("local-description");
         local
             .and_then(|description| description.sdp().as_text().ok())
+            .map(|text| self.inner.told(text))
             .ok_or(PeerError::Step {
                 step: "describe itself",
                 reason: "it has no local description".into(),
@@ -315,13 +319,21 @@ impl Inner {
         handlers
     }
 
+    /// What the far end is to learn of where we are.
+    fn told(&self, text: String) -> String {
+        match self.config.advertise {
+            Some(address) => description::advertise(&text, address),
+            None => text,
+        }
+    }
+
     fn candidate(&self, mline_index: u32, candidate: String) {
         self.gathering.send_modify(|g| g.candidates += 1);
         if self.described.load(Ordering::Acquire) {
             let _ = self.events.send(PeerEvent::Candidate(Candidate {
                 mline_index,
                 mid: None,
-                candidate,
+                candidate: self.told(candidate),
             }));
         }
     }

@@ -119,7 +119,7 @@ impl Worker {
         let limits = Limits::new(Bounds::from(&config.limits));
         let worker = Arc::new(Worker {
             registrations: Registrations::begin(&agent, &config.trunks),
-            sfus: Connectors::new(&config.sfus, &config.ice.addresses),
+            sfus: Connectors::new(&config.sfus, &config.ice),
             config,
             calls: CallTable::default(),
             limits,
@@ -255,6 +255,7 @@ impl Worker {
             graph: pipelines.chosen(),
             peer: PeerConfig {
                 addresses: self.config.ice.addresses.clone(),
+                advertise: self.config.ice.advertise,
                 ..PeerConfig::default()
             },
             call: call.to_owned(),

@@ -133,7 +133,7 @@ impl Exchange {
     ) -> Result<Option<(LinkId, T)>, E> {
         self.made += 1;
         let id = LinkId(self.made);
-        let mut link = Link::new(&self.certificate, &self.hosts);
+        let mut link = Link::new(&self.certificate, &self.hosts, self.config.advertise);
         let begun = begin(&mut link)?;
         let Some(owner) = self.rooms.member(member) else {
             return Ok(None);

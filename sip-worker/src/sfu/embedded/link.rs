@@ -5,7 +5,7 @@
 //! wants into a room must reach it; it checks all the same, for a far end on an older libnice (webrtcbin's) does
 //! so once and never again, and would count as gone (RFC 7675).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use gstsipbridge::rtc::description::{
@@ -13,7 +13,7 @@ use gstsipbridge::rtc::description::{
 };
 use gstsipbridge::rtc::{
     Action, Certificate, Kind, Negotiation, NegotiationConfig, NegotiationError, Outgoing, Packet,
-    Plan, Sender, Transport, credentials,
+    Plan, Sender, Transport, advertised, credentials, host_candidate,
 };
 
 /// Lines that one connection may hear on: more than anybody can tell apart.
@@ -52,8 +52,13 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A connection that can be reached at `hosts`, to nobody yet.
-    pub(super) fn new(certificate: &Certificate, hosts: &[SocketAddr]) -> Link {
+    /// A connection that can be reached at `hosts`, to nobody yet. The far end is told `advertise` in place
+    /// of those of its kind (IPv4, IPv6).
+    pub(super) fn new(
+        certificate: &Certificate,
+        hosts: &[SocketAddr],
+        advertise: Option<IpAddr>,
+    ) -> Link {
         let mut negotiation = Negotiation::new(NegotiationConfig {
             fingerprint: certificate.fingerprint().to_vec(),
             credentials: credentials(),
@@ -63,8 +68,12 @@ impl Link {
             cname: format!("{:016x}", rand::random::<u64>()),
         });
         let mut transport = Transport::new(certificate.clone(), false);
-        let candidates = hosts.iter().filter_map(|host| transport.add_host(*host));
-        candidates.for_each(|candidate| negotiation.add_candidate(candidate));
+        for host in hosts {
+            let known = transport.add_host(*host).is_some();
+            let told = host_candidate(advertised(*host, advertise)).filter(|_| known);
+            told.into_iter()
+                .for_each(|candidate| negotiation.add_candidate(candidate));
+        }
         negotiation.candidates_complete();
         Link {
             negotiation,

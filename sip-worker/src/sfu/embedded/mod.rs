@@ -44,6 +44,8 @@ pub struct EmbeddedConfig {
     pub port: u16,
     /// The addresses to be reached at; none: those that lead out.
     pub addresses: Vec<IpAddr>,
+    /// What the world reaches the address of its kind (IPv4, IPv6) by.
+    pub advertise: Option<IpAddr>,
     /// Patterns of the rooms there are; a room begins with the first who enters it.
     pub rooms: Vec<String>,
     /// How many may be in a room at a time.
@@ -63,6 +65,7 @@ impl EmbeddedConfig {
             name: name.into(),
             port: 0,
             addresses: Vec::new(),
+            advertise: None,
             rooms: vec!["*".to_owned()],
             max_participants: MAX_PARTICIPANTS,
         }

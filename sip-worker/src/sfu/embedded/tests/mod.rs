@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The SFU and participants of its rooms, on a virtual wire in virtual time.
 
+mod behind_a_nat;
 mod everybody_hears_everybody_else;
 mod lines_follow_who_talks;
 mod members_come_and_go;
 mod strangers_get_nothing;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -133,6 +134,8 @@ struct World {
     made: u16,
     /// Nothing reaches these any more, and nothing comes from them.
     cut: Vec<u16>,
+    /// What a one-to-one NAT in front of the SFU makes of its address.
+    outside: Option<IpAddr>,
 }
 
 /// Somebody in the room.
@@ -174,6 +177,7 @@ impl World {
     fn with(config: EmbeddedConfig) -> World {
         let certificate = Certificate::of_process().unwrap();
         World {
+            outside: config.advertise,
             now: Instant::now(),
             exchange: Exchange::new(Arc::new(config), certificate, vec![HOST.parse().unwrap()]),
             ends: BTreeMap::new(),
@@ -289,17 +293,30 @@ impl World {
         }
     }
 
+    /// An address of the SFU on the other side of its NAT.
+    fn translated(&self, address: SocketAddr) -> SocketAddr {
+        let inside: SocketAddr = HOST.parse().unwrap();
+        match self.outside {
+            Some(outside) if address.ip() == outside => inside,
+            Some(outside) if address == inside => SocketAddr::new(outside, inside.port()),
+            // Nobody outside is at an address of the inside.
+            Some(_) => panic!("{address} is not to be reached"),
+            None => address,
+        }
+    }
+
     /// Carries datagrams until there are none.
     fn settle(&mut self) {
         loop {
             let mut moved = false;
+            let mut sent = Vec::new();
             for (port, end) in &mut self.ends {
                 loop {
                     match end.transport.poll() {
                         Action::Send { to, bytes, .. } => {
                             moved = true;
                             if !self.cut.contains(port) {
-                                self.exchange.receive(self.now, to, end.address, &bytes);
+                                sent.push((to, end.address, bytes));
                             }
                         }
                         Action::Packet(packet) => end.packets.push(packet),
@@ -309,8 +326,13 @@ impl World {
                     }
                 }
             }
+            for (to, from, bytes) in sent {
+                let local = self.translated(to);
+                self.exchange.receive(self.now, local, from, &bytes);
+            }
             while let Some(datagram) = self.exchange.datagram() {
                 moved = true;
+                let from = self.translated(datagram.from);
                 let port = datagram.to.port();
                 let end = self
                     .ends
@@ -318,7 +340,7 @@ impl World {
                     .filter(|_| !self.cut.contains(&port));
                 if let Some(end) = end {
                     end.transport
-                        .receive(self.now, datagram.to, datagram.from, &datagram.bytes);
+                        .receive(self.now, datagram.to, from, &datagram.bytes);
                 }
             }
             if !moved {
