@@ -14,6 +14,8 @@ use sip_worker::calls::{CallInfo, DialRequest, TransferInfo, TransferWish};
 use sip_worker::calls::{DiversionInfo, HistoryInfo, OriginInfo, StirInfo};
 use sip_worker::http::api::OPENAPI;
 use sip_worker::http::bans::BanInfo;
+use sip_worker::http::room_calls::RoomDial;
+use sip_worker::http::rooms::RoomCall;
 use sipbridge_tests::document;
 use std::collections::BTreeSet;
 
@@ -51,8 +53,9 @@ fn every_route_is_described_and_no_other() -> Result<()> {
             }
         }
     }
-    // The page is for people.
+    // The pages are for people.
     ensure!(routed.remove("get /"), "{routed:?}");
+    ensure!(routed.remove("get /calls"), "{routed:?}");
 
     let json = described()?;
     let described: BTreeSet<String> = operations(&json)
@@ -129,6 +132,8 @@ fn what_is_described_has_the_fields_it_has() -> Result<()> {
     has_the_fields_of::<TransferInfo>("TransferInfo")?;
     has_the_fields_of::<TransferWish>("TransferWish")?;
     has_the_fields_of::<BanInfo>("BanInfo")?;
+    has_the_fields_of::<RoomCall>("RoomCall")?;
+    has_the_fields_of::<RoomDial>("RoomDial")?;
     has_the_fields_of::<DialRequest>("DialRequest")
 }
 

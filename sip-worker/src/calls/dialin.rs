@@ -98,6 +98,14 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     info.sfu = sfu.name().to_owned();
     info.room = decision.room.clone();
     info.participant = decision.participant;
+    let answer = match decision.answer {
+        Answer::AtOnce => AnswerWhen::AtOnce,
+        Answer::OnParticipant => AnswerWhen::OnParticipant,
+        Answer::OnAccept { ring, ring_for } => {
+            info.rings = Some(ring);
+            AnswerWhen::OnAccept(ring_for)
+        }
+    };
     let params = CallParams {
         name: id.clone(),
         transferable: transfers,
@@ -114,10 +122,6 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     tracing::info!(call = id, %source, with, from = facts.from, to = facts.to, room = decision.room, "call in");
     let asked = worker.calls.insert(info, began);
     worker.calls.advance(&id, State::Ringing, Instant::now());
-    let answer = match decision.answer {
-        Answer::AtOnce => AnswerWhen::AtOnce,
-        Answer::OnParticipant => AnswerWhen::OnParticipant,
-    };
     let plan = Plan {
         sfu,
         room: decision.room,

@@ -37,6 +37,7 @@ impl Ending {
             Some(408) => "No media from the phone",
             Some(480) => "Nobody is there",
             Some(486) => "The room is full",
+            Some(603) => "Declined",
             Some(500..=599) => "The room is unavailable",
             Some(_) | None => "The call was ended",
         }

@@ -33,6 +33,8 @@ pub enum AnswerWhen {
     AtOnce,
     /// As soon as the room can hear it and it can hear somebody.
     OnParticipant,
+    /// As soon as the room can hear it and somebody there accepts it, within this time.
+    OnAccept(Duration),
     /// It is the phone that answers.
     Never,
 }
@@ -68,6 +70,7 @@ pub(super) struct Life {
     stay: Option<Stay>,
     published: bool,
     hearing: bool,
+    accepted: bool,
     /// There while the SFU is away.
     outage: Option<Outage>,
     answering: bool,
@@ -105,6 +108,7 @@ impl Life {
             stay: None,
             published: false,
             hearing: false,
+            accepted: false,
             outage: None,
             answering: false,
             answered: None,
@@ -138,6 +142,8 @@ impl Life {
             Ok(never) => match never {},
             Err(ending) => ending,
         };
+        // From now on nobody accepts it.
+        self.worker.calls.update(&self.id, |info| info.rings = None);
         if let Some(leg) = &self.leg {
             // BYE, CANCEL or a refusal, whichever fits; nothing where the phone ended it.
             let refusal = self.answered.is_none().then_some(480);
@@ -211,7 +217,7 @@ impl Life {
 
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let unanswered_until = Instant::now() + RING_FOR;
+        let begun = Instant::now();
         loop {
             let change = tokio::select! {
                 Some(notice) = self.notices.recv() => {
@@ -242,7 +248,7 @@ impl Life {
                     Change::None
                 }
                 _ = tick.tick() => {
-                    self.on_tick(&plan, unanswered_until)?;
+                    self.on_tick(&plan, begun)?;
                     Change::None
                 }
             };
@@ -447,6 +453,8 @@ impl Life {
             }
             // While it is on its way into its first room, nobody asks it into another.
             Control::Enter(_) => {}
+            Control::Accept => self.accepted = true,
+            Control::Decline(why) => return Err(Ending::new(603, why)),
             Control::Mute(muted) => {
                 self.muted = muted;
                 if let Some(stay) = &mut self.stay {
@@ -460,11 +468,16 @@ impl Life {
         Ok(())
     }
 
-    fn on_tick(&mut self, plan: &Plan, unanswered_until: Instant) -> Result<(), Ending> {
+    fn on_tick(&mut self, plan: &Plan, begun: Instant) -> Result<(), Ending> {
         let now = Instant::now();
         let Some(answered) = self.answered else {
-            if now >= unanswered_until {
-                return Err(Ending::new(480, "it rang for 180 s and nobody answered"));
+            let (within, verb) = match plan.answer {
+                AnswerWhen::OnAccept(within) if !self.accepted => (within, "accepted"),
+                _ => (RING_FOR, "answered"),
+            };
+            if now.saturating_duration_since(begun) >= within {
+                let why = format!("it rang for {} s and nobody {verb}", within.as_secs());
+                return Err(Ending::new(480, why));
             }
             return Ok(());
         };
@@ -495,6 +508,7 @@ impl Life {
         let due = match when {
             AnswerWhen::AtOnce => self.published,
             AnswerWhen::OnParticipant => self.published && self.hearing,
+            AnswerWhen::OnAccept(_) => self.published && self.accepted,
             AnswerWhen::Never => false,
         };
         if due

@@ -172,6 +172,7 @@ impl CallTable {
         }
         entry.ended = Some(now);
         entry.info.state = State::Ended;
+        entry.info.rings = None;
         entry.info.code = code;
         entry.info.why = Some(why.to_owned());
         entry.info.seconds = entry
@@ -203,6 +204,22 @@ impl CallTable {
             .calls
             .get(id)
             .is_some_and(|entry| entry.ended.is_none() && entry.control.send(what).is_ok())
+    }
+
+    /// Accepts or declines a call that waits for that; false where it does not (any more), so that one
+    /// alone of those who are rung does.
+    pub fn settle(&self, id: &str, what: Control) -> bool {
+        let mut inner = self.lock();
+        let entry = inner.calls.get_mut(id);
+        let Some(entry) = entry.filter(|entry| entry.ended.is_none()) else {
+            return false;
+        };
+        if entry.info.rings.take().is_none() {
+            return false;
+        }
+        let asked = entry.control.send(what).is_ok();
+        self.publish(&entry.info);
+        asked
     }
 
     /// Asks the same of every running call; returns how many there are.
@@ -237,6 +254,19 @@ impl CallTable {
                 .total_cmp(&a.started_at)
                 .then_with(|| a.id.cmp(&b.id))
         });
+        calls
+    }
+
+    /// The calls in a room that have not ended, the oldest first.
+    pub fn running_in(&self, sfu: &str, room: &str) -> Vec<CallInfo> {
+        let now = Instant::now();
+        let inner = self.lock();
+        let here = |entry: &&Entry| {
+            entry.ended.is_none() && entry.info.room == room && entry.info.sfu == sfu
+        };
+        let running = inner.calls.values().filter(here);
+        let mut calls: Vec<_> = running.map(|entry| entry.shown(now)).collect();
+        calls.sort_by(|a, b| a.started_at.total_cmp(&b.started_at));
         calls
     }
 
@@ -376,6 +406,25 @@ mod tests {
         assert!(!table.ask("b", Control::Mute(true)));
         table.end("a", None, "over", Instant::now());
         assert!(!table.ask("a", Control::Mute(false)));
+    }
+
+    #[test]
+    fn a_call_that_rings_is_accepted_or_declined_once() {
+        let table = CallTable::default();
+        let rings = |names: &[&str]| CallInfo {
+            rings: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+            ..call("a")
+        };
+        assert!(rings(&[]).rings_for(None) && rings(&["desk-*"]).rings_for(Some("desk-1")));
+        assert!(!rings(&["ann"]).rings_for(None) && !rings(&["ann"]).rings_for(Some("bob")));
+        let mut asked = table.insert(rings(&["ann"]), Instant::now());
+        assert!(table.settle("a", Control::Accept));
+        assert_eq!(asked.try_recv().unwrap(), Control::Accept);
+        assert!(!table.settle("a", Control::Decline("late".into())));
+        assert!(!table.get("a").unwrap().rings_for(Some("ann")));
+        assert_eq!(table.running_in("main", "room").len(), 1);
+        table.end("a", None, "over", Instant::now());
+        assert!(table.running_in("main", "room").is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::document::Section;
 const LONGEST: i64 = 30 * 24 * 3600;
 
 /// Seconds, or a text with a unit: "90s", "30m", "4h". At least `least` seconds.
-pub(super) fn duration(
+pub(crate) fn duration(
     section: &mut Section<'_>,
     key: &'static str,
     least: i64,

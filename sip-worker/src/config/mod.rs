@@ -37,6 +37,7 @@ use crate::document::{Document, Finding, Scalar, Section};
 use crate::route::Route;
 
 pub use crate::route::Answer;
+pub(crate) use duration::duration;
 pub use guard::{Guard, Strangers};
 pub use limits::{Limits, Overload, Refusal};
 pub use party::Party;
@@ -137,6 +138,26 @@ pub struct Http {
     pub token_file: PathBuf,
     /// How often the figures of each call go to the event stream.
     pub figures_every: Duration,
+    /// Names that lead here, besides addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// Origins whose pages may ask about rooms; `*` is any.
+    pub origins: Vec<String>,
+    /// The certificate and key of HTTPS; plain HTTP without.
+    pub tls: Option<TlsFiles>,
+}
+
+impl Http {
+    /// What is served there where nothing else is said.
+    pub fn new(listen: SocketAddr, token_file: PathBuf) -> Http {
+        Http {
+            listen,
+            token_file,
+            figures_every: DEFAULT_FIGURES_EVERY,
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            tls: None,
+        }
+    }
 }
 
 /// `[ice]`: how WebRTC legs are reached.
@@ -146,6 +167,8 @@ pub struct Ice {
     pub addresses: Vec<IpAddr>,
     /// `stun:host:port`
     pub stun: Vec<String>,
+    /// What the world reaches the local address of its kind (IPv4, IPv6) by: a one-to-one NAT is in between.
+    pub advertise: Option<IpAddr>,
 }
 
 /// `[[trunk]]`: somebody who may call us, or through whom we may call.
@@ -167,8 +190,6 @@ pub struct Trunk {
     pub from_name: Option<String>,
     /// The number or URI of the P-Asserted-Identity of calls out; none is sent without it.
     pub asserted_identity: Option<String>,
-    /// What the world reaches the local address of its kind (IPv4, IPv6) by: a one-to-one NAT is in between.
-    pub advertise: Option<IpAddr>,
     /// Whether the P-Asserted-Identity of calls in says who calls.
     pub trust_asserted_identity: bool,
     /// The host of the From header, where it is not that of `uri`.

@@ -10,8 +10,8 @@ use sip_ua::agent::{Listen, SessionTimer, TlsFiles, Transport};
 use super::duration::duration;
 use super::value::is_host;
 use super::{
-    Config, DEFAULT_FIGURES_EVERY, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, guard, limits,
-    path_in, sfu, tls, trunk, user,
+    Config, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, guard, limits, path_in, sfu, tls, trunk,
+    user,
 };
 use crate::document::{Scalar, Section};
 
@@ -289,8 +289,13 @@ fn http(mut section: Section<'_>) -> Option<Http> {
             .map_err(|_| format!("\"{text}\" is not ADDRESS:PORT, such as 127.0.0.1:8080"))
     });
     let token_file = section.string("token_file");
-    let figures_every = duration(&mut section, "figures_every", 1).unwrap_or(DEFAULT_FIGURES_EVERY);
-    section.not_built("tls", "HTTPS");
+    let figures_every = duration(&mut section, "figures_every", 1);
+    let hosts = section.parsed_list("hosts", |host| match is_host(host) {
+        true => Ok(host.to_owned()),
+        false => Err(format!("\"{host}\" is no host name")),
+    });
+    let origins = section.parsed_list("origins", origin);
+    let tls = section.section("tls").map(tls::shown);
     section.refused(
         "token",
         "a token does not stand in the configuration; name a file in `token_file`",
@@ -302,11 +307,34 @@ fn http(mut section: Section<'_>) -> Option<Http> {
     if token_file.is_none() {
         missing("token_file");
     }
-    let http = listen.zip(token_file).map(|(listen, token)| Http {
-        listen,
-        token_file: path_in(&section, &token.value),
-        figures_every,
+    let http = listen.zip(token_file).map(|(listen, token)| {
+        let plain = Http::new(listen, path_in(&section, &token.value));
+        Http {
+            figures_every: figures_every.unwrap_or(plain.figures_every),
+            hosts: hosts.unwrap_or_default(),
+            origins: origins.unwrap_or_default(),
+            tls,
+            ..plain
+        }
     });
     section.finish();
     http
+}
+
+/// As browsers write it (RFC 6454 section 6.2), or `*`.
+fn origin(text: &str) -> Result<String, String> {
+    let authority = text
+        .strip_prefix("https://")
+        .or(text.strip_prefix("http://"));
+    let host = authority.map(|authority| match authority.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => authority,
+    });
+    let bare = |host: &str| is_host(host.trim_start_matches('[').trim_end_matches(']'));
+    match text == "*" || host.is_some_and(bare) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "\"{text}\" is no origin; https://HOST or https://HOST:PORT, without a path, or \"*\" for any"
+        )),
+    }
 }

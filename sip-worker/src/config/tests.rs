@@ -313,6 +313,61 @@ fn what_is_wrong_is_named_with_its_line() {
             "[limits]\nmax_cps = 0\n[media]",
             "`max_cps` must be a whole number from 1",
         ),
+        (
+            "[media]",
+            "[http]\nlisten = \"127.0.0.1:1\"\ntoken_file = \"t\"\norigins = [\"https://a.example/x\"]\n[media]",
+            "c.toml:6: [http]: `origins`: \"https://a.example/x\" is no origin",
+        ),
+        (
+            "[media]",
+            "[http]\nlisten = \"127.0.0.1:1\"\ntoken_file = \"t\"\nhosts = [\"a b\"]\n[media]",
+            "\"a b\" is no host name",
+        ),
+        (
+            "[media]",
+            "[http]\nlisten = \"127.0.0.1:1\"\ntoken_file = \"t\"\ntls = { key_file = \"/nowhere/k\" }\n[media]",
+            "[http] tls: `cert_file` is missing",
+        ),
+        (
+            "[media]",
+            "[http]\nlisten = \"127.0.0.1:1\"\ntoken_file = \"t\"\ntls = { ca_file = \"/nowhere/c\" }\n[media]",
+            "unknown key `ca_file` in [http] tls",
+        ),
+        (
+            "[media]",
+            "[ice]\nadvertise = \"gateway\"\n[media]",
+            "c.toml:4: [ice]: `advertise`: \"gateway\" is not an IP address",
+        ),
+        (
+            "[media]",
+            "[ice]\nadvertise = \"0.0.0.0\"\n[media]",
+            "\"0.0.0.0\" is no address that anybody can be reached at",
+        ),
+        (
+            "[media]",
+            "[ice]\naddresses = [\"2001:db8::1\"]\nadvertise = \"203.0.113.7\"\n[media]",
+            "none of `addresses` is of its kind",
+        ),
+        (
+            "[media]",
+            "[ice]\naddresses = [\"192.0.2.1\", \"192.0.2.2\"]\nadvertise = \"203.0.113.7\"\n[media]",
+            "for which of `addresses`?",
+        ),
+        (
+            "room = \"lobby\"",
+            "room = \"lobby\"\nanswer = \"never\"",
+            "\"never\" is none of \"on-participant\", \"at-once\" and \"on-accept\"",
+        ),
+        (
+            "room = \"lobby\"",
+            "room = \"lobby\"\nring = [\"ann\"]",
+            "`ring` and `ring_for` are for answer = \"on-accept\"",
+        ),
+        (
+            "room = \"lobby\"",
+            "room = \"lobby\"\nanswer = \"on-accept\"\nring = [\"ann~\"]",
+            "\"ann~\" is the name of nobody",
+        ),
         ("[media]", "media", "c.toml:3: this is not TOML"),
     ];
     for (from, to, expected) in rows {
@@ -323,6 +378,33 @@ fn what_is_wrong_is_named_with_its_line() {
             "{to}: {found:#?}"
         );
     }
+}
+
+#[test]
+fn browsers_are_let_in_and_rung_as_it_is_said() {
+    let text = GOOD
+        .replace(
+            "[media]",
+            "[http]\nlisten = \"127.0.0.1:1\"\ntoken_file = \"t\"\nhosts = [\"bridge.example\"]\n\
+             origins = [\"https://a.example:8443\", \"http://[::1]\", \"*\"]\n\
+             [ice]\naddresses = [\"192.0.2.1\", \"2001:db8::1\"]\nadvertise = \"203.0.113.7\"\n[media]",
+        )
+        .replace(
+            "room = \"lobby\"",
+            "room = \"lobby\"\nanswer = \"on-accept\"\nring = [\"ann\", \"desk-*\"]\nring_for = \"2m\"",
+        );
+    let config = Config::parse(&Document::new("c.toml", &text)).unwrap();
+    let http = config.http.unwrap();
+    assert_eq!((http.hosts.len(), http.origins.len()), (1, 3));
+    assert_eq!(config.ice.advertise, Some([203, 0, 113, 7].into()));
+    let crate::route::Target::Room { answer, .. } = &config.routes[0].target else {
+        panic!("{:?}", config.routes[0].target)
+    };
+    let wanted = Answer::OnAccept {
+        ring: vec!["ann".to_owned(), "desk-*".to_owned()],
+        ring_for: Duration::from_secs(120),
+    };
+    assert_eq!(*answer, wanted);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! `[sip] tls`: the files, read and held against each other here, so that what is wrong with one has
+//! `[sip] tls` and `[http] tls`: the files, read and held against each other here, so that what is wrong with one has
 //! its line.
 
 use sip_ua::agent::{Tls, TlsFiles};
@@ -7,7 +7,20 @@ use sip_ua::agent::{Tls, TlsFiles};
 use super::path_in;
 use crate::document::Section;
 
-pub(super) fn tls(mut section: Section<'_>) -> TlsFiles {
+/// `[http] tls`: a certificate to show, and nobody to believe.
+pub(super) fn shown(section: Section<'_>) -> TlsFiles {
+    if !section.has("cert_file") && !section.has("key_file") {
+        section.find("`cert_file` is missing");
+    }
+    files(section, false)
+}
+
+/// `[sip] tls`
+pub(super) fn tls(section: Section<'_>) -> TlsFiles {
+    files(section, true)
+}
+
+fn files(mut section: Section<'_>, believes: bool) -> TlsFiles {
     let mut stated = Vec::new();
     let mut file = |key: &str| {
         let path = section.string(key)?;
@@ -15,12 +28,15 @@ pub(super) fn tls(mut section: Section<'_>) -> TlsFiles {
         stated.push((file.clone(), path.at));
         Some(file)
     };
-    let files = TlsFiles {
+    let mut files = TlsFiles {
         cert_file: file("cert_file"),
         key_file: file("key_file"),
-        client_ca_file: file("client_ca_file"),
-        ca_file: file("ca_file"),
+        ..TlsFiles::default()
     };
+    if believes {
+        files.client_ca_file = file("client_ca_file");
+        files.ca_file = file("ca_file");
+    }
     section.refused(
         "key",
         "a key does not stand in the configuration; name a file in `key_file`",

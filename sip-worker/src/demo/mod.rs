@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A first call on this machine, measured and drawn: a worker, somebody in a room of its and a telephone.
 
+mod certificate;
 pub mod janus;
 mod live;
 mod phone;
@@ -39,6 +40,9 @@ pub struct DemoOptions {
     /// End after the call; succeed only if both heard each other well
     #[arg(long)]
     once: bool,
+    /// Serve the pages to this network, over HTTPS with a self-made certificate
+    #[arg(long)]
+    https: bool,
     /// Where recording.wav and picture.svg go
     #[arg(long, default_value = "demo", value_name = "FOLDER")]
     folder: PathBuf,
@@ -46,7 +50,7 @@ pub struct DemoOptions {
 
 /// Runs the demonstration.
 pub async fn run(options: DemoOptions) -> anyhow::Result<()> {
-    let mut stage = Stage::build(!options.once).await?;
+    let mut stage = Stage::build(!options.once, options.https).await?;
     let shown = tokio::select! {
         shown = call(&stage, &options) => shown,
         () = until_signal() => Err(anyhow::anyhow!("stopped before the call was over")),
@@ -225,7 +229,15 @@ async fn stay(stage: &Stage) {
         "in room '{ROOM}' you hear a voice, and it hears you. Another room: any other name before the @."
     );
     if let Some(served) = &stage.served {
-        println!("Live calls: {}", served.page_link());
+        println!("Join it in a browser: {}", served.host_link(ROOM));
+        println!(
+            "Once you are there, {} rings on that page: accept or decline.",
+            stage.desk
+        );
+        println!("All calls: {}", served.calls_link());
+        if served.is_secure() {
+            println!("The certificate is self-made, so the browser warns of it: tell it to go on.");
+        }
     }
     println!("Ctrl-C ends it.");
     let speech = Wave::from_wav(ROOM_SPEECH);

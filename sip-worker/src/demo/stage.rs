@@ -2,7 +2,7 @@
 //! Everything the demonstration plays on: a worker with rooms of its own, and somebody in one of them.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use anyhow::Context;
 use gstsipbridge::rtc::leading_out;
 use tokio::time::sleep;
 
+use super::certificate;
 use crate::calls::CallInfo;
 use crate::config::Config;
 use crate::http::Served;
@@ -24,6 +25,10 @@ use crate::worker::{Worker, init_media};
 pub(super) const ROOM: &str = "lobby";
 /// Where softphones look first.
 const SIP_PORT: u16 = 5060;
+/// Where browsers find the pages over HTTPS, unless somebody else is there.
+const HTTPS_PORT: u16 = 8443;
+/// Who is called here rings in browsers.
+const DESK: &str = "desk";
 
 /// The demonstration's world.
 pub(super) struct Stage {
@@ -31,6 +36,8 @@ pub(super) struct Stage {
     pub(super) folder: PathBuf,
     /// What to dial.
     pub(super) dial: String,
+    /// What to dial to ring in a browser.
+    pub(super) desk: String,
     pub(super) worker: Arc<Worker>,
     /// Where it can be asked.
     pub(super) served: Option<Served>,
@@ -39,8 +46,9 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Starts everything. `visited`: people will dial in, so the usual port is preferred.
-    pub(super) async fn build(visited: bool) -> anyhow::Result<Stage> {
+    /// Starts everything. `visited`: people will dial in, so the usual port is preferred. `secure`: browsers
+    /// elsewhere may join, too, to which pages without HTTPS get no microphone.
+    pub(super) async fn build(visited: bool, secure: bool) -> anyhow::Result<Stage> {
         init_media()?;
         // Browsers do not look for anybody on loopback.
         let media = leading_out()
@@ -57,8 +65,16 @@ impl Stage {
         } else {
             0
         };
+        let mut http = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        if secure {
+            certificate::make(&folder, &[media, Ipv4Addr::LOCALHOST.into()])?;
+            let usual = SocketAddr::from((media, HTTPS_PORT));
+            let free = TcpListener::bind(usual).is_ok();
+            http = SocketAddr::new(media, if free { HTTPS_PORT } else { 0 });
+        }
         let path = folder.join("sip-worker.toml");
-        fs::write(&path, configuration(port, media)).context("cannot write the configuration")?;
+        let text = configuration(port, media, http, secure);
+        fs::write(&path, text).context("cannot write the configuration")?;
         let (worker, served) = run::start(Config::load(&path)?)
             .await
             .context("the worker does not start")?;
@@ -85,10 +101,11 @@ impl Stage {
         )
         .await
         .context("nobody gets into the room")?;
-        let dial = format!("sip:{ROOM}@{}", worker.agent.local_addr());
+        let at = |user: &str| format!("sip:{user}@{}", worker.agent.local_addr());
         Ok(Stage {
             folder,
-            dial,
+            dial: at(ROOM),
+            desk: at(DESK),
             worker,
             served,
             ada,
@@ -116,7 +133,11 @@ impl Stage {
     }
 }
 
-fn configuration(port: u16, media: IpAddr) -> String {
+fn configuration(port: u16, media: IpAddr, http: SocketAddr, secure: bool) -> String {
+    let tls = match secure {
+        true => "tls = { cert_file = \"cert.pem\", key_file = \"key.pem\" }",
+        false => "",
+    };
     format!(
         r#"[sip]
 listen = ["udp:127.0.0.1:{port}"]
@@ -132,12 +153,18 @@ kind = "embedded"
 addresses = ["{media}"]
 
 [http]
-listen = "127.0.0.1:0"
+listen = "{http}"
 token_file = "token"
+{tls}
 
 [[trunk]]
 name = "loopback"
 allow = ["127.0.0.1/32"]
+
+[[route]]
+to = "{DESK}"
+room = "{ROOM}"
+answer = "on-accept"
 
 [[route]]
 to = "*"

@@ -19,9 +19,12 @@ use crate::problem::Problem;
 use crate::worker::Worker;
 
 type Shared = State<Arc<Worker>>;
+type Told = Result<(StatusCode, Json<CallInfo>), Problem>;
 
 /// What a later version will do.
 const NOT_BUILT: [&str; 3] = ["play", "stop", "record"];
+const COMMANDS: &str =
+    "this version has accept, decline, dtmf, hold, unhold, mute, unmute and transfer";
 
 /// All of this for programs, as OpenAPI describes it; kept true by a test.
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -67,10 +70,7 @@ pub async fn call(
 }
 
 /// `POST /v1/calls`
-pub async fn dial(
-    State(worker): Shared,
-    body: Bytes,
-) -> Result<(StatusCode, Json<CallInfo>), Problem> {
+pub async fn dial(State(worker): Shared, body: Bytes) -> Told {
     let wanted: DialRequest = parse(&body)?;
     checked(&wanted)?;
     let call = calls::dial(&worker, wanted)?;
@@ -78,10 +78,7 @@ pub async fn dial(
 }
 
 /// `DELETE /v1/calls/{id}`
-pub async fn hang_up(
-    State(worker): Shared,
-    Path(id): Path<String>,
-) -> Result<(StatusCode, Json<CallInfo>), Problem> {
+pub async fn hang_up(State(worker): Shared, Path(id): Path<String>) -> Told {
     tell(
         &worker,
         &id,
@@ -101,15 +98,13 @@ pub async fn ask(
     State(worker): Shared,
     Path((id, what)): Path<(String, String)>,
     body: Bytes,
-) -> Result<(StatusCode, Json<CallInfo>), Problem> {
+) -> Told {
     let control = match what.as_str() {
-        "dtmf" => {
-            let wanted: Dtmf = parse(&body)?;
-            let digits = text::digits(&wanted.digits)?.to_owned();
-            Control::Dtmf {
-                digits,
-                ms: wanted.ms.unwrap_or(calls::DIGIT_MS).clamp(40, 2000),
-            }
+        "dtmf" => dtmf(&body)?,
+        "accept" => return settle(&worker, &id, Control::Accept),
+        "decline" => {
+            let why = "declined through the API".to_owned();
+            return settle(&worker, &id, Control::Decline(why));
         }
         "transfer" => {
             let wish: TransferWish = parse(&body)?;
@@ -128,14 +123,14 @@ pub async fn ask(
             return Err(Problem::new(
                 StatusCode::NOT_IMPLEMENTED,
                 format!("'{other}' is not built yet"),
-                "this version has dtmf, hold, unhold, mute, unmute and transfer",
+                COMMANDS,
             ));
         }
         _ => {
             return Err(Problem::new(
                 StatusCode::NOT_FOUND,
                 "a call has no such command",
-                "this version has dtmf, hold, unhold, mute, unmute and transfer",
+                COMMANDS,
             ));
         }
     };
@@ -190,7 +185,34 @@ fn answered(worker: &Worker, id: &str) -> Result<(), Problem> {
     }
 }
 
-fn tell(worker: &Worker, id: &str, what: Control) -> Result<(StatusCode, Json<CallInfo>), Problem> {
+/// What a body with digits asks for.
+pub(super) fn dtmf(body: &[u8]) -> Result<Control, Problem> {
+    let wanted: Dtmf = parse(body)?;
+    Ok(Control::Dtmf {
+        digits: text::digits(&wanted.digits)?.to_owned(),
+        ms: wanted.ms.unwrap_or(calls::DIGIT_MS).clamp(40, 2000),
+    })
+}
+
+/// Accepts or declines a call that rings in browsers, once.
+pub(super) fn settle(worker: &Worker, id: &str, what: Control) -> Told {
+    let call = worker.calls.get(id);
+    let call = call.ok_or_else(|| Problem::no_such_call(id))?;
+    if worker.calls.settle(id, what) {
+        return Ok((StatusCode::ACCEPTED, Json(call)));
+    }
+    let error = match call.state {
+        calls::State::Ended => "the call is over".to_owned(),
+        state => format!(
+            "nobody need accept the call (any more); it is {}",
+            state.as_str()
+        ),
+    };
+    let hint = "it may be that somebody else was faster";
+    Err(Problem::new(StatusCode::CONFLICT, error, hint))
+}
+
+pub(super) fn tell(worker: &Worker, id: &str, what: Control) -> Told {
     let call = worker
         .calls
         .get(id)
@@ -206,7 +228,7 @@ fn tell(worker: &Worker, id: &str, what: Control) -> Result<(StatusCode, Json<Ca
     Ok((StatusCode::ACCEPTED, Json(call)))
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         Problem::new(
             StatusCode::BAD_REQUEST,
@@ -216,7 +238,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     })
 }
 
-fn checked(wanted: &DialRequest) -> Result<(), Problem> {
+pub(super) fn checked(wanted: &DialRequest) -> Result<(), Problem> {
     text::one_line("to", &wanted.to)?;
     text::name("room", &wanted.room)?;
     if let Some(trunk) = &wanted.trunk {

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use secrecy::SecretString;
+use sip_ua::agent::{Tls, TlsFiles};
 use sip_ua::guard::Source;
 
 use super::bans::BanInfo;
 use super::client::Client;
 use crate::calls::{CallInfo, DialRequest};
-use crate::config::Config;
+use crate::config::{Config, Http};
 use crate::installed;
 
 /// Where the worker is.
@@ -286,17 +287,32 @@ fn line(call: &CallInfo) -> String {
 
 fn client(whom: &Whom) -> anyhow::Result<Client> {
     let (mut url, mut file) = (whom.url.clone(), whom.token_file.clone());
+    let mut tls = Tls::default();
     if url.is_none() || file.is_none() {
         let path = whom.config.clone().unwrap_or_else(installed::config);
         let config = Config::load(&path).context("--url and --token-file are not both given")?;
         let http = config
             .http
             .with_context(|| format!("{} has no [http]", path.display()))?;
-        url.get_or_insert_with(|| format!("http://{}", http.listen));
+        url.get_or_insert_with(|| of(&http));
+        // What the worker shows is believed, whoever signed it: the file is ours.
+        tls = Tls::load(TlsFiles {
+            ca_file: http.tls.and_then(|files| files.cert_file),
+            ..TlsFiles::default()
+        })?;
         file.get_or_insert(http.token_file);
     }
     let (url, file) = (url.unwrap_or_default(), file.unwrap_or_default());
-    Ok(Client::new(&url, token(&file)?))
+    Ok(Client::new(&url, token(&file)?, tls))
+}
+
+/// Where a worker is that is configured in this way: by a name that its certificate may have.
+fn of(http: &Http) -> String {
+    match (&http.tls, http.hosts.first()) {
+        (None, _) => format!("http://{}", http.listen),
+        (Some(_), Some(name)) => format!("https://{name}:{}", http.listen.port()),
+        (Some(_), None) => format!("https://{}", http.listen),
+    }
 }
 
 fn token(file: &Path) -> anyhow::Result<SecretString> {

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The little HTTP that `sip-worker dial` and `sip-worker calls` need to ask a worker.
 
+use std::io;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use sip_ua::agent::Tls;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 /// An answer larger than this is no answer of ours.
 const LONGEST: u64 = 16 << 20;
@@ -16,17 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// Not a URL we can ask.
-    #[error("{0:?} is not of the form http://HOST:PORT")]
+    #[error("{0:?} is not of the form http://HOST:PORT or https://HOST:PORT")]
     Url(String),
     /// Nobody there, or cut off.
     #[error(
-        "no worker answers at {url}: {source}; is 'sip-worker run' up, and its [http] listen the same?"
+        "no worker answers at {url}: {why}; is 'sip-worker run' up, and its [http] listen the same?"
     )]
     Reach {
         /// Whom we asked.
         url: String,
         /// What the system says.
-        source: std::io::Error,
+        why: String,
     },
     /// It takes too long.
     #[error("the worker at {0} did not answer within 30 s")]
@@ -50,14 +54,18 @@ pub enum AskError {
 pub struct Client {
     url: String,
     token: SecretString,
+    /// Whose certificates are believed.
+    tls: Tls,
 }
 
 impl Client {
-    /// `url` as in `http://127.0.0.1:8080`.
-    pub fn new(url: &str, token: SecretString) -> Client {
+    /// `url` as in `http://127.0.0.1:8080`; over `https:` the worker has to show a certificate that `tls`
+    /// believes.
+    pub fn new(url: &str, token: SecretString, tls: Tls) -> Client {
         Client {
             url: url.trim_end_matches('/').to_owned(),
             token,
+            tls,
         }
     }
 
@@ -68,11 +76,14 @@ impl Client {
         path: &str,
         body: Option<&serde_json::Value>,
     ) -> Result<serde_json::Value, AskError> {
-        let address = self
-            .url
-            .strip_prefix("http://")
-            .filter(|rest| !rest.contains(['/', '@', ' ']));
-        let address = address.ok_or_else(|| AskError::Url(self.url.clone()))?;
+        let (secure, address) = match self.url.split_once("://") {
+            Some(("http", address)) => (false, address),
+            Some(("https", address)) => (true, address),
+            _ => return Err(AskError::Url(self.url.clone())),
+        };
+        if address.contains(['/', '@', ' ']) {
+            return Err(AskError::Url(self.url.clone()));
+        }
         let body = body.map(serde_json::Value::to_string).unwrap_or_default();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
@@ -81,7 +92,7 @@ impl Client {
             body.len(),
         );
         let exchange = async {
-            let mut stream = TcpStream::connect(address).await?;
+            let mut stream = self.connect(address, secure).await?;
             stream.write_all(request.as_bytes()).await?;
             let mut answer = Vec::new();
             stream.take(LONGEST).read_to_end(&mut answer).await?;
@@ -90,9 +101,9 @@ impl Client {
         let answer = timeout(PATIENCE, exchange)
             .await
             .map_err(|_| AskError::Late(self.url.clone()))?
-            .map_err(|source| AskError::Reach {
+            .map_err(|error: io::Error| AskError::Reach {
                 url: self.url.clone(),
-                source,
+                why: Tls::refusal(&error),
             })?;
         let (status, json) = read(&answer).ok_or_else(|| AskError::Foreign(self.url.clone()))?;
         if (200..300).contains(&status) {
@@ -109,6 +120,29 @@ impl Client {
             error: word("error"),
             hint: word("hint"),
         })
+    }
+}
+
+/// A connection, over TLS or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Client {
+    async fn connect(&self, address: &str, secure: bool) -> io::Result<Box<dyn Stream>> {
+        let authority = match secure && address.rsplit_once(':').is_none() {
+            true => format!("{address}:443"),
+            false => address.to_owned(),
+        };
+        let stream = TcpStream::connect(&authority).await?;
+        if !secure {
+            return Ok(Box::new(stream));
+        }
+        let host = authority.rsplit_once(':').map_or("", |(host, _)| host);
+        let name = host.trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(name).map_err(io::Error::other)?;
+        let config = self.tls.client().map_err(io::Error::other)?;
+        let agreed = TlsConnector::from(config).connect(name, stream).await?;
+        Ok(Box::new(agreed))
     }
 }
 

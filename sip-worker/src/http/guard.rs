@@ -15,7 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::room_token::{RoomTokens, room_of};
+use super::cors::{self, Origins};
+use super::room_token::{Door, Pass, Role, RoomTokens};
+use crate::config::Http;
 use crate::problem::Problem;
 
 /// Why there is no token.
@@ -91,35 +93,65 @@ pub fn new_token() -> SecretString {
     SecretString::from(format!("{:032x}", rand::random::<u128>()))
 }
 
+/// What a request's token opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admitted {
+    /// Everything: it is the API's.
+    All,
+    /// What is about one room, as this says.
+    Room(Pass),
+    /// What needs none.
+    Public,
+}
+
 /// What every request is held against.
 #[derive(Clone)]
 pub struct Guard {
     /// Hashed, so that comparing takes the same time whatever the length.
     token: [u8; 32],
     rooms: RoomTokens,
+    origins: Origins,
+    /// Names that lead here, besides addresses and `localhost`.
+    hosts: Vec<String>,
 }
 
 impl Guard {
     /// Lets in whoever has this token.
-    pub fn new(token: &SecretString) -> Guard {
+    pub fn new(token: &SecretString, config: &Http) -> Guard {
         Guard {
             token: hashed(token.expose_secret()),
             rooms: RoomTokens::new(token),
+            origins: Origins::new(&config.origins),
+            hosts: config.hosts.clone(),
         }
     }
 
     /// The API's token opens all, a room's token what is about that room.
-    fn admits(&self, path: &str, headers: &HeaderMap) -> bool {
+    fn admits(&self, path: &str, headers: &HeaderMap) -> Option<Admitted> {
         let given = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map_or("", |(_, token)| token.trim());
-        let given = hashed(given);
-        let of_room = room_of(path).map(|room| hashed(self.rooms.of(room).expose_secret()));
-        let fits = |token: &[u8; 32]| bool::from(given.ct_eq(token));
-        fits(&self.token) || of_room.as_ref().is_some_and(fits)
+        if bool::from(hashed(given).ct_eq(&self.token)) {
+            return Some(Admitted::All);
+        }
+        let pass = self.rooms.read(Door::of(path)?.room, given)?;
+        Some(Admitted::Room(pass))
+    }
+
+    /// A name that a web page elsewhere could make point at us is refused: `localhost`, addresses and the
+    /// configured names are taken, which is how a browser is kept from being rebound to this port.
+    fn is_ours(&self, host: &str) -> bool {
+        let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((name, _port)) => name,
+            None => host.rsplit_once(':').map_or(host, |(name, _port)| name),
+        };
+        let named = |known: &String| name.eq_ignore_ascii_case(known);
+        name.eq_ignore_ascii_case("localhost")
+            || name.parse::<IpAddr>().is_ok()
+            || self.hosts.iter().any(named)
     }
 }
 
@@ -127,21 +159,11 @@ fn hashed(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// The page's own file, the two probes, and what WHIP and WHEP take (RFC 9725 section 4.2); everything else
+/// The pages' own files, the two probes, and what WHIP and WHEP take (RFC 9725 section 4.2); everything else
 /// needs a token.
 fn is_public(method: &Method, path: &str) -> bool {
-    let asks_what_is_taken = *method == Method::OPTIONS && room_of(path).is_some();
-    matches!(path, "/" | "/healthz" | "/readyz") || asks_what_is_taken
-}
-
-/// A name that a web page elsewhere could make point at us is refused: only `localhost` and
-/// addresses are taken, which is how a browser is kept from being rebound to this port.
-fn host_is_ours(host: &str) -> bool {
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((name, _port)) => name,
-        None => host.rsplit_once(':').map_or(host, |(name, _port)| name),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+    let asks_what_is_taken = *method == Method::OPTIONS && Door::of(path).is_some();
+    matches!(path, "/" | "/calls" | "/healthz" | "/readyz") || asks_what_is_taken
 }
 
 fn origin_is_host(origin: &str, host: &str) -> bool {
@@ -151,7 +173,8 @@ fn origin_is_host(origin: &str, host: &str) -> bool {
     authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
 }
 
-fn refusal(guard: &Guard, request: &Request) -> Option<Problem> {
+/// What a request is let in as.
+fn verdict(guard: &Guard, request: &Request) -> Result<Admitted, Problem> {
     let text = |name| {
         request
             .headers()
@@ -159,29 +182,49 @@ fn refusal(guard: &Guard, request: &Request) -> Option<Problem> {
             .map(|value| value.to_str().unwrap_or("\0"))
     };
     let host = text(header::HOST).unwrap_or("");
-    if !host_is_ours(host) {
-        return Some(Problem::new(
+    if !guard.is_ours(host) {
+        return Err(Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             "this Host is not ours",
-            "use the address or localhost in the URL, not a name",
-        ));
-    }
-    if text(header::ORIGIN).is_some_and(|origin| !origin_is_host(origin, host)) {
-        return Some(Problem::new(
-            StatusCode::FORBIDDEN,
-            "requests from pages of other origins are refused",
-            "open the page that this worker serves at /",
+            "use the address or localhost in the URL, or put the name into [http] hosts",
         ));
     }
     let path = request.uri().path();
-    if is_public(request.method(), path) || guard.admits(path, request.headers()) {
-        return None;
+    let door = Door::of(path);
+    let foreign = text(header::ORIGIN).filter(|origin| !origin_is_host(origin, host));
+    if foreign.is_some_and(|origin| door.is_none() || !guard.origins.admit(origin)) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "requests from pages of other origins are refused",
+            "open the page that this worker serves at /, or put the origin into [http] origins",
+        ));
     }
-    Some(Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "this needs the token",
-        "send 'Authorization: Bearer TOKEN' with the content of [http] token_file",
-    ))
+    match guard.admits(path, request.headers()) {
+        Some(Admitted::Room(pass))
+            if door.is_some_and(|door| door.role == Role::Host) && pass.role != Role::Host =>
+        {
+            Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "this token lets you talk, and not do this",
+                "ask for a token with the role host",
+            ))
+        }
+        Some(admitted) => Ok(admitted),
+        None if is_public(request.method(), path) => Ok(Admitted::Public),
+        None => Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "this needs the token",
+            "send 'Authorization: Bearer TOKEN' with the content of [http] token_file",
+        )),
+    }
+}
+
+/// The page elsewhere that asks, where pages of its origin may.
+fn guest_origin(guard: &Guard, request: &Request) -> Option<HeaderValue> {
+    let origin = request.headers().get(header::ORIGIN)?;
+    let admitted = origin.to_str().is_ok_and(|text| guard.origins.admit(text));
+    let about_a_room = Door::of(request.uri().path()).is_some();
+    (admitted && about_a_room).then(|| origin.clone())
 }
 
 /// Whoever has no token is told what kind is wanted (RFC 6750 section 3).
@@ -198,11 +241,22 @@ fn refused(problem: Problem) -> Response {
 }
 
 /// Middleware in front of every route.
-pub async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    match refusal(&guard, &request) {
-        Some(problem) => refused(problem),
-        None => next.run(request).await,
+pub async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let origin = guest_origin(&guard, &request);
+    let mut response = match verdict(&guard, &request) {
+        Ok(admitted) => match origin.as_ref().and_then(|_| cors::preflight(&request)) {
+            Some(told) => told,
+            None => {
+                request.extensions_mut().insert(admitted);
+                next.run(request).await
+            }
+        },
+        Err(problem) => refused(problem),
+    };
+    if let Some(origin) = origin {
+        cors::show(response.headers_mut(), &origin);
     }
+    response
 }
 
 #[cfg(test)]
@@ -211,21 +265,36 @@ mod tests {
 
     use super::*;
 
-    fn verdict(host: &str, path: &str, headers: &[(&str, &str)]) -> Option<StatusCode> {
-        let guard = Guard::new(&SecretString::from("0123456789abcdef".to_owned()));
-        let mut request = Request::builder().uri(path).header("host", host);
+    fn guard() -> Guard {
+        let config = Http {
+            origins: vec!["https://app.example".to_owned()],
+            hosts: vec!["bridge.example".to_owned()],
+            ..Http::new("127.0.0.1:8080".parse().unwrap(), "token".into())
+        };
+        Guard::new(&SecretString::from("0123456789abcdef".to_owned()), &config)
+    }
+
+    fn request(method: Method, host: &str, path: &str, headers: &[(&str, &str)]) -> Request {
+        let mut request = Request::builder().method(method).uri(path);
+        request = request.header("host", host);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        refusal(&guard, &request.body(Body::empty()).unwrap()).map(|problem| problem.status)
+        request.body(Body::empty()).unwrap()
+    }
+
+    fn verdict(host: &str, path: &str, headers: &[(&str, &str)]) -> Option<StatusCode> {
+        let asked = request(Method::GET, host, path, headers);
+        super::verdict(&guard(), &asked).err().map(|p| p.status)
     }
 
     #[test]
-    fn the_token_opens_all_and_three_paths_need_none() {
+    fn the_token_opens_all_and_four_paths_need_none() {
         let good = ("authorization", "bearer 0123456789abcdef");
         assert_eq!(verdict("127.0.0.1:8080", "/v1/calls", &[good]), None);
         assert_eq!(verdict("127.0.0.1:8080", "/healthz", &[]), None);
         assert_eq!(verdict("127.0.0.1:8080", "/", &[]), None);
+        assert_eq!(verdict("127.0.0.1:8080", "/calls", &[]), None);
         for headers in [
             &[][..],
             &[("authorization", "Bearer 0123456789abcdeX")],
@@ -253,7 +322,12 @@ mod tests {
                 "{host}"
             );
         }
-        for host in ["localhost:1", "[::1]:8080", "10.0.0.1"] {
+        for host in [
+            "localhost:1",
+            "[::1]:8080",
+            "10.0.0.1",
+            "Bridge.example:443",
+        ] {
             assert_eq!(verdict(host, "/v1/calls", &[good]), None, "{host}");
         }
         let foreign = ("origin", "http://evil.example");
@@ -268,7 +342,11 @@ mod tests {
     #[test]
     fn a_rooms_token_opens_that_room_and_nothing_else() {
         let tokens = RoomTokens::new(&SecretString::from("0123456789abcdef".to_owned()));
-        let bearer = format!("Bearer {}", tokens.of("lobby").expose_secret());
+        let of = |role| {
+            let token = tokens.of("lobby", &Pass { role, name: None });
+            format!("Bearer {}", token.expose_secret())
+        };
+        let bearer = of(Role::Guest);
         let good = ("authorization", &*bearer);
         let host = "127.0.0.1:8080";
         for path in ["/whip/lobby", "/whep/lobby/0123", "/v1/rooms/lobby/events"] {
@@ -288,6 +366,38 @@ mod tests {
             let elsewhere = verdict(host, path, &[good]);
             assert_eq!(elsewhere, Some(StatusCode::UNAUTHORIZED), "{path}");
         }
+        let calls = "/v1/rooms/lobby/calls";
+        assert_eq!(verdict(host, calls, &[good]), Some(StatusCode::FORBIDDEN));
+        let hosts = of(Role::Host);
+        let hosts = ("authorization", &*hosts);
+        assert_eq!(verdict(host, calls, &[hosts]), None);
+        let attic = verdict(host, "/v1/rooms/attic/calls", &[hosts]);
+        assert_eq!(attic, Some(StatusCode::UNAUTHORIZED));
+    }
+
+    #[test]
+    fn pages_of_configured_origins_may_ask_about_rooms_and_nothing_else() {
+        let good = ("authorization", "Bearer 0123456789abcdef");
+        let app = ("origin", "https://app.example");
+        let host = "127.0.0.1:8080";
+        assert_eq!(verdict(host, "/whip/lobby", &[good, app]), None);
+        assert_eq!(verdict(host, "/v1/rooms/lobby/events", &[good, app]), None);
+        let refused = Some(StatusCode::FORBIDDEN);
+        assert_eq!(verdict(host, "/v1/calls", &[good, app]), refused);
+        let other = ("origin", "https://other.example");
+        assert_eq!(verdict(host, "/whip/lobby", &[good, other]), refused);
+
+        let wants = ("access-control-request-method", "PATCH");
+        let asked = request(Method::OPTIONS, host, "/whip/lobby/0123", &[app, wants]);
+        assert_eq!(super::verdict(&guard(), &asked), Ok(Admitted::Public));
+        assert_eq!(
+            guest_origin(&guard(), &asked).unwrap(),
+            "https://app.example"
+        );
+        assert!(cors::preflight(&asked).is_some());
+        let asked = request(Method::OPTIONS, host, "/whip/lobby", &[]);
+        assert!(cors::preflight(&asked).is_none());
+        assert_eq!(guest_origin(&guard(), &asked), None);
     }
 
     #[test]

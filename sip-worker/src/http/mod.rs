@@ -1,23 +1,28 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Control over HTTP: calls, rooms, events, metrics and a small page.
+//! Control over HTTP: calls, rooms, events, metrics and two pages.
 //!
-//! - [`guard`]: the token, the Host and the Origin, checked before anything else
-//! - [`api`]: what can be asked; [`events`]: what happens; [`metrics`]; [`page`]
+//! - [`secure`]: TLS; [`guard`]: the token, the Host and the Origin, checked before anything else; [`cors`]:
+//!   pages of other origins
+//! - [`api`]: what can be asked; [`events`]: what happens; [`metrics`]; [`page`]: for people
 //! - [`ladder`]: a call's SIP messages; [`bans`]: who is not heard
-//! - [`whip`]: the way into the rooms of the embedded SFU; [`rooms`]: who is there; [`room_token`]: who may
+//! - [`whip`]: the way into the rooms of the embedded SFU; [`rooms`]: who is there; [`room_calls`]: what hosts
+//!   do to phones there; [`room_token`]: who may
 //! - [`client`] and [`ask`]: how `sip-worker dial`, `calls` and `bans` ask a running worker
 
 pub mod api;
 pub mod ask;
 pub mod bans;
 pub mod client;
+pub mod cors;
 pub mod events;
 pub mod guard;
 pub mod ladder;
 pub mod metrics;
 pub mod page;
+pub mod room_calls;
 pub mod room_token;
 pub mod rooms;
+mod secure;
 pub mod text;
 pub mod whip;
 
@@ -28,13 +33,16 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware;
 use axum::routing::{delete, get, patch, post};
+use axum::serve::Listener;
 use secrecy::{ExposeSecret, SecretString};
+use sip_ua::agent::{Tls, TlsError};
 use tokio::net::TcpListener;
 
 use crate::config::Http;
 use crate::worker::Worker;
 use guard::TokenError;
-use room_token::RoomTokens;
+use room_token::{Pass, Role, RoomTokens};
+use secure::SecureListener;
 use whip::Desk;
 
 /// Largest body taken.
@@ -46,6 +54,9 @@ pub enum PortError {
     /// The token.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// Its certificate.
+    #[error("[http] tls: {0}")]
+    Tls(#[from] TlsError),
     /// The port.
     #[error("[http] cannot listen on {address}: {source}")]
     Listen {
@@ -67,38 +78,80 @@ pub struct Served {
     /// What is listened on.
     pub address: SocketAddr,
     token: SecretString,
+    /// What HTTPS shows.
+    tls: Option<Tls>,
 }
 
 impl Port {
     /// Reads or makes the token, and listens.
     pub async fn open(config: &Http) -> Result<Port, PortError> {
         let token = guard::token(&config.token_file)?;
+        let tls = config.tls.clone().map(Tls::load).transpose()?;
         let failed = |source| PortError::Listen {
             address: config.listen,
             source,
         };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let served = Served { address, token };
+        let served = Served {
+            address,
+            token,
+            tls,
+        };
         Ok(Port { listener, served })
     }
 
     /// Serves until the worker stops.
-    pub fn serve(self, worker: &Arc<Worker>) -> Served {
-        let router = router(worker.clone(), &self.served.token);
-        tokio::spawn(serve(self.listener, router, worker.clone()));
+    pub fn serve(self, worker: &Arc<Worker>, config: &Http) -> Served {
+        let router = router(worker.clone(), &self.served.token, config);
+        match self.served.tls.clone() {
+            Some(tls) => {
+                let listener = SecureListener::new(self.listener, tls);
+                tokio::spawn(serve(listener, router, worker.clone()));
+            }
+            None => {
+                tokio::spawn(serve(self.listener, router, worker.clone()));
+            }
+        }
         self.served
     }
 }
 
 impl Served {
-    /// The link that opens the page.
-    pub fn page_link(&self) -> String {
-        format!(
-            "http://{}/#token={}",
-            self.address,
-            self.token.expose_secret()
-        )
+    /// Where it is, for people; without a slash at the end.
+    pub fn url(&self) -> String {
+        let scheme = match self.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Whether it is HTTPS.
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The link that opens the operator's page.
+    pub fn calls_link(&self) -> String {
+        format!("{}/calls#token={}", self.url(), self.token.expose_secret())
+    }
+
+    /// The link by which somebody with all rights of a host joins a room.
+    pub fn host_link(&self, room: &str) -> String {
+        let host = Pass {
+            role: Role::Host,
+            name: None,
+        };
+        let token = RoomTokens::new(&self.token).of(room, &host);
+        let token = token.expose_secret();
+        format!("{}/#room={room}&token={token}", self.url())
+    }
+
+    /// Reads the certificate and its key again, for the connections to come. With an error in any of them
+    /// both stay as they are.
+    pub fn reload_certificate(&self) -> Result<(), TlsError> {
+        self.tls.as_ref().map_or(Ok(()), Tls::reload)
     }
 }
 
@@ -129,9 +182,10 @@ impl FromRef<Service> for RoomTokens {
 }
 
 /// All routes, behind the guard.
-fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
+fn router(worker: Arc<Worker>, token: &SecretString, config: &Http) -> Router {
     Router::new()
-        .route("/", get(page::page))
+        .route("/", get(page::join))
+        .route("/calls", get(page::calls))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
         .route("/metrics", get(metrics::metrics))
@@ -141,8 +195,12 @@ fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
         .route("/v1/calls/{id}/ladder", get(ladder::ladder))
         .route("/v1/calls/{id}/{what}", post(api::ask))
         .route("/v1/rooms", get(api::rooms))
+        .route("/v1/rooms/{room}", get(rooms::room))
         .route("/v1/rooms/{room}/events", get(rooms::events))
         .route("/v1/rooms/{room}/token", get(rooms::token))
+        .route("/v1/rooms/{room}/calls", post(room_calls::dial))
+        .route("/v1/rooms/{room}/calls/{id}", delete(room_calls::hang_up))
+        .route("/v1/rooms/{room}/calls/{id}/{what}", post(room_calls::ask))
         .route("/v1/registrations", get(api::registrations))
         .route("/v1/bans", get(bans::list))
         .route("/v1/bans/{source}", delete(bans::lift))
@@ -154,7 +212,7 @@ fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
         .fallback(api::no_such_path)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::from_fn_with_state(
-            guard::Guard::new(token),
+            guard::Guard::new(token, config),
             guard::check,
         ))
         .with_state(Service {
@@ -164,7 +222,10 @@ fn router(worker: Arc<Worker>, token: &SecretString) -> Router {
         })
 }
 
-async fn serve(listener: TcpListener, router: Router, worker: Arc<Worker>) {
+async fn serve<L>(listener: L, router: Router, worker: Arc<Worker>)
+where
+    L: Listener<Addr = SocketAddr>,
+{
     let mut stopping = worker.stopping();
     let until = async move {
         // An error means that the worker is gone, which is a stop too.

@@ -9,6 +9,8 @@ mod glob;
 mod read;
 mod template;
 
+use std::time::Duration;
+
 use sip_ua::wire::Attestation;
 
 pub use glob::matches;
@@ -56,13 +58,20 @@ pub enum Target {
 }
 
 /// When the phone is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Answer {
     /// Once somebody is in the room; it rings until then.
     #[default]
     OnParticipant,
     /// As soon as we are in the room.
     AtOnce,
+    /// Once somebody in the room accepts it.
+    OnAccept {
+        /// Names of those whose browsers ring, or patterns of such; empty: all hosts of the room.
+        ring: Vec<String>,
+        /// For so long; then the phone hears 480.
+        ring_for: Duration,
+    },
 }
 
 /// What is known of a call.
@@ -163,7 +172,7 @@ pub fn decide(routes: &[Route], facts: &Facts) -> Result<Decision, Refusal> {
                 room: name("room", room)?,
                 participant: name("participant", participant)?,
                 sfu: sfu.clone(),
-                answer: *answer,
+                answer: answer.clone(),
             })
         }
     }

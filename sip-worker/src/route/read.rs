@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Reading `[[route]]`.
 
+use std::time::Duration;
+
 use sip_ua::wire::Attestation;
 
 use super::{Answer, Route, Target, Template};
+use crate::config::duration;
 use crate::document::Section;
+
+/// How long browsers ring where nothing else is said.
+const RING_FOR: Duration = Duration::from_secs(45);
 
 impl Route {
     /// Reads one route; trunks, users and SFUs it names must be known.
@@ -56,13 +62,7 @@ impl Route {
                 Err(format!("there is no [[sfu]] named \"{name}\""))
             }
         });
-        let answer = section.parsed("answer", |answer| match answer {
-            "on-participant" => Ok(Answer::OnParticipant),
-            "at-once" => Ok(Answer::AtOnce),
-            _ => Err(format!(
-                "\"{answer}\" is neither \"on-participant\" nor \"at-once\""
-            )),
-        });
+        let answer = answer(&mut section);
         let reject = section.integer("reject", 400..=699);
         match (has_room, has_reject) {
             (true, true) => section.find("`room` and `reject` exclude each other"),
@@ -79,7 +79,7 @@ impl Route {
                 room,
                 participant: participant?,
                 sfu,
-                answer: answer.unwrap_or_default(),
+                answer,
             },
             (None, None) => return None,
         };
@@ -94,6 +94,43 @@ impl Route {
             headers,
             target,
         })
+    }
+}
+
+/// When the phone is answered, and whom it rings for until then.
+fn answer(section: &mut Section<'_>) -> Answer {
+    let answer = section.parsed("answer", |answer| match answer {
+        "on-participant" => Ok(Answer::OnParticipant),
+        "at-once" => Ok(Answer::AtOnce),
+        "on-accept" => Ok(Answer::OnAccept {
+            ring: Vec::new(),
+            ring_for: RING_FOR,
+        }),
+        _ => Err(format!(
+            "\"{answer}\" is none of \"on-participant\", \"at-once\" and \"on-accept\""
+        )),
+    });
+    let names = section.parsed_list("ring", |name| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-*".contains(c);
+        match !name.is_empty() && name.chars().all(allowed) {
+            true => Ok(name.to_owned()),
+            false => Err(format!(
+                "{name:?} is the name of nobody: A-Z a-z 0-9 . _ - and * for anything"
+            )),
+        }
+    });
+    let for_so_long = duration(section, "ring_for", 1);
+    match answer.unwrap_or_default() {
+        Answer::OnAccept { ring, ring_for } => Answer::OnAccept {
+            ring: names.unwrap_or(ring),
+            ring_for: for_so_long.unwrap_or(ring_for),
+        },
+        answer => {
+            if names.is_some() || for_so_long.is_some() {
+                section.find("`ring` and `ring_for` are for answer = \"on-accept\"");
+            }
+            answer
+        }
     }
 }
 

@@ -19,12 +19,12 @@ use crate::worker::Worker;
 /// Starts a worker, and its control interface where the configuration has one.
 pub async fn start(config: Config) -> anyhow::Result<(Arc<Worker>, Option<Served>)> {
     // Before the first call is taken: a worker that cannot be asked as configured takes none.
-    let port = match &config.http {
-        Some(http) => Some(Port::open(http).await?),
+    let http = match config.http.clone() {
+        Some(http) => Some((Port::open(&http).await?, http)),
         None => None,
     };
     let (worker, incoming) = Worker::start(config).await?;
-    let served = port.map(|port| port.serve(&worker));
+    let served = http.map(|(port, config)| port.serve(&worker, &config));
     tokio::spawn(calls::take_all(worker.clone(), incoming));
     Ok((worker, served))
 }
@@ -35,17 +35,17 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let (worker, served) = start(config).await?;
     tracing::info!(sip = %worker.agent.local_addr(), "taking calls");
-    if let Some(served) = served {
+    if let Some(served) = &served {
+        let url = served.url();
         tracing::info!(
-            "API and page at http://{}/, opened by the token in [http] token_file",
-            served.address
+            "API at {url}, all calls at {url}/calls and rooms at {url}/, opened by the token in [http] token_file"
         );
     }
     notify::notify(notify::READY);
     loop {
         match signals.next().await {
             Asked::Stop => break,
-            Asked::Reload => reload(&worker),
+            Asked::Reload => reload(&worker, served.as_ref()),
         }
     }
     tracing::info!("stopping");
@@ -54,13 +54,15 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn reload(worker: &Worker) {
+fn reload(worker: &Worker, served: Option<&Served>) {
     match worker.reload_pipelines() {
         Ok(()) => tracing::info!("media graphs read again; running calls keep theirs"),
         Err(error) => tracing::error!(%error, "the media graphs stay as they were"),
     }
-    match worker.reload_certificates() {
+    let of_sip = worker.reload_certificates();
+    let of_http = served.map_or(Ok(()), Served::reload_certificate);
+    match of_sip.and(of_http) {
         Ok(()) => tracing::info!("certificates read again; open connections keep theirs"),
-        Err(error) => tracing::error!(%error, "the certificates stay as they were"),
+        Err(error) => tracing::error!(%error, "a certificate stays as it was"),
     }
 }

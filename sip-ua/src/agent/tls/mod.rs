@@ -123,7 +123,9 @@ impl Tls {
         refusal(error)
     }
 
-    pub(super) fn server(&self) -> Option<Arc<ServerConfig>> {
+    /// What connections in are taken with, also those of protocols other than SIP; `None` without a
+    /// certificate.
+    pub fn server(&self) -> Option<Arc<ServerConfig>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.server.clone()
     }

@@ -9,6 +9,7 @@ use crate::calls::figures::Figures;
 use crate::calls::origin::OriginInfo;
 use crate::calls::transfer::{TransferInfo, TransferTarget};
 use crate::registrations::{TrunkRegistration, UserRegistration};
+use crate::route::matches;
 
 /// Who placed the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +105,10 @@ pub struct CallInfo {
     /// How long it was active, or has been.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// Whose browsers ring: names, or patterns of them; empty: those of all hosts of its room. Absent
+    /// where nobody need accept it (any more).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rings: Option<Vec<String>>,
     /// True while what the phone says is withheld from the room.
     pub muted: bool,
     /// True while we hold the phone: it hears silence, and the room hears nothing of it.
@@ -153,6 +158,7 @@ impl CallInfo {
             ringing_after_ms: None,
             answered_after_ms: None,
             seconds: None,
+            rings: None,
             muted: false,
             held: false,
             held_by_phone: false,
@@ -163,6 +169,14 @@ impl CallInfo {
             origin: None,
             media: None,
         }
+    }
+}
+
+impl CallInfo {
+    /// Whether it waits for somebody of this name to accept it.
+    pub fn rings_for(&self, name: Option<&str>) -> bool {
+        let fits = |pattern: &String| name.is_some_and(|name| matches(pattern, name));
+        (self.rings.as_ref()).is_some_and(|names| names.is_empty() || names.iter().any(fits))
     }
 }
 
@@ -178,6 +192,10 @@ pub enum Control {
         /// Length of each.
         ms: u32,
     },
+    /// Answer the phone, which waits for that.
+    Accept,
+    /// Refuse it; the sentence becomes its `why`.
+    Decline(String),
     /// Withhold what the phone says from the room, or stop doing so.
     Mute(bool),
     /// Put the phone on hold, or take it back.

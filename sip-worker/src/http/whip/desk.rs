@@ -62,6 +62,12 @@ impl Desk {
             .cloned()
     }
 
+    /// The participant who speaks by a session of WHIP.
+    pub(in crate::http) fn participant(&self, room: &str, id: &str) -> Option<String> {
+        let session = self.get(Endpoint::Whip, room, id)?;
+        Some(session.stay.me().0)
+    }
+
     /// ICE began anew. Returns the new tag.
     pub(super) fn restarted(&self, id: &str) -> String {
         let etag = new_etag();

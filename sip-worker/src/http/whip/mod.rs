@@ -15,15 +15,17 @@ mod rules;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{OriginalUri, Path, Query, State};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::text;
+use super::guard::Admitted;
+use super::room_token::Pass;
+use super::{Service, text};
 use crate::problem::Problem;
 use crate::sfu::embedded::{Embedded, Stay};
-use crate::sfu::{MediaKind, Participant, Published, Session as _};
+use crate::sfu::{MediaKind, Participant, Published, Session as _, SfuError};
 use crate::worker::Worker;
 pub use desk::{Desk, Endpoint};
 use desk::{Session, new_etag};
@@ -35,7 +37,6 @@ pub(in crate::http) use rules::refusal;
 const SPEAKER: &str = "Guest";
 const LISTENER: &str = "Listener";
 
-type Workers = State<Arc<Worker>>;
 type Outcome = Result<Response, Problem>;
 
 /// What may stand behind the `?` of a POST.
@@ -48,69 +49,69 @@ pub struct Manner {
     participant: Option<String>,
 }
 
+/// A POST that may be answered: who comes to which room, with which offer.
+pub struct Visit {
+    worker: Arc<Worker>,
+    desk: Desk,
+    room: String,
+    manner: Manner,
+    offer: String,
+}
+
+impl FromRequest<Service> for Visit {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, service: &Service) -> Result<Visit, Response> {
+        let (mut parts, body) = request.into_parts();
+        let room = Path::<String>::from_request_parts(&mut parts, service).await;
+        let Path(room) = room.map_err(IntoResponse::into_response)?;
+        let manner = Query::<Manner>::from_request_parts(&mut parts, service).await;
+        let Query(mut manner) = manner.map_err(IntoResponse::into_response)?;
+        if let Some(Admitted::Room(Pass {
+            name: Some(name), ..
+        })) = parts.extensions.get()
+        {
+            manner.name = Some(name.clone());
+        }
+        let headers = parts.headers.clone();
+        let body = Bytes::from_request(Request::from_parts(parts, body), service).await;
+        let body = body.map_err(IntoResponse::into_response)?;
+        let offer = offer(&room, &headers, &body).map_err(IntoResponse::into_response)?;
+        Ok(Visit {
+            offer: offer.to_owned(),
+            worker: service.worker.clone(),
+            desk: service.desk.clone(),
+            room,
+            manner,
+        })
+    }
+}
+
 /// `POST /whip/{room}`
-pub async fn speak(
-    State(worker): Workers,
-    State(desk): State<Desk>,
-    Path(room): Path<String>,
-    Query(manner): Query<Manner>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Outcome {
-    let offer = offer(&room, &headers, &body)?;
-    if manner.participant.is_some() {
+pub async fn speak(visit: Visit) -> Outcome {
+    if visit.manner.participant.is_some() {
         return Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "whoever speaks is a participant of their own",
             "leave 'participant' to WHEP",
         ));
     }
-    let who = named(manner.name, SPEAKER)?;
-    let stay = enter(&worker, &desk, &room, who).await?;
-    let published = stay.publish(MediaKind::Audio, offer).await;
-    let published = published.map_err(|error| rules::refusal(&error))?;
-    Ok(created(
-        &worker,
-        &desk,
-        Endpoint::Whip,
-        &room,
-        stay,
-        published,
-        true,
-    ))
+    let stay = visit.enter(SPEAKER).await?;
+    let published = stay.publish(MediaKind::Audio, &visit.offer).await;
+    visit.created(Endpoint::Whip, stay, published, true)
 }
 
 /// `POST /whep/{room}`
-pub async fn listen(
-    State(worker): Workers,
-    State(desk): State<Desk>,
-    Path(room): Path<String>,
-    Query(manner): Query<Manner>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Outcome {
-    let offer = offer(&room, &headers, &body)?;
-    let (stay, owns) = match &manner.participant {
+pub async fn listen(visit: Visit) -> Outcome {
+    let (stay, owns) = match &visit.manner.participant {
         Some(id) => {
-            let speaker = desk.get(Endpoint::Whip, &room, id);
+            let speaker = visit.desk.get(Endpoint::Whip, &visit.room, id);
             (speaker.ok_or_else(no_such_session)?.stay, false)
         }
-        None => {
-            let who = named(manner.name, LISTENER)?;
-            (enter(&worker, &desk, &room, who).await?, true)
-        }
+        None => (visit.enter(LISTENER).await?, true),
     };
-    let published = stay.listen(offer).await;
-    let published = published.map_err(|error| rules::refusal(&error))?;
-    Ok(created(
-        &worker,
-        &desk,
-        Endpoint::Whep,
-        &room,
-        stay,
-        published,
-        owns,
-    ))
+    let published = stay.listen(&visit.offer).await;
+    visit.created(Endpoint::Whep, stay, published, owns)
 }
 
 /// `OPTIONS /whip/{room}` and `/whep/{room}`: what a POST may bring (RFC 9725 section 4.2).
@@ -196,62 +197,60 @@ fn offer<'a>(room: &str, headers: &HeaderMap, body: &'a [u8]) -> Result<&'a str,
     })
 }
 
-fn named(name: Option<String>, otherwise: &str) -> Result<Participant, Problem> {
+fn named(name: Option<&str>, otherwise: &str) -> Result<Participant, Problem> {
     let name = name.filter(|name| !name.trim().is_empty());
-    let name = name.unwrap_or_else(|| otherwise.to_owned());
-    text::one_line("name", &name)?;
+    let name = text::one_line("name", name.unwrap_or(otherwise))?;
     Ok(Participant {
-        name,
+        name: name.to_owned(),
         ..Participant::default()
     })
 }
 
-async fn enter(
-    worker: &Worker,
-    desk: &Desk,
-    room: &str,
-    who: Participant,
-) -> Result<Arc<Stay>, Problem> {
-    let entered = embedded(worker)?.enter(room, who).await;
-    let (stay, events) = entered.map_err(|error| rules::refusal(&error))?;
-    desk.follow(&stay, events);
-    Ok(stay)
-}
-
-fn created(
-    worker: &Worker,
-    desk: &Desk,
-    endpoint: Endpoint,
-    room: &str,
-    stay: Arc<Stay>,
-    published: Published,
-    owns: bool,
-) -> Response {
-    let etag = new_etag();
-    let id = desk.insert(Session {
-        endpoint,
-        room: room.to_owned(),
-        stay,
-        connection: published.connection,
-        owns,
-        etag: etag.clone(),
-    });
-    let location = format!("/{}/{room}/{id}", endpoint.name());
-    let headers = [
-        (header::CONTENT_TYPE, rules::SDP.to_owned()),
-        (header::LOCATION, location),
-        (header::ETAG, etag),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    let accepts = [("accept-patch", rules::SDPFRAG)];
-    let mut response = (StatusCode::CREATED, headers, accepts, published.answer).into_response();
-    for server in &worker.config.ice.stun {
-        let link = format!("<{server}>; rel=\"ice-server\"");
-        if let Ok(link) = HeaderValue::from_str(&link) {
-            response.headers_mut().append(header::LINK, link);
-        }
+impl Visit {
+    async fn enter(&self, otherwise: &str) -> Result<Arc<Stay>, Problem> {
+        let who = named(self.manner.name.as_deref(), otherwise)?;
+        let entered = embedded(&self.worker)?.enter(&self.room, who).await;
+        let (stay, events) = entered.map_err(|error| rules::refusal(&error))?;
+        self.desk.follow(&stay, events);
+        Ok(stay)
     }
-    response
+
+    /// Answers once the SFU has; who came with the session goes with it where it `owns` them.
+    fn created(
+        &self,
+        endpoint: Endpoint,
+        stay: Arc<Stay>,
+        published: Result<Published, SfuError>,
+        owns: bool,
+    ) -> Outcome {
+        let published = published.map_err(|error| rules::refusal(&error))?;
+        let etag = new_etag();
+        let id = self.desk.insert(Session {
+            endpoint,
+            room: self.room.clone(),
+            stay,
+            connection: published.connection,
+            owns,
+            etag: etag.clone(),
+        });
+        let location = format!("/{}/{}/{id}", endpoint.name(), self.room);
+        let headers = [
+            (header::CONTENT_TYPE, rules::SDP.to_owned()),
+            (header::LOCATION, location),
+            (header::ETAG, etag),
+            (header::CACHE_CONTROL, "no-store".to_owned()),
+        ];
+        let accepts = [("accept-patch", rules::SDPFRAG)];
+        let created = (StatusCode::CREATED, headers, accepts, published.answer);
+        let mut response = created.into_response();
+        for server in &self.worker.config.ice.stun {
+            let link = format!("<{server}>; rel=\"ice-server\"");
+            if let Ok(link) = HeaderValue::from_str(&link) {
+                response.headers_mut().append(header::LINK, link);
+            }
+        }
+        Ok(response)
+    }
 }
 
 fn no_such_session() -> Problem {
