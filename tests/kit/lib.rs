@@ -10,6 +10,7 @@ pub mod house;
 pub mod http;
 pub mod installed;
 pub mod janus;
+pub mod join_page;
 pub mod kamailio;
 pub mod linphone;
 pub mod modules;

@@ -128,6 +128,7 @@ room_create = true
             tables,
             tls: setup.tls,
             environment: setup.environment,
+            ..Settings::default()
         };
         let worker = Worker::start_with(scenario, janus.media(), &settings)?;
         Ok(Scene {

@@ -23,6 +23,8 @@ pub struct Settings {
     pub sip: String,
     /// More lines of `[media]`.
     pub media: String,
+    /// More lines of `[http]`.
+    pub http: String,
     /// The `[[sfu]]`, `[[trunk]]` and `[[route]]`.
     pub tables: String,
     /// It speaks TLS, over WebSockets too, with what [`certificate::make`](crate::certificate::make) has put into the
@@ -37,6 +39,8 @@ pub struct Worker {
     http: SocketAddr,
     token: String,
     token_file: PathBuf,
+    config: PathBuf,
+    environment: Vec<(&'static str, String)>,
     process: Process,
 }
 
@@ -114,6 +118,7 @@ ports = \"{rtp}-{}\"
 listen = \"{http}\"
 token_file = \"{}\"
 figures_every = \"1s\"
+{}
 
 [ice]
 addresses = [\"{ice}\"]
@@ -123,33 +128,28 @@ addresses = [\"{ice}\"]
             rtp + 39,
             settings.media,
             token_file.display(),
+            settings.http,
             settings.tables
         );
         std::fs::write(&config, text)?;
-        let mut command = Command::new(program()?);
-        command.arg("run").arg("--config").arg(&config);
-        for (name, value) in &settings.environment {
-            command.env(name, value);
-        }
-        let mut process = Process::start("sip-worker", command, &folder.join("sip-worker.log"))?;
-        let deadline = Instant::now() + START;
-        while !matches!(exchange(http, None, "GET", "/readyz", None), Ok((200, _))) {
-            if Instant::now() > deadline || process.wait(ASK_EVERY).is_ok() {
-                bail!(
-                    "sip-worker did not become ready; see {}\n{}",
-                    process.log().display(),
-                    process.printed()
-                );
-            }
-        }
+        let process = launch(&config, &settings.environment, http)?;
         let token = std::fs::read_to_string(&token_file)?.trim().to_owned();
         Ok(Worker {
             sip,
             http,
             token,
             token_file,
+            config,
+            environment: settings.environment.clone(),
             process,
         })
+    }
+
+    /// Ends it, and starts it anew as it was.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.terminate()?;
+        self.process = launch(&self.config, &self.environment, self.http)?;
+        Ok(())
     }
 
     /// What to dial to reach `user` at this worker.
@@ -287,6 +287,32 @@ addresses = [\"{ice}\"]
         let otherwise = format!("no calls that {what}");
         until(&otherwise, patience, || self.calls(), |calls| wanted(calls))
     }
+}
+
+/// Starts the program, and waits until it would take calls.
+fn launch(
+    config: &Path,
+    environment: &[(&'static str, String)],
+    http: SocketAddr,
+) -> Result<Process> {
+    let mut command = Command::new(program()?);
+    command.arg("run").arg("--config").arg(config);
+    for (name, value) in environment {
+        command.env(name, value);
+    }
+    let log = config.with_file_name("sip-worker.log");
+    let mut process = Process::start("sip-worker", command, &log)?;
+    let deadline = Instant::now() + START;
+    while !matches!(exchange(http, None, "GET", "/readyz", None), Ok((200, _))) {
+        if Instant::now() > deadline || process.wait(ASK_EVERY).is_ok() {
+            bail!(
+                "sip-worker did not become ready; see {}\n{}",
+                process.log().display(),
+                process.printed()
+            );
+        }
+    }
+    Ok(process)
 }
 
 /// Asks until it is told what is wanted: the worker has an event for what happens, none for its figures.

@@ -61,6 +61,7 @@ fn rooms_by_whip_and_whep() -> Result<()> {
         tables: "[[sfu]]\nname = \"main\"\nkind = \"embedded\"\nrooms = [\"lobby\"]\n\
                  max_participants = 3\n"
             .to_owned(),
+        http: "origins = [\"https://app.example\"]".to_owned(),
         ..Settings::default()
     };
     let ice = IpAddr::from(Ipv4Addr::LOCALHOST);
@@ -77,6 +78,7 @@ fn rooms_by_whip_and_whep() -> Result<()> {
         sessions_change_and_end(&guest)?;
         the_room_is_seen(&guest, &room_token)?;
         the_token_opens_no_more(&guest)?;
+        pages_elsewhere_may_ask(&guest)?;
     }
     let log = std::fs::read_to_string(worker.process().log())?;
     ensure!(!log.contains(&room_token), "the room's token is in the log");
@@ -246,5 +248,41 @@ fn the_token_opens_no_more(guest: &Asker<'_>) -> Result<()> {
     };
     ensure!(admin.status("POST", "/whip/attic", &[SDP], &speaks)? == 404);
     ensure!(admin.status("POST", "/whip/a%20room", &[SDP], &speaks)? == 400);
+    Ok(())
+}
+
+fn pages_elsewhere_may_ask(guest: &Asker<'_>) -> Result<()> {
+    let app = ("Origin", "https://app.example");
+    let wants = ("Access-Control-Request-Method", "POST");
+    let http = guest.worker.http();
+    let asked = ask(http, "OPTIONS", "/whip/lobby", &[app, wants], "")?;
+    ensure!(asked.status == 204, "{asked:?}");
+    let headers = asked
+        .header("access-control-allow-headers")
+        .context("headers")?;
+    ensure!(
+        headers.contains("Authorization") && headers.contains("If-Match"),
+        "{headers}"
+    );
+    let speaker = guest.ask("POST", "/whip/lobby", &[SDP, app], &offer("sendonly"))?;
+    ensure!(speaker.status == 201, "{speaker:?}");
+    ensure!(speaker.header("access-control-allow-origin") == Some("https://app.example"));
+    let readable = speaker
+        .header("access-control-expose-headers")
+        .context("some")?;
+    ensure!(
+        readable.contains("Location") && readable.contains("ETag"),
+        "{readable}"
+    );
+    let session = speaker.header("location").context("Location")?;
+    ensure!(guest.status("DELETE", session, &[app], "")? == 200);
+    // A page must be able to read why it was refused.
+    let nobody = ask(http, "POST", "/whip/lobby", &[SDP, app], "")?;
+    ensure!(nobody.status == 401 && nobody.header("access-control-allow-origin").is_some());
+
+    let other = ("Origin", "https://other.example");
+    let refused = ask(http, "OPTIONS", "/whip/lobby", &[other, wants], "")?;
+    ensure!(refused.status == 403 && refused.header("access-control-allow-origin").is_none());
+    ensure!(guest.status("POST", "/whip/lobby", &[SDP, other], &offer("sendonly"))? == 403);
     Ok(())
 }

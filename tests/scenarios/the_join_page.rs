@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Somebody joins by the page, dials a phone, talks with it, sends it digits, mutes it and themselves, and
+//! hangs up. All of it is well laid out on a phone's screen and on a desk's.
+
+use anyhow::{Result, ensure};
+use sipbridge_tests::join_page::{JoinPage, SOON, card, phone, shows};
+use sipbridge_tests::out_dir;
+use sipbridge_tests::scene::{ROOM, trunk_to};
+use std::time::{Duration, Instant};
+
+const SCENARIO: &str = "the_join_page";
+const PHONES_HZ: f64 = 1_000.0;
+/// As exactly as the page counts.
+const CLOSE_HZ: f64 = 15.0;
+
+#[test]
+fn somebody_on_the_page_talks_with_a_phone() -> Result<()> {
+    let mut bob = phone(SCENARIO, "bob", PHONES_HZ)?;
+    let mut ann = JoinPage::open(SCENARIO, "", &trunk_to(&bob.uri()))?;
+    let link = ann.link(ROOM, "role=host&name=Ann")?;
+    ann.page.go(&link)?;
+    let address = ann.page.eval("location.href")?;
+    ensure!(
+        !address.as_str().unwrap_or_default().contains("token"),
+        "{address}"
+    );
+    ann.look("form")?;
+    ann.enter()?;
+    ann.sees(&card("Ann\nyou"))?;
+    ann.look("alone")?;
+
+    ann.page.click("#dial")?;
+    ann.look("dialling")?;
+    ann.page.fill("#number", "bob")?;
+    ann.page.click("#call")?;
+    bob.wait_established(SOON)?;
+    ann.sees(&format!("{}?.matches('.talking')", card("bob")))?;
+    ann.look("talking")?;
+    let hz = ann.hears_hz()?;
+    ensure!((hz - PHONES_HZ).abs() < CLOSE_HZ, "the page hears {hz} Hz");
+
+    ann.page.click("[data-act=keypad]")?;
+    ann.look("keypad")?;
+    ann.page.click("[data-digit='5']")?;
+    ensure!(bob.wait_digit(SOON)? == "5");
+    ann.page.press("#")?;
+    ensure!(bob.wait_digit(SOON)? == "#");
+    ensure!(ann.page.eval("document.querySelector('#pressed').value")? == "5#");
+    ann.page.click("#keypad [data-close]")?;
+
+    ann.page.click("[data-act=mute]")?;
+    let muted = |wanted: bool| move |call: &serde_json::Value| call["muted"] == wanted;
+    ann.worker.until_call("is muted", SOON, muted(true))?;
+    ann.sees(&card("muted"))?;
+    ann.page.click("[data-act=mute]")?;
+    ann.worker.until_call("is not", SOON, muted(false))?;
+
+    // Once through what the microphone says, and what may be lost of it at the begin of a call.
+    let heard_by = Instant::now() + 2 * ann.says.wave.duration() + Duration::from_secs(3);
+    ann.page.until("false", heard_by - Instant::now()).ok();
+    ann.page.press("m")?;
+    ann.sees("!microphone.enabled && document.querySelector('#mute').ariaPressed === 'true'")?;
+    ann.look("muted")?;
+
+    ann.page.click("[data-act=hangUp]")?;
+    bob.wait_closed(SOON)?;
+    ann.sees(&format!("!{}", card("bob")))?;
+    ann.sees("document.querySelector('#notes').innerText.includes('hung up')")?;
+    ann.page.click("#leave")?;
+    ann.sees(&shows("#lobby"))?;
+    let (_, room) = ann.worker.ask("GET", &format!("/v1/rooms/{ROOM}"), None)?;
+    ensure!(room["participants"] == serde_json::json!([]), "{room}");
+
+    let heard = bob.into_heard()?;
+    heard.write(out_dir(SCENARIO).join("bob-heard.wav"))?;
+    ensure!(
+        ann.says.marker.find(&heard).is_some(),
+        "bob does not hear what Ann's microphone says"
+    );
+    Ok(())
+}
