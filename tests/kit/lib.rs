@@ -15,6 +15,7 @@ pub mod kamailio;
 pub mod linphone;
 pub mod modules;
 pub mod name_server;
+pub mod offer;
 pub mod phone;
 pub mod plugin;
 pub mod ports;

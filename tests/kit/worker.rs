@@ -25,6 +25,8 @@ pub struct Settings {
     pub media: String,
     /// More lines of `[http]`.
     pub http: String,
+    /// More lines of `[ice]`.
+    pub ice: String,
     /// The `[[sfu]]`, `[[trunk]]` and `[[route]]`.
     pub tables: String,
     /// It speaks TLS, over WebSockets too, with what [`certificate::make`](crate::certificate::make) has put into the
@@ -122,6 +124,7 @@ figures_every = \"1s\"
 
 [ice]
 addresses = [\"{ice}\"]
+{}
 
 {}",
             settings.sip,
@@ -129,6 +132,7 @@ addresses = [\"{ice}\"]
             settings.media,
             token_file.display(),
             settings.http,
+            settings.ice,
             settings.tables
         );
         std::fs::write(&config, text)?;

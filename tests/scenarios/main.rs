@@ -14,6 +14,7 @@ mod a_silent_phone_is_explained;
 mod an_app_answers_a_call;
 mod an_sfu_behind_tls;
 mod an_sfu_keeps_its_promises;
+mod behind_a_one_to_one_nat;
 mod caller_cancels_while_ringing;
 mod check_says_what_is_wrong;
 mod either_side_hangs_up;

@@ -133,7 +133,10 @@ impl Exchange {
     ) -> Result<Option<(LinkId, T)>, E> {
         self.made += 1;
         let id = LinkId(self.made);
-        let mut link = Link::new(&self.certificate, &self.hosts, self.config.advertise);
+        let owner = self.rooms.member(member);
+        let is_inside = owner.is_some_and(|owner| owner.is_inside);
+        let advertise = self.config.advertise.filter(|_| !is_inside);
+        let mut link = Link::new(&self.certificate, &self.hosts, advertise);
         let begun = begin(&mut link)?;
         let Some(owner) = self.rooms.member(member) else {
             return Ok(None);

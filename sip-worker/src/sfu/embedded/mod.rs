@@ -89,6 +89,9 @@ impl From<LinkId> for ConnectionId {
     }
 }
 
+/// Somebody's stay, and what happens there.
+pub(crate) type Entered = (Arc<Stay>, mpsc::UnboundedReceiver<SfuEvent>);
+
 /// The SFU.
 pub struct Embedded {
     config: Arc<EmbeddedConfig>,
@@ -104,17 +107,25 @@ impl Embedded {
         }
     }
 
-    /// Enters `room`. Leaves when the stay is dropped.
-    pub(crate) async fn enter(
+    /// Enters `room`, from wherever. Leaves when the stay is dropped.
+    pub(crate) async fn enter(&self, room: &str, who: Participant) -> Result<Entered, SfuError> {
+        self.let_in(room, who, false).await
+    }
+
+    async fn let_in(
         &self,
         room: &str,
         who: Participant,
-    ) -> Result<(Arc<Stay>, mpsc::UnboundedReceiver<SfuEvent>), SfuError> {
+        is_inside: bool,
+    ) -> Result<Entered, SfuError> {
         let desk = self.desk()?;
         let (config, asker, room) = (self.config.clone(), desk.clone(), room.to_owned());
         // Made on that thread, so that whoever gives up waiting leaves nobody behind.
         let entered = desk.ask(move |exchange, _| {
             let (member, me, events) = exchange.rooms.join(&room, who)?;
+            if let Some(member) = exchange.rooms.member(member) {
+                member.is_inside = is_inside;
+            }
             let stay = Stay {
                 config,
                 desk: asker,
@@ -166,7 +177,8 @@ impl Sfu for Embedded {
     fn join(&self, room: &str, who: Participant) -> BoxFuture<'_, Result<Joined, SfuError>> {
         let room = room.to_owned();
         Box::pin(async move {
-            let (session, events) = self.enter(&room, who).await?;
+            // Whoever comes this way is in this process.
+            let (session, events) = self.let_in(&room, who, true).await?;
             Ok(Joined { session, events })
         })
     }

@@ -56,6 +56,8 @@ pub(super) struct Member {
     tracks: Vec<(Track, State)>,
     /// Their connections.
     pub(super) links: Vec<LinkId>,
+    /// They are of this machine, and reach us by the addresses that it has.
+    pub(super) is_inside: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -127,6 +129,7 @@ impl Rooms {
                 events,
                 tracks: Vec::new(),
                 links: Vec::new(),
+                is_inside: false,
             },
         );
         self.show(room);
