@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A page of the browser, by the DevTools protocol: asked, clicked, typed into, and looked at.
 
+use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::stream::MaybeTlsStream;
-use tokio_tungstenite::tungstenite::{Message, WebSocket, connect};
+use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, connect};
 
 /// The browser answers at once, unless it is asked to wait for something.
 const ANSWERS: Duration = Duration::from_secs(30);
@@ -102,7 +103,11 @@ impl Page {
         self.socket.send(Message::text(message.to_string()))?;
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
-            let told = self.socket.read().with_context(|| method.to_owned())?;
+            let told = match self.socket.read() {
+                // As after the machine was stopped for a moment.
+                Err(Error::Io(error)) if error.kind() == ErrorKind::Interrupted => continue,
+                told => told.with_context(|| method.to_owned())?,
+            };
             let Ok(text) = told.to_text() else { continue };
             let Ok(told) = serde_json::from_str::<Value>(text) else {
                 continue;
