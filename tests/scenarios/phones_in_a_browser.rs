@@ -6,8 +6,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use sipbridge_tests::modules;
 use sipbridge_browser::{Browser, Pages, Told};
+use sipbridge_tests::modules;
 use sipbridge_tests::scene::{NUMBER, ROOM};
 use sipbridge_tests::worker::{Settings, Worker};
 use sipbridge_tests::{certificate, out_dir};
