@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The worker is told the address that a one-to-one NAT gives it outside. Browsers learn that one alone, and
-//! phones, whose media stay in the worker, hear each other all the same.
+//! phones, whose media stay in the worker, get into the room and hear each other all the same.
 
 use anyhow::{Result, ensure};
-use serde_json::json;
 use sipbridge_browser::share_of;
 use sipbridge_tests::http::ask;
 use sipbridge_tests::join_page::{SOON, phone};
 use sipbridge_tests::offer::offer;
-use sipbridge_tests::scene::ROOM;
-use sipbridge_tests::worker::{Settings, Worker, room_is_heard};
+use sipbridge_tests::scene::{NUMBER, open_house};
+use sipbridge_tests::worker::{Settings, Worker};
 use std::net::{IpAddr, Ipv4Addr};
 
 const SCENARIO: &str = "behind_a_one_to_one_nat";
@@ -20,16 +19,12 @@ fn behind_a_one_to_one_nat() -> Result<()> {
         phone(SCENARIO, "bob", 700.0)?,
         phone(SCENARIO, "carl", 1_100.0)?,
     ];
-    let trunks = phones.iter().zip(["bob", "carl"]).map(|(phone, name)| {
-        let uri = phone.uri();
-        format!(
-            "[[trunk]]\nname = \"{name}\"\nuri = \"{uri}\"\nfrom = \"1\"\ndial_allow = [\"*\"]\n"
-        )
-    });
-    let trunks: String = trunks.collect();
     let settings = Settings {
         ice: "advertise = \"203.0.113.7\"".to_owned(),
-        tables: format!("[[sfu]]\nname = \"main\"\nkind = \"embedded\"\n{trunks}"),
+        tables: format!(
+            "[[sfu]]\nname = \"main\"\nkind = \"embedded\"\n\n{}",
+            open_house("at-once")
+        ),
         ..Settings::default()
     };
     let worker = Worker::start_with(SCENARIO, IpAddr::from(Ipv4Addr::LOCALHOST), &settings)?;
@@ -55,13 +50,11 @@ fn behind_a_one_to_one_nat() -> Result<()> {
         "{candidates:?}"
     );
 
-    for (phone, name) in phones.iter_mut().zip(["bob", "carl"]) {
-        worker.call(&json!({ "to": name, "trunk": name, "room": ROOM }))?;
+    for phone in &mut phones {
+        phone.dial(&worker.uri(NUMBER))?;
+        // Once its participant's connection to the SFU is up.
         phone.wait_established(SOON)?;
     }
-    worker.until_calls("hear each other", SOON, |calls| {
-        calls.iter().all(room_is_heard)
-    })?;
     // What is heard last is what is listened to.
     worker.until_calls("have gone on", SOON, |calls| {
         calls
