@@ -47,11 +47,8 @@ impl Score {
         })
     }
 
-    /// The MOS-LQO of `heard`, and the file it is kept in; 1 where there is nothing in it that could be
-    /// compared.
-    pub fn of(&mut self, band: Band, said: &Wave, heard: &Wave, name: &str) -> Result<f64> {
-        // The least that P.862 knows.
-        const WORST: f64 = 1.0;
+    /// The MOS-LQO of `heard`; none where there is too little in it to be compared.
+    pub fn of(&mut self, band: Band, said: &Wave, heard: &Wave, name: &str) -> Result<Option<f64>> {
         let write = |wave: &Wave, what: &str| {
             let path = self.folder.join(format!("{name}, {what}.wav"));
             wave.write(&path)?;
@@ -66,8 +63,10 @@ impl Score {
             .python
             .ask(&format!("{band}\t{reference}\t{degraded}"))?;
         match answer.parse() {
-            Ok(mos) => Ok(mos),
-            Err(_) if answer.contains("No utterances") => Ok(WORST),
+            Ok(mos) => Ok(Some(mos)),
+            Err(_) if answer.contains("No utterances") || answer.contains("1/4 of a second") => {
+                Ok(None)
+            }
             Err(_) => bail!("PESQ of {name}: {answer}"),
         }
     }

@@ -22,6 +22,10 @@ fn networks(lines: &[Line]) -> Vec<&str> {
     all
 }
 
+fn mos(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |mos| format!("{mos:.2}"))
+}
+
 pub fn text(quality: &Quality) -> String {
     let mut text = String::new();
     for way in Way::BOTH {
@@ -47,7 +51,7 @@ pub fn text(quality: &Quality) -> String {
             row.extend(networks.iter().map(|network| {
                 let mut lines = of_peer();
                 let line = lines.find(|line| line.network == *network);
-                line.map_or_else(|| "-".to_owned(), |line| format!("{:.2}", line.pesq))
+                mos(line.and_then(|line| line.pesq))
             }));
             row.push(of_peer().map(|line| line.gaps).sum::<usize>().to_string());
             row.push(ms(first.delay_p50_ms));
@@ -68,9 +72,8 @@ pub fn text(quality: &Quality) -> String {
             room.codec.clone(),
             if room.all_talk { "all" } else { "one" }.to_owned(),
             if room.equal { "equal" } else { "own" }.to_owned(),
-            format!("{:.2}", room.narrow),
-            room.wide
-                .map_or_else(|| "-".to_owned(), |mos| format!("{mos:.2}")),
+            mos(room.narrow),
+            mos(room.wide),
             opus(&room.settings),
         ]);
     }
@@ -94,7 +97,7 @@ pub fn picture(facts: &str, quality: &Quality) -> String {
                         format!("jitter buffer: {}", of.jitter_buffer)
                     }),
                     group: format!("{}, {network}", titled(way)),
-                    value: line.pesq,
+                    value: line.pesq.unwrap_or_default(),
                     ours: line.peer.starts_with("sipbridge"),
                 });
             }

@@ -71,10 +71,10 @@ pub struct Line {
     pub settings: Option<Settings>,
     pub way: Way,
     pub network: String,
-    /// The mean, MOS-LQO.
-    pub pesq: f64,
+    /// The mean, MOS-LQO; none where too little was heard of a call to tell.
+    pub pesq: Option<f64>,
     /// The worst call.
-    pub pesq_least: f64,
+    pub pesq_least: Option<f64>,
     /// Silence where something was said, in all calls together.
     pub gaps: usize,
     /// Of sweeps, over a clean network.
@@ -243,13 +243,15 @@ fn each(
             &format!("{name}, {codec}, {call}"),
         )?);
     }
+    let all: Option<Vec<f64>> = scores.into_iter().collect();
+    let all = all.as_ref();
     Ok(Line {
         peer: String::new(),
         settings: None,
         way,
         network: network_.to_string(),
-        pesq: scores.iter().sum::<f64>() / scores.len().max(1) as f64,
-        pesq_least: scores.iter().copied().fold(5.0, f64::min),
+        pesq: all.map(|scores| scores.iter().sum::<f64>() / scores.len().max(1) as f64),
+        pesq_least: all.and_then(|scores| scores.iter().copied().min_by(f64::total_cmp)),
         gaps,
         delay_p50_ms: None,
         delay_p99_ms: None,

@@ -29,7 +29,7 @@ pub struct Room {
     pub all_talk: bool,
     pub equal: bool,
     /// In the telephone's band, MOS-LQO.
-    pub narrow: f64,
+    pub narrow: Option<f64>,
     /// Up to 7 kHz, MOS-LQO; G.711 holds no more than the telephone's.
     pub wide: Option<f64>,
 }
@@ -70,7 +70,7 @@ pub fn rooms(bench: &mut Bench, score: &mut Score, only: Option<&str>) -> Result
                         },
                     );
                     let wide = match codec {
-                        Codec::Opus => Some(score.of(Band::Wide, &said, &wave, &name)?),
+                        Codec::Opus => score.of(Band::Wide, &said, &wave, &name)?,
                         _ => None,
                     };
                     heard.push(Room {
