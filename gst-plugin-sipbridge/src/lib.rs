@@ -28,10 +28,12 @@ pub mod opusenc;
 mod property;
 pub mod rtc;
 pub mod rtcbin;
+mod rtcp;
 pub mod sipbin;
 pub mod sipmixer;
 pub mod sipsink;
 pub mod sipsrc;
+mod srtp;
 mod ticks;
 pub mod tones;
 

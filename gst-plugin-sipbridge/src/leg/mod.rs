@@ -15,7 +15,6 @@ mod liveness;
 mod playout;
 mod quality;
 mod receive;
-mod reception;
 mod reports;
 mod send;
 mod sender;
@@ -23,6 +22,7 @@ mod sequencer;
 mod source;
 mod srtp;
 mod stats;
+mod streams;
 mod tempo;
 mod track;
 
@@ -45,12 +45,14 @@ pub use track::{Track, TrackStats};
 use digits::{DigitReceiver, DigitSender};
 use jitter::{Done, JitterBuffer};
 use liveness::Liveness;
-use reception::{Reception, Streams};
 use reports::Reports;
 use sender::Sender;
 use sequencer::Sequencer;
 use source::Source;
-use srtp::Srtp;
+use streams::Streams;
+
+use crate::rtcp::reception::Reception;
+use crate::srtp::Srtp;
 
 /// The media of one call with a telephone.
 #[derive(Debug)]

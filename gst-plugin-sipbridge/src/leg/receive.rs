@@ -9,8 +9,8 @@ use sip_ua::sdp::Codec;
 
 use super::digits::Heard;
 use super::jitter::{Arrived, Content, Inserted};
-use super::reception::Placed;
 use super::source::Verdict;
+use super::streams::Placed;
 use super::{Leg, LegEvent};
 use crate::codec::noise::Noise;
 

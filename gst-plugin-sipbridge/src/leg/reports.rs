@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 //! RTCP: sender and receiver reports, both ways (RFC 3550 section 6).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rtcp_types::prelude::*;
 use rtcp_types::{
     Bye, Compound, Packet, ReceiverReport, ReportBlock, Sdes, SdesChunk, SdesItem, SenderReport,
 };
 
-use super::reception::Reception;
-
-/// The usual time between reports (RFC 3550 section 6.2: the recommended minimum).
-const INTERVAL: Duration = Duration::from_secs(5);
+use crate::rtcp::reception::Reception;
+use crate::rtcp::{Clock, Pace, Remote, report_block};
 
 /// What our sender has to tell.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,26 +20,13 @@ pub(super) struct Sent {
     pub(super) rtp_now: u32,
 }
 
-/// What the far end told of us.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Remote {
-    pub(super) lost: Option<u32>,
-    pub(super) loss_percent: Option<f64>,
-    pub(super) jitter_units: Option<u32>,
-    pub(super) round_trip: Option<Duration>,
-}
-
 #[derive(Debug)]
 pub(super) struct Reports {
     ssrc: u32,
     cname: String,
-    /// Wall-clock time of `epoch` as NTP writes it: seconds and 2⁻³² seconds since 1900.
-    ntp_epoch: u64,
-    epoch: Instant,
+    clock: Clock,
     due: Option<Instant>,
-    /// Moves reports of many calls apart (RFC 3550 section 6.3.5), by one linear congruential step
-    /// a report.
-    spread: u32,
+    pace: Pace,
     /// Middle 32 bits of the far end's last sender report, and when it came.
     last_sender_report: Option<(u32, Instant)>,
     pub(super) remote: Remote,
@@ -53,10 +38,9 @@ impl Reports {
         Reports {
             ssrc,
             cname,
-            ntp_epoch,
-            epoch,
+            clock: Clock::new(ntp_epoch, epoch),
             due: None,
-            spread: ssrc,
+            pace: Pace::new(ssrc),
             last_sender_report: None,
             remote: Remote::default(),
             buffer: Vec::new(),
@@ -66,7 +50,7 @@ impl Reports {
     /// Reports begin; the first comes early, so that the round trip is known early.
     pub(super) fn begin(&mut self, now: Instant) {
         if self.due.is_none() {
-            self.due = Some(now + self.interval() / 4);
+            self.due = Some(now + self.pace.interval() / 4);
         }
     }
 
@@ -85,21 +69,6 @@ impl Reports {
         self.due
     }
 
-    fn interval(&mut self) -> Duration {
-        self.spread = self
-            .spread
-            .wrapping_mul(1_664_525)
-            .wrapping_add(1_013_904_223);
-        INTERVAL / 2 + INTERVAL.mul_f64(f64::from(self.spread) / f64::from(u32::MAX))
-    }
-
-    fn ntp(&self, now: Instant) -> u64 {
-        let elapsed = now.saturating_duration_since(self.epoch);
-        let fraction = (u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000;
-        self.ntp_epoch
-            .wrapping_add((elapsed.as_secs() << 32) + fraction)
-    }
-
     /// The next compound packet, if its time has come, or at once with a BYE.
     pub(super) fn write(
         &mut self,
@@ -111,25 +80,13 @@ impl Reports {
         if !bye {
             self.due.filter(|due| *due <= now)?;
         }
-        self.due = Some(now + self.interval());
-        let block = reception.map(|reception| {
-            let (last, delay) = self.last_sender_report.map_or((0, 0), |(last, at)| {
-                let delay = now.saturating_duration_since(at).as_secs_f64();
-                (last, (delay * 65_536.0) as u32)
-            });
-            ReportBlock::builder(reception.ssrc)
-                .fraction_lost(reception.take_fraction_lost())
-                // 24 bits, signed (RFC 3550 section 6.4.1); the writer takes none that do not fit.
-                .cumulative_lost(reception.lost().clamp(0, 0x7f_ffff) as u32)
-                .extended_sequence_number(reception.highest())
-                .interarrival_jitter(reception.jitter_units())
-                .last_sender_report_timestamp(last)
-                .delay_since_last_sender_report_timestamp(delay)
-        });
+        self.due = Some(now + self.pace.interval());
+        let last = self.last_sender_report;
+        let block = reception.map(|reception| report_block(reception, last, now));
         let mut compound = Compound::builder();
         if sent.packets > 0 {
             let mut report = SenderReport::builder(self.ssrc)
-                .ntp_timestamp(self.ntp(now))
+                .ntp_timestamp(self.clock.ntp(now))
                 .rtp_timestamp(sent.rtp_now)
                 .packet_count(sent.packets as u32)
                 .octet_count(sent.bytes as u32);
@@ -174,14 +131,10 @@ impl Reports {
                         let middle = (report.ntp_timestamp() >> 16) as u32;
                         self.last_sender_report = Some((middle, now));
                     }
-                    for block in report.report_blocks() {
-                        self.reported(now, &block);
-                    }
+                    self.reported(now, report.report_blocks());
                 }
                 Ok(Packet::Rr(report)) => {
-                    for block in report.report_blocks() {
-                        self.reported(now, &block);
-                    }
+                    self.reported(now, report.report_blocks());
                 }
                 Ok(_) => {}
                 Err(_) => return false,
@@ -190,26 +143,9 @@ impl Reports {
         true
     }
 
-    fn reported(&mut self, now: Instant, block: &ReportBlock<'_>) {
-        if block.ssrc() != self.ssrc {
-            return;
-        }
-        // 24 bits, signed: negative where some came twice (RFC 3550 section 6.4.1).
-        let lost = block.cumulative_lost() & 0xff_ffff;
-        self.remote.lost = Some(if lost > 0x7f_ffff { 0 } else { lost });
-        self.remote.loss_percent = Some(f64::from(block.fraction_lost()) * 100.0 / 256.0);
-        self.remote.jitter_units = Some(block.interarrival_jitter());
-        let last = block.last_sender_report_timestamp();
-        if last == 0 {
-            return;
-        }
-        let middle = (self.ntp(now) >> 16) as u32;
-        let units = middle
-            .wrapping_sub(last)
-            .wrapping_sub(block.delay_since_last_sender_report_timestamp());
-        // A far end that miscounts can make it negative, which reads as hours.
-        if units < 65_536 * 60 {
-            self.remote.round_trip = Some(Duration::from_secs_f64(f64::from(units) / 65_536.0));
+    fn reported<'a>(&mut self, now: Instant, blocks: impl Iterator<Item = ReportBlock<'a>>) {
+        for block in blocks.filter(|block| block.ssrc() == self.ssrc) {
+            self.remote.reported(self.clock.ntp(now), &block);
         }
     }
 }

@@ -10,7 +10,7 @@ use sip_ua::sdp::Codec;
 use super::jitter::{Arrived, Content, Inserted, JitterBuffer};
 use super::playout::{Listener, Playable, Playout};
 use super::receive::packet_samples;
-use super::reception::{Placed, Streams};
+use super::streams::{Placed, Streams};
 
 /// Jitter beyond this is not waited for.
 const DELAY_MAX: Duration = Duration::from_millis(200);

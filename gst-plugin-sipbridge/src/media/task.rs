@@ -16,6 +16,7 @@ use super::sockets::{Pair, RTP, Sockets};
 use crate::codec::{Decoder, Encoder, OpusSettings};
 use crate::context::{Cx, Task};
 use crate::leg::{Leg, LegConfig};
+use crate::rtcp::ntp_now;
 
 /// How often the counters are put where others can read them.
 const SNAPSHOT: Duration = Duration::from_millis(200);
@@ -318,14 +319,4 @@ pub(super) fn leg_config(config: &MediaConfig) -> LegConfig {
 fn nobody() -> (Format, Box<dyn AudioOut>) {
     let format = Format::Raw { rate_hz: 8_000 };
     (format, Box::new(Nobody(Instant::now())))
-}
-
-/// Wall-clock time as NTP writes it: seconds and 2⁻³² seconds since 1900 (RFC 3550 section 4).
-fn ntp_now() -> u64 {
-    const UNIX_EPOCH: u64 = 2_208_988_800;
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
-    ((since.as_secs() + UNIX_EPOCH) << 32).wrapping_add(fraction)
 }

@@ -3,11 +3,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use str0m::config::{CryptoProvider, DtlsCert};
-use str0m::ice::IceCreds;
+use is::IceCreds;
+use sha2::{Digest, Sha256};
 
-use super::crypto;
 use super::description::Credentials;
+use super::dtls::{DtlsCertificate, generate_certificate};
 
 /// A self-signed certificate and its fingerprint.
 #[derive(Clone)]
@@ -16,9 +16,8 @@ pub struct Certificate {
 }
 
 struct Inner {
-    certificate: DtlsCert,
+    certificate: DtlsCertificate,
     fingerprint: Vec<u8>,
-    provider: Arc<CryptoProvider>,
 }
 
 impl Certificate {
@@ -30,16 +29,13 @@ impl Certificate {
 
     /// A new one.
     pub fn generate() -> Option<Certificate> {
-        let provider = Arc::new(crypto::provider());
-        let certificate = crypto::generate_certificate()
+        let certificate = generate_certificate()
             .inspect_err(|error| tracing::error!(%error, "no DTLS certificate can be made"))
             .ok()?;
-        let digest = provider.sha256_provider.sha256(&certificate.certificate);
         Some(Certificate {
             inner: Arc::new(Inner {
+                fingerprint: fingerprint(&certificate.certificate),
                 certificate,
-                fingerprint: digest.to_vec(),
-                provider,
             }),
         })
     }
@@ -49,13 +45,14 @@ impl Certificate {
         &self.inner.fingerprint
     }
 
-    pub(super) fn dtls(&self) -> DtlsCert {
-        self.inner.certificate.clone()
+    pub(super) fn dtls(&self) -> &DtlsCertificate {
+        &self.inner.certificate
     }
+}
 
-    pub(super) fn provider(&self) -> Arc<CryptoProvider> {
-        self.inner.provider.clone()
-    }
+/// The SHA-256 of a certificate (DER).
+pub(super) fn fingerprint(certificate: &[u8]) -> Vec<u8> {
+    Sha256::digest(certificate).to_vec()
 }
 
 /// Fresh ICE credentials.

@@ -2,18 +2,17 @@
 //! WebRTC for audio, sans-IO.
 //!
 //! [`Negotiation`] exchanges descriptions and says what was agreed as a [`Plan`]; [`Transport`] carries
-//! it out on str0m's direct API: ICE, DTLS, SRTP and RTCP over datagrams that somebody else sends.
+//! it out: ICE, DTLS, SRTP and RTCP over datagrams that somebody else sends.
 //! [`Receiver`] brings what arrives into order and time. None of them knows sockets or threads.
 
 mod certificate;
-mod crypto;
 pub mod description;
+mod dtls;
 mod local;
 mod negotiation;
 mod plan;
 mod receiver;
 mod reflexive;
-mod streams;
 mod transport;
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use super::description::{Credentials, Format};
 pub struct Plan {
     /// Our side's ICE credentials.
     pub credentials: Credentials,
+    /// Our canonical name (RFC 3550 section 6.5.1).
+    pub cname: String,
     /// Every payload type that has a meaning on this transport.
     pub formats: Vec<Format>,
     /// Header extensions by number.

@@ -2,7 +2,6 @@
 //! The task of a connection: sockets around the transport, on a context.
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,16 +12,10 @@ use gst::prelude::*;
 use super::incoming::Incoming;
 use super::outgoing::Rewriter;
 use super::source::Source;
-use crate::context::{Cx, Mailbox, Notifier, Task};
+use crate::context::{Cx, Mailbox, Notifier, Task, stamp_arrivals};
 use crate::rtc::{
     Action, Plan, ReceiverStats, Reflexive, Transport, TransportEvent, TransportStats,
 };
-
-/// Datagrams read before others have their turn.
-const READ_MAX: usize = 64;
-
-/// No packet of WebRTC is longer.
-const DATAGRAM_MAX: usize = 2_048;
 
 /// Packets that wait for the context: half a second of a few tracks. Of too many the oldest go.
 const INPUT_MAX: usize = 128;
@@ -152,7 +145,6 @@ pub(super) struct Connection {
     latency: Duration,
     element: glib::WeakRef<gst::Element>,
     tell: Box<dyn Fn(Notice) + Send>,
-    buffer: Box<[u8]>,
     /// Taken from `shared`, kept for its room.
     input: VecDeque<(usize, gst::Buffer)>,
 }
@@ -178,7 +170,6 @@ impl Connection {
             latency,
             element,
             tell,
-            buffer: vec![0; DATAGRAM_MAX].into_boxed_slice(),
             input: VecDeque::new(),
         }
     }
@@ -241,6 +232,9 @@ impl Connection {
             let Ok(local) = socket.local_addr() else {
                 continue;
             };
+            if let Err(error) = stamp_arrivals(&socket) {
+                tracing::debug!(%local, %error, "the system does not say when packets came");
+            }
             let mut socket = mio::net::UdpSocket::from_std(socket);
             if let Err(error) = cx.register(&mut socket, self.sockets.len()) {
                 tracing::error!(%local, %error, "cannot watch a socket of a WebRTC connection");
@@ -257,7 +251,7 @@ impl Connection {
         let now = cx.now();
         self.transport.timeout(now);
         self.speak(now);
-        let wait = self.drain(now);
+        let wait = self.drain();
         self.ask(now);
         let held = self.listen_again(now);
         let asking = self.reflexives.iter().filter_map(Reflexive::due).min();
@@ -279,15 +273,14 @@ impl Connection {
                 continue;
             };
             self.transport.send(now, line, &packet);
-            // One packet at a time: what is written must be fetched before more is.
-            self.drain(now);
         }
     }
 
     /// Carries out what the transport wants; the time of its next wish.
-    fn drain(&mut self, now: Instant) -> Option<Instant> {
-        let mut arrived = false;
-        let wait = loop {
+    fn drain(&mut self) -> Option<Instant> {
+        // Asked of the element, and not often needed.
+        let mut asked: Option<Option<Duration>> = None;
+        loop {
             match self.transport.poll() {
                 Action::Send { from, to, bytes } => {
                     let socket = self.sockets.iter().find(|socket| socket.local == from);
@@ -297,7 +290,7 @@ impl Connection {
                     }
                 }
                 Action::Packet(packet) => {
-                    let Some(running) = self.running_time() else {
+                    let Some(running) = *asked.get_or_insert_with(|| self.running_time()) else {
                         continue;
                     };
                     let line = packet.line;
@@ -306,19 +299,14 @@ impl Connection {
                     };
                     let is_new = self.incoming(line).take(&plan, running, packet);
                     self.plan = Some(plan);
-                    arrived = true;
                     if is_new {
                         (self.tell)(Notice::Track(line));
                     }
                 }
                 Action::Event(event) => (self.tell)(Notice::Transport(event)),
-                Action::Wait(wait) => break wait,
+                Action::Wait(wait) => return wait,
             }
-        };
-        if arrived {
-            self.listen_again(now);
         }
-        wait
     }
 
     /// Hands on what is in order or given up; when there may be more.
@@ -364,43 +352,46 @@ impl Connection {
         }
     }
 
-    /// Whether it was a server's answer.
-    fn answered(&mut self, from: SocketAddr, bytes: &[u8]) -> bool {
-        for reflexive in &mut self.reflexives {
-            if let Some(seen) = reflexive.receive(from, bytes) {
-                if let Some(candidate) = self.transport.add_reflexive(seen, reflexive.base()) {
-                    (self.tell)(Notice::Candidate(candidate));
-                }
-                return true;
-            }
-        }
-        false
-    }
-
     fn read(&mut self, cx: &mut Cx<'_>, token: usize) {
         let now = cx.now();
-        for _ in 0..READ_MAX {
-            let Some(socket) = self.sockets.get(token) else {
-                return;
-            };
-            let local = socket.local;
-            match socket.socket.recv_from(&mut self.buffer) {
-                Ok((length, from)) => {
-                    let buffer = std::mem::take(&mut self.buffer);
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    if self.reflexives.is_empty() || !self.answered(from, bytes) {
-                        self.transport.receive(now, local, from, bytes);
-                        self.drain(now);
-                    }
-                    self.buffer = buffer;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // Somebody's port is closed, says ICMP; others may still send.
-                Err(_) => {}
+        let Connection {
+            sockets,
+            transport,
+            reflexives,
+            tell,
+            ..
+        } = self;
+        let Some(Socket { socket, local }) = sockets.get(token) else {
+            return;
+        };
+        let more = cx.inbox().read(socket, now, |at, from, bytes| {
+            if !answered(reflexives, transport, tell, from, bytes) {
+                transport.receive(at, *local, from, bytes);
             }
+        });
+        if more {
+            cx.again(token);
         }
-        cx.again(token);
     }
+}
+
+/// Whether it was the answer of a server that was asked how it sees us.
+fn answered(
+    reflexives: &mut [Reflexive],
+    transport: &mut Transport,
+    tell: &dyn Fn(Notice),
+    from: SocketAddr,
+    bytes: &[u8],
+) -> bool {
+    for reflexive in reflexives {
+        if let Some(seen) = reflexive.receive(from, bytes) {
+            if let Some(candidate) = transport.add_reflexive(seen, reflexive.base()) {
+                tell(Notice::Candidate(candidate));
+            }
+            return true;
+        }
+    }
+    false
 }
 
 impl Task for Connection {
@@ -420,7 +411,6 @@ impl Task for Connection {
     fn notified(&mut self, cx: &mut Cx<'_>) {
         for command in self.shared.commands.take() {
             self.obey(cx, command);
-            self.drain(cx.now());
         }
         self.run(cx);
     }
@@ -441,9 +431,9 @@ impl Task for Connection {
         }
     }
 
-    fn stop(&mut self, cx: &mut Cx<'_>) {
+    fn stop(&mut self, _cx: &mut Cx<'_>) {
         self.transport.close();
-        self.drain(cx.now());
+        self.drain();
     }
 }
 

@@ -68,6 +68,7 @@ impl Negotiation {
         let remote = self.remote.latest();
         let mut plan = Plan {
             credentials: self.config.credentials.clone(),
+            cname: self.config.cname.clone(),
             formats: Vec::new(),
             extensions: self.known_extensions(),
             remote: None,

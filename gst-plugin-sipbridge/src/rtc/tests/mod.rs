@@ -7,6 +7,7 @@ mod garbage_harms_nothing;
 mod ice_restarts;
 mod lite_and_full;
 mod nobody_else_gets_in;
+mod sequence_numbers_wrap;
 mod sources_without_names;
 mod the_far_end_vanishes;
 mod tracks_come_and_go;
@@ -61,6 +62,8 @@ pub(super) struct Peer {
     pub(super) packets: Vec<Packet>,
     pub(super) events: Vec<TransportEvent>,
     sent: BTreeMap<usize, u64>,
+    /// Sequence numbers begin after this.
+    pub(super) first: u64,
 }
 
 impl Peer {
@@ -79,6 +82,7 @@ impl Peer {
             packets: Vec::new(),
             events: Vec::new(),
             sent: BTreeMap::new(),
+            first: 1_000,
         }
     }
 
@@ -143,7 +147,7 @@ impl Peer {
             line,
             &Outgoing {
                 pt: send.formats[0].pt,
-                sequence: 1_000 + *count,
+                sequence: self.first + *count,
                 timestamp: 960 * *count as u32,
                 marker: *count == 1,
                 level: Some((30, true)),
@@ -168,6 +172,7 @@ impl Peer {
     }
 }
 
+#[derive(Clone)]
 struct Flying {
     arrives: Instant,
     from: SocketAddr,
@@ -238,6 +243,11 @@ impl Session {
             );
             self.run(Duration::from_millis(5));
         }
+    }
+
+    /// All that is on its way arrives twice.
+    pub(super) fn repeat_what_flies(&mut self) {
+        self.flying.extend_from_within(..);
     }
 
     /// Lets time pass.

@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: MPL-2.0
-//! ICE, DTLS, SRTP and RTCP of one bundled transport: str0m's direct API, told by [`Plan`]s.
+//! ICE, DTLS, SRTP and RTCP of one bundled transport, told by [`Plan`]s.
+//!
+//! ICE is the agent of the str0m project (`is`), the handshake OpenSSL's, SRTP and RTCP what phones have.
+//! A packet of media goes through nothing but its cipher and a few lines of book-keeping.
 
 mod apply;
-mod drive;
+mod header;
+mod link;
+mod media;
+mod reports;
+mod sources;
+mod stats;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use str0m::net::{DatagramSend, Protocol, Receive};
-use str0m::{Candidate, Input, Rtc};
+use is::{Candidate, Protocol};
 
 use super::certificate::Certificate;
 use super::plan::Plan;
-use super::streams::{Newcomer, Streams, rtp_source};
+use link::Link;
+use reports::Reports;
+use sources::Sources;
 
-pub use drive::TransportStats;
+pub use stats::TransportStats;
 
 /// How long a connection may take before it counts as failed.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
@@ -68,6 +77,9 @@ pub enum TransportState {
     /// One of us ended it.
     Closed,
 }
+
+/// The RTP clock of a payload type that no description explains: only reports depend on it.
+const CLOCK_UNKNOWN_HZ: u32 = 48_000;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +140,7 @@ pub enum Action {
         /// To whom.
         to: SocketAddr,
         /// What.
-        bytes: DatagramSend,
+        bytes: Vec<u8>,
     },
     /// Take this packet.
     Packet(Packet),
@@ -152,18 +164,21 @@ pub struct Transport {
     remote: Vec<Candidate>,
     early: VecDeque<Early>,
     plan: Option<Plan>,
-    rtc: Option<Box<Rtc>>,
-    streams: Streams,
+    /// To the far end, once that is known.
+    link: Option<Box<Link>>,
+    sources: Sources,
+    reports: Reports,
     ice: IceState,
     state: TransportState,
     /// The time of the last call.
     now: Option<Instant>,
     /// When the present state becomes a failure.
     deadline: Option<Instant>,
-    events: VecDeque<TransportEvent>,
-    /// What str0m said of its next timer.
+    actions: VecDeque<Action>,
+    /// Whether there may be more to do than `actions` say.
+    stirred: bool,
+    /// When time has to pass next.
     wake: Option<Instant>,
-    drained: bool,
     stats: TransportStats,
 }
 
@@ -185,15 +200,16 @@ impl Transport {
             remote: Vec::new(),
             early: VecDeque::new(),
             plan: None,
-            rtc: None,
-            streams: Streams::default(),
+            link: None,
+            sources: Sources::default(),
+            reports: Reports::new(),
             ice: IceState::New,
             state: TransportState::New,
             now: None,
             deadline: None,
-            events: VecDeque::new(),
+            actions: VecDeque::new(),
+            stirred: false,
             wake: None,
-            drained: true,
             stats: TransportStats::default(),
         }
     }
@@ -227,9 +243,9 @@ impl Transport {
         }
         let text = candidate.to_sdp_string();
         self.local.push(candidate.clone());
-        if let Some(rtc) = &mut self.rtc {
-            rtc.add_local_candidate(candidate);
-            self.drained = false;
+        if let Some(link) = &mut self.link {
+            link.agent.add_local_candidate(candidate);
+            self.stirred = true;
         }
         Some(text)
     }
@@ -253,22 +269,21 @@ impl Transport {
             return;
         }
         self.remote.push(candidate.clone());
-        if let Some(rtc) = &mut self.rtc {
-            rtc.add_remote_candidate(candidate);
-            self.drained = false;
+        if let Some(link) = &mut self.link {
+            link.agent.add_remote_candidate(candidate);
+            self.stirred = true;
         }
     }
 
-    /// A datagram that came to `local`.
-    pub fn receive(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+    /// A datagram that came to `local` at a time that may lie a little before the last call's.
+    pub fn receive(&mut self, at: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
         if self.is_over() {
             return;
         }
-        self.now = Some(now);
-        if self.rtc.is_none() {
+        if self.link.is_none() {
             if self.early.len() < EARLY_MAX {
                 self.early.push_back(Early {
-                    at: now,
+                    at,
                     local,
                     from,
                     bytes: bytes.to_vec(),
@@ -276,42 +291,22 @@ impl Transport {
             }
             return;
         }
-        self.take(now, local, from, bytes);
+        self.take(at, local, from, bytes);
     }
 
-    fn take(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
-        let Some(rtc) = &mut self.rtc else {
-            return;
+    /// Tells what shares the transport apart (RFC 7983).
+    fn take(&mut self, at: Instant, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        // Only jitter is about when a packet came; for checks and handshakes time does not go back.
+        let now = self.now.map_or(at, |now| now.max(at));
+        self.now = Some(now);
+        let taken = match bytes.first() {
+            Some(0..=3) => self.take_check(now, local, from, bytes),
+            Some(20..=63) => self.take_record(now, from, bytes),
+            Some(128..=191) => self.take_media(at, from, bytes),
+            _ => false,
         };
-        let Ok(received) = Receive::new(Protocol::Udp, from, local, bytes) else {
+        if !taken {
             self.stats.strange += 1;
-            return;
-        };
-        let input = Input::Receive(now, received);
-        // Media and handshakes come from where the checks succeeded, and from nowhere else.
-        if !rtc.accepts(&input) {
-            self.stats.strange += 1;
-            return;
-        }
-        if let Some((ssrc, pt)) = rtp_source(bytes)
-            && self.streams.line(ssrc).is_none()
-            && let Some(plan) = &self.plan
-            && let Newcomer::Expect { line, instead_of } = self.streams.newcomer(plan, ssrc, pt)
-        {
-            apply::announce(rtc, plan, line, ssrc);
-            if let Some(displaced) = instead_of {
-                rtc.direct_api().remove_stream_rx(displaced.into());
-            }
-        }
-        let taken = rtc.handle_input(input);
-        self.drained = false;
-        if let Err(error) = taken {
-            tracing::debug!(%error, %from, "a datagram is not understood");
-            self.stats.strange += 1;
-            if self.state == TransportState::Connecting {
-                // Nothing but a handshake can fail here, and it does not come back.
-                self.fail(format!("the DTLS handshake failed: {error}"));
-            }
         }
     }
 
@@ -333,13 +328,21 @@ impl Transport {
             self.fail(reason.to_owned());
             return;
         }
-        if let Some(rtc) = &mut self.rtc
-            && self.wake.is_some_and(|wake| wake <= now)
-        {
-            if let Err(error) = rtc.handle_input(Input::Timeout(now)) {
-                tracing::debug!(%error, "a timer of the connection failed");
+        if self.link.is_some() && self.wake.is_some_and(|wake| wake <= now) {
+            self.pass_time(now);
+        }
+    }
+
+    /// What is to be done next.
+    pub fn poll(&mut self) -> Action {
+        loop {
+            if let Some(action) = self.actions.pop_front() {
+                return action;
             }
-            self.drained = false;
+            if !std::mem::take(&mut self.stirred) {
+                return Action::Wait(earliest(self.wake, self.deadline));
+            }
+            self.settle();
         }
     }
 
@@ -348,12 +351,13 @@ impl Transport {
         if self.is_over() {
             return;
         }
-        if let Some(rtc) = &mut self.rtc
-            && let Err(error) = rtc.close()
-        {
-            tracing::debug!(%error, "the connection does not say goodbye");
+        if let Some(now) = self.now {
+            self.report(now, true);
         }
-        self.drained = false;
+        if let Some(link) = &mut self.link {
+            link.dtls.close();
+            self.stirred = true;
+        }
         self.enter(TransportState::Closed, None);
     }
 
@@ -373,17 +377,25 @@ impl Transport {
         };
         if let Some(ice) = ice.filter(|ice| *ice != self.ice) {
             self.ice = ice;
-            self.events.push_back(TransportEvent::Ice(ice));
+            self.tell(TransportEvent::Ice(ice));
         }
         if self.is_over() {
             self.deadline = None;
         }
-        self.events.push_back(TransportEvent::State(state, reason));
+        self.tell(TransportEvent::State(state, reason));
+    }
+
+    fn tell(&mut self, event: TransportEvent) {
+        self.actions.push_back(Action::Event(event));
     }
 
     fn fail(&mut self, reason: String) {
         self.enter(TransportState::Failed, Some(reason));
-        self.rtc = None;
+        self.link = None;
         self.wake = None;
     }
+}
+
+fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
 }

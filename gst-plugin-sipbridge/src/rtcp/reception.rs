@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Sequence numbers, loss and jitter of what comes in (RFC 3550 appendix A).
+//! Sequence numbers, loss and jitter of one source (RFC 3550 appendix A).
 
 use std::time::Instant;
 
@@ -7,88 +7,9 @@ use std::time::Instant;
 const MAX_DROPOUT: i64 = 3_000;
 const MAX_MISORDER: i64 = 100;
 
-/// Which packets are of the stream that is heard, and where in it.
-#[derive(Debug, Default)]
-pub(super) struct Streams {
-    current: Option<Reception>,
-    /// SSRC and sequence of a packet that may begin another stream, if the next one agrees.
-    intruder: Option<(u32, u16)>,
-    lost_before: i64,
-}
-
-/// Where a packet belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Placed {
-    /// There; an extended sequence number.
-    Fits(i64),
-    /// There, in another stream, whose numbers have nothing to do with those before.
-    Began(i64),
-    /// It came before.
-    Duplicate,
-    /// Nowhere, unless the next one agrees with it.
-    Nowhere,
-}
-
-impl Streams {
-    pub(super) fn place(&mut self, ssrc: u32, sequence: u16) -> Placed {
-        let changed = match &self.current {
-            Some(reception) if reception.ssrc == ssrc => {
-                self.intruder = None;
-                false
-            }
-            // A stray packet must not end a stream: the second in a row counts.
-            Some(_) => {
-                if self.intruder != Some((ssrc, sequence.wrapping_sub(1))) {
-                    self.intruder = Some((ssrc, sequence));
-                    return Placed::Nowhere;
-                }
-                true
-            }
-            None => false,
-        };
-        let lost = self.current.as_ref().map_or(0, Reception::lost);
-        if changed {
-            self.ended(lost);
-            self.current = None;
-        }
-        let reception = self
-            .current
-            .get_or_insert_with(|| Reception::new(ssrc, sequence));
-        match reception.sequence(sequence) {
-            Sequenced::Fits(extended) if changed => Placed::Began(extended),
-            Sequenced::Fits(extended) => Placed::Fits(extended),
-            Sequenced::Restarted(extended) => {
-                self.ended(lost);
-                Placed::Began(extended)
-            }
-            Sequenced::Duplicate => Placed::Duplicate,
-            Sequenced::Implausible => Placed::Nowhere,
-        }
-    }
-
-    fn ended(&mut self, lost: i64) {
-        self.lost_before += lost;
-        self.intruder = None;
-    }
-
-    /// The stream that is heard.
-    pub(super) fn current(&self) -> Option<&Reception> {
-        self.current.as_ref()
-    }
-
-    pub(super) fn current_mut(&mut self) -> Option<&mut Reception> {
-        self.current.as_mut()
-    }
-
-    /// Packets that never came, of this stream and those before.
-    pub(super) fn lost(&self) -> i64 {
-        self.lost_before + self.current.as_ref().map_or(0, Reception::lost)
-    }
-}
-
 /// What a sequence number means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sequenced {
+pub(crate) enum Sequenced {
     /// Its extended form.
     Fits(i64),
     /// The far end began a new sequence; this is its second packet in a row.
@@ -101,8 +22,8 @@ enum Sequenced {
 
 /// What one source's packets say.
 #[derive(Debug, Clone)]
-pub(super) struct Reception {
-    pub(super) ssrc: u32,
+pub(crate) struct Reception {
+    pub(crate) ssrc: u32,
     first: i64,
     highest: i64,
     received: i64,
@@ -119,7 +40,7 @@ pub(super) struct Reception {
 }
 
 impl Reception {
-    fn new(ssrc: u32, sequence: u16) -> Reception {
+    pub(crate) fn new(ssrc: u32, sequence: u16) -> Reception {
         let first = extended_first(sequence);
         Reception {
             ssrc,
@@ -137,7 +58,7 @@ impl Reception {
     }
 
     /// Judges a sequence number and counts the packet where it fits.
-    fn sequence(&mut self, sequence: u16) -> Sequenced {
+    pub(crate) fn sequence(&mut self, sequence: u16) -> Sequenced {
         let step = i64::from(sequence.wrapping_sub(self.highest as u16) as i16);
         if (-MAX_MISORDER..=MAX_DROPOUT).contains(&step) {
             let extended = self.highest + step;
@@ -173,7 +94,7 @@ impl Reception {
 
     /// Interarrival jitter (RFC 3550 section 6.4.1). A packet of audio only: digits repeat their
     /// timestamp.
-    pub(super) fn arrived(&mut self, now: Instant, timestamp: u32, clock_hz: u32) {
+    pub(crate) fn arrived(&mut self, now: Instant, timestamp: u32, clock_hz: u32) {
         self.clock_hz = clock_hz;
         if let Some((at, earlier, hz)) = self.before
             && hz == clock_hz
@@ -189,15 +110,15 @@ impl Reception {
         self.before = Some((now, timestamp, clock_hz));
     }
 
-    pub(super) fn jitter_units(&self) -> u32 {
+    pub(crate) fn jitter_units(&self) -> u32 {
         self.jitter as u32
     }
 
-    pub(super) fn jitter_ms(&self) -> f64 {
+    pub(crate) fn jitter_ms(&self) -> f64 {
         self.jitter * 1000.0 / f64::from(self.clock_hz)
     }
 
-    pub(super) fn highest(&self) -> u32 {
+    pub(crate) fn highest(&self) -> u32 {
         self.highest as u32
     }
 
@@ -206,12 +127,12 @@ impl Reception {
     }
 
     /// Packets that never came; negative where some came twice.
-    pub(super) fn lost(&self) -> i64 {
+    pub(crate) fn lost(&self) -> i64 {
         self.expected() - self.received
     }
 
     /// The share lost since the last call, in 256ths (RFC 3550 appendix A.3).
-    pub(super) fn take_fraction_lost(&mut self) -> u8 {
+    pub(crate) fn take_fraction_lost(&mut self) -> u8 {
         let expected = self.expected() - self.expected_prior;
         let received = self.received - self.received_prior;
         self.expected_prior = self.expected();
@@ -262,18 +183,6 @@ mod tests {
             Sequenced::Restarted(65_536 + 30_001)
         );
         assert_eq!(reception.lost(), 0);
-    }
-
-    #[test]
-    fn another_source_is_believed_when_its_next_packet_agrees() {
-        let mut streams = Streams::default();
-        assert_eq!(streams.place(1, 100), Placed::Fits(65_636));
-        assert_eq!(streams.place(1, 102), Placed::Fits(65_638));
-        assert_eq!(streams.place(2, 7), Placed::Nowhere);
-        assert_eq!(streams.place(1, 103), Placed::Fits(65_639));
-        assert_eq!(streams.place(2, 8), Placed::Nowhere);
-        assert_eq!(streams.place(2, 9), Placed::Began(65_545));
-        assert_eq!(streams.lost(), 1, "that of the first stream");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! SRTP and SRTCP (RFC 3711) between the sockets and the leg, with the keys that offer and answer
-//! agreed on.
+//! SRTP and SRTCP (RFC 3711) of one far end, with the keys that were agreed on: by descriptions
+//! (RFC 4568), or by a DTLS handshake (RFC 5764).
 //!
 //! Nothing is allocated for a packet: it is transformed in a buffer that is used again. Nothing is kept
 //! of a sender before a packet of its proved authentic.
@@ -11,17 +11,16 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
-use std::time::Instant;
-
 use sip_ua::sdp::{MasterKey, SrtpKeys, Suite};
 
-use super::Leg;
 use cipher::{Ciphers, Place};
 use window::Window;
 
-/// Streams of the far end whose place is remembered: it may send with another SSRC after each hold.
-const STREAMS_MAX: usize = 16;
+/// Streams of a phone whose place is remembered: it may send with another SSRC after each hold.
+const STREAMS_OF_A_PHONE: usize = 16;
+
+/// Streams of a media server, which has one for everybody in a room, and more as they come and go.
+const STREAMS_OF_A_ROOM: usize = 512;
 
 /// Packets under a new key after which those under the former one are late enough to be none.
 const OVERLAP: u8 = 64;
@@ -31,7 +30,7 @@ const PACKET_MAX: usize = 2_048;
 
 /// Why a packet is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refused {
+pub(crate) enum Refused {
     /// It is no SRTP packet at all.
     Malformed,
     /// It was made with another key, or changed on the way.
@@ -42,7 +41,7 @@ enum Refused {
 
 /// Both directions of a call.
 #[derive(Debug)]
-pub(super) struct Srtp {
+pub(crate) struct Srtp {
     keys: SrtpKeys,
     send: Outbound,
     receive: Inbound,
@@ -52,25 +51,35 @@ pub(super) struct Srtp {
 }
 
 impl Srtp {
-    fn new(keys: &SrtpKeys) -> Srtp {
+    /// With somebody who has one stream at a time.
+    pub(crate) fn new(keys: &SrtpKeys) -> Srtp {
+        Srtp::with(keys, STREAMS_OF_A_PHONE)
+    }
+
+    /// With somebody who has many streams at a time.
+    pub(crate) fn for_many(keys: &SrtpKeys) -> Srtp {
+        Srtp::with(keys, STREAMS_OF_A_ROOM)
+    }
+
+    fn with(keys: &SrtpKeys, streams_max: usize) -> Srtp {
         Srtp {
             send: Outbound::new(&keys.send),
-            receive: Inbound::new(&keys.receive, Vec::with_capacity(STREAMS_MAX)),
+            receive: Inbound::new(&keys.receive, Vec::new(), streams_max),
             before: None,
             keys: keys.clone(),
             sent: Vec::with_capacity(PACKET_MAX),
         }
     }
 
-    pub(super) fn suite(&self) -> Suite {
+    pub(crate) fn suite(&self) -> Suite {
         self.keys.suite()
     }
 
     /// What was agreed on now. `true`: we send with another key.
-    fn agree(&mut self, keys: &SrtpKeys) -> bool {
+    pub(crate) fn agree(&mut self, keys: &SrtpKeys) -> bool {
         if self.keys.receive != keys.receive {
             let streams = self.receive.continued();
-            let now = Inbound::new(&keys.receive, streams);
+            let now = Inbound::new(&keys.receive, streams, self.receive.streams_max);
             let before = std::mem::replace(&mut self.receive, now);
             self.before = Some((before, OVERLAP));
         }
@@ -82,23 +91,32 @@ impl Srtp {
         other
     }
 
-    /// An RTP packet of ours, protected; `None`: it cannot be, and must not be sent.
-    pub(super) fn protect_rtp(&mut self, packet: &[u8]) -> Option<&[u8]> {
+    /// An RTP packet of our only stream, protected; `None`: it cannot be, and must not be sent.
+    pub(crate) fn protect_rtp(&mut self, packet: &[u8]) -> Option<&[u8]> {
         let header = Header::read(packet)?;
         let index = self.send.rtp.index(header.sequence);
         self.send.rtp.came(index);
-        let place = header.place(index);
         self.sent.clear();
         self.sent.extend_from_slice(packet);
         self.send
             .ciphers
-            .protect_rtp(&mut self.sent, header.payload, place)
+            .protect_rtp(&mut self.sent, header.payload, header.place(index))
             .ok()?;
         Some(&self.sent)
     }
 
+    /// Protects an RTP packet of one of several streams where it is; roll-over counter and sequence
+    /// number make its index. `None`: it cannot be, and must not be sent.
+    pub(crate) fn protect_rtp_at(&self, packet: &mut Vec<u8>, index: u64) -> Option<()> {
+        let header = Header::read(packet)?;
+        self.send
+            .ciphers
+            .protect_rtp(packet, header.payload, header.place(index))
+            .ok()
+    }
+
     /// An RTCP packet of ours, protected.
-    pub(super) fn protect_rtcp(&mut self, packet: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn protect_rtcp(&mut self, packet: &[u8]) -> Option<&[u8]> {
         let index = self.send.rtcp_index;
         self.send.rtcp_index = (index + 1) & 0x7fff_ffff;
         let place = Place {
@@ -111,25 +129,27 @@ impl Srtp {
         protected.ok().map(|()| self.sent.as_slice())
     }
 
-    fn unprotect_rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), Refused> {
+    /// An RTP packet of theirs, opened where it is; its roll-over counter and sequence number.
+    pub(crate) fn unprotect_rtp(&mut self, packet: &mut Vec<u8>) -> Result<u64, Refused> {
         let result = self.receive.rtp(packet);
         let Some((before, left)) = &mut self.before else {
             return result;
         };
         match result {
-            Ok(()) => {
+            Ok(index) => {
                 *left -= 1;
                 if *left == 0 {
                     self.before = None;
                 }
-                Ok(())
+                Ok(index)
             }
             Err(Refused::Forged) => before.rtp(packet),
             refused => refused,
         }
     }
 
-    fn unprotect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), Refused> {
+    /// An RTCP packet of theirs, opened where it is.
+    pub(crate) fn unprotect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), Refused> {
         match (self.receive.rtcp(packet), &mut self.before) {
             (Err(Refused::Forged), Some((before, _))) => before.rtcp(packet),
             (result, _) => result,
@@ -159,8 +179,11 @@ impl Outbound {
 #[derive(Debug)]
 struct Inbound {
     ciphers: Ciphers,
-    /// The one heard last is first.
     streams: Vec<Stream>,
+    /// Of more the one that was silent for longest is forgotten.
+    streams_max: usize,
+    /// Authentic packets.
+    heard: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -171,26 +194,30 @@ struct Stream {
     /// Known from a former key, and not heard with this one yet. RFC 3711 section 3.3.1 has it count on,
     /// but those who set up everything anew for a new key begin with a roll-over counter of 0.
     continued: bool,
+    /// Which authentic packet its last one was.
+    heard: u64,
 }
 
 impl Inbound {
-    fn new(key: &MasterKey, streams: Vec<Stream>) -> Inbound {
+    fn new(key: &MasterKey, streams: Vec<Stream>, streams_max: usize) -> Inbound {
         Inbound {
             ciphers: Ciphers::new(key),
             streams,
+            streams_max,
+            heard: 0,
         }
     }
 
     /// The streams as they go on under another key, which protected nothing yet.
     fn continued(&self) -> Vec<Stream> {
-        let mut streams = Vec::with_capacity(STREAMS_MAX);
-        streams.extend(self.streams.iter().map(|stream| Stream {
+        let continued = |stream: &Stream| Stream {
             rtp: stream.rtp.emptied(),
             rtcp: Window::default(),
             continued: true,
+            heard: 0,
             ..*stream
-        }));
-        streams
+        };
+        self.streams.iter().map(continued).collect()
     }
 
     fn stream(&self, ssrc: u32) -> Stream {
@@ -200,32 +227,31 @@ impl Inbound {
             rtp: Window::default(),
             rtcp: Window::default(),
             continued: false,
+            heard: 0,
         })
     }
 
     /// An authentic packet of this stream came.
     fn keep(&mut self, stream: Stream) {
-        let known = self
-            .streams
-            .iter()
-            .position(|other| other.ssrc == stream.ssrc);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                self.streams.truncate(STREAMS_MAX - 1);
-                self.streams.push(stream);
-                self.streams.len() - 1
-            }
+        self.heard += 1;
+        let stream = Stream {
+            heard: self.heard,
+            ..stream
         };
-        if let Some(places) = self.streams.get_mut(..=at) {
-            places.rotate_right(1);
-        }
-        if let Some(first) = self.streams.first_mut() {
-            *first = stream;
+        let full = self.streams.len() >= self.streams_max;
+        let known = self.streams.iter_mut();
+        let mut known = known.filter(|other| other.ssrc == stream.ssrc);
+        let place = match known.next() {
+            None if full => self.streams.iter_mut().min_by_key(|other| other.heard),
+            known => known,
+        };
+        match place {
+            Some(place) => *place = stream,
+            None => self.streams.push(stream),
         }
     }
 
-    fn rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), Refused> {
+    fn rtp(&mut self, packet: &mut Vec<u8>) -> Result<u64, Refused> {
         let header = Header::read(packet).ok_or(Refused::Malformed)?;
         let mut stream = self.stream(header.ssrc);
         let mut index = stream.rtp.index(header.sequence);
@@ -247,7 +273,7 @@ impl Inbound {
         stream.rtp.came(index);
         stream.continued = false;
         self.keep(stream);
-        Ok(())
+        Ok(index)
     }
 
     fn rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), Refused> {
@@ -307,69 +333,6 @@ fn rtcp_ssrc(packet: &[u8]) -> Option<u32> {
 }
 
 /// RTCP on the RTP port (RFC 5761 section 4).
-fn is_rtcp(bytes: &[u8]) -> bool {
+pub(crate) fn is_rtcp(bytes: &[u8]) -> bool {
     matches!(bytes.get(1), Some(192..=223))
-}
-
-impl Leg {
-    /// Puts the keys agreed on into force.
-    pub(super) fn agree_on_keys(&mut self, keys: Option<&SrtpKeys>) {
-        let other = match (&mut self.srtp, keys) {
-            (_, None) => {
-                self.srtp = None;
-                return;
-            }
-            (Some(srtp), Some(keys)) => srtp.agree(keys),
-            (srtp, Some(keys)) => {
-                *srtp = Some(Box::new(Srtp::new(keys)));
-                true
-            }
-        };
-        // Whether roll-over counters go on or begin anew with another key, people differ about; with
-        // another SSRC it is one and the same. And no key ever meets the same counter twice.
-        if other && self.sender.packets() > 0 {
-            self.reports.rename(self.sender.begin_stream());
-        }
-    }
-
-    /// One datagram from the RTP socket.
-    pub fn receive_rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        let Some(srtp) = &mut self.srtp else {
-            return self.take_rtp(now, from, bytes);
-        };
-        if is_rtcp(bytes) {
-            return self.receive_rtcp(now, from, bytes);
-        }
-        let mut packet = std::mem::take(&mut self.opened);
-        packet.clear();
-        packet.extend_from_slice(bytes);
-        match srtp.unprotect_rtp(&mut packet) {
-            Ok(()) => self.take_rtp(now, from, &packet),
-            Err(refused) => self.refuse(refused),
-        }
-        self.opened = packet;
-    }
-
-    /// One datagram from the RTCP socket.
-    pub fn receive_rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        let Some(srtp) = &mut self.srtp else {
-            return self.take_rtcp(now, from, bytes);
-        };
-        let mut packet = std::mem::take(&mut self.opened);
-        packet.clear();
-        packet.extend_from_slice(bytes);
-        match srtp.unprotect_rtcp(&mut packet) {
-            Ok(()) => self.take_rtcp(now, from, &packet),
-            Err(refused) => self.refuse(refused),
-        }
-        self.opened = packet;
-    }
-
-    fn refuse(&mut self, refused: Refused) {
-        match refused {
-            Refused::Malformed => self.stats.malformed += 1,
-            Refused::Forged => self.stats.forged += 1,
-            Refused::Replayed => self.stats.replayed += 1,
-        }
-    }
 }

@@ -56,7 +56,7 @@ fn packets_are_those_of_libsrtp() {
         srtp.send.rtcp_index = 1;
         assert_eq!(srtp.protect_rtcp(&plain_rtcp).unwrap(), bytes(rtcp));
         let mut packet = bytes(rtp);
-        assert_eq!(srtp.unprotect_rtp(&mut packet), Ok(()));
+        assert_eq!(srtp.unprotect_rtp(&mut packet).map(drop), Ok(()));
         assert_eq!(packet, plain_rtp);
         let mut packet = bytes(rtcp);
         assert_eq!(srtp.unprotect_rtcp(&mut packet), Ok(()));
@@ -92,7 +92,7 @@ fn every_suite_there_and_back_through_wraps() {
         // Most are lost: it is the numbers that count.
         for number in (65_000..200_000u32).step_by(50) {
             let mut there = sent(&mut srtp, 7, number as u16);
-            assert_eq!(srtp.unprotect_rtp(&mut there), Ok(()), "{number}");
+            assert_eq!(srtp.unprotect_rtp(&mut there).map(drop), Ok(()), "{number}");
             assert_eq!(there, packet(7, number as u16));
         }
     }
@@ -127,7 +127,7 @@ fn a_changed_packet_is_refused_and_stays_as_it_is() {
         }
         assert!(srtp.unprotect_rtcp(&mut report).is_err(), "not protected");
         assert!(srtp.receive.streams.is_empty(), "nothing is kept of those");
-        assert_eq!(srtp.unprotect_rtp(&mut protected.clone()), Ok(()));
+        assert_eq!(srtp.unprotect_rtp(&mut protected.clone()).map(drop), Ok(()));
         assert_eq!(srtp.unprotect_rtcp(&mut protected_report.clone()), Ok(()));
         assert_eq!(
             srtp.unprotect_rtp(&mut protected.clone()),
@@ -166,7 +166,7 @@ fn a_key_identifier_stands_where_each_suite_has_it() {
             }
             _ => assert_eq!(protected[protected.len() - 14..protected.len() - 10], mki),
         }
-        assert_eq!(srtp.unprotect_rtp(&mut protected.clone()), Ok(()));
+        assert_eq!(srtp.unprotect_rtp(&mut protected.clone()).map(drop), Ok(()));
         let report = bytes("81c8000bcafebabe abababab");
         let mut protected = srtp.protect_rtcp(&report).unwrap().to_vec();
         assert_eq!(srtp.unprotect_rtcp(&mut protected), Ok(()));
@@ -185,7 +185,7 @@ fn another_key_is_taken_with_the_counter_kept_or_begun_anew() {
         let mut here = Srtp::new(&both(&first));
         for number in (60_000..70_000u32).step_by(50) {
             let mut protected = sent(&mut far, 7, number as u16);
-            assert_eq!(here.unprotect_rtp(&mut protected), Ok(()));
+            assert_eq!(here.unprotect_rtp(&mut protected).map(drop), Ok(()));
         }
         let late = sent(&mut far, 7, 70_000u32 as u16);
         let window = far.send.rtp;
@@ -197,10 +197,14 @@ fn another_key_is_taken_with_the_counter_kept_or_begun_anew() {
         for number in (70_001..140_000u32).step_by(50) {
             if number == 70_101 {
                 let result = here.unprotect_rtp(&mut late.clone());
-                assert_eq!(result, Ok(()), "what was on the way still comes");
+                assert!(result.is_ok(), "what was on the way still comes");
             }
             let mut protected = sent(&mut far, 7, number as u16);
-            assert_eq!(here.unprotect_rtp(&mut protected), Ok(()), "{number}");
+            assert_eq!(
+                here.unprotect_rtp(&mut protected).map(drop),
+                Ok(()),
+                "{number}"
+            );
         }
         assert!(here.before.is_none());
         assert!(here.unprotect_rtp(&mut late.clone()).is_err());
@@ -222,10 +226,9 @@ fn only_authentic_senders_are_remembered_and_not_without_end() {
     for ssrc in 0..1_000 {
         far.send.rtp = Window::default();
         let mut protected = sent(&mut far, ssrc, 1);
-        assert_eq!(here.unprotect_rtp(&mut protected), Ok(()));
+        assert_eq!(here.unprotect_rtp(&mut protected).map(drop), Ok(()));
     }
-    assert_eq!(here.receive.streams.len(), STREAMS_MAX);
-    assert_eq!(here.receive.streams.capacity(), STREAMS_MAX);
+    assert_eq!(here.receive.streams.len(), STREAMS_OF_A_PHONE);
 }
 
 #[test]

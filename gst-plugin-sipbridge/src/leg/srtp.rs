@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MPL-2.0
+//! SRTP between the sockets and the leg, with the keys that offer and answer agreed on.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use sip_ua::sdp::SrtpKeys;
+
+use super::Leg;
+use crate::srtp::{Refused, Srtp, is_rtcp};
+
+impl Leg {
+    /// Puts the keys agreed on into force.
+    pub(super) fn agree_on_keys(&mut self, keys: Option<&SrtpKeys>) {
+        let other = match (&mut self.srtp, keys) {
+            (_, None) => {
+                self.srtp = None;
+                return;
+            }
+            (Some(srtp), Some(keys)) => srtp.agree(keys),
+            (srtp, Some(keys)) => {
+                *srtp = Some(Box::new(Srtp::new(keys)));
+                true
+            }
+        };
+        // Whether roll-over counters go on or begin anew with another key, people differ about; with
+        // another SSRC it is one and the same. And no key ever meets the same counter twice.
+        if other && self.sender.packets() > 0 {
+            self.reports.rename(self.sender.begin_stream());
+        }
+    }
+
+    /// One datagram from the RTP socket.
+    pub fn receive_rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        let Some(srtp) = &mut self.srtp else {
+            return self.take_rtp(now, from, bytes);
+        };
+        if is_rtcp(bytes) {
+            return self.receive_rtcp(now, from, bytes);
+        }
+        let mut packet = std::mem::take(&mut self.opened);
+        packet.clear();
+        packet.extend_from_slice(bytes);
+        match srtp.unprotect_rtp(&mut packet) {
+            Ok(_) => self.take_rtp(now, from, &packet),
+            Err(refused) => self.refuse(refused),
+        }
+        self.opened = packet;
+    }
+
+    /// One datagram from the RTCP socket.
+    pub fn receive_rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        let Some(srtp) = &mut self.srtp else {
+            return self.take_rtcp(now, from, bytes);
+        };
+        let mut packet = std::mem::take(&mut self.opened);
+        packet.clear();
+        packet.extend_from_slice(bytes);
+        match srtp.unprotect_rtcp(&mut packet) {
+            Ok(()) => self.take_rtcp(now, from, &packet),
+            Err(refused) => self.refuse(refused),
+        }
+        self.opened = packet;
+    }
+
+    fn refuse(&mut self, refused: Refused) {
+        match refused {
+            Refused::Malformed => self.stats.malformed += 1,
+            Refused::Forged => self.stats.forged += 1,
+            Refused::Replayed => self.stats.replayed += 1,
+        }
+    }
+}
