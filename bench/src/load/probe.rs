@@ -107,7 +107,12 @@ pub fn played(packets: &[Packet], codec: Codec, rate_hz: u32, depth: Duration) -
             in_time.insert(*frame, *packet);
         }
     }
-    let mut ear = Ear::new(codec, rate_hz)?;
+    // Opus decodes at any rate, the others at their own alone.
+    let own_hz = match codec {
+        Codec::Opus => rate_hz,
+        other => other.audio_rate(),
+    };
+    let mut ear = Ear::new(codec, own_hz)?;
     let mut samples = Vec::new();
     if let (Some((first, _)), Some((last, _))) =
         (in_time.first_key_value(), in_time.last_key_value())
@@ -119,7 +124,11 @@ pub fn played(packets: &[Packet], codec: Codec, rate_hz: u32, depth: Duration) -
             });
         }
     }
-    Ok(Wave { rate_hz, samples })
+    let heard = Wave {
+        rate_hz: own_hz,
+        samples,
+    };
+    Ok(heard.resampled(rate_hz))
 }
 
 /// Samples, and at which of them each packet begins, with its time.
@@ -278,6 +287,8 @@ mod tests {
             )
         };
         assert_eq!(depth(40).unwrap().samples, whole.samples);
+        let twice = played(&heard.sent, Codec::Pcmu, 2 * RATE_HZ, Duration::ZERO).unwrap();
+        assert_eq!(twice.samples.len(), 2 * whole.samples.len());
         let late = depth(30).unwrap().samples;
         assert_eq!(late.len(), whole.samples.len());
         assert_eq!(late[..100 * FRAME], whole.samples[..100 * FRAME]);
