@@ -9,6 +9,7 @@ mod a_carriers_first_server_is_down;
 mod a_new_graph_on_sighup;
 mod a_phone_is_transferred;
 mod a_phone_over_tls;
+mod a_room_as_large_as_its_thread;
 mod a_room_is_decoded_once;
 mod a_silent_phone_is_explained;
 mod an_app_answers_a_call;

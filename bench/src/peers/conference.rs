@@ -48,6 +48,8 @@ impl Sipmixer {
             rate_hz,
             opus: OpusSettings {
                 complexity: 4,
+                // What libopus chooses for AudioBridge, in frames of 20 ms.
+                bitrate_bps: rate_hz + 3_000,
                 inband_fec: false,
                 packet_loss_percent: 0,
                 ..OpusSettings::default()

@@ -52,7 +52,7 @@ impl Settings {
             library: "bundled by opusic-c",
             rate_hz,
             channels: 1,
-            bitrate_bps: opus.bitrate_bps,
+            bitrate_bps: opus.bitrate_at(rate_hz),
             complexity: opus.complexity,
             // libopus adds it only where it is told that packets get lost, and many of them where it has
             // to code as speech for that what it would not.

@@ -46,7 +46,7 @@ pub struct OpusSettings {
     pub audio_type: OpusAudioType,
     /// 0 (cheapest) to 10 (best).
     pub complexity: u8,
-    /// Bits a second; 0 lets libopus choose.
+    /// Bits a second; 0: as fits the sample rate ([`OpusSettings::bitrate_at`]).
     pub bitrate_bps: u32,
     /// Each packet carries a coarse copy of the one before (in-band forward error correction).
     pub inband_fec: bool,
@@ -54,6 +54,18 @@ pub struct OpusSettings {
     pub packet_loss_percent: u8,
     /// Send next to nothing in silence.
     pub dtx: bool,
+}
+
+impl OpusSettings {
+    /// Bits a second at this sample rate; 0: what libopus chooses. Below 48 kHz that is too little: 10 kb/s
+    /// of a telephone's voice, which are 3.5 of PESQ's points where 24 kb/s are 4.2.
+    pub fn bitrate_at(&self, rate_hz: u32) -> u32 {
+        match (self.bitrate_bps, rate_hz) {
+            (0, ..=8_000) => 24_000,
+            (0, ..=16_000) => 32_000,
+            (wanted, _) => wanted,
+        }
+    }
 }
 
 impl Default for OpusSettings {

@@ -226,10 +226,11 @@ impl OpusEncoder {
 
     /// Changes its settings, but for the audio type; what was encoded before is not affected.
     pub fn set(&mut self, settings: OpusSettings) -> Result<(), CodecError> {
+        let bitrate_bps = settings.bitrate_at(self.rate_hz);
         let OpusSettings {
             audio_type: _,
             complexity,
-            bitrate_bps,
+            bitrate_bps: _,
             inband_fec,
             packet_loss_percent,
             dtx,
@@ -301,7 +302,7 @@ impl OpusEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sipbridge_measure::{Marker, Wave};
+    use sipbridge_measure::{Marker, PHONE_SPEECH, Wave};
     use std::time::Duration;
 
     fn tone(rate_hz: u32, frame: u32) -> Vec<i16> {
@@ -348,6 +349,21 @@ mod tests {
             assert_eq!(pcm.len() as u32, rate_hz);
             let level = energy(&pcm[pcm.len() / 2..]);
             assert!((4_500.0..=6_500.0).contains(&level), "{rate_hz}: {level}");
+        }
+    }
+
+    /// libopus's own choice for a telephone's voice is 10 kb/s.
+    #[test]
+    fn speech_gets_the_bits_it_needs() {
+        for (rate_hz, least, most) in [(8_000, 18_000, 25_000), (16_000, 25_000, 34_000)] {
+            let speech = Wave::from_wav(PHONE_SPEECH).unwrap().resampled(rate_hz);
+            let mut encoder = OpusEncoder::new(rate_hz, OpusSettings::default()).unwrap();
+            let mut packets = Vec::new();
+            let frames = speech.samples.chunks_exact(rate_hz as usize / 50);
+            let count = frames.len();
+            frames.for_each(|frame| encoder.encode(frame, &mut packets));
+            let bps = packets.len() * 8 * 50 / count;
+            assert!((least..=most).contains(&bps), "{rate_hz} Hz: {bps} b/s");
         }
     }
 

@@ -134,7 +134,7 @@ impl ObjectImpl for OpusEnc {
                     .build(),
                 glib::ParamSpecUInt::builder("bitrate")
                     .nick("Bit rate")
-                    .blurb("Bits a second (500 to 512000); 0: as fits the sample rate")
+                    .blurb("Bits a second (500 to 512000); 0: as fits the sample rate (24000 at 8 kHz, 32000 at 16 kHz, what libopus chooses at 48 kHz)")
                     .maximum(BITRATE_MAX)
                     .default_value(default.bitrate_bps)
                     .mutable_playing()

@@ -139,7 +139,8 @@ impl SipMixer {
         // `ticks` how often the room was mixed, `ticks-skipped` how often it was too late for that: while
         // that grows, the room is more than its media thread carries. What the last tick took: `voices`
         // in the mix, `sharing` who hear the mix of all the silent, `own-encodes` for one listener each,
-        // `shared-encodes` for many. `rate` is the room's, in Hz.
+        // `shared-encodes` for many. `rate` is the room's, in Hz;
+        // `load` the share of its media thread's time that mixing took in the last second, 0 to 1.
         gst::Structure::builder("application/x-sipmixer-stats")
             .field("participants", participants as u32)
             .field("ticks", figures.ticks)
@@ -149,6 +150,7 @@ impl SipMixer {
             .field("own-encodes", figures.work.own_encodes)
             .field("shared-encodes", figures.work.shared_encodes)
             .field("rate", figures.room_hz)
+            .field("load", figures.load)
             .build()
     }
 }
@@ -234,6 +236,20 @@ impl ElementImpl for SipMixer {
         name: Option<&str>,
         _caps: Option<&gst::Caps>,
     ) -> Option<gst::Pad> {
+        let (load, most) = (self.shared.figures().load, self.settings().max_load);
+        if load >= most {
+            // A room that is late is late for everybody in it.
+            gst::element_imp_warning!(
+                self,
+                gst::ResourceError::NoSpaceLeft,
+                (
+                    "Nobody more is let into the room: mixing takes {:.0} % of its media thread's time, and max-load is {:.0} %",
+                    load * 100.0,
+                    most * 100.0
+                )
+            );
+            return None;
+        }
         self.add_participant(template, name)
             .map(|sink| sink.upcast())
     }

@@ -22,6 +22,8 @@ pub(super) struct Settings {
     context_wait_ms: u32,
     pub(super) handover: Handover,
     sample_rate: u32,
+    /// The share of a media thread that mixing may take where one more is let in.
+    pub(super) max_load: f64,
     pub(super) comfort_noise: bool,
     pub(super) mixer: MixerSettings,
 }
@@ -33,6 +35,7 @@ impl Default for Settings {
             context_wait_ms: 5,
             handover: Handover::default(),
             sample_rate: SAMPLE_RATE_MAX,
+            max_load: 0.8,
             comfort_noise: false,
             mixer: MixerSettings::default(),
         }
@@ -67,6 +70,7 @@ impl Settings {
                     .unwrap_or(Rate::Hz8000);
             }
             "speech-threshold" => self.mixer.speech_dbfs = value.get::<f64>()? as f32,
+            "max-load" => self.max_load = value.get()?,
             "comfort-noise" => self.comfort_noise = value.get()?,
             "audio-type" => opus.audio_type = value.get()?,
             "complexity" => opus.complexity = value.get::<u32>()? as u8,
@@ -92,6 +96,7 @@ impl Settings {
             "handover" => self.handover.to_value(),
             "sample-rate" => self.sample_rate.to_value(),
             "speech-threshold" => f64::from(self.mixer.speech_dbfs).to_value(),
+            "max-load" => self.max_load.to_value(),
             "comfort-noise" => self.comfort_noise.to_value(),
             "audio-type" => opus.audio_type.to_value(),
             "complexity" => u32::from(opus.complexity).to_value(),
@@ -140,6 +145,14 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             .default_value(f64::from(default.speech_dbfs))
             .mutable_playing()
             .build(),
+        glib::ParamSpecDouble::builder("max-load")
+            .nick("Maximum load")
+            .blurb("The share of its media thread that mixing may take: nobody more is let in from there on")
+            .minimum(0.0)
+            .maximum(1.0)
+            .default_value(Settings::default().max_load)
+            .mutable_playing()
+            .build(),
         glib::ParamSpecBoolean::builder("comfort-noise")
             .nick("Comfort noise")
             .blurb("Let all hear quiet noise (-50 dBFS): a line that waits is not a dead one")
@@ -160,7 +173,7 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecUInt::builder("bitrate")
             .nick("Bit rate")
-            .blurb("Bits a second of Opus (500 to 512000); 0: as fits the sample rate")
+            .blurb("Bits a second of Opus (500 to 512000); 0: as fits the sample rate (24000 at 8 kHz, 32000 at 16 kHz, what libopus chooses at 48 kHz)")
             .maximum(BITRATE_MAX)
             .default_value(default.opus.bitrate_bps)
             .mutable_playing()

@@ -16,11 +16,20 @@ use crate::context::{Cx, Task};
 use crate::mixer::{Heard, Mixer, MixerSettings, Rate, Work};
 use crate::ticks::{Tick, Ticks};
 
+/// Seconds from one tick to the next.
+const TICK_S: f64 = 0.02;
+
 /// The largest thing a tick makes for one participant: 20 ms of samples at 48 kHz.
 const BUFFER_BYTES: u32 = 1_920;
 
 /// Ticks between two messages about who speaks.
 const SPEAKERS_EVERY: u32 = 10;
+
+/// Ticks over which the load is told: a second.
+const LOAD_OVER: f64 = 50.0;
+
+/// Who does not hear the room in time is told so once in so many ticks: ten seconds.
+const LATE_EVERY: u64 = 500;
 
 /// Comfort noise, below the loudest there can be.
 const COMFORT_DB: u8 = 50;
@@ -48,6 +57,8 @@ pub(super) struct Figures {
     pub(super) skipped: u64,
     pub(super) work: Work,
     pub(super) room_hz: u32,
+    /// The share of its media thread's time that mixing took of late.
+    pub(super) load: f64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -99,6 +110,9 @@ pub(super) struct Room {
     /// What those hear who share, by number, in this tick.
     sent: Vec<Option<gst::Buffer>>,
     told_speakers: u32,
+    load: f64,
+    /// Ticks that were left out, when that was last told, and when that was.
+    told_late: (u64, u64),
     failed: bool,
 }
 
@@ -121,6 +135,8 @@ impl Room {
             pool: buffer_pool(),
             sent: Vec::new(),
             told_speakers: 0,
+            load: 0.0,
+            told_late: (0, 0),
             failed: false,
         }
     }
@@ -137,10 +153,15 @@ impl Room {
         let due = ticks.due();
         self.shared.beat.is_at(due);
         if let Some(tick) = tick.filter(|_| !self.failed) {
+            // Of real time, whatever the context's clock: it is the machine's burden.
+            let began = Instant::now();
             self.follow_element();
             if let Err(error) = self.tick(now, tick) {
                 self.fail(&error);
             }
+            let share = began.elapsed().as_secs_f64() / TICK_S;
+            self.load += (share - self.load) / LOAD_OVER;
+            self.tell_late();
         }
         cx.set_timer(due);
     }
@@ -152,6 +173,28 @@ impl Room {
                 element,
                 gst::LibraryError::Init,
                 ("The room cannot be mixed: {error}")
+            );
+        }
+    }
+
+    /// A room that is more than its thread carries says so.
+    fn tell_late(&mut self) {
+        let skipped = self.ticks.as_ref().map_or(0, Ticks::skipped);
+        let (told, at) = self.told_late;
+        if skipped == told || (told > 0 && self.count < at + LATE_EVERY) {
+            return;
+        }
+        self.told_late = (skipped, self.count);
+        if let Some(element) = self.element.upgrade() {
+            gst::element_warning!(
+                element,
+                gst::ResourceError::Busy,
+                ("The room is late: its media thread has too much to do"),
+                [
+                    "{} ticks left out so far; mixing takes {:.0} % of the thread's time",
+                    skipped,
+                    self.load * 100.0
+                ]
             );
         }
     }
@@ -372,6 +415,7 @@ impl Room {
                 skipped: self.ticks.as_ref().map_or(0, Ticks::skipped),
                 work: self.mixer.work(),
                 room_hz: self.mixer.rate().hz(),
+                load: self.load,
             };
         }
     }

@@ -118,3 +118,34 @@ fn pads_have_the_numbers_that_were_asked_for() {
     assert!(mixer.static_pad("minus_7").is_none());
     assert!(mixer.request_pad_simple("sink_7").is_some());
 }
+
+/// What is more than its thread carries would be late for everybody in it.
+#[test]
+fn a_room_that_takes_too_much_of_its_thread_lets_nobody_more_in() {
+    let line = Line::new(&format!("sipmixer name=m {}", person(0, 8_000)));
+    line.play();
+    say(&line, "mouth0", &voice(2, 20.0), false);
+    let mixer = line.element("m");
+    let load = || -> f64 {
+        let stats = mixer.property::<gst::Structure>("stats");
+        stats.get("load").unwrap()
+    };
+    eventually("the room works", || load() > 0.0);
+    mixer.set_property("max-load", 1e-12);
+    assert!(mixer.request_pad_simple("sink_%u").is_none());
+    let bus = line.pipeline.bus().unwrap();
+    let warning = bus
+        .timed_pop_filtered(
+            gst::ClockTime::from_seconds(5),
+            &[gst::MessageType::Warning],
+        )
+        .expect("it says why");
+    let gst::MessageView::Warning(warning) = warning.view() else {
+        unreachable!("nothing else was asked for")
+    };
+    assert!(warning.error().matches(gst::ResourceError::NoSpaceLeft));
+    assert!(warning.error().message().contains("max-load"));
+    mixer.set_property("max-load", 0.8);
+    let (_source, sink, _ear) = add_guest(&line);
+    mixer.release_request_pad(&sink);
+}

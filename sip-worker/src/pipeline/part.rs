@@ -50,6 +50,9 @@ pub enum PartError {
     /// There is no such port.
     #[error("the graph has no port `{0}`")]
     Port(String),
+    /// A mixer lets nobody more in: its media thread has enough to do.
+    #[error("the room is more than its media thread carries")]
+    Full,
     /// The port's element has no such pad.
     #[error("the port `{0}` has no {1} pad")]
     Pad(String, &'static str),

@@ -41,6 +41,14 @@ pub enum GraphError {
         /// What its pipeline says.
         reason: String,
     },
+    /// Its mixer lets nobody more in.
+    #[error(
+        "the media graph '{graph}' has no place for another phone: mixing takes as much of its media thread's time as it may (max-load of sipmixer)"
+    )]
+    Full {
+        /// Its name.
+        graph: String,
+    },
     /// The call is over.
     #[error("the call is over")]
     Stopped,

@@ -11,7 +11,7 @@ use super::mix::Mix;
 use super::news::{Listeners, report};
 use super::seat::Seat;
 use super::{GraphError, GraphNews};
-use crate::pipeline::{Graph, PartInstance};
+use crate::pipeline::{Graph, PartError, PartInstance};
 
 /// Dropping it stops it on a thread of its own.
 pub struct RoomGraph {
@@ -112,7 +112,12 @@ impl RoomGraph {
         if let Some(shared) = &self.shared {
             let mixer = shared.element("mixer");
             let seat = mixer.and_then(|mixer| Seat::take(&mixer, &shared.bin, call));
-            return seat.map(Some).map_err(|error| self.part_error(error));
+            return seat.map(Some).map_err(|error| match error {
+                PartError::Full => GraphError::Full {
+                    graph: self.graph.name.clone(),
+                },
+                error => self.part_error(error),
+            });
         }
         let mix = call.element("sip").and_then(|sip| Mix::of(call, &sip));
         let mut inside = self.inside();

@@ -34,6 +34,16 @@ fn launch(error: impl std::fmt::Display) -> PartError {
     PartError::Launch(error.to_string())
 }
 
+/// Whether mixing takes as much of its thread as it may; other mixers than ours know no such thing.
+fn is_full(mixer: &gst::Element) -> bool {
+    if mixer.find_property("max-load").is_none() {
+        return false;
+    }
+    let stats = mixer.property::<Option<gst::Structure>>("stats");
+    let load = stats.and_then(|stats| stats.get::<f64>("load").ok());
+    load.is_some_and(|load| load >= mixer.property::<f64>("max-load"))
+}
+
 impl Seat {
     /// Takes a seat at `mixer`, which is in `room`, for the phone of this call.
     pub(super) fn take(
@@ -48,7 +58,10 @@ impl Seat {
         call.bin.add_pad(&ear).map_err(launch)?;
         let intake = mixer
             .request_pad_simple("sink_%u")
-            .ok_or_else(|| no_pad("mixer", "sink_%u"))?;
+            .ok_or_else(|| match is_full(mixer) {
+                true => PartError::Full,
+                false => no_pad("mixer", "sink_%u"),
+            })?;
         let leads_out = || {
             let minus = mixer
                 .static_pad(&intake.name().replace("sink_", "minus_"))

@@ -41,6 +41,7 @@ impl From<StayError> for Ending {
     fn from(error: StayError) -> Ending {
         match error {
             StayError::Sfu(error) => error.into(),
+            StayError::Graph(GraphError::Full { .. }) => Ending::new(503, error.to_string()),
             StayError::Graph(_) | StayError::Thread(_) => Ending::new(500, error.to_string()),
             StayError::Peer(_) | StayError::OfferWanted => Ending::new(503, error.to_string()),
         }
