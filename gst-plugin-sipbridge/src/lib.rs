@@ -33,7 +33,7 @@ pub mod sipbin;
 pub mod sipmixer;
 pub mod sipsink;
 pub mod sipsrc;
-mod srtp;
+pub mod srtp;
 mod ticks;
 pub mod tones;
 

@@ -41,7 +41,7 @@ pub(crate) enum Refused {
 
 /// Both directions of a call.
 #[derive(Debug)]
-pub(crate) struct Srtp {
+pub struct Srtp {
     keys: SrtpKeys,
     send: Outbound,
     receive: Inbound,
@@ -52,12 +52,12 @@ pub(crate) struct Srtp {
 
 impl Srtp {
     /// With somebody who has one stream at a time.
-    pub(crate) fn new(keys: &SrtpKeys) -> Srtp {
+    pub fn new(keys: &SrtpKeys) -> Srtp {
         Srtp::with(keys, STREAMS_OF_A_PHONE)
     }
 
     /// With somebody who has many streams at a time.
-    pub(crate) fn for_many(keys: &SrtpKeys) -> Srtp {
+    pub fn for_many(keys: &SrtpKeys) -> Srtp {
         Srtp::with(keys, STREAMS_OF_A_ROOM)
     }
 
@@ -92,7 +92,7 @@ impl Srtp {
     }
 
     /// An RTP packet of our only stream, protected; `None`: it cannot be, and must not be sent.
-    pub(crate) fn protect_rtp(&mut self, packet: &[u8]) -> Option<&[u8]> {
+    pub fn protect_rtp(&mut self, packet: &[u8]) -> Option<&[u8]> {
         let header = Header::read(packet)?;
         let index = self.send.rtp.index(header.sequence);
         self.send.rtp.came(index);
@@ -116,7 +116,7 @@ impl Srtp {
     }
 
     /// An RTCP packet of ours, protected.
-    pub(crate) fn protect_rtcp(&mut self, packet: &[u8]) -> Option<&[u8]> {
+    pub fn protect_rtcp(&mut self, packet: &[u8]) -> Option<&[u8]> {
         let index = self.send.rtcp_index;
         self.send.rtcp_index = (index + 1) & 0x7fff_ffff;
         let place = Place {
@@ -127,6 +127,16 @@ impl Srtp {
         self.sent.extend_from_slice(packet);
         let protected = self.send.ciphers.protect_rtcp(&mut self.sent, place);
         protected.ok().map(|()| self.sent.as_slice())
+    }
+
+    /// Opens an RTP packet of the far end in place. `false`: it is forged or replayed, or no SRTP at all.
+    pub fn open_rtp(&mut self, packet: &mut Vec<u8>) -> bool {
+        self.unprotect_rtp(packet).is_ok()
+    }
+
+    /// The same for RTCP.
+    pub fn open_rtcp(&mut self, packet: &mut Vec<u8>) -> bool {
+        self.unprotect_rtcp(packet).is_ok()
     }
 
     /// An RTP packet of theirs, opened where it is; its roll-over counter and sequence number.
