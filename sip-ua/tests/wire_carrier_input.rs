@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used)]
 
 use sip_ua::wire::{
-    Contacts, Core, HeaderName, Headers, Message, Method, ReadErrorKind, Request, Scheme,
-    Transport, Uri, read_datagram, validate,
+    Contacts, Core, HeaderName, Headers, MAX_BODY_OCTETS, Message, Method, ReadErrorKind, Request,
+    Scheme, Transport, Uri, read_datagram, validate,
 };
 
 /// An INVITE of which `lines` replace the headers of the same name or are added, and its body.
@@ -173,6 +173,16 @@ fn a_latin_1_octet_loses_nothing() {
 #[test]
 fn without_content_length_the_body_is_the_rest() {
     assert_eq!(take(&invite(&[], b"v=0\r\no=-")).0.body, b"v=0\r\no=-");
+}
+
+#[test]
+fn a_body_that_no_length_tells_may_be_no_longer_than_any_other() {
+    let body = vec![b'x'; MAX_BODY_OCTETS];
+    let message = Message::from(take(&invite(&[], &body)).0);
+    assert_eq!(read_datagram(&message.to_bytes()).unwrap().body(), body);
+    let error = read_datagram(&invite(&[], &[body.as_slice(), b"x"].concat())).unwrap_err();
+    assert_eq!(error.kind, ReadErrorKind::BodyTooLong(MAX_BODY_OCTETS));
+    assert_eq!(error.reply.unwrap().status, 513);
 }
 
 #[test]

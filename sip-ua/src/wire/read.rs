@@ -245,7 +245,11 @@ fn body(head: &mut Head<'_>) -> Result<Vec<u8>, ReadErrorKind> {
     }
     let mut lengths = head.headers.get_all(HeaderName::ContentLength);
     let Some(length) = lengths.next() else {
-        return Ok(head.rest.to_vec());
+        // What a WebSocket brings may be longer than any datagram.
+        return match head.rest.len() {
+            ..=MAX_BODY_OCTETS => Ok(head.rest.to_vec()),
+            _ => Err(ReadErrorKind::BodyTooLong(MAX_BODY_OCTETS)),
+        };
     };
     if lengths.next().is_some() {
         return Err(ReadErrorKind::Repeated(HeaderName::ContentLength));
