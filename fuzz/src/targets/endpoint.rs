@@ -148,7 +148,7 @@ fn arrive(pair: &mut Pair, letter: u8, message: &[u8]) {
                 ..Arrival::datagram(Side::Bob.addr(), far())
             };
             pair.act(Side::Bob, |bob, now| {
-                bob.handle_stream_message(now, arrival, message)
+                bob.handle_stream_message(now, arrival, message.to_vec())
             });
         }
         b'e' => pair.inject(Side::Bob, stranger(), message),

@@ -268,7 +268,7 @@ impl Task {
             Action::Write { flow, packet } => self.streams.write(flow, packet),
             Action::Close { flow } => self.streams.close(flow),
             Action::Message { arrival, message } => {
-                let readable = self.endpoint.handle_stream_message(now, arrival, &message);
+                let readable = self.endpoint.handle_stream_message(now, arrival, message);
                 if let Some(flow) = arrival.flow {
                     self.streams.flows.judged(flow, readable);
                 }

@@ -22,9 +22,10 @@ pub struct DialogId {
 impl DialogId {
     /// Of a request that we received: its To is us.
     pub fn of_request(core: &Core) -> Option<DialogId> {
+        let local_tag = core.to.tag()?;
         Some(DialogId {
             call_id: core.call_id.as_slice().into(),
-            local_tag: core.to.tag()?.into(),
+            local_tag: local_tag.into(),
             remote_tag: core.from.tag().unwrap_or_default().into(),
         })
     }

@@ -13,11 +13,11 @@ use super::screen::Verdict;
 use super::send::{ClientKind, ack_of_refusal};
 use crate::dialog::{DialogId, SessionTimer};
 use crate::sdp;
-use crate::transaction::{ClientKey, MergeKey, Path, ServerKey};
+use crate::transaction::{ClientKey, MergeKey, Packet, Path, ServerKey};
 use crate::transport::Arrival;
 use crate::wire::{
     CSeq, Core, HeaderName, Headers, Host, Message, Method, NameAddr, Params, ReadError, Request,
-    Response, Scheme, Uri, read_datagram, read_framed, validate,
+    Response, Scheme, Uri, read_datagram_shared, read_framed_shared, validate,
 };
 
 impl Endpoint {
@@ -30,7 +30,9 @@ impl Endpoint {
         datagram: &[u8],
     ) {
         let arrival = Arrival::datagram(local, remote);
-        self.handle_message(now, arrival, datagram, read_datagram(datagram));
+        let octets = Packet::copy_from_slice(datagram);
+        let read = read_datagram_shared(&octets);
+        self.handle_message(now, arrival, &octets, read);
     }
 
     /// A message came over a connection. False if it was none that could be read.
@@ -38,15 +40,16 @@ impl Endpoint {
         &mut self,
         now: Instant,
         arrival: Arrival,
-        message: &[u8],
+        message: impl Into<Packet>,
     ) -> bool {
+        let message: Packet = message.into();
         let garbage = self.garbage;
         let read = match arrival.transport.is_websocket() {
             // It need not say its length (RFC 7118 §5).
-            true => read_datagram(message),
-            false => read_framed(message),
+            true => read_datagram_shared(&message),
+            false => read_framed_shared(&message),
         };
-        self.handle_message(now, arrival, message, read);
+        self.handle_message(now, arrival, &message, read);
         self.garbage == garbage
     }
 
@@ -54,7 +57,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         arrival: Arrival,
-        octets: &[u8],
+        octets: &Packet,
         read: Result<Message, ReadError>,
     ) {
         let message = match read {

@@ -10,7 +10,7 @@ use super::provisional::supported;
 use super::send::{ALLOW, ServerUse};
 use crate::transaction::{Path, ServerId, ServerKey, ServerStart};
 use crate::transport::Arrival;
-use crate::wire::{Core, HeaderName, Method, NameAddr, Request, Response, Via};
+use crate::wire::{Core, HeaderName, Method, Request, Response, Via, tagged};
 
 impl Endpoint {
     /// A response with our Server header and, above 100, a To tag.
@@ -142,16 +142,12 @@ pub(super) fn mark_source(via: &mut Via, arrival: Arrival) -> Path {
 }
 
 fn add_to_tag(response: &mut Response, tag: &[u8]) {
-    let to = response
-        .headers
-        .get(HeaderName::To)
-        .and_then(|to| NameAddr::parse(to).ok());
-    let Some(mut to) = to else {
+    if tag.is_empty() {
         return;
-    };
-    if to.tag().is_none() && !tag.is_empty() {
-        to.set_tag(tag);
-        response.headers.set(HeaderName::To, &to);
+    }
+    let to = response.headers.get(HeaderName::To);
+    if let Some(to) = to.and_then(|to| tagged(to, tag)) {
+        response.headers.set(HeaderName::To, to);
     }
 }
 

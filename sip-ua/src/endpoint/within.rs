@@ -8,7 +8,6 @@ use super::incoming::stated_reason;
 use super::receive::required;
 use super::reply::{allow, capabilities, unsupported_method};
 use super::{CallEvent, EndCause, EndedBy, Endpoint};
-use crate::dialog::DialogId;
 use crate::transaction::Path;
 use crate::wire::{Core, HeaderName, Method, Request};
 
@@ -58,11 +57,10 @@ impl Endpoint {
 
     /// Whether the CSeq is higher than all before in its dialog.
     fn in_order(&mut self, id: CallId, core: &Core) -> bool {
-        let (Some(call), Some(dialog_id)) = (self.calls.get_mut(&id), DialogId::of_request(core))
-        else {
+        let Some(call) = self.calls.get_mut(&id) else {
             return false;
         };
-        call.dialog_with(&dialog_id.remote_tag)
+        call.dialog_with(core.from.tag().unwrap_or_default())
             .is_some_and(|dialog| dialog.accept_cseq(core.cseq.number))
     }
 

@@ -81,7 +81,7 @@ struct Kept {
 impl Trace {
     fn push(&self, mut entry: Entry) {
         if let Some(start) = entry.packet.get(..MESSAGE_OCTETS) {
-            entry.packet = start.into();
+            entry.packet = Packet::copy_from_slice(start);
         }
         let octets = entry.packet.len();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

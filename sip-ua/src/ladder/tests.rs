@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::traces::Traces;
 use super::{LadderStep, draw, mask};
+use crate::transaction::Packet;
 
 const THEM: &str = "192.0.2.9:5060";
 
@@ -73,7 +73,7 @@ fn a_body_that_is_no_text_is_counted() {
     );
 }
 
-fn invite(number: usize, filling: usize) -> Arc<[u8]> {
+fn invite(number: usize, filling: usize) -> Packet {
     let text = format!(
         "INVITE sip:b@h SIP/2.0\r\nCSeq: {number} INVITE\r\nCall-ID: c1\r\nSubject: {}\r\n\r\n",
         "x".repeat(filling)

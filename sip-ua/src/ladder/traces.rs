@@ -23,16 +23,16 @@ pub(crate) struct Traces {
     /// Traces that nobody holds any more are looked for when there are so many.
     purge_at: usize,
     challenged: VecDeque<Arc<Trace>>,
-    arriving: Option<Arriving>,
     /// The message that is arriving.
-    message: Vec<u8>,
+    arriving: Option<Arriving>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Arriving {
     at: Instant,
     local: SocketAddr,
     remote: SocketAddr,
+    packet: Packet,
 }
 
 impl Traces {
@@ -42,11 +42,14 @@ impl Traces {
         at: Instant,
         local: SocketAddr,
         remote: SocketAddr,
-        message: &[u8],
+        packet: &Packet,
     ) {
-        self.message.clear();
-        self.message.extend_from_slice(message);
-        self.arriving = Some(Arriving { at, local, remote });
+        self.arriving = Some(Arriving {
+            at,
+            local,
+            remote,
+            packet: packet.clone(),
+        });
     }
 
     /// The message that came in has this Call-ID.
@@ -62,7 +65,13 @@ impl Traces {
     }
 
     fn take_arriving(&mut self, trace: &Trace) {
-        let Some(Arriving { at, local, remote }) = self.arriving.take() else {
+        let Some(Arriving {
+            at,
+            local,
+            remote,
+            packet,
+        }) = self.arriving.take()
+        else {
             return;
         };
         trace.push(Entry {
@@ -70,8 +79,8 @@ impl Traces {
             sent: false,
             local,
             remote,
-            packet: self.message.as_slice().into(),
-            length: self.message.len(),
+            length: packet.len(),
+            packet,
         });
     }
 

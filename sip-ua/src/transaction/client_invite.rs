@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn packet(text: &str) -> Packet {
-        text.as_bytes().into()
+        Packet::copy_from_slice(text.as_bytes())
     }
 
     fn started() -> (ClientInvite, Instant) {

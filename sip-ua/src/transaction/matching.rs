@@ -44,9 +44,13 @@ impl ServerKey {
             return ServerKey(Box::default());
         };
         if let Some(branch) = via.unique_branch() {
-            let host = via.host.as_bytes().to_ascii_lowercase();
+            let host = via.host.as_bytes();
             let port = via.port.unwrap_or(5060).to_be_bytes();
-            return ServerKey(joined(&[method.as_bytes(), branch, &host, &port]));
+            let mut key = joined(&[method.as_bytes(), branch, &port, host]);
+            // Names are case-blind.
+            let at = key.len() - host.len();
+            key[at..].make_ascii_lowercase();
+            return ServerKey(key);
         }
         // RFC 2543: Request-URI, From tag, Call-ID, CSeq number and the top Via. The To tag, which an
         // ACK has and its INVITE had not, is left out: a peer that old does not fork to us twice

@@ -12,9 +12,9 @@ mod server_invite;
 mod server_non_invite;
 mod table;
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 pub use client_invite::ClientInvite;
 pub use client_non_invite::ClientNonInvite;
 pub use matching::{ClientKey, MergeKey, ServerKey};
@@ -25,7 +25,7 @@ pub use table::{ClientId, Effect, Path, ServerId, ServerStart, Table};
 use crate::transport::Transport;
 
 /// A message as it goes over the wire, shared between the machine and the socket.
-pub type Packet = Arc<[u8]>;
+pub type Packet = Bytes;
 
 /// The base intervals of RFC 3261 §17.1.1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

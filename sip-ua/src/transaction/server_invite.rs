@@ -91,7 +91,7 @@ impl ServerInvite {
                     until: now + self.timers.give_up(),
                 };
                 // The user keeps the 2xx; nothing is left here to repeat.
-                self.response = Packet::from([]);
+                self.response = Packet::new();
                 vec![Output::Send(response)]
             }
             (State::Accepted { .. }, 200..300) => vec![Output::Send(response)],
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn packet(text: &str) -> Packet {
-        text.as_bytes().into()
+        Packet::copy_from_slice(text.as_bytes())
     }
 
     fn started() -> (ServerInvite, Instant) {

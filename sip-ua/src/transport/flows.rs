@@ -12,6 +12,8 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::flow::{Due, Flow, State};
 use super::strangers::Strangers;
 use super::{Arrival, FlowId, Frame, Hop, Proof, Transport};
@@ -94,7 +96,7 @@ pub enum Action {
     /// A message arrived, or what should be one.
     Message {
         arrival: Arrival,
-        message: Vec<u8>,
+        message: Bytes,
     },
     /// This could not be sent.
     Unsent {
@@ -351,12 +353,14 @@ impl Flows {
             match frame {
                 Frame::Message(message) => {
                     flow.used_at = now;
+                    let message = message.into();
                     self.actions.push_back(Action::Message { arrival, message });
                 }
                 // Strangers are not told that somebody is here.
                 Frame::Ping => pong |= flow.trusted,
                 Frame::Endless { message, why } => {
                     tracing::debug!(remote = %flow.far.addr, %why, "a stream cannot be read on");
+                    let message = message.into();
                     self.actions.push_back(Action::Message { arrival, message });
                     // Its answer goes out before the next timer.
                     flow.ended_at = Some(now);
@@ -392,7 +396,7 @@ impl Flows {
                 self.write(id, PONG.into());
             }
         } else {
-            let message = octets.to_vec();
+            let message = Bytes::copy_from_slice(octets);
             self.actions.push_back(Action::Message { arrival, message });
         }
         self.arm(id);

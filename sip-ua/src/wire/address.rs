@@ -107,6 +107,31 @@ impl NameAddr {
     }
 }
 
+/// The value of a To with a tag, in which all else stays as it was; `None` where it has one, or is no
+/// address.
+pub(crate) fn tagged(value: &[u8], tag: &[u8]) -> Option<Vec<u8>> {
+    let name_ends = match value.first()? {
+        b'"' => scan::quoted_end(value)?,
+        _ => 0,
+    };
+    let uri_ends = match memchr::memchr2(b'<', b';', value.get(name_ends..)?) {
+        Some(at) if value.get(name_ends + at) == Some(&b'<') => {
+            let open = name_ends + at;
+            open + memchr::memchr(b'>', value.get(open..)?)? + 1
+        }
+        Some(at) => name_ends + at,
+        None => value.len(),
+    };
+    let mut params = read_params(value.get(uri_ends..)?).ok()?;
+    if params.get("tag").is_some_and(|tag| !tag.is_empty()) {
+        return None;
+    }
+    params.set("tag", tag);
+    let mut out = value.get(..uri_ends)?.to_vec();
+    params.write(&mut out);
+    Some(out)
+}
+
 /// Tokens and blanks, and any octet beyond ASCII: unquoted Latin-1 names exist.
 fn display_char(octet: u8) -> bool {
     scan::is_token_char(octet) || matches!(octet, b' ' | b'\t' | 0x80..)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 use std::fmt;
 
+use bytes::Bytes;
+
 use super::header_name::HeaderName;
 use super::scan;
 use super::{CSeq, NameAddr, Uri, Via};
@@ -21,7 +23,7 @@ pub enum HeaderError {
 /// that comes from outside. The `From` conversions, meant for what the crate made or read itself,
 /// turn them into blanks.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct HeaderValue(Vec<u8>);
+pub struct HeaderValue(Bytes);
 
 impl HeaderValue {
     /// Checks `value`. The error is the place of the first octet that may not stand there.
@@ -29,14 +31,14 @@ impl HeaderValue {
         let value = value.into();
         match value.iter().position(|o| scan::breaks_line(*o)) {
             Some(at) => Err(at),
-            None => Ok(HeaderValue(value)),
+            None => Ok(HeaderValue(value.into())),
         }
     }
 
-    /// A value as it stood on one line of the wire. It may hold a NUL, which RFC 3261 allows in a
-    /// quoted string.
-    pub(super) fn read(value: &[u8]) -> HeaderValue {
-        HeaderValue(value.to_vec())
+    /// A value as it stood on one line of the wire, a part of `message`, whose octets it shares: most
+    /// values are only written again. It may hold a NUL, which RFC 3261 allows in a quoted string.
+    pub(super) fn read(message: &Bytes, value: &[u8]) -> HeaderValue {
+        HeaderValue(message.slice_ref(value))
     }
 
     pub fn as_bytes(&self) -> &[u8] {
@@ -55,7 +57,7 @@ impl From<Vec<u8>> for HeaderValue {
         for octet in value.iter_mut().filter(|o| scan::breaks_line(**o)) {
             *octet = b' ';
         }
-        HeaderValue(value)
+        HeaderValue(value.into())
     }
 }
 

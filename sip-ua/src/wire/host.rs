@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 use std::fmt;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use smallvec::SmallVec;
 
 /// A host as it was written: a name, an IPv4 address or an IPv6 reference in brackets.
 #[derive(Clone)]
 pub struct Host {
-    text: Vec<u8>,
+    /// In place where it is short, as IPv4 addresses are: each message holds half a dozen hosts.
+    text: SmallVec<[u8; 16]>,
     ip: Option<IpAddr>,
 }
 
@@ -27,7 +31,7 @@ impl Host {
             }
         };
         Some(Host {
-            text: text.to_vec(),
+            text: text.into(),
             ip,
         })
     }
@@ -35,7 +39,7 @@ impl Host {
     /// The host of a URI that has none, such as `tel:`.
     pub(super) fn none() -> Host {
         Host {
-            text: Vec::new(),
+            text: SmallVec::new(),
             ip: None,
         }
     }
@@ -87,14 +91,13 @@ pub(super) fn parse_host_port(text: &[u8]) -> Option<(Host, Option<u16>)> {
 
 impl From<IpAddr> for Host {
     fn from(ip: IpAddr) -> Host {
-        let text = match ip {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
+        let mut text = SmallVec::new();
+        // To memory it cannot fail.
+        let _ = match ip {
+            IpAddr::V4(ip) => write!(text, "{ip}"),
+            IpAddr::V6(ip) => write!(text, "[{ip}]"),
         };
-        Host {
-            text: text.into_bytes(),
-            ip: Some(ip),
-        }
+        Host { text, ip: Some(ip) }
     }
 }
 

@@ -104,7 +104,8 @@ impl Response {
         Response {
             status,
             reason,
-            headers: Headers::new(),
+            // As many as most responses have.
+            headers: Headers::with_capacity(12),
             body: Vec::new(),
         }
     }

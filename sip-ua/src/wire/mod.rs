@@ -35,6 +35,7 @@ mod validate;
 mod via;
 mod write;
 
+pub(crate) use address::tagged;
 pub use address::{AddressError, NameAddr};
 pub use cseq::CSeq;
 pub use diversion::Diversion;
@@ -53,6 +54,7 @@ pub use rack::{RAck, rseq};
 pub use read::{
     MAX_BODY_OCTETS, MAX_FIELD_OCTETS, MAX_FIELDS, MAX_HEAD_OCTETS, read_datagram, read_framed,
 };
+pub(crate) use read::{read_datagram_shared, read_framed_shared};
 pub use replaces::Replaces;
 pub use scan::split_list;
 pub use status::reason_phrase;

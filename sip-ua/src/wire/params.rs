@@ -2,6 +2,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use super::scan;
 
 /// The `;name=value` parameters of a URI, an address or a Via, in order. Names are case-blind;
@@ -10,7 +12,8 @@ use super::scan;
 pub struct Params {
     /// As they are written, without blanks: most are read and written again and never looked at,
     /// so taking them apart waits until one is asked for.
-    text: Vec<u8>,
+    /// In place where it is short, as most tags are.
+    text: SmallVec<[u8; 16]>,
 }
 
 impl Params {
@@ -21,7 +24,7 @@ impl Params {
     /// Reads what follows the first `;`. `None` when a name is missing or a quote stays open.
     pub fn parse(text: &[u8]) -> Option<Params> {
         let mut params = Params {
-            text: Vec::with_capacity(text.len() + 1),
+            text: SmallVec::with_capacity(text.len() + 1),
         };
         let mut rest = text;
         loop {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
+use bytes::Bytes;
+
 use super::error::{ReadError, ReadErrorKind};
 use super::header_name::HeaderName;
 use super::headers::{HeaderValue, Headers};
@@ -20,7 +22,12 @@ pub const MAX_BODY_OCTETS: usize = 64 * 1024;
 /// Reads a message that a stream was taken apart into, where Content-Length says whether there is a
 /// body (RFC 3261 §18.3).
 pub fn read_framed(message: &[u8]) -> Result<Message, ReadError> {
-    let read = read_datagram(message)?;
+    read_framed_shared(&Bytes::copy_from_slice(message))
+}
+
+/// [`read_framed`], sharing the octets of the message.
+pub(crate) fn read_framed_shared(message: &Bytes) -> Result<Message, ReadError> {
+    let read = read_datagram_shared(message)?;
     let headers = read.headers();
     if headers.contains(HeaderName::ContentType) && !headers.contains(HeaderName::ContentLength) {
         let kind = ReadErrorKind::Missing(HeaderName::ContentLength);
@@ -39,12 +46,17 @@ pub fn read_framed(message: &[u8]) -> Result<Message, ReadError> {
 /// Without Content-Length the body is what is left of the datagram; octets behind the body
 /// Content-Length tells are cut off (RFC 3261 §18.3).
 pub fn read_datagram(datagram: &[u8]) -> Result<Message, ReadError> {
+    read_datagram_shared(&Bytes::copy_from_slice(datagram))
+}
+
+/// [`read_datagram`], sharing the octets of the datagram.
+pub(crate) fn read_datagram_shared(datagram: &Bytes) -> Result<Message, ReadError> {
     // Line ends before the start line are to be ignored (§7.5).
     let start = datagram.iter().position(|o| !matches!(o, b'\r' | b'\n'));
     let Some(start) = start else {
         return Err(ReadError::silent(ReadErrorKind::Empty));
     };
-    let mut head = Head::read(&datagram[start..]);
+    let mut head = Head::read(datagram, &datagram[start..]);
     let is_response = head
         .start_line
         .get(..4)
@@ -100,7 +112,8 @@ fn line(text: &[u8], at: usize) -> Option<(&[u8], usize)> {
 }
 
 impl<'a> Head<'a> {
-    fn read(text: &'a [u8]) -> Head<'a> {
+    /// `text` is a part of `message`.
+    fn read(message: &Bytes, text: &'a [u8]) -> Head<'a> {
         let mut head = Head {
             start_line: text,
             headers: Headers::with_capacity(16),
@@ -143,9 +156,14 @@ impl<'a> Head<'a> {
                 at = next;
                 number += 1;
             }
+            let unfolded = unfolded.map(Bytes::from);
+            let (field, holds) = match &unfolded {
+                Some(whole) => (whole.as_ref(), whole),
+                None => (first, message),
+            };
             if at - from > MAX_FIELD_OCTETS {
                 head.note(ReadErrorKind::FieldTooLong(MAX_FIELD_OCTETS));
-            } else if let Err(why) = head.field(unfolded.as_deref().unwrap_or(first)) {
+            } else if let Err(why) = head.field(field, holds) {
                 head.note(ReadErrorKind::HeaderLine {
                     line: first_line,
                     why,
@@ -161,7 +179,7 @@ impl<'a> Head<'a> {
         self.fault.get_or_insert(fault);
     }
 
-    fn field(&mut self, text: &[u8]) -> Result<(), &'static str> {
+    fn field(&mut self, text: &[u8], holds: &Bytes) -> Result<(), &'static str> {
         let (name, value) = scan::split_once(text, b':').ok_or("it has no colon")?;
         // Only behind the name may blanks stand; in front they would have made it a fold.
         let name = HeaderName::parse(scan::trim(name)).ok_or("its name is malformed")?;
@@ -170,7 +188,7 @@ impl<'a> Head<'a> {
         }
         self.has_length |= name == HeaderName::ContentLength;
         self.headers
-            .push_read(name, HeaderValue::read(scan::trim(value)));
+            .push_read(name, HeaderValue::read(holds, scan::trim(value)));
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 use std::fmt;
+use std::io::Write as _;
 use std::str::FromStr;
 
 use super::host::{Host, parse_host_port};
@@ -190,8 +191,8 @@ impl Uri {
         }
         out.extend_from_slice(self.host.as_bytes());
         if let Some(port) = self.port {
-            out.push(b':');
-            out.extend_from_slice(port.to_string().as_bytes());
+            // To memory it cannot fail.
+            let _ = write!(out, ":{port}");
         }
         self.params.write(out);
         if let Some(headers) = &self.headers {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 use std::fmt;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::host::{self, Host};
@@ -21,17 +22,19 @@ pub enum Transport {
 
 impl Transport {
     pub fn parse(text: &[u8]) -> Option<Transport> {
-        let upper = text.to_ascii_uppercase();
-        Some(match upper.as_slice() {
-            b"UDP" => Transport::Udp,
-            b"TCP" => Transport::Tcp,
-            b"TLS" => Transport::Tls,
-            b"SCTP" => Transport::Sctp,
-            b"WS" => Transport::Ws,
-            b"WSS" => Transport::Wss,
-            other if scan::is_token(other) => Transport::Other(upper),
-            _ => return None,
-        })
+        let known = [
+            Transport::Udp,
+            Transport::Tcp,
+            Transport::Tls,
+            Transport::Sctp,
+            Transport::Ws,
+            Transport::Wss,
+        ];
+        let is = |known: &Transport| known.as_bytes().eq_ignore_ascii_case(text);
+        known
+            .into_iter()
+            .find(is)
+            .or_else(|| scan::is_token(text).then(|| Transport::Other(text.to_ascii_uppercase())))
     }
 
     pub fn as_bytes(&self) -> &[u8] {
@@ -146,8 +149,8 @@ impl Via {
         out.push(b' ');
         out.extend_from_slice(self.host.as_bytes());
         if let Some(port) = self.port {
-            out.push(b':');
-            out.extend_from_slice(port.to_string().as_bytes());
+            // To memory it cannot fail.
+            let _ = write!(out, ":{port}");
         }
         self.params.write(&mut out);
         out

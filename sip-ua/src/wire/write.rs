@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
+use std::io::Write as _;
+
 use super::header_name::HeaderName;
 use super::headers::Headers;
 use super::message::{Request, Response};
@@ -7,10 +9,12 @@ use super::scan;
 impl Request {
     /// The request as it goes out. Content-Length is that of the body, whatever the headers say.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512 + self.body.len());
+        let uri = self.uri.to_bytes();
+        let begins = self.method.as_bytes().len() + uri.len();
+        let mut out = room(begins, &self.headers, &self.body);
         out.extend_from_slice(self.method.as_bytes());
         out.push(b' ');
-        push_line_safe(&mut out, &self.uri.to_bytes());
+        push_line_safe(&mut out, &uri);
         out.extend_from_slice(b" SIP/2.0\r\n");
         write_rest(&mut out, &self.headers, &self.body);
         out
@@ -20,13 +24,24 @@ impl Request {
 impl Response {
     /// The response as it goes out. Content-Length is that of the body, whatever the headers say.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512 + self.body.len());
-        out.extend_from_slice(format!("SIP/2.0 {:03} ", self.status).as_bytes());
+        let mut out = room(self.reason.len(), &self.headers, &self.body);
+        // To memory it cannot fail, here and below.
+        let _ = write!(out, "SIP/2.0 {:03} ", self.status);
         push_line_safe(&mut out, &self.reason);
         out.extend_from_slice(b"\r\n");
         write_rest(&mut out, &self.headers, &self.body);
         out
     }
+}
+
+/// For a message whose start line has so many octets beside what all have: messages are kept for half a
+/// minute, and room that is too large with them.
+fn room(begins: usize, headers: &Headers, body: &[u8]) -> Vec<u8> {
+    let fields = headers.iter();
+    let fields: usize = fields
+        .map(|(name, value)| name.as_bytes().len() + value.len() + 4)
+        .sum();
+    Vec::with_capacity(begins + fields + body.len() + 48)
 }
 
 /// A start line is one line, whatever stands in its parts.
@@ -48,6 +63,6 @@ fn write_rest(out: &mut Vec<u8>, headers: &Headers, body: &[u8]) {
         out.extend_from_slice(value);
         out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+    let _ = write!(out, "Content-Length: {}\r\n\r\n", body.len());
     out.extend_from_slice(body);
 }

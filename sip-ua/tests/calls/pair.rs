@@ -254,7 +254,7 @@ impl Pair {
         };
         let now = self.now;
         let side = self.side(to);
-        assert!(side.handle_stream_message(now, arrival, message));
+        assert!(side.handle_stream_message(now, arrival, message.to_vec()));
         self.drain();
     }
 
@@ -291,7 +291,7 @@ impl Pair {
                         source: flight.from,
                         flow: over,
                     };
-                    assert!(endpoint.handle_stream_message(now, arrival, &flight.packet));
+                    assert!(endpoint.handle_stream_message(now, arrival, flight.packet.clone()));
                 }
             } else {
                 let now = self.now;

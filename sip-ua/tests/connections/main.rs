@@ -37,7 +37,7 @@ fn message(text: &str, remote: SocketAddr, flow: Option<FlowId>) -> Transmit {
         remote,
         flow,
         proof: Proof::Address,
-        packet: text.as_bytes().into(),
+        packet: text.as_bytes().to_vec().into(),
     }
 }
 
