@@ -11,6 +11,10 @@ use tokio::time::{MissedTickBehavior, interval};
 /// Finished transactions are remembered for longer (RFC 3261 §17), so no crowd passes unseen.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
+/// Who leaves so fast that this part of them was still there at the last look, a half, is still leaving: memory
+/// is given back when the last ones have gone, too, for each of them holds a page.
+const STILL_LEAVING: usize = 2;
+
 /// Between two times that memory is given back: it takes milliseconds, in which whoever allocates
 /// from the same arena waits.
 const REST: Duration = Duration::from_secs(30);
@@ -25,6 +29,8 @@ const STRAGGLERS: usize = 16;
 #[derive(Debug, Default)]
 pub struct Crowd {
     most: usize,
+    /// At the last look.
+    last: usize,
     rests_until: Option<Instant>,
 }
 
@@ -33,8 +39,10 @@ impl Crowd {
     /// there was since the last time this was true has gone.
     pub fn has_gone(&mut self, now: Instant, load: usize) -> bool {
         self.most = self.most.max(load);
+        let last = std::mem::replace(&mut self.last, load);
         let rests = self.rests_until.is_some_and(|until| now < until);
-        if rests || self.most < FEW || load > self.most / STRAGGLERS {
+        let leaves = load > 0 && load < last / STILL_LEAVING;
+        if rests || leaves || self.most < FEW || load > self.most / STRAGGLERS {
             return false;
         }
         self.most = load;
@@ -86,12 +94,14 @@ mod tests {
             (10, 0, false),
             (20, 10_000, false),
             (30, 3_000, false),
-            (40, 600, true),
-            (50, 0, false),
-            (60, 5_000, false),
-            (65, 0, false),
-            (70, 0, true),
-            (80, 0, false),
+            // Still fewer every moment.
+            (40, 600, false),
+            (50, 500, true),
+            (55, 0, false),
+            (70, 5_000, false),
+            (75, 0, false),
+            (80, 0, true),
+            (90, 0, false),
             (1_000, 255, false),
             (1_010, 0, false),
         ] {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Room that a crowd needed, given back when it has gone: the collections of the standard library keep it.
 
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::hash::Hash;
 
 /// Room that is never given back.
 const KEPT: usize = 1024;
+
+/// Of a queue, which most of the time is empty, less is: what waits in some is large.
+const KEPT_WAITING: usize = 64;
 
 /// Where at most a quarter is used, half of the room goes: so each element pays for little copying.
 fn is_too_much(room: usize, used: usize) -> bool {
@@ -31,6 +34,15 @@ impl<T: Ord> Surplus for BinaryHeap<T> {
             self.shrink_to(KEPT.max(self.len() * 2));
         }
     }
+}
+
+/// The next of a queue, whose room goes once the last of a crowd was taken.
+pub(crate) fn take<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    let next = queue.pop_front();
+    if next.is_none() && queue.capacity() > KEPT_WAITING {
+        queue.shrink_to(KEPT_WAITING);
+    }
+    next
 }
 
 /// Drops what no longer counts from a queue in which that is most. `live`: how much may count.
@@ -61,6 +73,10 @@ mod tests {
         heap.clear();
         heap.give_back();
         assert!(heap.capacity() <= KEPT);
+        let mut queue: VecDeque<u32> = (0..100_000).collect();
+        assert!(take(&mut queue) == Some(0) && queue.capacity() > KEPT);
+        while take(&mut queue).is_some() {}
+        assert!(queue.capacity() <= 2 * KEPT_WAITING);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-//! How often a call that is answered and hung up asks for memory, which is a good part of what it costs,
-//! and what stays of it for as long as its transactions have to be remembered. Alone in its
-//! process, for it counts all that is allocated.
+//! How often a call that is answered and hung up asks for memory, which is a good part of what it costs;
+//! what stays of it for as long as its transactions have to be remembered, and what after that. Alone in
+//! its process, for it counts all that is allocated.
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
@@ -9,10 +9,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sip_ua::dialog::SessionTimer;
 use sip_ua::endpoint::{Endpoint, EndpointConfig, Event, Limits, Verdict};
+use sip_ua::ladder::Trace;
 use sip_ua::transaction::Timers;
 
 struct Counting;
@@ -45,6 +46,10 @@ const MOST: usize = 145;
 /// What stays of a call for half a minute, in octets.
 const STAYS: usize = 2_500;
 
+/// After so long nothing of it may be left, but for tables of a size that any crowd would need again.
+const FORGOTTEN: Duration = Duration::from_secs(64);
+const LITTLE: usize = 100 << 10;
+
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
                    m=audio 20000 RTP/AVP 8 0\r\n";
 
@@ -68,8 +73,13 @@ fn from_caller(method: &str, call: usize, seq: u32, to_tag: &str, body: &str) ->
 }
 
 /// One call, and how often memory was asked for meanwhile. What it says is written beforehand, and where
-/// what comes out is read, nothing is counted.
-fn call(endpoint: &mut Endpoint, now: Instant, call: usize) -> usize {
+/// what comes out is read, nothing is counted. Its ladder is kept.
+fn call(
+    endpoint: &mut Endpoint,
+    now: Instant,
+    call: usize,
+    ladders: &mut Vec<Arc<Trace>>,
+) -> usize {
     let [here, there]: [SocketAddr; 2] =
         ["192.0.2.1:5060", "192.0.2.9:5060"].map(|address| address.parse().unwrap());
     let mut asked = 0;
@@ -98,6 +108,7 @@ fn call(endpoint: &mut Endpoint, now: Instant, call: usize) -> usize {
     let (_, answer) = counted(endpoint, &|endpoint| {
         endpoint.accept(now, id, SDP.as_bytes().to_vec());
     });
+    ladders.extend(endpoint.trace(id));
     let answer = String::from_utf8(answer.unwrap().to_vec()).unwrap();
     assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
     let to = answer
@@ -131,12 +142,13 @@ fn a_call_asks_for_memory_no_more_often_than_it_has_to() {
         seed: Some(1),
     });
     let now = Instant::now();
+    let mut ladders = Vec::with_capacity(5_000);
     // The first calls make room in tables, which grow by doubling.
     for number in 0..100 {
-        call(&mut endpoint, now, number);
+        call(&mut endpoint, now, number, &mut ladders);
     }
     let counts: Vec<usize> = (100..110)
-        .map(|number| call(&mut endpoint, now, number))
+        .map(|number| call(&mut endpoint, now, number, &mut ladders))
         .collect();
     let least = counts.iter().min().unwrap();
     assert!(*least <= MOST, "{counts:?}");
@@ -144,8 +156,19 @@ fn a_call_asks_for_memory_no_more_often_than_it_has_to() {
     // As many as the tables have room for once they have grown.
     let before = HELD.load(Relaxed);
     for number in 1_000..4_500 {
-        call(&mut endpoint, now, number);
+        call(&mut endpoint, now, number, &mut ladders);
     }
+    drop(ladders);
     let stays = (HELD.load(Relaxed) - before) / 3_500;
     assert!(stays <= STAYS, "{stays} octets");
+
+    let mut at = now;
+    while let Some(next) = endpoint.poll_timeout() {
+        at = next;
+        endpoint.handle_timeout(at);
+        while endpoint.poll_event().is_some() || endpoint.poll_transmit().is_some() {}
+    }
+    assert!(at <= now + FORGOTTEN);
+    let left = HELD.load(Relaxed).saturating_sub(before);
+    assert!(left <= LITTLE, "the crowd left {left} octets");
 }

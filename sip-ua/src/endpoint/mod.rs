@@ -60,6 +60,7 @@ use crate::ladder::{Trace, Traces};
 use crate::registrar::{self, Registrar};
 use crate::registration::{RegistrationId, RegistrationState};
 use crate::resolve::Down;
+use crate::surplus::take;
 use crate::transaction::{Packet, Table, Timers};
 use crate::transport::{Arrival, FlowId, Hop, Proof, Transport};
 use crate::wire::{Host, NameAddr, Request, Uri};
@@ -281,14 +282,14 @@ impl Endpoint {
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        let transmit = self.transmits.pop_front();
+        let transmit = take(&mut self.transmits);
         self.untraced = self.untraced.min(self.transmits.len());
         transmit
     }
 
     /// The next thing to tell.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        take(&mut self.events)
     }
 
     /// No call is left, not even one that is only waiting for the answer to its BYE, and no

@@ -43,6 +43,7 @@ impl Endpoint {
             self.handle_call_timeout(now, id);
             self.settle_call(now, id);
         }
+        self.traces.tidy(now);
         self.calls.give_back();
         self.dialogs.give_back();
         self.deadlines.give_back();

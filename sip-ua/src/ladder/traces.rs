@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use memchr::memmem;
 
@@ -16,12 +16,17 @@ use crate::transaction::Packet;
 /// kept.
 const CHALLENGED_KEPT: usize = 64;
 
+/// Transactions are remembered for longer than any call that they belong to, so what a crowd of calls left is
+/// found before the last timer.
+const TIDY_EVERY: Duration = Duration::from_secs(8);
+
 /// The traces of an endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Traces {
     known: HashMap<Box<[u8]>, Weak<Trace>>,
     /// Traces that nobody holds any more are looked for when there are so many.
     purge_at: usize,
+    tidy_at: Option<Instant>,
     challenged: VecDeque<Arc<Trace>>,
     /// The message that is arriving.
     arriving: Option<Arriving>,
@@ -125,15 +130,28 @@ impl Traces {
         });
     }
 
+    /// Forgets, now and then, traces that nobody holds any more: they are small, lie everywhere in memory, and
+    /// would keep all around them from being given back.
+    pub(crate) fn tidy(&mut self, now: Instant) {
+        if !self.known.is_empty() && self.tidy_at.is_none_or(|at| at <= now) {
+            self.purge();
+            self.tidy_at = Some(now + TIDY_EVERY);
+        }
+    }
+
+    fn purge(&mut self) {
+        self.known.retain(|_, trace| trace.strong_count() > 0);
+        self.known.give_back();
+        self.purge_at = 64.max(self.known.len() * 2);
+    }
+
     fn find(&self, call_id: &[u8]) -> Option<Arc<Trace>> {
         self.known.get(call_id).and_then(Weak::upgrade)
     }
 
     fn insert(&mut self, call_id: &[u8]) -> Arc<Trace> {
         if self.known.len() >= self.purge_at {
-            self.known.retain(|_, trace| trace.strong_count() > 0);
-            self.known.give_back();
-            self.purge_at = 64.max(self.known.len() * 2);
+            self.purge();
         }
         let trace = Arc::new(Trace::default());
         self.known.insert(call_id.into(), Arc::downgrade(&trace));

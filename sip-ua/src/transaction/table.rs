@@ -10,7 +10,7 @@ use super::{
     ClientInvite, ClientKey, ClientNonInvite, MergeKey, Output, Outputs, Packet, ServerInvite,
     ServerKey, ServerNonInvite, Timers,
 };
-use crate::surplus::Surplus;
+use crate::surplus::{Surplus, take};
 use crate::transport::{FlowId, Hop, Proof, Transport};
 
 /// A client transaction of one table.
@@ -446,7 +446,7 @@ impl<C, S> Table<C, S> {
     }
 
     pub fn poll_effect(&mut self) -> Option<Effect<C, S>> {
-        self.effects.pop_front()
+        take(&mut self.effects)
     }
 
     /// When `handle_timeout` is due next.

@@ -19,7 +19,7 @@ use super::strangers::Strangers;
 use super::{Arrival, FlowId, Frame, Hop, Proof, Transport};
 use crate::endpoint::Transmit;
 use crate::guard::Source;
-use crate::surplus::{Surplus, weed};
+use crate::surplus::{Surplus, take, weed};
 use crate::transaction::Packet;
 
 /// How long a far end may take to accept a connection: three attempts of TCP's own.
@@ -154,7 +154,7 @@ impl Flows {
     }
 
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        take(&mut self.actions)
     }
 
     /// Sends a message over the connection it names, else over one with the same far end, else over
