@@ -30,6 +30,8 @@ pub mod sipp;
 pub mod speech;
 pub mod talk;
 pub mod together;
+pub mod turns;
+pub mod whip;
 pub mod worker;
 
 use std::path::PathBuf;

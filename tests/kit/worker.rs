@@ -46,17 +46,22 @@ pub struct Worker {
     process: Process,
 }
 
-/// The program that `cargo build` put beside the folder of this test.
+/// The worker's program.
 pub fn program() -> Result<PathBuf> {
+    built("sip-worker")
+}
+
+/// A program that `cargo build` put beside the folder of this test.
+pub fn built(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test
         .parent()
         .and_then(Path::parent)
         .context("the test runs outside a target folder")?;
-    let program = folder.join("sip-worker");
+    let program = folder.join(name);
     if !program.is_file() {
         bail!(
-            "{} is missing: run cargo build --package sip-worker first (./dev test does)",
+            "{} is missing: run cargo build --workspace --bins first (./dev test does)",
             program.display()
         );
     }
@@ -156,6 +161,18 @@ addresses = [\"{ice}\"]
         Ok(())
     }
 
+    /// Ends it as a crash does.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.signal(libc::SIGKILL);
+        self.process.wait(START).map(drop)
+    }
+
+    /// Starts it anew as it was, after [`Worker::kill`].
+    pub fn revive(&mut self) -> Result<()> {
+        self.process = launch(&self.config, &self.environment, self.http)?;
+        Ok(())
+    }
+
     /// What to dial to reach `user` at this worker.
     pub fn uri(&self, user: &str) -> String {
         format!("sip:{user}@{}", self.sip)
@@ -206,6 +223,11 @@ addresses = [\"{ice}\"]
 
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// Where what it logs stands.
+    pub fn log(&self) -> &Path {
+        self.process.log()
     }
 
     /// SIGHUP: it shall read media graphs and certificates again.

@@ -6,7 +6,6 @@
 
 use anyhow::{Context as _, Result, ensure};
 use sip_worker::measure::steady::steadily;
-use sip_worker::measure::{PHONE_SPEECH, ROOM_SPEECH, Wave, compare};
 use sip_worker::sfu::{ParticipantId, SfuError, TrackId};
 use sip_worker::webrtc::participant::{RoomParticipant, Seen};
 use sipbridge_tests::baresip::{Baresip, Options};
@@ -14,16 +13,13 @@ use sipbridge_tests::house::House;
 use sipbridge_tests::janus::{self, Janus};
 use sipbridge_tests::room::called;
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, ROOM, open_house};
-use sipbridge_tests::speech::Speech;
+use sipbridge_tests::turns::Turns;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "an_sfu_keeps_its_promises";
 /// Everybody is connected to everybody by then, also on a busy machine.
 const UNTIL_ALL_ARE_THERE: Duration = Duration::from_secs(4);
-const WORDS: Duration = Duration::from_millis(2_500);
-/// Longer than a voice needs to arrive, so that nobody interrupts.
-const PAUSE: Duration = Duration::from_millis(1_000);
 const SOON: Duration = Duration::from_secs(5);
 
 /// In the order in which they speak; the first two by phone.
@@ -51,8 +47,8 @@ fn janus_does() -> Result<()> {
 fn scenario(kind: &str, media: IpAddr, sfu: &str) -> Result<()> {
     let folder = format!("{SCENARIO}/{kind}");
     let house = House::open(&folder, media, sfu, &open_house("at-once"))?;
-    let says = speeches()?;
-    let turn = says[0].wave.duration() + PAUSE;
+    let turns = Turns::of(&folder, NAMES)?;
+    let turn = turns.length();
     let ann = house.join(ROOM, called("ann"))?;
     let ben = house.join(ROOM, called("ben"))?;
     refuses_what_it_should(&house)?;
@@ -60,7 +56,9 @@ fn scenario(kind: &str, media: IpAddr, sfu: &str) -> Result<()> {
     let mut phones = Vec::new();
     for (place, name) in (0..).zip(&NAMES[..2]) {
         let before = UNTIL_ALL_ARE_THERE + turn * place;
-        let plays = says[place as usize].between(before, turn * (4 - place));
+        let plays = turns
+            .says(place as usize)
+            .between(before, turn * (4 - place));
         phones.push(Baresip::start(&folder, &Options::new(name, &plays))?);
     }
     for phone in &mut phones {
@@ -81,9 +79,12 @@ fn scenario(kind: &str, media: IpAddr, sfu: &str) -> Result<()> {
             "{me} is offered their own voice"
         );
     }
+    for name in &NAMES[..2] {
+        is_who_calls(&ann, name, kind == "embedded")?;
+    }
     for (place, somebody) in (2..).zip([&ann, &ben]) {
         somebody.say(
-            &says[place as usize].wave,
+            &turns.says(place as usize).wave,
             answered + UNTIL_ALL_ARE_THERE + turn * place,
         );
     }
@@ -99,21 +100,13 @@ fn scenario(kind: &str, media: IpAddr, sfu: &str) -> Result<()> {
     gone(&house, &ben, "ann")?;
 
     for (me, other, recording) in &tracks {
-        hears_one(&folder, me, other, &says, &recording.wave())?;
+        turns.one_is_heard(me, other, &recording.wave())?;
     }
     for (phone, me) in phones.into_iter().zip(NAMES) {
         let heard = phone.into_heard().context("a phone's recording")?;
-        hears_the_others(&folder, me, &says, &heard)?;
+        turns.others_are_heard(me, &heard)?;
     }
     Ok(())
-}
-
-fn speeches() -> Result<Vec<Speech>> {
-    [PHONE_SPEECH, ROOM_SPEECH]
-        .into_iter()
-        .flat_map(|voice| [(voice, Duration::ZERO), (voice, WORDS)])
-        .map(|(voice, from)| Speech::stretch(voice, from, WORDS))
-        .collect()
 }
 
 /// Nobody enters under a name that is taken, or hears a track that is not there.
@@ -139,44 +132,26 @@ fn refuses_what_it_should(house: &House) -> Result<()> {
     Ok(())
 }
 
+/// A phone has the name it called with, and what else there is to know of its call, where the SFU passes it on
+/// (Janus from 1.2 on).
+fn is_who_calls(of: &RoomParticipant, name: &str, has_attributes: bool) -> Result<()> {
+    let seen = of.seen();
+    let phone = seen.person(name).context("the phone is in the room")?;
+    let attributes = &phone.who.attributes;
+    let is = |key: &str, value: &str| attributes.get(key).is_some_and(|said| said == value);
+    if has_attributes || !attributes.is_empty() {
+        ensure!(
+            is("sip.phoneNumber", name)
+                && is("sip.trunkPhoneNumber", NUMBER)
+                && attributes.contains_key("sip.callID"),
+            "{name} has the attributes {attributes:?}"
+        );
+    }
+    Ok(())
+}
+
 fn gone(house: &House, of: &RoomParticipant, name: &str) -> Result<()> {
     let what = format!("{name} gone from the room");
     let gone = |seen: &Seen| (seen.person(name).is_some() && !seen.is_here(name)).then_some(());
     Ok(house.wait(of.until(&what, GONE_WITHIN, gone))?)
-}
-
-/// A track holds what its owner said, and nothing of anybody else.
-fn hears_one(folder: &str, me: &str, owner: &str, says: &[Speech], heard: &Wave) -> Result<()> {
-    for (speaker, speech) in NAMES.iter().zip(says) {
-        if *speaker == owner {
-            let whole = speech
-                .around(heard)
-                .with_context(|| format!("{me} does not hear {owner}"))?;
-            speech.assert_heard_in(&whole, folder, &format!("{owner} to {me}"))?;
-        } else {
-            ensure!(
-                speech.marker.find(heard).is_none(),
-                "{me} hears {speaker} in the place of {owner}"
-            );
-        }
-    }
-    Ok(())
-}
-
-/// A phone hears everybody else in one mix.
-fn hears_the_others(folder: &str, me: &str, says: &[Speech], heard: &Wave) -> Result<()> {
-    for (speaker, speech) in NAMES.iter().zip(says) {
-        if *speaker == me {
-            ensure!(
-                speech.marker.find(heard).is_none() && !compare(&speech.wave, heard).is_good(),
-                "{me} hears their own voice"
-            );
-        } else {
-            let whole = speech
-                .around(heard)
-                .with_context(|| format!("{me} does not hear {speaker}"))?;
-            speech.assert_heard_in(&whole, folder, &format!("{speaker} to {me}"))?;
-        }
-    }
-    Ok(())
 }

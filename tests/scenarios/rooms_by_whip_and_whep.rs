@@ -204,7 +204,7 @@ fn the_room_is_seen(guest: &Asker<'_>, token: &str) -> Result<()> {
     ])?;
     let full = guest.ask("POST", "/whep/lobby", &[SDP], &offer("recvonly"))?;
     ensure!(
-        full.status == 503 && full.body.contains("is full"),
+        full.status == 409 && full.body.contains("is full"),
         "{full:?}"
     );
     for session in [&bob, &listeners[0], &listeners[1]] {

@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "sfu_comes_back";
 const BACK_WITHIN: Duration = Duration::from_secs(3);
-const AWAY: Duration = Duration::from_secs(2);
+const CUT_FOR: Duration = Duration::from_secs(2);
+const AWAY: Duration = Duration::from_secs(5);
 /// After the answer. Everything that is to break has broken, and is whole again.
-const SPEAKS_AT: Duration = Duration::from_secs(16);
+const SPEAKS_AT: Duration = Duration::from_secs(19);
 const WORDS: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_secs(1);
 /// What is still on its way when something breaks or is mended, and what the answers lie apart.
@@ -69,7 +70,7 @@ fn scenario() -> Result<()> {
             for name in ["alice", "bob"] {
                 watcher.sees_gone(name, Duration::from_secs(2))?;
             }
-            std::thread::sleep(AWAY);
+            std::thread::sleep(CUT_FOR);
             detour.mend();
             Ok(())
         })?);

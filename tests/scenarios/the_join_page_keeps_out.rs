@@ -47,7 +47,7 @@ fn who_cannot_come_in_is_told_why() -> Result<()> {
     ann.page.eval("open('about:blank'); window.second = new Session('Bert', microphone, { room() {}, away() {} });
         second.run().catch((error) => { window.refused = explained(error).join(' '); })")?;
     ann.sees(
-        "window.refused?.includes('You cannot come in just now.') && refused.includes('is full')",
+        "window.refused?.includes('That cannot be done just now.') && refused.includes('is full')",
     )?;
     Ok(())
 }

@@ -16,6 +16,7 @@ mod tls;
 mod trunk;
 mod user;
 mod value;
+mod whip;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -7,11 +7,13 @@ use sip_ua::agent::{Tls, TlsFiles};
 
 use super::duration::duration;
 use super::secret::secret;
+use super::whip;
 use super::{Ice, path_in};
 use crate::document::Section;
 use crate::sfu::Sfu;
 use crate::sfu::embedded::{Embedded, EmbeddedConfig, MAX_PARTICIPANTS};
 use crate::sfu::janus::{Janus, JanusConfig, OUTAGE_PATIENCE};
+use crate::sfu::whip::{Whip, WhipConfig};
 
 /// One SFU.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub enum SfuKind {
     Embedded(EmbeddedConfig),
     /// `kind = "janus"`: the VideoRoom plugin over WebSocket.
     Janus(JanusConfig),
+    /// `kind = "whip"`: any server that speaks WHIP and WHEP.
+    Whip(Box<WhipConfig>),
 }
 
 /// The connectors of a configuration.
@@ -47,6 +51,7 @@ impl Connectors {
         for sfu in sfus {
             let connector: Arc<dyn Sfu> = match &sfu.kind {
                 SfuKind::Janus(janus) => Arc::new(Janus::new(janus.clone())),
+                SfuKind::Whip(whip) => Arc::new(Whip::new(WhipConfig::clone(whip))),
                 SfuKind::Embedded(embedded) => {
                     let embedded = Arc::new(Embedded::new(EmbeddedConfig {
                         addresses: ice.addresses.clone(),
@@ -79,15 +84,16 @@ pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
         let kind = section.parsed("kind", |kind| match kind {
             "janus" => Ok(SfuKind::Janus(JanusConfig::new("", ""))),
             "embedded" => Ok(SfuKind::Embedded(EmbeddedConfig::new(""))),
-            "livekit" | "whip" | "rtp" => Err(format!(
-                "the kind \"{kind}\" is not built yet, only \"embedded\" and \"janus\""
+            "whip" => Ok(SfuKind::Whip(Box::new(whip::any()))),
+            "livekit" | "rtp" => Err(format!(
+                "the kind \"{kind}\" is not built yet, only \"embedded\", \"janus\" and \"whip\""
             )),
             _ => Err(format!(
-                "\"{kind}\" is no kind of SFU; \"embedded\" and \"janus\" are"
+                "\"{kind}\" is no kind of SFU; \"embedded\", \"janus\" and \"whip\" are"
             )),
         });
         if !stated {
-            section.find("`kind` is missing; \"embedded\" and \"janus\" are built");
+            section.find("`kind` is missing; \"embedded\", \"janus\" and \"whip\" are built");
         }
         let inside = |sfu: &SfuConfig| matches!(sfu.kind, SfuKind::Embedded(_));
         let kind = match kind {
@@ -104,6 +110,11 @@ pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
                 let janus = janus(&mut section, &name);
                 section.finish();
                 SfuKind::Janus(janus)
+            }
+            Some(SfuKind::Whip(_)) => {
+                let whip = whip::whip(&mut section, &name);
+                section.finish();
+                SfuKind::Whip(Box::new(whip))
             }
             // The keys of another kind would only be reported as unknown. It stays, so that routes may
             // name it without a second complaint.
@@ -165,13 +176,13 @@ fn janus(section: &mut Section<'_>, name: &str) -> JanusConfig {
 }
 
 /// The system's authorities, and those in `ca_file`.
-fn believed(section: &mut Section<'_>, plain: bool) -> Tls {
+pub(super) fn believed(section: &mut Section<'_>, plain: bool) -> Tls {
     let Some(path) = section.string("ca_file") else {
         return Tls::default();
     };
     if plain {
         section.find(
-            "`ca_file` says whose certificates count, but a ws: connection shows none; say wss:",
+            "`ca_file` says whose certificates count, but a plain connection shows none; say wss: or https:",
         );
     }
     let files = TlsFiles {

@@ -160,7 +160,7 @@ fn what_is_wrong_is_named_with_its_line() {
         (
             "kind = \"janus\"",
             "kind = \"janus\"\nca_file = \"c.toml\"",
-            "a ws: connection shows none",
+            "a plain connection shows none",
         ),
         ("url = ", "uri = ", "did you mean `url`?"),
         ("[[sfu]]", "[sfu]", "must be written [[sfu]]"),
@@ -594,4 +594,73 @@ fn name_servers_are_addresses() {
         found[0].contains("\"ns.example\" is no name server"),
         "{found:?}"
     );
+}
+
+fn whip(lines: &str) -> String {
+    format!("[[sfu]]\nname = \"main\"\nkind = \"whip\"\n{lines}")
+}
+
+#[test]
+fn a_whip_sfu_is_two_kinds_of_urls() {
+    let text = whip(
+        "whip = \"https://sfu.example/{room}/{participant}\"\n\
+         whep = [\"https://sfu.example/{room}/stage\"]\npatience = \"7s\"\n",
+    );
+    let config = Config::parse(&Document::new("c.toml", text)).unwrap();
+    let SfuKind::Whip(whip) = &config.sfus[0].kind else {
+        panic!("{config:?}")
+    };
+    assert_eq!(
+        whip.whip.to_string(),
+        "https://sfu.example/{room}/{participant}"
+    );
+    assert_eq!(whip.whep.len(), 1);
+    assert_eq!(whip.outage_patience.as_secs(), 7);
+}
+
+#[test]
+fn what_is_no_whip_sfu_is_refused() {
+    let here = "whip = \"http://127.0.0.1/{participant}\"\n";
+    for (lines, wanted) in [
+        (String::new(), "`whip` is missing, such as"),
+        (
+            here.replace("http", "ws"),
+            "is not of the form https://HOST/PATH",
+        ),
+        (here.replace("{participant}", "{who}"), "{who} is none of"),
+        (
+            here.replace("{participant}", "stage"),
+            "leads all phones of a room to one endpoint",
+        ),
+        (
+            here.replace("{participant}", "{session}"),
+            "of the session that begins here",
+        ),
+        (
+            here.replace("127.0.0.1", "{room}"),
+            "who calls cannot choose the host",
+        ),
+        (
+            format!("{here}whep = [\"http://x/{{\"]\n"),
+            "c.toml:5: [[sfu]] \"main\": `whep`",
+        ),
+        (
+            format!("{here}token = \"t\"\n"),
+            "a secret does not stand in the configuration",
+        ),
+        (
+            format!("{here}ca_file = \"c.toml\"\n"),
+            "a plain connection shows none",
+        ),
+        (
+            format!("{here}room_create = true\n"),
+            "unknown key `room_create`",
+        ),
+    ] {
+        let found = findings(&whip(&lines));
+        assert!(
+            found.iter().any(|f| f.contains(wanted)),
+            "{lines}: {found:?}"
+        );
+    }
 }

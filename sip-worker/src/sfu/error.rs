@@ -56,6 +56,8 @@ pub enum SfuError {
     },
     #[error("the connection to the SFU {sfu} is lost: {reason}")]
     Lost { sfu: String, reason: String },
+    #[error("the SFU {sfu} takes no offer and makes one itself")]
+    OffersItself { sfu: String },
     #[error("the SFU {sfu} cannot {what}")]
     Unsupported { sfu: String, what: &'static str },
 }
@@ -79,7 +81,8 @@ impl SfuError {
             | SfuError::Timeout { .. }
             | SfuError::Nonsense { .. }
             | SfuError::Refused { .. }
-            | SfuError::Lost { .. } => 503,
+            | SfuError::Lost { .. }
+            | SfuError::OffersItself { .. } => 503,
             SfuError::Unsupported { .. } => 501,
         }
     }
@@ -97,6 +100,7 @@ impl SfuError {
             SfuError::Nonsense { .. } => "nonsense",
             SfuError::Refused { .. } => "refused",
             SfuError::Lost { .. } => "lost",
+            SfuError::OffersItself { .. } => "offers_itself",
             SfuError::Unsupported { .. } => "unsupported",
         }
     }

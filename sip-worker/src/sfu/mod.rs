@@ -14,6 +14,7 @@ mod error;
 pub mod janus;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod whip;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,6 +37,12 @@ pub trait Sfu: Send + Sync {
 
     /// How long a call stays up, with comfort noise, while the SFU that it is in a room of is away.
     fn outage_patience(&self) -> Duration;
+
+    /// Whether all participants of a room may hear the same tracks. Where not, each has tracks of their own, which
+    /// nobody else is to hear.
+    fn is_heard_alike(&self) -> bool {
+        true
+    }
 
     /// Is it reachable, now?
     fn check(&self) -> BoxFuture<'_, Result<(), SfuError>>;
@@ -68,6 +75,11 @@ pub trait Session: Send + Sync {
     /// Our own identity, as the SFU knows it.
     fn me(&self) -> ParticipantId;
 
+    /// A server that the SFU names to find our address outside by: `stun://host:port`.
+    fn stun(&self) -> Option<String> {
+        None
+    }
+
     /// Publishes one track. The offer's candidates are complete.
     fn publish<'a>(
         &'a self,
@@ -86,7 +98,8 @@ pub trait Session: Send + Sync {
         answer: &'a str,
     ) -> BoxFuture<'a, Result<(), SfuError>>;
 
-    /// Makes the offer that a [`Subscription`] wants. SFUs that always offer refuse it.
+    /// Makes the offer that a [`Subscription`] wants. SFUs that always offer refuse it; one that turns out to offer
+    /// itself says [`SfuError::OffersItself`], and then has an offer for whoever subscribes again.
     fn offer<'a>(
         &'a self,
         connection: &'a ConnectionId,

@@ -102,6 +102,23 @@ impl Kind {
         }
     }
 
+    /// The offer to come is to receive one track of Opus.
+    pub(super) fn only_hears(&self, element: &gst::Element) -> Result<(), PeerError> {
+        let direction = WebRTCRTPTransceiverDirection::Recvonly;
+        let step = "add a transceiver";
+        let caps = OPUS.parse::<gst::Caps>().map_err(|error| PeerError::Step {
+            step,
+            reason: error.to_string(),
+        })?;
+        // An rtcbin returns none, for it has none.
+        let transceiver = element
+            .emit_by_name::<Option<WebRTCRTPTransceiver>>("add-transceiver", &[&direction, &caps]);
+        if let Some(transceiver) = transceiver {
+            self.keep(transceiver);
+        }
+        Ok(())
+    }
+
     /// The far end is whoever has these certificates.
     pub(super) fn promise(&self, fingerprints: Vec<SectionFingerprints>) {
         if let Kind::Webrtcbin { promised, .. } = self {

@@ -402,7 +402,7 @@ async fn negotiate(
             session.answer(&subscription.connection, &answer).await?;
         }
         Negotiation::OfferWanted => {
-            let offer = peer.create_offer().await?;
+            let offer = peer.create_offer_to_hear().await?;
             let answer = session.offer(&subscription.connection, &offer).await?;
             peer.accept_answer(&answer).await?;
         }

@@ -52,6 +52,16 @@ impl Default for PeerConfig {
     }
 }
 
+impl PeerConfig {
+    /// With this server to find the address outside by, where one is named.
+    pub fn with_stun(self, server: Option<String>) -> PeerConfig {
+        PeerConfig {
+            stun: server.or(self.stun),
+            ..self
+        }
+    }
+}
+
 /// What happens to a [`Peer`] after its negotiation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerEvent {
@@ -153,7 +163,14 @@ impl Peer {
         self.describe(offer).await
     }
 
-    /// Applies the answer to [`Peer::create_offer`]'s offer.
+    /// Makes an offer to hear one track. Returns it with its candidates.
+    pub async fn create_offer_to_hear(&self) -> Result<String, PeerError> {
+        self.inner.kind.only_hears(&self.inner.bin)?;
+        let offer = self.inner.create("create-offer", "offer").await?;
+        self.describe(offer).await
+    }
+
+    /// Applies the answer to an offer of ours.
     pub async fn accept_answer(&self, answer: &str) -> Result<(), PeerError> {
         self.apply_remote(WebRTCSDPType::Answer, answer).await
     }

@@ -246,16 +246,22 @@ impl Worker {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        let alike = self.sfu(Some(sfu)).is_none_or(|sfu| sfu.is_heard_alike());
         Means {
             rooms: self.rooms.clone(),
             room: RoomKey {
                 sfu: sfu.to_owned(),
                 room: room.to_owned(),
+                alone: (!alike).then(|| call.to_owned()),
             },
             graph: pipelines.chosen(),
             peer: PeerConfig {
                 addresses: self.config.ice.addresses.clone(),
                 advertise: self.config.ice.advertise,
+                stun: self.config.ice.stun.first().map(|server| {
+                    // As GStreamer writes it.
+                    server.replacen("stun:", "stun://", 1)
+                }),
                 ..PeerConfig::default()
             },
             call: call.to_owned(),

@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 
 use crate::calls::graph::{RoomGraph, TrackGraph};
 use crate::calls::stay::StayError;
-use crate::sfu::{ConnectionId, Negotiation, Session, TrackId};
+use crate::sfu::{ConnectionId, Negotiation, Session, SfuError, Subscription, TrackId};
 use crate::webrtc::{Peer, PeerConfig, PeerEvent};
 
 /// A track that is negotiated.
@@ -20,40 +20,79 @@ pub(super) struct Heard {
 
 pub(super) type Events = mpsc::UnboundedReceiver<PeerEvent>;
 
-/// Subscribes to a track and mixes it in.
+/// Subscribes to a track and mixes it in, whichever side offers.
 pub(super) async fn hear(
     session: Arc<dyn Session>,
     graph: Arc<RoomGraph>,
     config: PeerConfig,
     track: &TrackId,
 ) -> Result<(Heard, Events), StayError> {
-    let subscription = session.subscribe(track).await?;
-    let Negotiation::Offered(offer) = subscription.negotiation else {
-        return Err(StayError::OfferWanted);
-    };
+    let config = config.with_stun(session.stun());
+    match subscribe(&session, &graph, config.clone(), track).await {
+        // By now it has an offer for us.
+        Err(StayError::Sfu(SfuError::OffersItself { .. })) => {
+            subscribe(&session, &graph, config, track).await
+        }
+        heard => heard,
+    }
+}
+
+async fn subscribe(
+    session: &Arc<dyn Session>,
+    graph: &Arc<RoomGraph>,
+    config: PeerConfig,
+    track: &TrackId,
+) -> Result<(Heard, Events), StayError> {
+    let Subscription {
+        connection,
+        negotiation,
+        ..
+    } = session.subscribe(track).await?;
     let made = spawn_blocking({
         let graph = graph.clone();
         move || begin(&graph, config)
     });
-    let (part, peer, events) = made.await??;
-    let negotiated = async {
-        let answer = peer.answer(&offer).await?;
-        session.answer(&subscription.connection, &answer).await?;
-        Ok::<_, StayError>(())
+    let (part, peer, events) = match made.await.map_err(StayError::from).flatten() {
+        Ok(made) => made,
+        Err(error) => {
+            // It is this side that fails.
+            let _ = session.close(&connection).await;
+            return Err(error);
+        }
     };
-    let negotiated = negotiated.await;
+    let negotiated = negotiate(&**session, &connection, negotiation, &peer).await;
     let heard = Heard {
         part,
         peer,
-        connection: subscription.connection,
+        connection,
     };
     match negotiated {
         Ok(()) => Ok((heard, events)),
         Err(error) => {
-            release(heard, Some(session), graph).await;
+            release(heard, Some(session.clone()), graph.clone()).await;
             Err(error)
         }
     }
+}
+
+async fn negotiate(
+    session: &dyn Session,
+    connection: &ConnectionId,
+    negotiation: Negotiation,
+    peer: &Peer,
+) -> Result<(), StayError> {
+    match negotiation {
+        Negotiation::Offered(offer) => {
+            let answer = peer.answer(&offer).await?;
+            session.answer(connection, &answer).await?;
+        }
+        Negotiation::OfferWanted => {
+            let offer = peer.create_offer_to_hear().await?;
+            let answer = session.offer(connection, &offer).await?;
+            peer.accept_answer(&answer).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a track's part and its connection, and starts them.

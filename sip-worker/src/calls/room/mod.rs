@@ -29,11 +29,13 @@ const HAND_OVER_WITHIN: Duration = Duration::from_millis(500);
 /// Several latency messages come with each change; they are worked off together.
 const LATENCY_AFTER: Duration = Duration::from_millis(20);
 
-/// Which calls share what they hear: those in one room of one SFU, by one media graph.
+/// Which calls share what they hear: those in one room of one SFU, by one media graph, if all may hear the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RoomKey {
     pub(crate) sfu: String,
     pub(crate) room: String,
+    /// The call, where each is to hear something else.
+    pub(crate) alone: Option<String>,
 }
 
 /// All rooms that calls are in.

@@ -24,10 +24,6 @@ pub(in crate::calls) enum StayError {
     Graph(#[from] GraphError),
     #[error("a thread that builds media graphs broke down")]
     Thread(#[from] JoinError),
-    #[error(
-        "this SFU wants to be offered what is heard, which a graph of one track each cannot do"
-    )]
-    OfferWanted,
 }
 
 impl StayError {
@@ -43,7 +39,7 @@ impl From<StayError> for Ending {
             StayError::Sfu(error) => error.into(),
             StayError::Graph(GraphError::Full { .. }) => Ending::new(503, error.to_string()),
             StayError::Graph(_) | StayError::Thread(_) => Ending::new(500, error.to_string()),
-            StayError::Peer(_) | StayError::OfferWanted => Ending::new(503, error.to_string()),
+            StayError::Peer(_) => Ending::new(503, error.to_string()),
         }
     }
 }
@@ -79,6 +75,7 @@ pub(super) async fn open(
     report: Report,
 ) -> Result<(Media, Part, Publication), StayError> {
     let news = forward(&report, Inside::Graph);
+    let config = config.with_stun(session.stun());
     let made = spawn_blocking(move || {
         let room = room()?;
         let graph = CallGraph::new(room.clone(), &call, news)?;
@@ -108,6 +105,7 @@ pub(super) async fn reopen(
     if let Some(cleared) = cleared {
         cleared.await??;
     }
+    let config = config.with_stun(session.stun());
     let made = spawn_blocking(move || {
         let mut graph = lock(&graph);
         let publisher = graph.renew_publisher()?;

@@ -51,6 +51,7 @@ function explained(error) {
     const known = {
       401: "This token does not open the room. Ask for a new link.",
       404: "There is no such room here.",
+      409: "That cannot be done just now.",
       503: "You cannot come in just now.",
     };
     // What the worker says of a token is for those who write programs.

@@ -85,6 +85,8 @@ pub(in crate::http) fn refusal(error: &SfuError) -> Problem {
         SfuError::NoSuchRoom { .. } => (StatusCode::NOT_FOUND, "the configuration names the rooms"),
         SfuError::NoSuchTrack { .. } => (StatusCode::NOT_FOUND, "the session is over"),
         SfuError::Taken { .. } => (StatusCode::CONFLICT, "take another name"),
+        // 503 would be of the server; whoever bridges a telephone here tells it that the room is busy.
+        SfuError::Full { .. } => (StatusCode::CONFLICT, "try again when somebody has left"),
         SfuError::Forbidden { .. } => (StatusCode::FORBIDDEN, "ask whoever runs this worker"),
         SfuError::Refused { code: 400, .. } => (StatusCode::BAD_REQUEST, "send an SDP offer"),
         SfuError::Refused { .. } => (
@@ -208,6 +210,6 @@ mod tests {
             reason: String::new(),
         };
         let statuses = [refused(400), refused(422), full].map(|error| refusal(&error).status);
-        assert_eq!(statuses.map(|status| status.as_u16()), [400, 422, 503]);
+        assert_eq!(statuses.map(|status| status.as_u16()), [400, 422, 409]);
     }
 }

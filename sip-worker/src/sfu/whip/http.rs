@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MPL-2.0
+//! HTTP/1.1 towards a server of WHIP or WHEP: one request at a time, with the bearer token, within its time.
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use secrecy::{ExposeSecret, SecretString};
+use sip_ua::agent::Tls;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use url::{Host, Url};
+
+/// A session description of a large conference is a tenth of that.
+const LONGEST_BODY: usize = 1 << 20;
+/// RFC 9725 section 4.5: a server may send clients on.
+const REDIRECTS: usize = 3;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Nobody there, or cut off.
+    Unreachable(String),
+    Late,
+    /// What came is no HTTP.
+    Nonsense(String),
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    /// Who gave it, after whatever redirections there were.
+    pub(super) url: Url,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(super) fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body, where it is of this media type.
+    pub(super) fn text_of(&self, kind: &str) -> Option<&str> {
+        let said = self.header(header::CONTENT_TYPE)?.split(';').next()?;
+        let fits = said.trim().eq_ignore_ascii_case(kind);
+        fits.then(|| std::str::from_utf8(&self.body).ok())?
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: Vec<(header::HeaderName, HeaderValue)>,
+    pub(super) body: String,
+}
+
+impl Ask {
+    pub(super) fn new(method: Method, url: Url) -> Ask {
+        Ask {
+            method,
+            url,
+            headers: Vec::new(),
+            body: String::new(),
+        }
+    }
+
+    /// With a body of this media type.
+    pub(super) fn with(mut self, kind: &'static str, body: String) -> Ask {
+        self.headers
+            .push((header::CONTENT_TYPE, HeaderValue::from_static(kind)));
+        self.body = body;
+        self
+    }
+
+    pub(super) fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Ask {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+/// Asks servers, as whoever the token says.
+pub(super) struct Http {
+    tls: Tls,
+    /// `Bearer …`, marked so that nothing prints it.
+    authorization: Option<HeaderValue>,
+    patience: Duration,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection to a server. Closed when dropped.
+pub(super) struct Wire {
+    sender: SendRequest<Body>,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Wire {
+    /// Waits until the server closes it, or is no more.
+    pub(super) async fn closed(&mut self) {
+        // That the driver breaks down comes to the same.
+        let _ = (&mut self.driver).await;
+    }
+}
+
+impl Http {
+    pub(super) fn new(tls: Tls, token: Option<&SecretString>, patience: Duration) -> Http {
+        let authorization = token.and_then(|token| {
+            let mut value =
+                HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        });
+        Http {
+            tls,
+            authorization,
+            patience,
+        }
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Asks once, by a connection of its own, and follows whoever sends us on.
+    pub(super) async fn ask(&self, mut ask: Ask) -> Result<Reply, Failure> {
+        let asked = async {
+            let first = ask.url.clone();
+            for _ in 0..=REDIRECTS {
+                let mut wire = self.open(&ask.url).await?;
+                let reply = self.exchange(&mut wire, &ask, &first).await?;
+                let moved = matches!(
+                    reply.status,
+                    StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+                );
+                if !moved {
+                    return Ok(reply);
+                }
+                ask.url = onward(&reply)?;
+            }
+            Err(Failure::Nonsense(
+                "it sends us from one place to the next".to_owned(),
+            ))
+        };
+        timeout(self.patience, asked)
+            .await
+            .unwrap_or(Err(Failure::Late))
+    }
+
+    /// Connects, for requests to come.
+    pub(super) async fn connect(&self, url: &Url) -> Result<Wire, Failure> {
+        let opened = timeout(self.patience, self.open(url)).await;
+        opened.unwrap_or(Err(Failure::Late))
+    }
+
+    /// Asks by a connection that is there.
+    pub(super) async fn ask_by(&self, wire: &mut Wire, ask: &Ask) -> Result<Reply, Failure> {
+        let asked = timeout(self.patience, self.exchange(wire, ask, &ask.url)).await;
+        asked.unwrap_or(Err(Failure::Late))
+    }
+
+    async fn exchange(&self, wire: &mut Wire, ask: &Ask, first: &Url) -> Result<Reply, Failure> {
+        let request = self.request(ask, first)?;
+        let response = wire.sender.send_request(request).await.map_err(failure)?;
+        let (head, body) = response.into_parts();
+        let body = to_bytes(Body::new(body), LONGEST_BODY)
+            .await
+            .map_err(|error| {
+                Failure::Nonsense(format!("its answer breaks off or does not end: {error}"))
+            })?;
+        Ok(Reply {
+            url: ask.url.clone(),
+            status: head.status,
+            headers: head.headers,
+            body: body.to_vec(),
+        })
+    }
+
+    fn request(&self, ask: &Ask, first: &Url) -> Result<Request<Body>, Failure> {
+        let target = &ask.url[url::Position::BeforePath..url::Position::AfterQuery];
+        let authority = &ask.url[url::Position::BeforeHost..url::Position::AfterPort];
+        let mut request = Request::builder()
+            .method(ask.method.clone())
+            .uri(target)
+            .header(header::HOST, authority)
+            .header(
+                header::USER_AGENT,
+                concat!("sipbridge/", env!("CARGO_PKG_VERSION")),
+            );
+        for (name, value) in &ask.headers {
+            request = request.header(name, value);
+        }
+        // Whoever we are sent on to learns the token only where nobody on the way can read it.
+        let entrusted = ask.url.scheme() == "https" || ask.url.origin() == first.origin();
+        if let Some(authorization) = self.authorization.as_ref().filter(|_| entrusted) {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        request
+            .body(Body::from(ask.body.clone()))
+            .map_err(|error| Failure::Nonsense(error.to_string()))
+    }
+
+    async fn open(&self, url: &Url) -> Result<Wire, Failure> {
+        let stream = self
+            .stream(url)
+            .await
+            .map_err(|error| Failure::Unreachable(Tls::refusal(&error)))?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(failure)?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::trace!(%error, "a connection to a WHIP or WHEP server broke");
+            }
+        });
+        Ok(Wire { sender, driver })
+    }
+
+    async fn stream(&self, url: &Url) -> std::io::Result<Box<dyn Stream>> {
+        let nowhere = || std::io::Error::other("the URL names no host");
+        let port = url.port_or_known_default().ok_or_else(nowhere)?;
+        let host = match url.host().ok_or_else(nowhere)? {
+            Host::Domain(name) => name.to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
+        let stream = TcpStream::connect((host.as_str(), port)).await?;
+        // A request is one segment, and is waited for.
+        stream.set_nodelay(true)?;
+        if url.scheme() != "https" {
+            return Ok(Box::new(stream));
+        }
+        let name = ServerName::try_from(host).map_err(std::io::Error::other)?;
+        let config = self.tls.client().map_err(std::io::Error::other)?;
+        let agreed = TlsConnector::from(config).connect(name, stream).await?;
+        Ok(Box::new(agreed))
+    }
+}
+
+/// Where a redirection leads: never from TLS to none (RFC 9725 section 4.5).
+fn onward(reply: &Reply) -> Result<Url, Failure> {
+    let nowhere = |what: &str| Failure::Nonsense(format!("it sends us on {what}"));
+    let location = reply
+        .header(header::LOCATION)
+        .ok_or_else(|| nowhere("and does not say where"))?;
+    let url = reply
+        .url
+        .join(location)
+        .map_err(|_| nowhere("to what is no URL"))?;
+    let kept = url.scheme() == reply.url.scheme() || url.scheme() == "https";
+    let known = matches!(url.scheme(), "http" | "https");
+    match kept && known {
+        true => Ok(url),
+        false => Err(nowhere("to where nothing is encrypted")),
+    }
+}
+
+fn failure(error: hyper::Error) -> Failure {
+    if error.is_parse() {
+        return Failure::Nonsense(error.to_string());
+    }
+    if error.is_incomplete_message() {
+        return Failure::Unreachable("it closed the connection without an answer".to_owned());
+    }
+    Failure::Unreachable(error.to_string())
+}
