@@ -52,6 +52,7 @@ mod the_join_page_rejoins;
 mod the_join_page_rings;
 mod the_worker_holds_a_phone;
 mod three_phones_in_a_room;
+mod two_handsets_of_one_number;
 mod two_phones_behind_kamailio;
 mod two_phones_hear_each_other;
 mod webrtc_missing_direction;

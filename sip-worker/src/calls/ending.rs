@@ -36,7 +36,7 @@ impl Ending {
             Some(403) => "Not allowed into the room",
             Some(408) => "No media from the phone",
             Some(480) => "Nobody is there",
-            Some(486) => "The room is full",
+            Some(486) => "No place in the room",
             Some(603) => "Declined",
             Some(500..=599) => "The room is unavailable",
             Some(_) | None => "The call was ended",

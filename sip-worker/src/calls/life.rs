@@ -18,13 +18,16 @@ use super::table::{Control, State};
 use super::transfer::{self, TransferTarget};
 use super::watch::MediaWatch;
 use super::why::{self, Facts};
-use crate::sfu::{Joined, Participant, Sfu, SfuEvent};
+use crate::sfu::{Joined, Participant, Sfu, SfuError, SfuEvent};
 use crate::worker::Worker;
 
 /// A phone that rings this long without being answered is sent away (RFC 3261's timer C).
 const RING_FOR: Duration = Duration::from_secs(180);
 /// A phone that sends no packet for this long, though it should, is gone.
 const SILENT_FOR: Duration = Duration::from_secs(30);
+
+/// So many of one name may be in a room.
+const CALLED_THE_SAME: u32 = 20;
 
 /// When to answer a phone that called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,7 +206,7 @@ impl Life {
             }
             Phone::Dial(dial) => Some(dial),
         };
-        let joined = self.join(&plan).await?;
+        let joined = self.join(&mut plan).await?;
         let (session, mut room) = (joined.session, Some(joined.events));
         let means = self.worker.means(&self.id, plan.sfu.name(), &plan.room);
         let (stay, mut inside) = Stay::begin(session, means);
@@ -319,14 +322,31 @@ impl Life {
     }
 
     /// Enters the room, unless the phone or somebody else gives up first.
-    async fn join(&mut self, plan: &Plan) -> Result<Joined, Ending> {
+    /// Enters the room. Where somebody there is called the same, a number tells the two apart: more than one
+    /// phone may call under one number.
+    async fn join(&mut self, plan: &mut Plan) -> Result<Joined, Ending> {
+        let wanted = plan.who.id.clone();
+        for number in 2..=CALLED_THE_SAME {
+            match self.try_to_join(plan).await? {
+                Err(SfuError::Taken { .. }) => plan.who.id = format!("{wanted}-{number}"),
+                joined => return Ok(joined?),
+            }
+            let who = plan.who.id.clone();
+            self.worker
+                .calls
+                .update(&self.id, |info| info.participant = who);
+        }
+        Ok(self.try_to_join(plan).await??)
+    }
+
+    async fn try_to_join(&mut self, plan: &Plan) -> Result<Result<Joined, SfuError>, Ending> {
         let join = timeout(JOIN_WITHIN, plan.sfu.join(&plan.room, plan.who.clone()));
         tokio::pin!(join);
         loop {
             tokio::select! {
                 joined = &mut join => {
                     let late = || Ending::new(503, format!("the SFU {} let nobody in for 10 s", plan.sfu.name()));
-                    return Ok(joined.map_err(|_| late())??);
+                    return joined.map_err(|_| late());
                 }
                 Some(notice) = self.notices.recv() => self.on_notice(notice, plan)?,
                 Some(control) = self.asked.recv() => self.on_control(control)?,
