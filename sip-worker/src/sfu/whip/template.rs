@@ -105,7 +105,9 @@ fn parts(mut rest: &str) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     while let Some((before, behind)) = rest.split_once('{') {
         parts.push(Part::Text(before.to_owned()));
-        let (name, after) = behind.split_once('}').unwrap_or((behind, ""));
+        let (name, after) = behind
+            .split_once('}')
+            .ok_or_else(|| format!("\"{{{behind}\" has no }}"))?;
         let known = WORDS.iter().find(|(known, _)| *known == name);
         let (_, word) = known.ok_or_else(|| {
             format!("{{{name}}} is none of {{room}}, {{participant}}, {{name}}, {{number}} and {{session}}")
