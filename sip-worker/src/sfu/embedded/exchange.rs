@@ -273,11 +273,7 @@ impl Exchange {
             match action {
                 Action::Send { from, to, bytes } => {
                     self.router.sends(id, from, to, &bytes);
-                    self.out.push_back(Datagram {
-                        from,
-                        to,
-                        bytes: bytes.into(),
-                    });
+                    self.out.push_back(Datagram { from, to, bytes });
                 }
                 Action::Packet(packet) => self.packet(now, id, &packet),
                 Action::Event(TransportEvent::State(state, why)) => match state {
