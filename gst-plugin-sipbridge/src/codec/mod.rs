@@ -57,13 +57,13 @@ pub struct OpusSettings {
 }
 
 impl OpusSettings {
-    /// Bits a second at this sample rate; 0: what libopus chooses. Below 48 kHz that is too little: 10 kb/s
-    /// of a telephone's voice, which are 3.5 of PESQ's points where 24 kb/s are 4.2.
+    /// Bits a second at this sample rate; 0: what libopus chooses. For one voice below 48 kHz that is too
+    /// little: 10 kb/s of a telephone's, which are 3.5 of PESQ's points where 24 kb/s are 4.2.
     pub fn bitrate_at(&self, rate_hz: u32) -> u32 {
-        match (self.bitrate_bps, rate_hz) {
-            (0, ..=8_000) => 24_000,
-            (0, ..=16_000) => 32_000,
-            (wanted, _) => wanted,
+        match (self.bitrate_bps, self.audio_type, rate_hz) {
+            (0, OpusAudioType::Voice, ..=8_000) => 24_000,
+            (0, OpusAudioType::Voice, ..=16_000) => 32_000,
+            (wanted, ..) => wanted,
         }
     }
 }

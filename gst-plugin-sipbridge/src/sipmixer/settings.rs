@@ -173,7 +173,7 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecUInt::builder("bitrate")
             .nick("Bit rate")
-            .blurb("Bits a second of Opus (500 to 512000); 0: as fits the sample rate (24000 at 8 kHz, 32000 at 16 kHz, what libopus chooses at 48 kHz)")
+            .blurb("Bits a second of Opus (500 to 512000); 0: as fits the sample rate")
             .maximum(BITRATE_MAX)
             .default_value(default.opus.bitrate_bps)
             .mutable_playing()
