@@ -5,7 +5,8 @@
 use std::fmt::Display;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -55,36 +56,81 @@ fn tears(still: Duration) -> bool {
     still > TORN
 }
 
-/// A thread that wants to run all the time, and notes for how long it could not.
+/// A thread on each processor that wants to run all the time, and notes for how long it could not: a host that
+/// takes one away leaves the others running.
 struct Watch {
-    stop: Sender<()>,
-    thread: JoinHandle<Duration>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Duration>>,
 }
 
 impl Watch {
     fn start() -> Watch {
-        let (stop, stopped) = channel();
-        let (mut looked, mut longest) = (Instant::now(), Duration::ZERO);
-        let thread = std::thread::spawn(move || {
-            go_first();
-            loop {
-                let goes_on = stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout);
-                // The last look counts: it may be the first since everything stood still.
-                let now = Instant::now();
-                longest = longest.max(now - looked);
-                looked = now;
-                if !goes_on {
-                    return longest;
-                }
-            }
-        });
-        Watch { stop, thread }
+        let stop = Arc::new(AtomicBool::new(false));
+        // A thread that cannot even begin is held up too.
+        let began = Instant::now();
+        let watching = |processor| {
+            let stop = stop.clone();
+            std::thread::spawn(move || {
+                stay_on(processor);
+                go_first();
+                look(&stop, began)
+            })
+        };
+        let threads = processors().into_iter().map(watching).collect();
+        Watch { stop, threads }
     }
 
     fn longest(self) -> Duration {
-        // It has ended before only where it panicked.
-        let _ = self.stop.send(());
-        self.thread.join().unwrap_or_default()
+        self.stop.store(true, Ordering::Relaxed);
+        // One that panicked has seen nothing.
+        let held = self.threads.into_iter().map(|thread| thread.join());
+        held.map(Result::unwrap_or_default)
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+/// For how long this thread did not run at most, from `looked` on until it is told to stop.
+fn look(stop: &AtomicBool, mut looked: Instant) -> Duration {
+    let mut longest = Duration::ZERO;
+    loop {
+        let goes_on = !stop.load(Ordering::Relaxed);
+        std::thread::sleep(LOOK_EVERY);
+        // The last look counts: it may be the first since everything stood still.
+        let now = Instant::now();
+        longest = longest.max(now - looked);
+        looked = now;
+        if !goes_on {
+            return longest;
+        }
+    }
+}
+
+/// The processors that this process may run on.
+fn processors() -> Vec<usize> {
+    // SAFETY: a set of bits is valid when all are zero, and the system writes no more than its size.
+    let allowed = unsafe {
+        let mut set = std::mem::zeroed::<libc::cpu_set_t>();
+        let asked = libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set);
+        (asked == 0).then_some(set)
+    };
+    let all = 0..libc::CPU_SETSIZE as usize;
+    // SAFETY: the numbers are those of bits in the set.
+    let is_in = |set: &libc::cpu_set_t, number| unsafe { libc::CPU_ISSET(number, set) };
+    match allowed {
+        Some(set) => all.filter(|number| is_in(&set, *number)).collect(),
+        None => vec![0],
+    }
+}
+
+/// Keeps the calling thread on one processor; where it is not allowed, it is moved as all are.
+fn stay_on(processor: usize) {
+    // SAFETY: a set of bits is valid when all are zero, the number is that of one of them, and 0 is the
+    // calling thread.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::cpu_set_t>();
+        libc::CPU_SET(processor, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
     }
 }
 
@@ -158,6 +204,31 @@ mod tests {
     #[test]
     fn who_is_well_runs_once() {
         assert_eq!(runs(0).0, 1);
+    }
+
+    #[test]
+    fn each_processor_is_watched() {
+        for held in processors() {
+            let watch = Watch::start();
+            let still = std::thread::spawn(move || {
+                stay_on(held);
+                hold_up(Duration::from_millis(100))
+            });
+            let allowed = still.join().unwrap();
+            assert!(!allowed || watch.longest() > TORN, "processor {held}");
+        }
+    }
+
+    /// Lets nobody else run on the processor of this thread for so long, where that is allowed.
+    fn hold_up(time: Duration) -> bool {
+        let first = libc::sched_param { sched_priority: 1 };
+        // SAFETY: the parameter lives as long as the call, and 0 is the calling thread.
+        if unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &first) } != 0 {
+            return false;
+        }
+        let began = Instant::now();
+        while began.elapsed() < time {}
+        true
     }
 
     #[test]

@@ -30,7 +30,6 @@ const SPEAKS: &str = "{room}?name={name}";
 const HEARS: &str = "{room}?participant={session}";
 
 #[test]
-#[ignore = "the comfort noise comes late at times, on a busy machine: to be cured before the connector counts as done"]
 fn a_whip_server_comes_back() -> Result<()> {
     steadily(scenario)
 }

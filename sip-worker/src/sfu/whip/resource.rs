@@ -24,6 +24,9 @@ const ASK_EVERY: Duration = Duration::from_secs(15);
 const ASK_AT_MOST_EVERY: Duration = Duration::from_secs(2);
 /// A server that cannot be reached is tried once more after so long.
 const SECOND_TRY: Duration = Duration::from_millis(500);
+/// A server that dies closes one socket after the other: it may take connections for so long after it closed
+/// one.
+const DIES_WITHIN: Duration = Duration::from_millis(100);
 
 /// What a POST is for.
 #[derive(Clone, Debug)]
@@ -209,13 +212,25 @@ impl Resource {
             }
             // Most likely it kept an idle connection for so long and no longer. A server that died does not
             // take another.
+            sleep(DIES_WITHIN).await;
             match self.server.http.connect(&self.url).await {
                 Err(_) => continue,
                 Ok(_) if began.elapsed() < pause => {
-                    sleep(pause).await;
+                    self.rest(pause).await;
                     pause = (pause * 2).min(ASK_EVERY);
                 }
                 Ok(_) => pause = ASK_AT_MOST_EVERY,
+            }
+        }
+    }
+
+    /// Waits for so long, or until the server takes no connection any more.
+    async fn rest(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        while Instant::now() < until {
+            sleep(SECOND_TRY).await;
+            if self.server.http.connect(&self.url).await.is_err() {
+                return;
             }
         }
     }
