@@ -27,6 +27,6 @@ pub use plan::{HeaderExtension, MediaPlan, Plan, ReceivePlan, Remote, SendPlan};
 pub use receiver::{Arrival, Receiver, ReceiverStats};
 pub use reflexive::Reflexive;
 pub use transport::{
-    Action, IceState, Outgoing, Packet, Transport, TransportEvent, TransportState, TransportStats,
-    host_candidate,
+    Action, IceState, Outgoing, Packet, Payload, Transport, TransportEvent, TransportState,
+    TransportStats, host_candidate,
 };

@@ -132,16 +132,9 @@ impl Incoming {
     }
 }
 
-/// An RTP packet as depayloaders take it (RFC 3550 section 5.1).
+/// An RTP packet as depayloaders take it: as the far end sent it.
 fn buffer(packet: &Packet, pts: Duration, discont: bool) -> gst::Buffer {
-    let mut bytes = Vec::with_capacity(12 + packet.payload.len());
-    bytes.push(0x80);
-    bytes.push(u8::from(packet.marker) << 7 | packet.pt);
-    bytes.extend_from_slice(&(packet.sequence as u16).to_be_bytes());
-    bytes.extend_from_slice(&packet.timestamp.to_be_bytes());
-    bytes.extend_from_slice(&packet.ssrc.to_be_bytes());
-    bytes.extend_from_slice(&packet.payload);
-    let mut buffer = gst::Buffer::from_mut_slice(bytes);
+    let mut buffer = gst::Buffer::from_slice(packet.payload.packet().clone());
     let fresh = buffer.make_mut();
     fresh.set_pts(time(pts));
     if discont {

@@ -126,6 +126,23 @@ impl Shared {
     }
 }
 
+/// The running time of an element, asked once in a turn.
+#[derive(Default)]
+struct Running(Option<Option<Duration>>);
+
+impl Running {
+    /// `None` while the element does not play: nothing flows then.
+    fn time(&mut self, element: &glib::WeakRef<gst::Element>) -> Option<Duration> {
+        *self.0.get_or_insert_with(|| {
+            let element = element.upgrade()?;
+            if element.current_state() != gst::State::Playing {
+                return None;
+            }
+            element.current_running_time().map(Duration::from)
+        })
+    }
+}
+
 struct Socket {
     socket: mio::net::UdpSocket,
     local: SocketAddr,
@@ -251,9 +268,11 @@ impl Connection {
         let now = cx.now();
         self.transport.timeout(now);
         self.speak(now);
-        let wait = self.drain();
+        // Asked of the element, and not often needed.
+        let mut running = Running::default();
+        let wait = self.drain(&mut running);
         self.ask(now);
-        let held = self.listen_again(now);
+        let held = self.listen_again(now, &mut running);
         let asking = self.reflexives.iter().filter_map(Reflexive::due).min();
         match [wait, held, asking].into_iter().flatten().min() {
             Some(at) => cx.set_timer(at),
@@ -277,9 +296,7 @@ impl Connection {
     }
 
     /// Carries out what the transport wants; the time of its next wish.
-    fn drain(&mut self) -> Option<Instant> {
-        // Asked of the element, and not often needed.
-        let mut asked: Option<Option<Duration>> = None;
+    fn drain(&mut self, running: &mut Running) -> Option<Instant> {
         loop {
             match self.transport.poll() {
                 Action::Send { from, to, bytes } => {
@@ -290,7 +307,7 @@ impl Connection {
                     }
                 }
                 Action::Packet(packet) => {
-                    let Some(running) = *asked.get_or_insert_with(|| self.running_time()) else {
+                    let Some(running) = running.time(&self.element) else {
                         continue;
                     };
                     let line = packet.line;
@@ -310,26 +327,17 @@ impl Connection {
     }
 
     /// Hands on what is in order or given up; when there may be more.
-    fn listen_again(&mut self, now: Instant) -> Option<Instant> {
+    fn listen_again(&mut self, now: Instant, running: &mut Running) -> Option<Instant> {
         if self.incoming.iter().all(Incoming::is_idle) {
             return None;
         }
-        let running = self.running_time()?;
+        let running = running.time(&self.element)?;
         let mut next: Option<Duration> = None;
         for incoming in &mut self.incoming {
             incoming.hand_on(running);
             next = [next, incoming.deadline()].into_iter().flatten().min();
         }
         next.map(|at| now + at.saturating_sub(running))
-    }
-
-    /// `None` while the element does not play: nothing flows then.
-    fn running_time(&self) -> Option<Duration> {
-        let element = self.element.upgrade()?;
-        if element.current_state() != gst::State::Playing {
-            return None;
-        }
-        element.current_running_time().map(Duration::from)
     }
 
     /// Asks servers how they see us.
@@ -433,7 +441,7 @@ impl Task for Connection {
 
     fn stop(&mut self, _cx: &mut Cx<'_>) {
         self.transport.close();
-        self.drain();
+        self.drain(&mut Running::default());
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use rtp_types::RtpPacket;
 
 use super::header::{self, Extensions};
-use super::{Action, Outgoing, Packet, Transport, TransportState};
+use super::{Action, Outgoing, Packet, Payload, Transport, TransportState};
 use crate::rtcp::reception::Reception;
 use crate::srtp::is_rtcp;
 
@@ -95,6 +95,11 @@ impl Transport {
         reception.arrived(at, packet.timestamp(), clock_hz);
         source.is_news = true;
         if self.state == TransportState::Connected {
+            let start = packet.payload_offset();
+            let place = start..start + packet.payload_len();
+            let Some(payload) = Payload::new(&link.opened, place) else {
+                return false;
+            };
             let packet = Packet {
                 line: source.line,
                 ssrc,
@@ -103,7 +108,7 @@ impl Transport {
                 marker: packet.marker_bit(),
                 pt,
                 level: extensions.level,
-                payload: packet.payload().into(),
+                payload,
                 at,
             };
             self.actions.push_back(Action::Packet(packet));

@@ -8,13 +8,13 @@ mod apply;
 mod header;
 mod link;
 mod media;
+mod payload;
 mod reports;
 mod sources;
 mod stats;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use is::{Candidate, Protocol};
@@ -25,6 +25,7 @@ use link::Link;
 use reports::Reports;
 use sources::Sources;
 
+pub use payload::Payload;
 pub use stats::TransportStats;
 
 /// How long a connection may take before it counts as failed.
@@ -108,7 +109,7 @@ pub struct Packet {
     /// RFC 6464: dB below full scale, and whether it is voice.
     pub level: Option<(u8, bool)>,
     /// The payload.
-    pub payload: Arc<[u8]>,
+    pub payload: Payload,
     /// When it arrived.
     pub at: Instant,
 }
