@@ -3,32 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use gstsipbridge::mixer::{Listening, Mixer, MixerSettings, Participant, Rate};
 use sip_ua::sdp::Codec;
-
-thread_local! {
-    static TAKEN: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts what this thread takes.
-struct Counting;
-
-// SAFETY: the system's allocator does the work; a counter without a destructor stands beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        TAKEN.set(TAKEN.get() + 1);
-        // SAFETY: as our caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as our caller promised.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
+use sipbridge_measure::memory::{Counting, asked_here};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -57,7 +34,7 @@ fn whoever_speaks() {
     for tick in 0..800 {
         // Everybody has their turn in the first half; the second takes nothing new.
         if tick == 400 {
-            before = TAKEN.get();
+            before = asked_here();
         }
         for (who, (rate, participant)) in all.iter().enumerate() {
             let speaks = tick % 400 / 10 == who || who < 3;
@@ -74,5 +51,5 @@ fn whoever_speaks() {
             .count();
         assert_eq!(heard, 40);
     }
-    assert_eq!(TAKEN.get() - before, 0, "allocations in 400 ticks");
+    assert_eq!(asked_here() - before, 0, "allocations in 400 ticks");
 }

@@ -14,6 +14,7 @@ mod band;
 mod level;
 mod marker;
 mod matching;
+pub mod memory;
 mod picture;
 pub mod sheet;
 pub mod steady;

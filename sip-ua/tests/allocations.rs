@@ -5,37 +5,15 @@
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use sip_ua::dialog::SessionTimer;
 use sip_ua::endpoint::{Endpoint, EndpointConfig, Event, Limits, Verdict};
 use sip_ua::ladder::Trace;
 use sip_ua::transaction::Timers;
-
-struct Counting;
-
-static ASKED: AtomicUsize = AtomicUsize::new(0);
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: all of it is done by the system's allocator; beside that a number is changed.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ASKED.fetch_add(1, Relaxed);
-        HELD.fetch_add(layout.size(), Relaxed);
-        // SAFETY: the caller keeps to the contract of this very function.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
+use sipbridge_measure::memory::{self, Counting, held};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -84,9 +62,9 @@ fn call(
         ["192.0.2.1:5060", "192.0.2.9:5060"].map(|address| address.parse().unwrap());
     let mut asked = 0;
     let mut counted = |endpoint: &mut Endpoint, act: &dyn Fn(&mut Endpoint)| {
-        let before = ASKED.load(Relaxed);
+        let before = memory::asked();
         act(endpoint);
-        asked += ASKED.load(Relaxed) - before;
+        asked += memory::asked() - before;
         let mut id = None;
         while let Some(event) = endpoint.poll_event() {
             if let Event::Incoming { id: new, .. } = event {
@@ -154,12 +132,12 @@ fn a_call_asks_for_memory_no_more_often_than_it_has_to() {
     assert!(*least <= MOST, "{counts:?}");
 
     // As many as the tables have room for once they have grown.
-    let before = HELD.load(Relaxed);
+    let before = held();
     for number in 1_000..4_500 {
         call(&mut endpoint, now, number, &mut ladders);
     }
     drop(ladders);
-    let stays = (HELD.load(Relaxed) - before) / 3_500;
+    let stays = (held() - before) / 3_500;
     assert!(stays <= STAYS, "{stays} octets");
 
     let mut at = now;
@@ -169,6 +147,6 @@ fn a_call_asks_for_memory_no_more_often_than_it_has_to() {
         while endpoint.poll_event().is_some() || endpoint.poll_transmit().is_some() {}
     }
     assert!(at <= now + FORGOTTEN);
-    let left = HELD.load(Relaxed).saturating_sub(before);
+    let left = held().saturating_sub(before);
     assert!(left <= LITTLE, "the crowd left {left} octets");
 }

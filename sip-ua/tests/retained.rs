@@ -4,32 +4,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use sip_ua::endpoint::Transmit;
 use sip_ua::transport::{Action, FlowId, FlowLimits, Flows, Proof, Transport};
-
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: all of it is done by the system's allocator; beside that a number is changed.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Relaxed);
-        // SAFETY: the caller keeps to the contract of this very function.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
+use sipbridge_measure::memory::{Counting, held};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -79,20 +59,20 @@ fn a_busy_connection_and_a_crowd_of_short_ones_leave_nothing() {
     let mut flows = Flows::new(FlowLimits::default());
     let mut now = Instant::now();
     let trunk = speaks(&mut flows, now, 0);
-    let before = HELD.load(Relaxed);
+    let before = held();
     // Within ten minutes, after which it would be idle.
     for _ in 0..100_000 {
         now += Duration::from_millis(1);
         answered(&mut flows, now, trunk, 0);
     }
-    let held = HELD.load(Relaxed).saturating_sub(before);
-    assert!(held < LITTLE, "one connection holds {held} octets more");
+    let more = held().saturating_sub(before);
+    assert!(more < LITTLE, "one connection holds {more} octets more");
     for n in 1..50_000 {
         now += Duration::from_millis(1);
         let flow = speaks(&mut flows, now, n);
         flows.closed(flow, "the far end closed the connection");
         while flows.poll_action().is_some() {}
     }
-    let held = HELD.load(Relaxed).saturating_sub(before);
-    assert!(held < LITTLE, "the crowd left {held} octets");
+    let left = held().saturating_sub(before);
+    assert!(left < LITTLE, "the crowd left {left} octets");
 }
