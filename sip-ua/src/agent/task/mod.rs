@@ -1,34 +1,32 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The loop between sockets, clock, handles and the endpoint.
 
+mod calls;
+mod commands;
+
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::call::{Call, CallEvents, CallHandle, IncomingCall, Shared};
-use super::command::{Command, Commands, Dial};
+use super::call::{IncomingCall, Shared};
+use super::command::{Command, Commands};
 use super::events::EventSender;
 use super::names::Names;
 use super::registering::Watched;
 use super::routes::Routes;
 use super::socket::Socket;
 use super::stream::{ACCEPTED_AT_ONCE, Accepted, Happening, Streams};
-use super::{AgentStats, Bindings, Sockets, events};
-use crate::endpoint::{
-    CallEvent, CallId, End, EndCause, EndedBy, Endpoint, Event, Milestone, RETRY_AFTER,
-};
+use super::{AgentStats, Bindings, Sockets};
+use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint};
 use crate::resolve::Fallen;
 use crate::surplus::Surplus;
-use crate::transaction::Path;
-use crate::transport::{Action, Arrival, Hop, Transport};
-use crate::wire::{HeaderName, Request, Uri};
+use crate::transport::{Action, Hop, Transport};
 
 /// Datagrams and commands taken in one turn, so that neither starves the other or the timers.
 const BATCH: usize = 64;
@@ -285,181 +283,6 @@ impl Task {
         }
     }
 
-    fn command(&mut self, command: Option<Command>) {
-        let now = Instant::now();
-        // The task holds a sender itself, so the channel never ends.
-        let Some(command) = command else {
-            return;
-        };
-        match command {
-            Command::Dial(dial) => self.dial(now, *dial),
-            Command::Ring { id, sdp } => self.endpoint.ring(now, id, sdp),
-            Command::Accept { id, sdp } => self.endpoint.accept(now, id, sdp),
-            Command::Reject {
-                id,
-                status,
-                reason,
-                retry_after,
-            } => {
-                self.endpoint
-                    .reject_for(now, id, status, reason.as_deref(), retry_after);
-            }
-            Command::Hangup { id, reason } => self.endpoint.hangup(now, id, reason),
-            Command::Reoffer { id, sdp } => self.endpoint.reoffer(now, id, sdp),
-            Command::AnswerReoffer { id, answer } => {
-                self.endpoint.answer_reoffer(now, id, answer);
-            }
-            Command::Info {
-                id,
-                content_type,
-                body,
-            } => {
-                self.endpoint.info(now, id, &content_type, body);
-            }
-            Command::PermitTransfers { id, permitted } => {
-                self.endpoint.permit_transfers(id, permitted);
-            }
-            Command::Transfer { id, to } => self.endpoint.transfer(now, id, *to),
-            Command::AnswerTransfer { id, answer } => {
-                self.endpoint.answer_transfer(now, id, answer);
-            }
-            Command::NotifyTransfer { id, status, reason } => {
-                self.endpoint
-                    .notify_transfer(now, id, status, reason.as_deref());
-            }
-            Command::Register(register) => self.register(now, *register),
-            Command::Located { id, found } => self.located(now, id, found),
-            Command::TargetLocated { id, found } => {
-                let paths = found.and_then(|hops| self.paths_to(hops));
-                self.endpoint.target_located(now, id, paths);
-            }
-            Command::HopLocated { id, uri, found } => {
-                let paths = found.and_then(|hops| self.paths_to(hops));
-                self.endpoint.hop_located(now, id, &uri, paths);
-            }
-            Command::Unregister { id } => self.endpoint.unregister(now, id),
-            Command::Retire => self.retired = true,
-            Command::Close { patience, done } => {
-                self.unregister_all(now);
-                for id in self.endpoint.live_calls() {
-                    self.endpoint.hangup(now, id, None);
-                }
-                let closing = self.closing.get_or_insert_with(|| Closing {
-                    until: now + patience,
-                    done: Vec::new(),
-                });
-                closing.done.push(done);
-            }
-        }
-    }
-
-    fn dial(&mut self, now: Instant, dial: Dial) {
-        let Dial {
-            outgoing,
-            destinations,
-            shared,
-            events,
-        } = dial;
-        let id = shared.id;
-        let refuse = |events: EventSender, by, cause, reason| {
-            events.end(CallEvent::Ended(End::new(by, None, cause, reason)));
-        };
-        if self.closing.is_some() {
-            let reason = "this side is closing".to_owned();
-            return refuse(events, EndedBy::Local, EndCause::Closing, reason);
-        }
-        if shared.hung_up.load(Ordering::Relaxed) || events.is_unheard() {
-            // While the name of its host was looked up.
-            let reason = "this side hung up before the call was made".to_owned();
-            return refuse(events, EndedBy::Local, EndCause::Cancelled, reason);
-        }
-        match destinations.and_then(|hops| self.paths_to(hops)) {
-            Ok(paths) => {
-                self.calls.insert(
-                    id,
-                    Listener {
-                        events,
-                        shared: shared.clone(),
-                    },
-                );
-                self.endpoint.dial(now, id, paths, outgoing);
-                follow(&shared, &self.endpoint);
-            }
-            Err(reason) => refuse(events, EndedBy::Network, EndCause::Unreachable, reason),
-        }
-    }
-
-    /// Finds the servers of a URI, and says so by `located`.
-    fn find<F>(&mut self, uri: Uri, located: F)
-    where
-        F: FnOnce(Uri, Result<Vec<Hop>, String>) -> Command + Send + 'static,
-    {
-        if let Some(found) = self.names.at_once(&uri) {
-            return self.command(Some(located(uri, found)));
-        }
-        let (names, commands) = (self.names.clone(), self.commands.clone());
-        tokio::spawn(async move {
-            let found = names.resolve(&uri).await;
-            commands.send(located(uri, found));
-        });
-    }
-
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.is_some()
-    }
-
-    /// To those that can be reached.
-    pub(super) fn paths_to(&self, hops: Vec<Hop>) -> Result<Vec<Path>, String> {
-        let mut why = "no server was found".to_owned();
-        let mut paths = Vec::with_capacity(hops.len());
-        for hop in hops {
-            match self.path_to(hop) {
-                Ok(path) => paths.push(path),
-                Err(error) => why = error,
-            }
-        }
-        match paths.is_empty() {
-            true => Err(why),
-            false => Ok(paths),
-        }
-    }
-
-    /// From the first listener that can reach it.
-    fn path_to(&self, hop: Hop) -> Result<Path, String> {
-        let Hop {
-            transport,
-            addr: remote,
-            proof,
-        } = hop;
-        let mut near = self
-            .listeners
-            .iter()
-            .filter(|listener| listener.addr.is_ipv4() == remote.is_ipv4());
-        let speaks = |listener: &&Hop| listener.transport == transport;
-        let listener = match near.clone().find(speaks) {
-            // Who has no certificate to listen with can still connect to those who have.
-            None if transport.is_secure() => near.next(),
-            found => found,
-        };
-        let bound = listener
-            .ok_or_else(|| format!("no listener of ours can reach {hop}"))?
-            .addr;
-        let ip: IpAddr = match bound.ip().is_unspecified() {
-            true => self
-                .routes
-                .local_ip_towards(remote.ip())
-                .map_err(|error| error.to_string())?,
-            false => bound.ip(),
-        };
-        Ok(Path {
-            transport,
-            local: SocketAddr::new(ip, bound.port()),
-            remote,
-            flow: None,
-            proof,
-        })
-    }
-
     /// Carries out what the endpoint wants.
     fn flush(&mut self) {
         loop {
@@ -510,100 +333,6 @@ impl Task {
         });
     }
 
-    fn tell(&mut self, event: Event) {
-        match event {
-            Event::Incoming {
-                id,
-                request,
-                arrival,
-                user,
-                replaces,
-            } => self.offer_call(id, request, arrival, user, replaces),
-            Event::Registration { id, state } => self.tell_registration(id, state),
-            Event::Locate { id } => self.locate(id),
-            Event::LocateTarget { id, uri } => {
-                self.find(uri, move |_, found| Command::TargetLocated { id, found });
-            }
-            Event::LocateHop { id, uri } => {
-                self.find(uri, move |uri, found| Command::HopLocated {
-                    id,
-                    uri,
-                    found,
-                });
-            }
-            Event::KeepAlive { flow, every } => {
-                let now = Instant::now();
-                self.streams.flows.keep_alive(now, flow, every);
-            }
-            Event::Milestone { id, milestone, at } => {
-                if let Some(listener) = self.calls.get(&id) {
-                    note(&listener.shared, milestone, at);
-                }
-            }
-            Event::Call {
-                id,
-                event: CallEvent::Ended(end),
-            } => {
-                if let Some(listener) = self.calls.remove(&id) {
-                    listener.events.end(CallEvent::Ended(end));
-                }
-            }
-            Event::Call { id, event } => {
-                let Some(listener) = self.calls.get(&id) else {
-                    return;
-                };
-                if !listener.events.send(event) {
-                    tracing::warn!(
-                        call_id = listener.shared.sip_call_id,
-                        "nobody reads the events of this call: it is hung up"
-                    );
-                    self.endpoint.hangup(Instant::now(), id, None);
-                }
-            }
-        }
-    }
-
-    fn offer_call(
-        &mut self,
-        id: CallId,
-        request: Arc<Request>,
-        arrival: Arrival,
-        user: Option<String>,
-        replaces: Option<CallId>,
-    ) {
-        let now = Instant::now();
-        if self.closing.is_some() || self.retired {
-            return self.endpoint.reject(now, id, 503, None);
-        }
-        let call_id = request.headers.get(HeaderName::CallId).unwrap_or_default();
-        let sip_call_id = String::from_utf8_lossy(call_id).into_owned();
-        let shared = Shared::new(id, sip_call_id, self.commands.clone());
-        follow(&shared, &self.endpoint);
-        let (events, receiver) = events::queue();
-        let Ok(place) = self.incoming.try_reserve() else {
-            let source = arrival.source;
-            tracing::warn!(%source, "calls are not taken fast enough: one more was refused");
-            return self
-                .endpoint
-                .reject_for(now, id, 503, None, Some(RETRY_AFTER));
-        };
-        let handle = CallHandle::new(shared.clone());
-        let call = Call {
-            handle,
-            events: CallEvents::new(receiver, shared.clone()),
-        };
-        place.send(IncomingCall {
-            request,
-            source: arrival.source,
-            local: arrival.local,
-            transport: arrival.transport,
-            user,
-            replaces,
-            call,
-        });
-        self.calls.insert(id, Listener { events, shared });
-    }
-
     /// The calls that the patience did not suffice for still get their end.
     async fn say_goodbye(mut self) {
         for (_, listener) in self.calls.drain() {
@@ -623,25 +352,4 @@ impl Task {
             let _ = done.send(());
         }
     }
-}
-
-/// The call's messages, for whoever asks for its ladder. One that was never placed has none.
-fn follow(shared: &Shared, endpoint: &Endpoint) {
-    if let Some(trace) = endpoint.trace(shared.id) {
-        let _ = shared.trace.set(trace);
-    }
-}
-
-fn note(shared: &Shared, milestone: Milestone, at: Instant) {
-    let mut instants = shared
-        .instants
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let slot = match milestone {
-        Milestone::Invite => &mut instants.invite_at,
-        Milestone::Ringing => &mut instants.ringing_at,
-        Milestone::Answered => &mut instants.answered_at,
-        Milestone::Confirmed => &mut instants.confirmed_at,
-    };
-    slot.get_or_insert(at);
 }

@@ -7,6 +7,10 @@
 //! [`written`](Flows::written) and [`closed`](Flows::closed); what is to be done comes out of
 //! [`poll_action`](Flows::poll_action).
 
+mod limits;
+mod reading;
+mod timers;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -14,13 +18,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::flow::{Due, Flow, State};
+use super::flow::{Flow, State};
 use super::strangers::Strangers;
-use super::{Arrival, FlowId, Frame, Hop, Proof, Transport};
+use super::{Arrival, FlowId, Hop, Proof, Transport};
 use crate::endpoint::Transmit;
 use crate::guard::Source;
-use crate::surplus::{Surplus, take, weed};
+use crate::surplus::take;
 use crate::transaction::Packet;
+
+pub use limits::FlowLimits;
 
 /// How long a far end may take to accept a connection: three attempts of TCP's own.
 const CONNECT_WITHIN: Duration = Duration::from_secs(4);
@@ -28,53 +34,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(4);
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 /// Messages that wait for a connection to be made.
 const WAITING: usize = 256;
-/// Messages in a row that cannot be read before whoever sends them is done with.
-const FAULTS: u8 = 16;
 
 const PING: &[u8] = b"\r\n\r\n";
 const PONG: &[u8] = b"\r\n";
-
-/// What bounds the memory that connections take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FlowLimits {
-    /// Connections at once.
-    pub flows: usize,
-    /// Of these, ones that others opened and that were not given a word yet. One more takes the place of
-    /// the oldest one from where the most are.
-    pub strangers: usize,
-    /// Of these, ones whose handshake is not done. One more takes the place of the oldest: an honest
-    /// one is done long before its turn to go comes.
-    pub handshakes: usize,
-    /// Octets of messages that are not there whole, over all connections.
-    pub buffered: usize,
-    /// Octets that one far end may leave unread before its connection is given up.
-    pub unwritten: usize,
-}
-
-impl Default for FlowLimits {
-    fn default() -> Self {
-        FlowLimits {
-            flows: 8192,
-            // Those of two seconds at 2,000 a second, where callers connect faster than they speak.
-            strangers: 4096,
-            handshakes: 64,
-            buffered: 32 << 20,
-            unwritten: 1 << 20,
-        }
-    }
-}
-
-impl FlowLimits {
-    /// Those that leave a process which may hold this many descriptors enough for all else.
-    pub fn within(descriptors: usize) -> FlowLimits {
-        let most = FlowLimits::default();
-        FlowLimits {
-            flows: most.flows.min(descriptors / 4 * 3),
-            strangers: most.strangers.min(descriptors / 2),
-            ..most
-        }
-    }
-}
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -335,87 +297,6 @@ impl Flows {
         self.actions.push_back(Action::Write { flow: id, packet });
     }
 
-    /// Octets arrived.
-    pub fn received(&mut self, now: Instant, id: FlowId, octets: &[u8]) {
-        let Some(flow) = self.flows.get_mut(&id) else {
-            return;
-        };
-        if flow.far.transport.is_websocket() {
-            return self.received_whole(now, id, octets);
-        }
-        self.buffered -= flow.framer.buffered();
-        flow.framer.push(octets);
-        let mut pong = false;
-        let mut whole = false;
-        while let Some(frame) = flow.framer.poll_frame() {
-            let arrival = flow.arrival(id);
-            whole = true;
-            match frame {
-                Frame::Message(message) => {
-                    flow.used_at = now;
-                    let message = message.into();
-                    self.actions.push_back(Action::Message { arrival, message });
-                }
-                // Strangers are not told that somebody is here.
-                Frame::Ping => pong |= flow.trusted,
-                Frame::Endless { message, why } => {
-                    tracing::debug!(remote = %flow.far.addr, %why, "a stream cannot be read on");
-                    let message = message.into();
-                    self.actions.push_back(Action::Message { arrival, message });
-                    // Its answer goes out before the next timer.
-                    flow.ended_at = Some(now);
-                }
-            }
-        }
-        flow.heard(now);
-        let buffered = flow.framer.buffered();
-        self.buffered += buffered;
-        flow.partial_since = match buffered {
-            0 => None,
-            _ if whole => Some(now),
-            _ => flow.partial_since.or(Some(now)),
-        };
-        if pong {
-            self.write(id, PONG.into());
-        }
-        if self.buffered > self.limits.buffered {
-            return self.close(id, "it holds too much of a message that is not whole");
-        }
-        self.arm(id);
-    }
-
-    /// A whole message of a WebSocket: one of ours, or a keep-alive (RFC 7118 §5 and §6).
-    fn received_whole(&mut self, now: Instant, id: FlowId, octets: &[u8]) {
-        let Some(flow) = self.flows.get_mut(&id) else {
-            return;
-        };
-        flow.heard(now);
-        let (arrival, trusted) = (flow.arrival(id), flow.trusted);
-        if octets.iter().all(|octet| b"\r\n".contains(octet)) {
-            if octets == PING && trusted {
-                self.write(id, PONG.into());
-            }
-        } else {
-            let message = Bytes::copy_from_slice(octets);
-            self.actions.push_back(Action::Message { arrival, message });
-        }
-        self.arm(id);
-    }
-
-    /// Whether a message that came over this could be read. Who sends nothing that can is dropped.
-    pub fn judged(&mut self, id: FlowId, readable: bool) {
-        let Some(flow) = self.flows.get_mut(&id) else {
-            return;
-        };
-        flow.faults = match readable {
-            true => 0,
-            false => flow.faults + 1,
-        };
-        if flow.faults >= FAULTS {
-            self.close(id, "it sends nothing that can be read");
-        }
-    }
-
     /// A connection could not be made, or was closed by the far end or the network.
     pub fn closed(&mut self, id: FlowId, why: &str) {
         let Some(flow) = self.remove(id, why) else {
@@ -458,91 +339,6 @@ impl Flows {
         self.buffered -= flow.framer.buffered();
         tracing::debug!(remote = %flow.far.addr, why, "a connection is closed");
         Some(flow)
-    }
-
-    /// When `handle_timeout` is due next.
-    pub fn poll_timeout(&mut self) -> Option<Instant> {
-        while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
-            if self
-                .flows
-                .get(&id)
-                .is_some_and(|flow| flow.armed == Some(at))
-            {
-                return Some(at);
-            }
-            self.deadlines.pop();
-        }
-        None
-    }
-
-    /// Does all that is due.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        while self.poll_timeout().is_some_and(|at| at <= now) {
-            let Some(Reverse((_, id))) = self.deadlines.pop() else {
-                return;
-            };
-            if let Some(flow) = self.flows.get_mut(&id) {
-                flow.armed = None;
-            }
-            self.handle_due(now, id);
-            self.arm(id);
-        }
-        self.flows.give_back();
-        self.by_far.give_back();
-        self.deadlines.give_back();
-    }
-
-    fn handle_due(&mut self, now: Instant, id: FlowId) {
-        let Some(flow) = self.flows.get_mut(&id) else {
-            return;
-        };
-        match flow.due(now) {
-            None => {}
-            Some(Due::NotConnected) => {
-                let seconds = connect_within(flow.far.transport).as_secs();
-                self.closed(id, &format!("no connection came about within {seconds} s"));
-                self.actions.push_back(Action::Close { flow: id });
-            }
-            Some(Due::NoHandshake) => self.close(id, "its handshake did not come about in time"),
-            Some(Due::Unreadable) => self.close(id, "nobody can tell where its message ends"),
-            Some(Due::Stranger) => self.close(id, "nobody who may call was heard"),
-            Some(Due::Stalled) => self.close(id, "the rest of a message did not come"),
-            Some(Due::Dead) => {
-                let far = flow.far;
-                self.close(id, "it no longer answers keep-alives");
-                self.actions.push_back(Action::Lost { far });
-            }
-            Some(Due::Ping) => {
-                flow.pinged(now);
-                flow.plan_ping(now, id);
-                self.write(id, PING.into());
-            }
-            Some(Due::Idle) => {
-                // It stays for as long again, unless the user closes it.
-                flow.used_at = now;
-                let arrival = flow.arrival(id);
-                self.actions.push_back(Action::Idle { arrival });
-            }
-        }
-    }
-
-    fn arm(&mut self, id: FlowId) {
-        let Some(flow) = self.flows.get_mut(&id) else {
-            return;
-        };
-        let Some(next) = flow.poll_timeout() else {
-            return;
-        };
-        // Each message moves a deadline on: to follow each time would fill the queue.
-        if flow.armed.is_some_and(|armed| armed <= next) {
-            return;
-        }
-        flow.armed = Some(next);
-        self.deadlines.push(Reverse((next, id)));
-        let flows = &self.flows;
-        weed(&mut self.deadlines, flows.len(), |Reverse((at, id))| {
-            flows.get(id).is_some_and(|flow| flow.armed == Some(*at))
-        });
     }
 }
 
