@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 //! `./dev fuzz`: spoiled input for as long as one likes.
 
+mod watch;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use sipbridge_fuzz::{Campaign, Finding, TARGETS, Target, target};
-
-/// An input that takes longer than this is a finding: nothing here waits for anything.
-const LONGEST: Duration = Duration::from_secs(20);
+use watch::Watched;
 
 #[derive(Parser)]
 #[command(
@@ -88,8 +87,12 @@ fn once(target: &'static Target, path: &Path) -> bool {
 /// False if something was found.
 fn fuzz(target: &'static Target, seed: u64, minutes: f64, out: &Path) -> bool {
     println!("{}: --seed {seed}", target.name);
-    let watched = Watched::default();
-    watch(target, watched.clone(), out.to_owned());
+    let watched = Watched::by_this_thread();
+    let folder = out.to_owned();
+    watched.ends_the_process(move |most, input| {
+        eprintln!("{}: it takes longer than {most:?}", target.name);
+        write(target, input, &folder);
+    });
     let started = Instant::now();
     let end = started + Duration::from_secs_f64(minutes.max(0.0) * 60.0);
     let mut told = started;
@@ -112,9 +115,9 @@ fn fuzz(target: &'static Target, seed: u64, minutes: f64, out: &Path) -> bool {
             return true;
         }
         let input = campaign.spoil();
-        watched.set(Some((now, input.clone())));
+        watched.tries(input.clone());
         let result = campaign.attempt(input);
-        watched.set(None);
+        watched.is_done();
         if let Err(finding) = result {
             return keep(target, finding, out);
         }
@@ -142,37 +145,4 @@ fn write(target: &Target, input: &[u8], out: &Path) {
         ),
         Err(error) => eprintln!("{}: {error}: {}", path.display(), input.escape_ascii()),
     }
-}
-
-/// An input, and since when it is being tried.
-type Tried = (Instant, Vec<u8>);
-
-/// The input that is being tried.
-#[derive(Clone, Default)]
-struct Watched(Arc<Mutex<Option<Tried>>>);
-
-impl Watched {
-    fn set(&self, input: Option<Tried>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = input;
-    }
-
-    fn too_long(&self) -> Option<Vec<u8>> {
-        let input = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, input) = input.as_ref()?;
-        (since.elapsed() > LONGEST).then(|| input.clone())
-    }
-}
-
-/// Ends the process when an input takes too long: a thread that never ends cannot be stopped.
-fn watch(target: &'static Target, watched: Watched, out: PathBuf) {
-    std::thread::spawn(move || {
-        loop {
-            std::thread::sleep(LONGEST / 4);
-            if let Some(input) = watched.too_long() {
-                eprintln!("{}: it takes longer than {LONGEST:?}", target.name);
-                write(target, &input, &out);
-                std::process::exit(1);
-            }
-        }
-    });
 }
