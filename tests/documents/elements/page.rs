@@ -237,6 +237,10 @@ fn default_of(object: &glib::Object, property: &glib::ParamSpec) -> String {
     if let Ok(text) = value.get::<Option<String>>() {
         return text.map_or("none".to_owned(), |text| format!("`{text}`"));
     }
+    // GStreamer would write all digits that the number has in memory.
+    if let Ok(number) = value.get::<f64>() {
+        return format!("`{number}`");
+    }
     let is_nothing = value.type_().is_a(glib::Type::OBJECT)
         || matches!(value.get::<Option<gst::Structure>>(), Ok(None));
     if is_nothing {
