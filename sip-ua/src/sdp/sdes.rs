@@ -184,6 +184,12 @@ impl MasterKey {
         })
     }
 
+    /// Reads what [`MasterKey::inline`] writes.
+    pub fn from_inline(suite: Suite, text: &str) -> Option<MasterKey> {
+        let bytes = Zeroizing::new(BASE64.decode(text.as_bytes()).ok()?);
+        MasterKey::from_bytes(suite, &bytes)
+    }
+
     /// The same key, whose user puts this identifier into each packet.
     #[must_use]
     pub fn with_mki(self, mki: &[u8]) -> MasterKey {
@@ -217,7 +223,8 @@ impl MasterKey {
         &self.mki
     }
 
-    fn inline(&self) -> String {
+    /// Key and salt as the attribute has them: base64. This is the secret itself.
+    pub fn inline(&self) -> String {
         let master = self
             .bytes
             .get(..self.suite.master_length())
