@@ -24,6 +24,8 @@ pub mod pipeline;
 pub mod route;
 
 // Where calls meet others: SFUs and the WebRTC peers that reach them.
+pub mod link;
+pub mod plain;
 pub mod sfu;
 pub mod webrtc;
 

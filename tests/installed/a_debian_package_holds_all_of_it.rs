@@ -48,6 +48,7 @@ fn two_packages_that_run_unpacked() -> Result<()> {
         "usr/bin/sip-worker",
         "usr/share/sipbridge/pipelines/room.toml",
         "usr/share/sipbridge/pipelines/room-stock.toml",
+        "usr/share/sipbridge/pipelines/room-rtp.toml",
         "usr/share/doc/sipbridge/sip-worker.example.toml",
         "lib/systemd/system/sip-worker.service",
         "usr/lib/sysusers.d/sip-worker.conf",

@@ -7,7 +7,7 @@ use sipbridge_tests::installed::{Tree, files, sources, succeeds};
 use std::process::Command;
 
 /// All there is; `*` is the machine's kind, such as x86_64-linux-gnu.
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "bin/sip-worker",
     "lib/*/gstreamer-1.0/libgstsipbridge.so",
     "lib/*/pkgconfig/gstsipbridge.pc",
@@ -18,6 +18,7 @@ const FILES: [&str; 11] = [
     "share/doc/sipbridge/operating.md",
     "share/doc/sipbridge/sip-worker.example.toml",
     "share/sipbridge/pipelines/room-stock.toml",
+    "share/sipbridge/pipelines/room-rtp.toml",
     "share/sipbridge/pipelines/room.toml",
 ];
 

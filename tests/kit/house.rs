@@ -28,12 +28,25 @@ pub struct House {
     token: String,
     /// The address of everybody's media.
     media: IpAddr,
+    /// By which people enter, where that is not the connector that phones use.
+    door: Option<Arc<dyn Sfu>>,
     runtime: Runtime,
 }
 
 impl House {
     /// Starts a worker: WebRTC on `media`, an `[[sfu]]` of these lines, and these trunks and routes.
     pub fn open(scenario: &str, media: IpAddr, sfu: &str, tables: &str) -> Result<House> {
+        House::open_with(scenario, media, "", sfu, tables)
+    }
+
+    /// As [`House::open`], with more lines of `[ice]`.
+    pub fn open_with(
+        scenario: &str,
+        media: IpAddr,
+        ice: &str,
+        sfu: &str,
+        tables: &str,
+    ) -> Result<House> {
         let folder = out_dir(scenario);
         std::fs::create_dir_all(&folder)?;
         let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
@@ -51,6 +64,7 @@ token_file = \"token\"
 
 [ice]
 addresses = [\"{media}\"]
+{ice}
 
 [[sfu]]
 name = \"main\"
@@ -70,8 +84,16 @@ name = \"main\"
             http: served.address,
             token: token.trim().to_owned(),
             media,
+            door: None,
             runtime,
         })
+    }
+
+    /// People enter by this connector.
+    #[must_use]
+    pub fn with_door(mut self, door: Arc<dyn Sfu>) -> House {
+        self.door = Some(door);
+        self
     }
 
     /// What to dial to reach `user` at its worker.
@@ -100,25 +122,45 @@ name = \"main\"
 
     /// Somebody who listens and speaks in `room`.
     pub fn join(&self, room: &str, who: Participant) -> Result<RoomParticipant> {
-        self.enter(room, who, true)
+        self.enter(room, who, true, None)
+    }
+
+    /// The same for somebody who comes by this relay and in no other way.
+    pub fn join_by_relay(
+        &self,
+        room: &str,
+        who: Participant,
+        relay: &str,
+    ) -> Result<RoomParticipant> {
+        self.enter(room, who, true, Some(relay.to_owned()))
     }
 
     /// Somebody who speaks there and listens to nobody.
     pub fn speak(&self, room: &str, who: Participant) -> Result<RoomParticipant> {
-        self.enter(room, who, false)
+        self.enter(room, who, false, None)
     }
 
-    fn enter(&self, room: &str, who: Participant, listens: bool) -> Result<RoomParticipant> {
+    fn enter(
+        &self,
+        room: &str,
+        who: Participant,
+        listens: bool,
+        relay: Option<String>,
+    ) -> Result<RoomParticipant> {
         let manner = Options {
             listens,
             peer: PeerConfig {
                 addresses: vec![self.media],
+                relay,
                 latency: EAR,
                 ..PeerConfig::default()
             },
             ..Options::default()
         };
-        let sfu = self.sfu()?;
+        let sfu = match &self.door {
+            Some(door) => door.clone(),
+            None => self.sfu()?,
+        };
         Ok(self.wait(RoomParticipant::join(&*sfu, room, who, manner))?)
     }
 }

@@ -4,6 +4,7 @@
 pub mod baresip;
 pub mod certificate;
 pub mod comfort;
+pub mod coturn;
 pub mod detour;
 pub mod document;
 pub mod house;
@@ -25,6 +26,8 @@ pub mod raw;
 pub mod refrain;
 pub mod resources;
 pub mod room;
+pub mod rtp_gateway;
+pub mod rtp_pair;
 pub mod scene;
 pub mod sipp;
 pub mod speech;

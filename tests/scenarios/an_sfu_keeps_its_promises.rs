@@ -11,10 +11,12 @@ use sip_worker::webrtc::participant::{RoomParticipant, Seen};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::house::House;
 use sipbridge_tests::janus::{self, Janus};
-use sipbridge_tests::room::called;
+use sipbridge_tests::room::{called, connector};
+use sipbridge_tests::rtp_gateway::Gateway;
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, ROOM, open_house};
 use sipbridge_tests::turns::Turns;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "an_sfu_keeps_its_promises";
@@ -44,14 +46,39 @@ fn janus_does() -> Result<()> {
     })
 }
 
+/// Janus' own remote publishers and forwarders, which a server of ours sets up for the phones.
+#[test]
+fn plain_rtp_does() -> Result<()> {
+    steadily(|| {
+        let runtime = tokio::runtime::Runtime::new()?;
+        let janus = runtime.block_on(Janus::start(janus::Options::default()))?;
+        let gateway = Gateway::start(&janus, ROOM)?;
+        let lines = format!(
+            "kind = \"rtp\"\nurl = \"{}\"\naddress = \"127.0.0.1\"",
+            gateway.url()
+        );
+        let folder = format!("{SCENARIO}/rtp");
+        let house = House::open(&folder, janus.media(), &lines, &open_house("at-once"))?;
+        told(
+            &folder,
+            &house.with_door(Arc::new(connector(&janus))),
+            false,
+        )
+    })
+}
+
 fn scenario(kind: &str, media: IpAddr, sfu: &str) -> Result<()> {
     let folder = format!("{SCENARIO}/{kind}");
     let house = House::open(&folder, media, sfu, &open_house("at-once"))?;
-    let turns = Turns::of(&folder, NAMES)?;
+    told(&folder, &house, kind == "embedded")
+}
+
+fn told(folder: &str, house: &House, has_attributes: bool) -> Result<()> {
+    let turns = Turns::of(folder, NAMES)?;
     let turn = turns.length();
     let ann = house.join(ROOM, called("ann"))?;
     let ben = house.join(ROOM, called("ben"))?;
-    refuses_what_it_should(&house)?;
+    refuses_what_it_should(house)?;
 
     let mut phones = Vec::new();
     for (place, name) in (0..).zip(&NAMES[..2]) {
@@ -59,7 +86,7 @@ fn scenario(kind: &str, media: IpAddr, sfu: &str) -> Result<()> {
         let plays = turns
             .says(place as usize)
             .between(before, turn * (4 - place));
-        phones.push(Baresip::start(&folder, &Options::new(name, &plays))?);
+        phones.push(Baresip::start(folder, &Options::new(name, &plays))?);
     }
     for phone in &mut phones {
         phone.dial(&house.uri(NUMBER))?;
@@ -80,7 +107,7 @@ fn scenario(kind: &str, media: IpAddr, sfu: &str) -> Result<()> {
         );
     }
     for name in &NAMES[..2] {
-        is_who_calls(&ann, name, kind == "embedded")?;
+        is_who_calls(&ann, name, has_attributes)?;
     }
     for (place, somebody) in (2..).zip([&ann, &ben]) {
         somebody.say(
@@ -93,11 +120,11 @@ fn scenario(kind: &str, media: IpAddr, sfu: &str) -> Result<()> {
         phone.wait_closed(Duration::from_secs(40))?;
     }
     for name in &NAMES[..2] {
-        gone(&house, &ann, name)?;
-        gone(&house, &ben, name)?;
+        gone(house, &ann, name)?;
+        gone(house, &ben, name)?;
     }
     house.wait(ann.leave());
-    gone(&house, &ben, "ann")?;
+    gone(house, &ben, "ann")?;
 
     for (me, other, recording) in &tracks {
         turns.one_is_heard(me, other, &recording.wave())?;

@@ -38,6 +38,7 @@ pub use api::{Datagram, DigitsError, LegConfig, LegEvent};
 pub use digits::check_digits;
 pub use playout::{Frame, Listener, Playable, Playout};
 pub use sequencer::Relayed;
+pub use source::{Source, Verdict};
 pub use stats::LegStats;
 pub use tempo::Tempo;
 pub use track::{Track, TrackStats};
@@ -48,7 +49,6 @@ use liveness::Liveness;
 use reports::Reports;
 use sender::Sender;
 use sequencer::Sequencer;
-use source::Source;
 use streams::Streams;
 
 use crate::rtcp::reception::Reception;

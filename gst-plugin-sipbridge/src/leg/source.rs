@@ -13,7 +13,7 @@ const PROBATION_PACKETS: u8 = 4;
 
 /// What a packet's source is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// The far end.
     Known,
     /// The far end, from now on.
@@ -30,8 +30,9 @@ struct Candidate {
     packets: u8,
 }
 
+/// Who the far end is, by what it said and what it sends.
 #[derive(Debug, Default)]
-pub(super) struct Source {
+pub struct Source {
     described: Option<SocketAddr>,
     described_rtcp: Option<SocketAddr>,
     /// RTCP goes where RTP goes, and comes from there (RFC 5761).
@@ -44,7 +45,7 @@ pub(super) struct Source {
 impl Source {
     /// A description names the far end's addresses. A re-offer that repeats them changes nothing;
     /// one that moves the far end opens a new probation.
-    pub(super) fn describe(&mut self, rtp: SocketAddr, rtcp: SocketAddr, muxed: bool) {
+    pub fn describe(&mut self, rtp: SocketAddr, rtcp: SocketAddr, muxed: bool) {
         let rtp = canonical(rtp);
         if self.muxed != muxed {
             self.muxed = muxed;
@@ -60,7 +61,7 @@ impl Source {
     }
 
     /// Judges a well-formed RTP packet of a payload type we agreed to.
-    pub(super) fn judge(&mut self, from: SocketAddr, ssrc: u32, sequence: u16) -> Verdict {
+    pub fn judge(&mut self, from: SocketAddr, ssrc: u32, sequence: u16) -> Verdict {
         let from = canonical(from);
         if let Some(latched) = self.latched {
             return if from == latched {
@@ -108,7 +109,7 @@ impl Source {
 
     /// Judges an RTCP packet: it must come from the described address, or from the host the media
     /// comes from.
-    pub(super) fn judge_rtcp(&mut self, from: SocketAddr) -> bool {
+    pub fn judge_rtcp(&mut self, from: SocketAddr) -> bool {
         let from = canonical(from);
         let host = |of: Option<SocketAddr>| of.map(|address| address.ip());
         let known: Option<IpAddr> = host(self.latched).or(host(self.described));

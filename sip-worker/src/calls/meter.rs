@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::figures::{HeardFigures, PhoneFigures, PublishedFigures, RoomFigures};
 use super::graph::Concealed;
-use crate::webrtc::Probe;
+use crate::link::Probe;
 use crate::worker::Worker;
 
 /// A connection that takes longer is busy with something else.

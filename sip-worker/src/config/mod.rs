@@ -10,6 +10,7 @@ mod guard;
 mod limits;
 mod parse;
 mod party;
+mod rtp;
 mod secret;
 mod sfu;
 mod tls;
@@ -162,14 +163,27 @@ impl Http {
 }
 
 /// `[ice]`: how WebRTC legs are reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Ice {
     /// Local addresses to use; none: all but loopback.
     pub addresses: Vec<IpAddr>,
     /// `stun:host:port`
     pub stun: Vec<String>,
+    /// For people in browsers and the like; our own connections use none.
+    pub turn: Option<Turn>,
     /// What the world reaches the local address of its kind (IPv4, IPv6) by: a one-to-one NAT is in between.
     pub advertise: Option<IpAddr>,
+}
+
+/// A TURN server that people may use, with credentials that we make for them.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    /// `turn:host:port?transport=udp` and the like.
+    pub urls: Vec<String>,
+    /// What we share with it.
+    pub secret: SecretString,
+    /// How long credentials last.
+    pub lasts: Duration,
 }
 
 /// `[[trunk]]`: somebody who may call us, or through whom we may call.

@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use sip_ua::agent::{Listen, SessionTimer, TlsFiles, Transport};
 
 use super::duration::duration;
+use super::secret::secret;
 use super::value::is_host;
 use super::{
-    Config, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, guard, limits, path_in, sfu, tls, trunk,
-    user,
+    Config, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, Turn, guard, limits, path_in, sfu, tls,
+    trunk, user,
 };
 use crate::document::{Scalar, Section};
 
@@ -212,7 +214,7 @@ fn params_of(mut section: Section<'_>) -> BTreeMap<String, Scalar> {
     params
 }
 
-fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+pub(super) fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     let form = || format!("\"{text}\" is not a range of ports such as \"10000-20000\"");
     let (first, last) = text.split_once('-').ok_or_else(form)?;
     let port = |text: &str| text.trim().parse::<u32>().map_err(|_| form());
@@ -256,6 +258,7 @@ fn ice(section: Option<Section<'_>>) -> Ice {
     if ice.stun.len() > 1 {
         section.find("more than one `stun` server is not built yet");
     }
+    ice.turn = turn(&mut section);
     ice.advertise = section.parsed("advertise", |text| {
         let address = text.parse::<IpAddr>();
         let address = address.map_err(|_| format!("\"{text}\" is not an IP address"))?;
@@ -280,6 +283,45 @@ fn ice(section: Option<Section<'_>>) -> Ice {
     }
     section.finish();
     ice
+}
+
+/// How long credentials for a TURN server last: an allocation that is in use needs them as long as it lasts.
+const TURN_LASTS: Duration = Duration::from_secs(86_400);
+
+fn turn(section: &mut Section<'_>) -> Option<Turn> {
+    let stated = section.has("turn");
+    let urls = section.parsed_list("turn", |text| {
+        let server = text.strip_prefix("turn:").or(text.strip_prefix("turns:"));
+        let (server, transport) = server
+            .and_then(|server| server.split_once('?'))
+            .unwrap_or((server.unwrap_or_default(), ""));
+        let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        match is_host(host) && matches!(transport, "" | "transport=udp" | "transport=tcp") {
+            true => Ok(text.to_owned()),
+            false => Err(format!(
+                "\"{text}\" is not of the form turn:HOST:PORT?transport=udp, turn:…?transport=tcp or turns:…?transport=tcp"
+            )),
+        }
+    });
+    let secret = secret(section, "turn_secret");
+    let lasts = duration(section, "turn_lasts", 60).unwrap_or(TURN_LASTS);
+    match (urls, secret) {
+        (Some(urls), Some(secret)) if !urls.is_empty() => Some(Turn {
+            urls,
+            secret,
+            lasts,
+        }),
+        (_, None) if stated => {
+            section.find("`turn` wants the secret that its servers share with us: `turn_secret_file` or `turn_secret_env`");
+            None
+        }
+        (None, Some(_)) => {
+            section.find("`turn_secret` is of no use without `turn`");
+            None
+        }
+        _ => None,
+    }
 }
 
 fn http(mut section: Section<'_>) -> Option<Http> {

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use sip_ua::agent::{Tls, TlsFiles};
 
 use super::duration::duration;
+use super::rtp::rtp;
 use super::secret::secret;
 use super::whip;
 use super::{Ice, path_in};
 use crate::document::Section;
+use crate::plain::PlainConfig;
 use crate::sfu::Sfu;
 use crate::sfu::embedded::{Embedded, EmbeddedConfig, MAX_PARTICIPANTS};
 use crate::sfu::janus::{Janus, JanusConfig, OUTAGE_PATIENCE};
+use crate::sfu::rtp::{Rtp, RtpConfig, Way};
 use crate::sfu::whip::{Whip, WhipConfig};
 
 /// One SFU.
@@ -33,6 +36,18 @@ pub enum SfuKind {
     Janus(JanusConfig),
     /// `kind = "whip"`: any server that speaks WHIP and WHEP.
     Whip(Box<WhipConfig>),
+    /// `kind = "rtp"`: plain RTP.
+    Rtp(RtpConfig),
+}
+
+impl SfuConfig {
+    /// What counts for its connections, where they are of plain RTP.
+    pub fn plain(&self) -> Option<PlainConfig> {
+        match &self.kind {
+            SfuKind::Rtp(rtp) => Some(rtp.plain.clone()),
+            _ => None,
+        }
+    }
 }
 
 /// The connectors of a configuration.
@@ -52,6 +67,7 @@ impl Connectors {
             let connector: Arc<dyn Sfu> = match &sfu.kind {
                 SfuKind::Janus(janus) => Arc::new(Janus::new(janus.clone())),
                 SfuKind::Whip(whip) => Arc::new(Whip::new(WhipConfig::clone(whip))),
+                SfuKind::Rtp(rtp) => Arc::new(Rtp::new(rtp.clone())),
                 SfuKind::Embedded(embedded) => {
                     let embedded = Arc::new(Embedded::new(EmbeddedConfig {
                         addresses: ice.addresses.clone(),
@@ -85,15 +101,17 @@ pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
             "janus" => Ok(SfuKind::Janus(JanusConfig::new("", ""))),
             "embedded" => Ok(SfuKind::Embedded(EmbeddedConfig::new(""))),
             "whip" => Ok(SfuKind::Whip(Box::new(whip::any()))),
-            "livekit" | "rtp" => Err(format!(
-                "the kind \"{kind}\" is not built yet, only \"embedded\", \"janus\" and \"whip\""
+            "rtp" => Ok(SfuKind::Rtp(RtpConfig::new("", Way::Lines(Vec::new())))),
+            "livekit" => Err(format!(
+                "the kind \"{kind}\" is not built yet, only \"embedded\", \"janus\", \"whip\" and \"rtp\""
             )),
             _ => Err(format!(
-                "\"{kind}\" is no kind of SFU; \"embedded\", \"janus\" and \"whip\" are"
+                "\"{kind}\" is no kind of SFU; \"embedded\", \"janus\", \"whip\" and \"rtp\" are"
             )),
         });
         if !stated {
-            section.find("`kind` is missing; \"embedded\", \"janus\" and \"whip\" are built");
+            section
+                .find("`kind` is missing; \"embedded\", \"janus\", \"whip\" and \"rtp\" are built");
         }
         let inside = |sfu: &SfuConfig| matches!(sfu.kind, SfuKind::Embedded(_));
         let kind = match kind {
@@ -115,6 +133,11 @@ pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
                 let whip = whip::whip(&mut section, &name);
                 section.finish();
                 SfuKind::Whip(Box::new(whip))
+            }
+            Some(SfuKind::Rtp(_)) => {
+                let rtp = rtp(&mut section, &name);
+                section.finish();
+                SfuKind::Rtp(rtp)
             }
             // The keys of another kind would only be reported as unknown. It stays, so that routes may
             // name it without a second complaint.

@@ -16,6 +16,7 @@ pub mod client;
 pub mod cors;
 pub mod events;
 pub mod guard;
+mod ice;
 pub mod ladder;
 pub mod metrics;
 pub mod page;

@@ -21,7 +21,7 @@ use tokio::sync::{broadcast, watch};
 use super::guard::Admitted;
 use super::room_token::{Pass, Role, RoomTokens};
 use super::whip::Desk;
-use super::{text, whip};
+use super::{ice, text, whip};
 use crate::calls::{CallInfo, Direction, Event, State as CallState};
 use crate::problem::Problem;
 use crate::sfu::Sfu as _;
@@ -40,7 +40,7 @@ pub struct Onlooker {
 }
 
 /// A room as somebody sees it.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct RoomShown<'a> {
     /// What they are called there, and may do.
     you: &'a Pass,
@@ -51,6 +51,9 @@ pub struct RoomShown<'a> {
     participants: Vec<PersonView>,
     /// Running calls, and one that has just ended.
     calls: Vec<RoomCall>,
+    /// For a connection with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ice_servers: Vec<ice::Server>,
 }
 
 /// A call in a room, as the room may see it: who it is with stands at its participant.
@@ -180,6 +183,7 @@ impl Onlooker {
             me: self.me.as_deref(),
             participants: view.participants.clone(),
             calls: calls.map(|call| self.shown(call)).collect(),
+            ice_servers: Vec::new(),
         }
     }
 }
@@ -228,7 +232,8 @@ pub async fn room(
 ) -> Result<impl IntoResponse, Problem> {
     let onlooker = Onlooker::new(worker, room, admitted, manner.name)?;
     let view = onlooker.watch().await?;
-    let shown = onlooker.sees(&view.borrow(), None);
+    let mut shown = onlooker.sees(&view.borrow(), None);
+    shown.ice_servers = ice::servers(&onlooker.worker.config.ice);
     Ok(Json(json!(shown)))
 }
 

@@ -45,8 +45,8 @@ pub(super) enum PortKind {
     Slots,
 }
 
-/// Either is a WebRTC connection.
-const CONNECTIONS: &[&str] = &["webrtcbin", "rtcbin"];
+/// Each is a connection: by WebRTC, or a bin around an `rtpbin`.
+const CONNECTIONS: &[&str] = &["webrtcbin", "rtcbin", "bin"];
 
 pub(super) const ROOM_PORTS: [(&str, PortKind); 2] = [
     ("mixer", PortKind::Factory(&["sipmixer"])),

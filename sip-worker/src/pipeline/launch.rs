@@ -6,6 +6,7 @@ use gst::prelude::*;
 use super::allow;
 use super::file::PartText;
 use crate::document::Document;
+use crate::plain;
 
 /// Why a text makes no elements.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ pub(super) fn forbid(document: &Document, part: &PartText, bin: &gst::Bin, more:
             continue;
         };
         let factory = factory.name();
-        if allow::permits(&factory, more) {
+        if allow::permits(&factory, more) || is_socket(&element, part) {
             continue;
         }
         let sentence = format!(
@@ -84,6 +85,22 @@ pub(super) fn forbid(document: &Document, part: &PartText, bin: &gst::Bin, more:
         );
         document.find_at_line(line_of(document, part, &factory), sentence);
     }
+}
+
+/// Whether it has a socket whose addresses the worker sets: in a bin that is a connection of the part.
+fn is_socket(element: &gst::Element, part: &PartText) -> bool {
+    let Some(bin) = element.parent().and_downcast::<gst::Bin>() else {
+        return false;
+    };
+    let connections = part
+        .ports
+        .iter()
+        .filter(|port| matches!(port.port, "publish" | "subscribe"))
+        .flat_map(|port| &port.elements);
+    let is_connection = connections
+        .into_iter()
+        .any(|name| bin.name() == *name.value);
+    is_connection && plain::SOCKETS.contains(&element.name().as_str())
 }
 
 /// The elements a text asks for: those in plain bins of the text too, not those inside elements.

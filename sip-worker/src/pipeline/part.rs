@@ -11,6 +11,7 @@ use super::file::{self, CALL_PORTS, PartText, PortKind, ROOM_PORTS, TRACK_PORTS}
 use super::launch;
 use super::params::Param;
 use crate::document::{Document, Finding, Scalar};
+use crate::plain;
 
 /// A media graph: every call has a `[call]` part, and there is a `[track]` part for each track that is heard:
 /// once for all calls of a room where there is a `[room]` part in which they meet, else once a call.
@@ -289,6 +290,9 @@ fn misfit(element: &gst::Element, kind: PortKind) -> Option<String> {
     match kind {
         PortKind::Factory(wanted) | PortKind::Optional(wanted) => {
             let fits = wanted.contains(&factory.as_str());
+            if fits && factory == "bin" {
+                return plain::misfit(element);
+            }
             (!fits).then(|| format!("which is a {factory} and not a {}", wanted.join(" or ")))
         }
         PortKind::Slots => {

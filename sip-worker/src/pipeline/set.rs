@@ -14,6 +14,9 @@ use crate::installed;
 /// The graph used where the configuration names none.
 pub const DEFAULT: &str = "room";
 
+/// The graph of rooms that are reached by plain RTP.
+pub const PLAIN: &str = "room-rtp";
+
 /// In the program itself, so that it runs without the folder.
 const BUILT_IN: &[(&str, &str)] = &[
     (
@@ -23,6 +26,10 @@ const BUILT_IN: &[(&str, &str)] = &[
     (
         "pipelines/room-stock.toml",
         include_str!("../../../pipelines/room-stock.toml"),
+    ),
+    (
+        "pipelines/room-rtp.toml",
+        include_str!("../../../pipelines/room-rtp.toml"),
     ),
 ];
 
@@ -110,6 +117,12 @@ impl PipelineSet {
     /// The one the configuration names.
     pub fn chosen(&self) -> Arc<Graph> {
         self.chosen.clone()
+    }
+
+    /// The one for rooms that are reached by plain RTP.
+    pub fn plain(&self) -> Arc<Graph> {
+        let plain = self.graphs.get(PLAIN);
+        plain.unwrap_or(&self.chosen).clone()
     }
 
     /// The one of this name.

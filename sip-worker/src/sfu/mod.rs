@@ -3,7 +3,7 @@
 //!
 //! A connector joins a room as somebody, publishes that somebody's tracks and follows the tracks of
 //! the others. Media is described by SDP and carried by whoever asks ([`crate::webrtc::Peer`] for
-//! WebRTC), so that a connector is signalling alone.
+//! WebRTC, [`crate::plain::Peer`] for RTP without it), so that a connector is signalling alone.
 //!
 //! Which side offers differs: Janus and LiveKit offer what is subscribed to, WHEP wants an offer.
 //! And one connection may carry one track (Janus, as used here) or all of them (LiveKit). Hence
@@ -12,9 +12,11 @@
 pub mod embedded;
 mod error;
 pub mod janus;
+pub mod rtp;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod whip;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use gst::glib;
 use gst::prelude::*;
 use gst_webrtc::{
-    WebRTCBundlePolicy, WebRTCDTLSTransportState, WebRTCRTPTransceiver,
+    WebRTCBundlePolicy, WebRTCDTLSTransportState, WebRTCICETransportPolicy, WebRTCRTPTransceiver,
     WebRTCRTPTransceiverDirection,
 };
 
@@ -54,6 +54,10 @@ impl Kind {
         match self {
             Kind::Webrtcbin { .. } => {
                 element.set_property("bundle-policy", WebRTCBundlePolicy::MaxBundle);
+                if let Some(relay) = &config.relay {
+                    element.set_property("turn-server", relay);
+                    element.set_property("ice-transport-policy", WebRTCICETransportPolicy::Relay);
+                }
                 element.set_property("latency", config.latency.as_millis() as u32);
                 use_addresses(element, &config.addresses)
             }

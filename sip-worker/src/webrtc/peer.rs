@@ -17,6 +17,7 @@ use super::description::{self, DescriptionError};
 use super::gate::Gate;
 use super::kind::Kind;
 use super::stats::{self, LinkStats};
+use crate::plain::PlainConfig;
 use crate::sfu::Candidate;
 
 /// How a [`Peer`] reaches the other side.
@@ -28,6 +29,8 @@ pub struct PeerConfig {
     pub advertise: Option<IpAddr>,
     /// `stun://host:port`
     pub stun: Option<String>,
+    /// `turn://user:password@host:port?transport=udp`: everything goes by this relay. rtcbin knows no relays.
+    pub relay: Option<String>,
     /// The depth of the jitter buffers.
     pub latency: Duration,
     /// How long to collect candidates before a description goes out with those found so far.
@@ -36,6 +39,8 @@ pub struct PeerConfig {
     pub patience: Duration,
     /// The RTP source of what is sent, where that is sent already; else one is chosen.
     pub ssrc: Option<u32>,
+    /// What counts where the graph has plain RTP in place of WebRTC.
+    pub plain: PlainConfig,
 }
 
 impl Default for PeerConfig {
@@ -44,10 +49,12 @@ impl Default for PeerConfig {
             addresses: Vec::new(),
             advertise: None,
             stun: None,
+            relay: None,
             latency: Duration::from_millis(40),
             gathering: Duration::from_secs(2),
             patience: Duration::from_secs(5),
             ssrc: None,
+            plain: PlainConfig::default(),
         }
     }
 }

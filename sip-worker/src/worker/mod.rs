@@ -23,7 +23,7 @@ use crate::calls::limits::{Bounds, Limits};
 use crate::calls::room::{RoomKey, Rooms};
 use crate::calls::stay::Means;
 use crate::calls::table::{CallTable, Control};
-use crate::config::{Config, Connectors, Party};
+use crate::config::{Config, Connectors, Party, SfuConfig};
 use crate::exposition::Exposition;
 use crate::pipeline::{PipelineError, PipelineSet};
 use crate::registrations::{self, Registrations, UserRegistration};
@@ -247,6 +247,8 @@ impl Worker {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let alike = self.sfu(Some(sfu)).is_none_or(|sfu| sfu.is_heard_alike());
+        let mut sfus = self.config.sfus.iter();
+        let plain = sfus.find(|of| of.name == sfu).and_then(SfuConfig::plain);
         Means {
             rooms: self.rooms.clone(),
             room: RoomKey {
@@ -254,8 +256,12 @@ impl Worker {
                 room: room.to_owned(),
                 alone: (!alike).then(|| call.to_owned()),
             },
-            graph: pipelines.chosen(),
+            graph: match &plain {
+                Some(_) => pipelines.plain(),
+                None => pipelines.chosen(),
+            },
             peer: PeerConfig {
+                plain: plain.unwrap_or_default(),
                 addresses: self.config.ice.addresses.clone(),
                 advertise: self.config.ice.advertise,
                 stun: self.config.ice.stun.first().map(|server| {

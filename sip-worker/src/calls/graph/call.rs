@@ -12,7 +12,8 @@ use super::room::RoomGraph;
 use super::seat::Seat;
 use super::uplink::Uplink;
 use super::{GraphError, GraphNews};
-use crate::pipeline::PartInstance;
+use crate::pipeline::{PartError, PartInstance};
+use crate::plain;
 
 /// A call's part of a pipeline. Dropping it takes it out on a thread of its own.
 pub struct CallGraph {
@@ -111,12 +112,30 @@ impl CallGraph {
             return Err(GraphError::Stopped);
         }
         let former = self.publisher()?;
+        let spare = self.spare(&former)?;
         let fresh = self
             .uplink
-            .renew(&former)
+            .renew(&former, spare)
             .map_err(|reason| self.room.part_error(reason))?;
         self.call.replace("publish", fresh.clone());
         Ok(fresh)
+    }
+
+    /// A connection that is made of several elements, once more: out of a part of its own.
+    fn spare(&self, former: &gst::Element) -> Result<Option<gst::Element>, GraphError> {
+        if !plain::is_one(former) {
+            return Ok(None);
+        }
+        let part = self.room.graph.call.instantiate();
+        let taken = part.and_then(|part| {
+            let spare = part.element("publish")?;
+            let home = spare.parent().and_downcast::<gst::Bin>();
+            let home = home.ok_or_else(|| PartError::Port("publish".to_owned()))?;
+            let taken = home.remove(&spare);
+            taken.map_err(|error| PartError::Launch(error.to_string()))?;
+            Ok(spare)
+        });
+        taken.map(Some).map_err(|error| self.room.part_error(error))
     }
 
     /// The RTP source that it is to send, where that is settled already.

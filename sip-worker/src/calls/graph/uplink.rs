@@ -75,12 +75,20 @@ impl Uplink {
             .map_err(|error| error.to_string())
     }
 
-    /// Puts an element like `former` in its place. It stands still, and the way to it is barred.
-    pub(super) fn renew(&self, former: &gst::Element) -> Result<gst::Element, String> {
+    /// Puts an element like `former` in its place: `spare`, where there is one. It stands still, and the way
+    /// to it is barred.
+    pub(super) fn renew(
+        &self,
+        former: &gst::Element,
+        spare: Option<gst::Element>,
+    ) -> Result<gst::Element, String> {
         self.cut(former)?;
-        let fresh = alike(former)?;
+        let fresh = match spare {
+            Some(spare) => spare,
+            None => alike(former)?,
+        };
         self.home.add(&fresh).map_err(|error| error.to_string())?;
-        for _ in &self.feeds {
+        for _ in self.feeds.iter().skip(fresh.sink_pads().len()) {
             fresh
                 .request_pad_simple("sink_%u")
                 .ok_or("it gives no pad to feed it by")?;

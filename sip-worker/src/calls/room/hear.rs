@@ -8,8 +8,9 @@ use tokio::task::spawn_blocking;
 
 use crate::calls::graph::{RoomGraph, TrackGraph};
 use crate::calls::stay::StayError;
+use crate::link::Peer;
 use crate::sfu::{ConnectionId, Negotiation, Session, SfuError, Subscription, TrackId};
-use crate::webrtc::{Peer, PeerConfig, PeerEvent};
+use crate::webrtc::{PeerConfig, PeerEvent};
 
 /// A track that is negotiated.
 pub(super) struct Heard {

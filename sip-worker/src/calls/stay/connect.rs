@@ -10,8 +10,9 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use super::{Inside, Report};
 use crate::calls::ending::Ending;
 use crate::calls::graph::{CallGraph, Comfort, GraphError, RoomGraph};
+use crate::link::Peer;
 use crate::sfu::{ConnectionId, MediaKind, Session, SfuError};
-use crate::webrtc::{Peer, PeerConfig, PeerError, PeerEvent};
+use crate::webrtc::{PeerConfig, PeerError, PeerEvent};
 
 /// Why media did not come about.
 #[derive(Debug, thiserror::Error)]

@@ -47,7 +47,9 @@ class Session {
       stop.signal.addEventListener("abort", () => reject(new Error("left")));
     });
     lost.catch(() => {});
-    const [speaker, listener] = [new RTCPeerConnection(), new RTCPeerConnection()];
+    const room = await (await ask("GET", roomPath(), undefined, {}, { signal: stop.signal })).json();
+    const ways = { iceServers: room.ice_servers || [] };
+    const [speaker, listener] = [new RTCPeerConnection(ways), new RTCPeerConnection(ways)];
     const sessions = [];
     const byPage = () => sessions.forEach((session) => this.end(session));
     addEventListener("pagehide", byPage);

@@ -16,13 +16,13 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::guard::Admitted;
 use super::room_token::Pass;
-use super::{Service, text};
+use super::{Service, ice, text};
 use crate::problem::Problem;
 use crate::sfu::embedded::{Embedded, Stay};
 use crate::sfu::{MediaKind, Participant, Published, Session as _, SfuError};
@@ -243,9 +243,8 @@ impl Visit {
         let accepts = [("accept-patch", rules::SDPFRAG)];
         let created = (StatusCode::CREATED, headers, accepts, published.answer);
         let mut response = created.into_response();
-        for server in &self.worker.config.ice.stun {
-            let link = format!("<{server}>; rel=\"ice-server\"");
-            if let Ok(link) = HeaderValue::from_str(&link) {
+        for server in ice::servers(&self.worker.config.ice) {
+            if let Some(link) = server.link() {
                 response.headers_mut().append(header::LINK, link);
             }
         }

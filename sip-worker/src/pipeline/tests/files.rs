@@ -239,7 +239,7 @@ fn the_built_in_graphs_load_and_take_parameters() {
         ),
         (
             "[media]\npipeline = \"rooms\"",
-            "no pipeline \"rooms\"; known are room, room-stock",
+            "no pipeline \"rooms\"; known are room, room-rtp, room-stock",
         ),
     ] {
         let error = load(text).unwrap_err().to_string();

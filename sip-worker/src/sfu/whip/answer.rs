@@ -2,16 +2,14 @@
 //! What a server's answers mean (RFC 9725, WHEP). No I/O here.
 
 use axum::http::{StatusCode, header};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use url::Url;
 
 use super::http::{Failure, Reply};
-use crate::sfu::SfuError;
+use crate::sfu::{SfuError, wire};
 
 pub(super) const SDP: &str = "application/sdp";
 pub(super) const SDPFRAG: &str = "application/trickle-ice-sdpfrag";
-/// Of a server's own words, so much is passed on.
-const DETAIL: usize = 200;
 
 /// Whom a request was for.
 pub(super) struct About<'a> {
@@ -137,28 +135,9 @@ impl About<'_> {
 
     /// Status and, where the server says more in a line of text, that.
     fn reason(&self, reply: &Reply) -> String {
-        let status = reply.status.to_string();
         let said = ["text/plain", "application/json", "application/problem+json"];
-        let Some(said) = said.into_iter().find_map(|kind| reply.text_of(kind)) else {
-            return status;
-        };
-        let json: Option<serde_json::Value> = serde_json::from_str(said).ok();
-        let field = |name: &str| json.as_ref()?.get(name)?.as_str();
-        let fields = ["error", "detail", "title", "message"];
-        let said = fields.into_iter().find_map(field).unwrap_or(said);
-        let said = match self.token {
-            Some(token) => said.replace(token.expose_secret(), "***"),
-            None => said.to_owned(),
-        };
-        let line: String = said
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(DETAIL)
-            .collect();
-        match line.trim() {
-            "" => status,
-            line => format!("{status}: {line}"),
-        }
+        let said = said.into_iter().find_map(|kind| reply.text_of(kind));
+        wire::reason(reply.status, said.unwrap_or_default(), self.token)
     }
 }
 

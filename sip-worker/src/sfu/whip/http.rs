@@ -5,32 +5,19 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sip_ua::agent::Tls;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
-use url::{Host, Url};
+use url::Url;
+
+pub(super) use crate::sfu::wire::Failure;
+
+use crate::sfu::wire;
 
 /// A session description of a large conference is a tenth of that.
 const LONGEST_BODY: usize = 1 << 20;
 /// RFC 9725 section 4.5: a server may send clients on.
 const REDIRECTS: usize = 3;
-
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// Nobody there, or cut off.
-    Unreachable(String),
-    Late,
-    /// What came is no HTTP.
-    Nonsense(String),
-}
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -96,18 +83,12 @@ pub(super) struct Http {
     patience: Duration,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
 /// A connection to a server. Closed when dropped.
-pub(super) struct Wire {
-    sender: SendRequest<Body>,
-    driver: JoinHandle<()>,
-}
+pub(super) struct Wire(wire::Wire);
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.0.driver.abort();
     }
 }
 
@@ -115,21 +96,15 @@ impl Wire {
     /// Waits until the server closes it, or is no more.
     pub(super) async fn closed(&mut self) {
         // That the driver breaks down comes to the same.
-        let _ = (&mut self.driver).await;
+        let _ = (&mut self.0.driver).await;
     }
 }
 
 impl Http {
     pub(super) fn new(tls: Tls, token: Option<&SecretString>, patience: Duration) -> Http {
-        let authorization = token.and_then(|token| {
-            let mut value =
-                HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).ok()?;
-            value.set_sensitive(true);
-            Some(value)
-        });
         Http {
             tls,
-            authorization,
+            authorization: token.and_then(wire::bearer),
             patience,
         }
     }
@@ -177,7 +152,7 @@ impl Http {
 
     async fn exchange(&self, wire: &mut Wire, ask: &Ask, first: &Url) -> Result<Reply, Failure> {
         let request = self.request(ask, first)?;
-        let response = wire.sender.send_request(request).await.map_err(failure)?;
+        let response = wire.0.sender.send_request(request).await?;
         let (head, body) = response.into_parts();
         let body = to_bytes(Body::new(body), LONGEST_BODY)
             .await
@@ -217,37 +192,8 @@ impl Http {
     }
 
     async fn open(&self, url: &Url) -> Result<Wire, Failure> {
-        let stream = self
-            .stream(url)
-            .await
-            .map_err(|error| Failure::Unreachable(Tls::refusal(&error)))?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(failure)?;
-        let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::trace!(%error, "a connection to a WHIP or WHEP server broke");
-            }
-        });
-        Ok(Wire { sender, driver })
-    }
-
-    async fn stream(&self, url: &Url) -> std::io::Result<Box<dyn Stream>> {
-        let nowhere = || std::io::Error::other("the URL names no host");
-        let port = url.port_or_known_default().ok_or_else(nowhere)?;
-        let host = match url.host().ok_or_else(nowhere)? {
-            Host::Domain(name) => name.to_owned(),
-            Host::Ipv4(address) => address.to_string(),
-            Host::Ipv6(address) => address.to_string(),
-        };
-        let stream = TcpStream::connect((host.as_str(), port)).await?;
-        // A request is one segment, and is waited for.
-        stream.set_nodelay(true)?;
-        if url.scheme() != "https" {
-            return Ok(Box::new(stream));
-        }
-        let name = ServerName::try_from(host).map_err(std::io::Error::other)?;
-        let config = self.tls.client().map_err(std::io::Error::other)?;
-        let agreed = TlsConnector::from(config).connect(name, stream).await?;
-        Ok(Box::new(agreed))
+        let wire = wire::open(url, &self.tls).await?;
+        Ok(Wire(wire))
     }
 }
 
@@ -267,14 +213,4 @@ fn onward(reply: &Reply) -> Result<Url, Failure> {
         true => Ok(url),
         false => Err(nowhere("to where nothing is encrypted")),
     }
-}
-
-fn failure(error: hyper::Error) -> Failure {
-    if error.is_parse() {
-        return Failure::Nonsense(error.to_string());
-    }
-    if error.is_incomplete_message() {
-        return Failure::Unreachable("it closed the connection without an answer".to_owned());
-    }
-    Failure::Unreachable(error.to_string())
 }

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Two connections of the shipped graph's kind, one that says something and one that hears it, over loopback.
+
+use std::net::Ipv4Addr;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::*;
+use crate::webrtc::{PeerConfig, PeerError};
+
+const SAYS: &str = "audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=1 ! opusenc ! rtpopuspay pt=111 ! said.send_rtp_sink_0 \
+    ( name=publish rtpbin name=said said.send_rtp_src_0 ! udpsink name=rtp_out sync=false async=false \
+    said.send_rtcp_src_0 ! udpsink name=rtcp_out sync=false async=false \
+    udpsrc name=rtp_in port=0 ! funnel name=reports ! said.recv_rtcp_sink_0 udpsrc name=rtcp_in port=0 ! reports. )";
+const HEARS: &str = "( name=subscribe rtpbin name=heard udpsrc name=rtp_in port=0 ! tee name=both \
+    both. ! heard.recv_rtp_sink_0 both. ! funnel name=reports ! heard.recv_rtcp_sink_0 \
+    udpsrc name=rtcp_in port=0 ! reports. heard.send_rtcp_src_0 ! udpsink name=rtcp_out sync=false async=false )";
+
+struct Side {
+    pipeline: gst::Pipeline,
+    peer: Peer,
+}
+
+fn side(text: &str, name: &str, suite: Option<Suite>) -> Side {
+    gst::init().unwrap();
+    let pipeline = gst::parse::bin_from_description(text, false).unwrap();
+    let (bin, pipeline) = (pipeline, gst::Pipeline::new());
+    pipeline.add(&bin).unwrap();
+    let config = PeerConfig {
+        plain: PlainConfig {
+            address: Some(Ipv4Addr::LOCALHOST.into()),
+            suite,
+            ..PlainConfig::default()
+        },
+        ..PeerConfig::default()
+    };
+    let (peer, _) = Peer::new(&pipeline.by_name(name).unwrap(), config).unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    Side { pipeline, peer }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+/// Brings both together; the far end wants another payload type and SSRC than is offered. Returns what comes.
+async fn heard(suite: Option<Suite>, spoil: bool) -> Option<(u8, u32)> {
+    let hears = side(HEARS, "subscribe", suite);
+    let says = side(SAYS, "publish", suite);
+    let (sender, came) = mpsc::channel();
+    let bin = hears.pipeline.by_name("subscribe").unwrap();
+    bin.connect_pad_added(move |_, pad| {
+        let sender = sender.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let bytes = info.buffer().unwrap().map_readable().unwrap();
+            let ssrc = u32::from_be_bytes(bytes[8..12].try_into().unwrap());
+            let _ = sender.send((bytes[1] & 0x7f, ssrc));
+            gst::PadProbeReturn::Handled
+        });
+    });
+    let offer = Description::read(&hears.peer.create_offer().await.unwrap()).unwrap();
+    let wanted = Description {
+        payload_type: 96,
+        ssrc: Some(77),
+        ..offer
+    };
+    let ours = Description::read(&says.peer.create_offer().await.unwrap()).unwrap();
+    says.peer.accept_answer(&wanted.write()).await.unwrap();
+    let mut agreed = Description {
+        payload_type: 96,
+        ssrc: Some(77),
+        ..ours
+    };
+    if spoil {
+        agreed.key = suite.map(sip_ua::sdp::MasterKey::random);
+        agreed.ssrc = suite.is_some().then_some(77).or(Some(78));
+    }
+    hears.peer.accept_answer(&agreed.write()).await.unwrap();
+    let patience = Duration::from_secs(if spoil { 1 } else { 10 });
+    tokio::task::spawn_blocking(move || came.recv_timeout(patience).ok())
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_is_heard_as_it_was_agreed_on() {
+    assert_eq!(heard(None, false).await, Some((96, 77)));
+    for suite in [Suite::AesCm128HmacSha1Tag80, Suite::AeadAes256Gcm] {
+        assert_eq!(heard(Some(suite), false).await, Some((96, 77)), "{suite}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_not_heard() {
+    assert_eq!(heard(None, true).await, None);
+    assert_eq!(heard(Some(Suite::AesCm128HmacSha1Tag80), true).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encryption_is_not_given_up_in_silence() {
+    let says = side(SAYS, "publish", Some(Suite::AesCm128HmacSha1Tag80));
+    let mut ours = Description::read(&says.peer.create_offer().await.unwrap()).unwrap();
+    ours.key = None;
+    let refused = says.peer.accept_answer(&ours.write()).await;
+    assert!(
+        matches!(refused, Err(PeerError::Step { .. })),
+        "{refused:?}"
+    );
+    assert!(!says.peer.is_verified());
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What is said to the operator's server and what it answers, as JSON. docs/sfu/rtp.md describes it.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use sip_ua::sdp::{MasterKey, Suite};
+
+use crate::plain::{self, Description};
+use crate::sfu;
+
+/// A request. All go to the same URL.
+#[derive(Serialize)]
+pub(super) struct Request<'a> {
+    pub(super) action: &'static str,
+    pub(super) room: &'a str,
+    pub(super) participant: Who<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) track: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) media: Option<Media>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) muted: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Who<'a> {
+    /// At joining.
+    Whole {
+        id: &'a str,
+        name: &'a str,
+        attributes: &'a std::collections::BTreeMap<String, String>,
+    },
+    /// From then on.
+    Id(&'a str),
+}
+
+impl<'a> Who<'a> {
+    pub(super) fn whole(who: &'a sfu::Participant) -> Who<'a> {
+        Who::Whole {
+            id: &who.id,
+            name: &who.name,
+            attributes: &who.attributes,
+        }
+    }
+}
+
+/// Where one end of a flow is, and what it sends or expects.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Media {
+    #[serde(default)]
+    address: Option<IpAddr>,
+    #[serde(default)]
+    port: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rtcp_port: Option<u16>,
+    /// RTCP may come to `port` as well.
+    #[serde(default)]
+    rtcp_mux: bool,
+    #[serde(default = "opus")]
+    codec: String,
+    #[serde(default)]
+    payload_type: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ssrc: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    srtp: Option<Srtp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Srtp {
+    suite: String,
+    /// Master key and salt in base64 (RFC 4568 section 6.1).
+    key: String,
+}
+
+fn opus() -> String {
+    "opus/48000/2".to_owned()
+}
+
+impl From<Description> for Media {
+    fn from(ours: Description) -> Media {
+        Media {
+            address: Some(ours.address),
+            port: ours.port,
+            rtcp_port: ours.rtcp_port,
+            rtcp_mux: true,
+            codec: opus(),
+            payload_type: Some(ours.payload_type),
+            ssrc: ours.ssrc,
+            srtp: ours.key.map(|key| Srtp {
+                suite: key.suite().name().to_owned(),
+                key: key.inline(),
+            }),
+        }
+    }
+}
+
+impl Media {
+    /// What the far end says of itself, in answer to `ours`. An error is what is wrong with it.
+    pub(super) fn described(self, ours: &Description) -> Result<Description, String> {
+        if !self.codec.to_ascii_lowercase().starts_with("opus") {
+            return Err(format!("the codec {:?} is not opus", self.codec));
+        }
+        let payload_type = self.payload_type.unwrap_or(ours.payload_type);
+        if !plain::is_payload_type(payload_type) {
+            return Err(format!("{payload_type} is no usable payload type"));
+        }
+        let key = match self.srtp {
+            Some(srtp) => {
+                let suite = Suite::from_name(&srtp.suite);
+                let suite = suite.ok_or_else(|| format!("no SRTP suite {:?}", srtp.suite))?;
+                let key = MasterKey::from_inline(suite, &srtp.key);
+                Some(key.ok_or_else(|| format!("a key of another length than {suite} has"))?)
+            }
+            None => None,
+        };
+        if key.as_ref().map(MasterKey::suite) != ours.key.as_ref().map(MasterKey::suite) {
+            return Err("`srtp` is not as in the request".to_owned());
+        }
+        let unspecified = Description::of(payload_type).address;
+        Ok(Description {
+            address: self.address.unwrap_or(unspecified),
+            port: self.port,
+            rtcp_port: self.rtcp_port.filter(|_| !self.rtcp_mux),
+            payload_type,
+            ssrc: self.ssrc.or(ours.ssrc),
+            key,
+            yours: None,
+        })
+    }
+}
+
+/// The answer to `publish` and `hear`.
+#[derive(Deserialize)]
+pub(super) struct Agreed {
+    pub(super) media: Media,
+}
+
+/// The answer to `join`, and each line that follows it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct News {
+    /// Our own identity, where it is not the one that we named. In the first line.
+    #[serde(default)]
+    pub(super) participant: Option<String>,
+    /// Everybody else who is there now.
+    #[serde(default)]
+    pub(super) participants: Option<Vec<Present>>,
+    /// The track that carries voice from now on, or does so no longer.
+    #[serde(default)]
+    pub(super) talking: Option<Talking>,
+    /// We are put out of the room, and why.
+    #[serde(default)]
+    pub(super) expelled: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Present {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) attributes: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) tracks: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Talking {
+    pub(super) track: String,
+    pub(super) talking: bool,
+}
