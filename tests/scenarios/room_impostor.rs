@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use sip_worker::measure::{ROOM_SPEECH, Wave};
 use sip_worker::sfu::{
-    BoxFuture, Candidate, ConnectionId, Joined, MediaKind, Negotiation, Participant, ParticipantId,
-    Published, Session, Sfu, SfuError, Subscription, TrackId,
+    BoxFuture, Candidate, ConnectionId, Joined, Negotiation, Participant, ParticipantId, Published,
+    Session, Sfu, SfuError, Subscription, TrackId,
 };
 use sipbridge_tests::janus::{Janus, Options};
 use sipbridge_tests::room::{ParticipantError, RoomParticipant, called, connector, join, options};
@@ -110,13 +110,9 @@ impl Session for Tampered<dyn Session> {
         self.0.me()
     }
 
-    fn publish<'a>(
-        &'a self,
-        kind: MediaKind,
-        offer: &'a str,
-    ) -> BoxFuture<'a, Result<Published, SfuError>> {
+    fn publish<'a>(&'a self, offer: &'a str) -> BoxFuture<'a, Result<Published, SfuError>> {
         Box::pin(async move {
-            let mut published = self.0.publish(kind, offer).await?;
+            let mut published = self.0.publish(offer).await?;
             published.answer = tamper(&published.answer);
             Ok(published)
         })

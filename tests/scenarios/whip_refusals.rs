@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use sip_worker::sfu::whip::{Whip, WhipConfig};
-use sip_worker::sfu::{Joined, MediaKind, Sfu, SfuError};
+use sip_worker::sfu::{Joined, Sfu, SfuError};
 use sipbridge_tests::offer::offer;
 use sipbridge_tests::raw::Raw;
 use sipbridge_tests::room::called;
@@ -55,7 +55,7 @@ fn to_post(answer: Option<String>) -> impl Fn(&str) -> Option<String> + Send + S
 async fn refusal(server: &Scripted) -> Result<SfuError> {
     let Joined { session, .. } = whip(server)?.join("lobby", called("ann")).await?;
     let offer = offer("sendonly");
-    let published = session.publish(MediaKind::Audio, &offer).await;
+    let published = session.publish(&offer).await;
     session.leave().await;
     let error = published.err().context("it is let in")?;
     ensure!(!error.to_string().contains(TOKEN), "{error}");
@@ -110,7 +110,7 @@ async fn names_stay_in_their_place_and_redirections_are_followed() -> Result<()>
     let ann = called("../../admin?x=1#y\r\nX-Evil: 1");
     let joined = whip(&here)?.join("lobby", ann).await?;
     let offer = offer("sendonly");
-    joined.session.publish(MediaKind::Audio, &offer).await?;
+    joined.session.publish(&offer).await?;
     let posted = here
         .asked()
         .into_iter()
@@ -145,7 +145,7 @@ async fn what_nobody_waits_for_any_more_is_ended() -> Result<()> {
     let Joined { session, .. } = whip(&server)?.join("lobby", called("ann")).await?;
     let publishing = tokio::spawn(async move {
         let offer = offer("sendonly");
-        session.publish(MediaKind::Audio, &offer).await.map(drop)
+        session.publish(&offer).await.map(drop)
     });
     tokio::task::spawn_blocking(move || wait.recv()).await??;
     publishing.abort();
@@ -158,7 +158,7 @@ async fn a_dropped_stay_ends_its_session_and_makes_place() -> Result<()> {
     let sfu = whip(&server)?;
     let Joined { session, .. } = sfu.join("lobby", called("ann")).await?;
     let offer = offer("sendonly");
-    session.publish(MediaKind::Audio, &offer).await?;
+    session.publish(&offer).await?;
     let again = sfu.join("lobby", called("ann")).await;
     ensure!(
         matches!(again, Err(SfuError::Taken { .. })),

@@ -82,12 +82,8 @@ pub trait Session: Send + Sync {
         None
     }
 
-    /// Publishes one track. The offer's candidates are complete.
-    fn publish<'a>(
-        &'a self,
-        kind: MediaKind,
-        offer: &'a str,
-    ) -> BoxFuture<'a, Result<Published, SfuError>>;
+    /// Publishes one track of audio: we have no other. The offer's candidates are complete.
+    fn publish<'a>(&'a self, offer: &'a str) -> BoxFuture<'a, Result<Published, SfuError>>;
 
     /// Asks for another's track.
     fn subscribe<'a>(&'a self, track: &'a TrackId)

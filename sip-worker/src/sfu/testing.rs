@@ -19,11 +19,7 @@ impl Session for Absent {
         ParticipantId("nobody".to_owned())
     }
 
-    fn publish<'a>(
-        &'a self,
-        _: MediaKind,
-        _: &'a str,
-    ) -> BoxFuture<'a, Result<Published, SfuError>> {
+    fn publish<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Published, SfuError>> {
         nothing()
     }
 

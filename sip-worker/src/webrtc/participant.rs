@@ -149,10 +149,7 @@ impl RoomParticipant {
         if options.speaks {
             let (mouth, mut events) = Mouth::open(options.peer.clone()).await?;
             let offer = mouth.peer.create_offer().await?;
-            let published = participant
-                .session
-                .publish(MediaKind::Audio, &offer)
-                .await?;
+            let published = participant.session.publish(&offer).await?;
             mouth.peer.accept_answer(&published.answer).await?;
             connected(&mut events, options.patience).await?;
             participant.mouth = Some(mouth);

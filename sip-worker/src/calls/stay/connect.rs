@@ -11,7 +11,7 @@ use super::{Inside, Report};
 use crate::calls::ending::Ending;
 use crate::calls::graph::{CallGraph, Comfort, GraphError, RoomGraph};
 use crate::link::Peer;
-use crate::sfu::{ConnectionId, MediaKind, Session, SfuError};
+use crate::sfu::{ConnectionId, Session, SfuError};
 use crate::webrtc::{PeerConfig, PeerError, PeerEvent};
 
 /// Why media did not come about.
@@ -131,7 +131,7 @@ async fn publish(
 ) -> Result<Publication, StayError> {
     pass_on(events, report, move |event| Inside::Publisher(visit, event));
     let offer = peer.create_offer().await?;
-    let published = session.publish(MediaKind::Audio, &offer).await?;
+    let published = session.publish(&offer).await?;
     peer.accept_answer(&published.answer).await?;
     Ok(Publication {
         peer,

@@ -25,7 +25,7 @@ use super::room_token::Pass;
 use super::{Service, ice, text};
 use crate::problem::Problem;
 use crate::sfu::embedded::{Embedded, Stay};
-use crate::sfu::{MediaKind, Participant, Published, Session as _, SfuError};
+use crate::sfu::{Participant, Published, Session as _, SfuError};
 use crate::worker::Worker;
 pub use desk::{Desk, Endpoint};
 use desk::{Session, new_etag};
@@ -97,7 +97,7 @@ pub async fn speak(visit: Visit) -> Outcome {
         ));
     }
     let stay = visit.enter(SPEAKER).await?;
-    let published = stay.publish(MediaKind::Audio, &visit.offer).await;
+    let published = stay.publish(&visit.offer).await;
     visit.created(Endpoint::Whip, stay, published, true)
 }
 

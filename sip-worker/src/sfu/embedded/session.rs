@@ -10,8 +10,8 @@ use super::link::Restart;
 use super::rooms::MemberId;
 use super::task::Asker;
 use crate::sfu::{
-    BoxFuture, Candidate, ConnectionId, MediaKind, ParticipantId, Published, Session, SfuError,
-    Subscription, TrackId,
+    BoxFuture, Candidate, ConnectionId, ParticipantId, Published, Session, SfuError, Subscription,
+    TrackId,
 };
 
 /// A stay. Leaves when dropped.
@@ -55,19 +55,9 @@ impl Session for Stay {
         self.me.clone()
     }
 
-    fn publish<'a>(
-        &'a self,
-        kind: MediaKind,
-        offer: &'a str,
-    ) -> BoxFuture<'a, Result<Published, SfuError>> {
+    fn publish<'a>(&'a self, offer: &'a str) -> BoxFuture<'a, Result<Published, SfuError>> {
         let (member, offer) = (self.member, offer.to_owned());
         Box::pin(async move {
-            if kind != MediaKind::Audio {
-                return Err(SfuError::Unsupported {
-                    sfu: self.config.name.clone(),
-                    what: "carry anything but audio",
-                });
-            }
             self.ask(move |exchange, now| exchange.publish(now, member, &offer))
                 .await
         })

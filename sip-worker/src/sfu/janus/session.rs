@@ -13,8 +13,8 @@ use super::message::{HandleEvent, Reply, code};
 use super::rooms::{Server, Stay};
 use super::roster::{Roster, feed_and_mid, participant_id};
 use crate::sfu::{
-    BoxFuture, Candidate, ConnectionId, Joined, MediaKind, Negotiation, Participant, ParticipantId,
-    Published, Session, SfuError, SfuEvent, Subscription, TrackId,
+    BoxFuture, Candidate, ConnectionId, Joined, Negotiation, Participant, ParticipantId, Published,
+    Session, SfuError, SfuEvent, Subscription, TrackId,
 };
 
 /// Enters a room, making it where that is wanted.
@@ -230,18 +230,8 @@ impl Session for JanusSession {
         self.me.clone()
     }
 
-    fn publish<'a>(
-        &'a self,
-        kind: MediaKind,
-        offer: &'a str,
-    ) -> BoxFuture<'a, Result<Published, SfuError>> {
+    fn publish<'a>(&'a self, offer: &'a str) -> BoxFuture<'a, Result<Published, SfuError>> {
         Box::pin(async move {
-            if kind != MediaKind::Audio {
-                return Err(SfuError::Unsupported {
-                    sfu: self.server.config().name.clone(),
-                    what: "take anything but audio from us",
-                });
-            }
             let publisher = self.presence()?.publisher;
             let reply = publisher
                 .message("publish", json!({}), Some(("offer", offer)))

@@ -131,15 +131,8 @@ impl Session for OnLine {
         self.me.clone()
     }
 
-    fn publish<'a>(
-        &'a self,
-        kind: MediaKind,
-        _: &'a str,
-    ) -> BoxFuture<'a, Result<Published, SfuError>> {
+    fn publish<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Published, SfuError>> {
         Box::pin(async move {
-            if kind != MediaKind::Audio {
-                return self.unsupported("carry anything but audio");
-            }
             let there = Description {
                 address: self.line.to.ip(),
                 port: self.line.to.port(),

@@ -19,8 +19,8 @@ use super::message::{Agreed, News, Request, Who};
 use super::roster::Roster;
 use crate::plain::Description;
 use crate::sfu::{
-    BoxFuture, Candidate, ConnectionId, Joined, MediaKind, Negotiation, Participant, ParticipantId,
-    Published, Session, SfuError, SfuEvent, Subscription, TrackId,
+    BoxFuture, Candidate, ConnectionId, Joined, Negotiation, Participant, ParticipantId, Published,
+    Session, SfuError, SfuEvent, Subscription, TrackId,
 };
 
 const PUBLISHED: &str = "publish";
@@ -275,18 +275,8 @@ impl Session for Stay {
         ParticipantId(self.me.clone())
     }
 
-    fn publish<'a>(
-        &'a self,
-        kind: MediaKind,
-        offer: &'a str,
-    ) -> BoxFuture<'a, Result<Published, SfuError>> {
+    fn publish<'a>(&'a self, offer: &'a str) -> BoxFuture<'a, Result<Published, SfuError>> {
         Box::pin(async move {
-            if kind != MediaKind::Audio {
-                return Err(SfuError::Unsupported {
-                    sfu: self.caller.sfu(),
-                    what: "carry anything but audio",
-                });
-            }
             Ok(Published {
                 answer: self.agree("publish", None, offer).await?,
                 connection: ConnectionId(PUBLISHED.to_owned()),

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{CallOut, Rtp, RtpConfig, Way};
 use crate::plain::Description;
-use crate::sfu::{MediaKind, Participant, Sfu, SfuError};
+use crate::sfu::{Participant, Sfu, SfuError};
 
 const TOKEN: &str = "open-sesame-4711";
 const SOON: Duration = Duration::from_secs(5);
@@ -219,7 +219,7 @@ async fn what_is_agreed_on_makes_sense_or_is_refused() {
         })
         .await;
         let session = sfu.join("lobby", ann()).await.unwrap().session;
-        let published = session.publish(MediaKind::Audio, &ours.write()).await;
+        let published = session.publish(&ours.write()).await;
         match (published, wanted) {
             (Ok(published), Ok(wanted)) => {
                 let read = Description::read(&published.answer).unwrap();

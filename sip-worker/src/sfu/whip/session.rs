@@ -419,20 +419,8 @@ impl Session for WhipSession {
         lock(&self.shared.server.stun).clone()
     }
 
-    fn publish<'a>(
-        &'a self,
-        kind: MediaKind,
-        offer: &'a str,
-    ) -> BoxFuture<'a, Result<Published, SfuError>> {
-        Box::pin(async move {
-            if kind != MediaKind::Audio {
-                return Err(SfuError::Unsupported {
-                    sfu: self.shared.server.config.name.clone(),
-                    what: "take anything but audio from us",
-                });
-            }
-            self.shared.speak(offer).await
-        })
+    fn publish<'a>(&'a self, offer: &'a str) -> BoxFuture<'a, Result<Published, SfuError>> {
+        Box::pin(async move { self.shared.speak(offer).await })
     }
 
     fn subscribe<'a>(
