@@ -10,6 +10,7 @@
 
 mod answer;
 mod fragment;
+mod hearing;
 mod http;
 mod resource;
 mod session;
