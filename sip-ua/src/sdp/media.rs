@@ -206,10 +206,17 @@ pub struct LocalMedia {
     /// The packet time we ask the far end for, and send with where it asks for none, in
     /// milliseconds.
     pub ptime_ms: u8,
+    /// How we want Opus.
+    pub opus_fmtp: OpusFmtp,
     /// Our keys for SRTP; none: plain RTP.
     pub srtp: Option<LocalSrtp>,
+    /// Whether the profile of a first offer is one with feedback: RTP/AVPF (RFC 4585), RTP/SAVPF
+    /// (RFC 5124). An answer has the profile of its offer.
+    pub feedback: bool,
     /// Our `o=` line.
     pub session: SessionId,
+    /// Our `s=` line (RFC 8866 section 5.3); a dash says nothing.
+    pub name: String,
 }
 
 impl LocalMedia {
@@ -225,8 +232,11 @@ impl LocalMedia {
             rtcp_mux: true,
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            opus_fmtp: OpusFmtp::OURS,
             srtp: None,
+            feedback: false,
             session: SessionId::random(),
+            name: "-".to_owned(),
         }
     }
 }
@@ -263,7 +273,7 @@ pub struct Negotiated {
     pub ptime_ms: u8,
     /// The keys of both directions, where media are encrypted.
     pub srtp: Option<SrtpKeys>,
-    /// How the far end wants Opus, where Opus is what we send.
+    /// How the far end wants Opus, where it takes that at all.
     pub opus_fmtp: OpusFmtp,
 }
 
@@ -286,16 +296,49 @@ pub struct OpusFmtp {
     pub max_average_bitrate: Option<u32>,
 }
 
+impl OpusFmtp {
+    /// What we say where nobody else decides: what is lost can be recovered.
+    pub const OURS: OpusFmtp = OpusFmtp {
+        use_inband_fec: true,
+        ..OpusFmtp::RFC
+    };
+
+    /// The defaults of RFC 7587 section 6.1.
+    const RFC: OpusFmtp = OpusFmtp {
+        stereo: false,
+        sprop_stereo: false,
+        use_inband_fec: false,
+        use_dtx: false,
+        cbr: false,
+        max_playback_rate_hz: 48_000,
+        max_average_bitrate: None,
+    };
+
+    /// The value of `a=fmtp` without its payload type; empty where all is as the RFC has it.
+    pub(super) fn write(&self) -> String {
+        let rate = Some(self.max_playback_rate_hz).filter(|rate| *rate != 48_000);
+        let mut parameters: Vec<String> = [
+            ("maxplaybackrate", rate),
+            ("maxaveragebitrate", self.max_average_bitrate),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
+        .collect();
+        let flags = [
+            ("stereo", self.stereo),
+            ("sprop-stereo", self.sprop_stereo),
+            ("useinbandfec", self.use_inband_fec),
+            ("usedtx", self.use_dtx),
+            ("cbr", self.cbr),
+        ];
+        let set = flags.into_iter().filter(|(_, set)| *set);
+        parameters.extend(set.map(|(name, _)| format!("{name}=1")));
+        parameters.join(";")
+    }
+}
+
 impl Default for OpusFmtp {
     fn default() -> OpusFmtp {
-        OpusFmtp {
-            stereo: false,
-            sprop_stereo: false,
-            use_inband_fec: false,
-            use_dtx: false,
-            cbr: false,
-            max_playback_rate_hz: 48_000,
-            max_average_bitrate: None,
-        }
+        OpusFmtp::RFC
     }
 }

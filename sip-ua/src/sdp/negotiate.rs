@@ -255,10 +255,9 @@ fn agreed(
                 .unwrap_or(local.ptime_ms.into()),
             line.max_ptime_ms(),
         ),
-        opus_fmtp: match codec {
-            Codec::Opus => line.opus_fmtp(send_pt),
-            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 => OpusFmtp::default(),
-        },
+        opus_fmtp: audio_of(send)
+            .find(|(_, codec)| *codec == Codec::Opus)
+            .map_or_else(OpusFmtp::default, |(pt, _)| line.opus_fmtp(pt)),
     })
 }
 

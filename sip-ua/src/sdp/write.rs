@@ -51,7 +51,12 @@ pub fn offer(local: &LocalMedia) -> Vec<u8> {
 /// Keys in a plain profile mean SRTP for who knows of them, and plain RTP for who does not (RFC 8643).
 fn fresh_audio(local: &LocalMedia) -> Media {
     let required = local.srtp.as_ref().is_some_and(|srtp| srtp.required);
-    let proto = if required { "RTP/SAVP" } else { "RTP/AVP" };
+    let proto = match (required, local.feedback) {
+        (false, false) => "RTP/AVP",
+        (false, true) => "RTP/AVPF",
+        (true, false) => "RTP/SAVP",
+        (true, true) => "RTP/SAVPF",
+    };
     let formats = formats(local, &[]);
     audio(local, proto, local.direction, &formats, &keys_of(local))
 }
@@ -169,7 +174,10 @@ pub(super) fn audio(
         match format {
             OurFormat::Audio(pt, Codec::Opus) => {
                 media.add_attribute_with_value("rtpmap", format!("{pt} opus/48000/2"));
-                media.add_attribute_with_value("fmtp", format!("{pt} useinbandfec=1"));
+                let parameters = local.opus_fmtp.write();
+                if !parameters.is_empty() {
+                    media.add_attribute_with_value("fmtp", format!("{pt} {parameters}"));
+                }
             }
             OurFormat::Audio(pt, codec) => {
                 let map = format!("{pt} {}/{}", codec.name(), codec.clock_rate());
@@ -219,8 +227,7 @@ fn empty_media(media: &str, proto: &str, fmt: String) -> Media {
 pub(super) fn write(local: &LocalMedia, medias: Vec<Media>) -> Vec<u8> {
     let address: IpAddr = local.address;
     let origin = Origin::with_ip_addr(local.session.id, local.session.version, address);
-    // RFC 3264 section 5: s= is a dash where there is nothing to say.
-    let mut session = Session::new(origin, "-");
+    let mut session = Session::new(origin, local.name.clone());
     session.connection = Some(Connection::from_ip_addr(address));
     session.times = vec![Time::new(0, 0)];
     session.medias = medias;

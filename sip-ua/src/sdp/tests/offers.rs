@@ -305,6 +305,27 @@ fn opus_parameters_are_heeded() {
 }
 
 #[test]
+fn opus_parameters_are_said_as_they_are_read() {
+    let all = OpusFmtp {
+        stereo: true,
+        sprop_stereo: true,
+        use_inband_fec: true,
+        use_dtx: true,
+        cbr: true,
+        max_playback_rate_hz: 16_000,
+        max_average_bitrate: Some(24_000),
+    };
+    for wanted in [OpusFmtp::default(), OpusFmtp::OURS, all] {
+        let caller = LocalMedia {
+            opus_fmtp: wanted,
+            ..local()
+        };
+        let (_, agreed) = answer(&local(), &offer(&caller)).unwrap();
+        assert_eq!(agreed.opus_fmtp, wanted);
+    }
+}
+
+#[test]
 fn rtcp_goes_where_the_far_end_says() {
     let rows = [
         ("a=x", "192.0.2.9:4001"),
