@@ -51,6 +51,7 @@ targets! {
     messages_are_read_or_refused: "message",
     streams_come_apart_however_they_are_cut: "stream",
     descriptions_are_answered_or_refused: "sdp",
+    descriptions_cross_a_bridge_or_are_refused: "bridge",
     a_user_agent_bears_whatever_arrives: "endpoint",
     two_user_agents_leave_nothing_behind: "dialogs",
     a_phone_leg_bears_whatever_arrives: "leg",

@@ -13,6 +13,7 @@ use gst::glib::prelude::StaticTypeExt;
  * Since: plugins-sipbridge-0.1
  */
 pub mod agent;
+pub mod bridge;
 pub mod call;
 pub mod codec;
 pub mod context;
@@ -29,6 +30,7 @@ mod property;
 pub mod rtc;
 pub mod rtcbin;
 mod rtcp;
+mod session;
 pub mod sipbin;
 pub mod sipmixer;
 pub mod sipsink;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What there is to spoil.
 
+mod bridge;
 mod config;
 mod dialogs;
 mod endpoint;
@@ -29,6 +30,7 @@ pub static TARGETS: &[Target] = &[
     message::TARGET,
     stream::TARGET,
     sdp::TARGET,
+    bridge::TARGET,
     endpoint::TARGET,
     dialogs::TARGET,
     leg::TARGET,

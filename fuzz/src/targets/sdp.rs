@@ -61,7 +61,7 @@ fn locals() -> [LocalMedia; 4] {
     ]
 }
 
-fn seeds() -> Vec<Vec<u8>> {
+pub(super) fn seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = locals().iter().map(offer).collect();
     let answers = locals().into_iter().flat_map(|local| {
         let theirs = locals().into_iter().map(|their| offer(&their));

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use sip_ua::agent::{self, CallEvent, CallEvents};
 
-use super::session::SessionError;
 use super::{Call, CallEnd, CallNotice, CallState, EndedBy};
+use crate::session::SessionError;
 
 /// Takes events until the call ends or nobody holds it any more, and sends the digits that travel
 /// with the signalling.

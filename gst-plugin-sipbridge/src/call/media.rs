@@ -8,12 +8,12 @@ use std::time::Instant;
 use sip_ua::sdp::Negotiated;
 
 use super::digits::DigitForm;
-use super::session::{Session, SessionError};
 use super::{Call, CallNotice, CallState, EndedBy, MediaParams, Signalling};
 use crate::context::{Context, ContextError};
 use crate::media::{
     self, AudioIn, AudioOut, Format, LegStats, MediaConfig, MediaError, MediaEvent, MediaHandle,
 };
+use crate::session::{Session, SessionError};
 
 /// Why a call has no media.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,6 @@
 //! subscribers. Re-offers of the far end (hold, another codec, a moved address) are answered inside.
 //! Whoever holds the `Arc` keeps the call up; when the last one goes, it is hung up.
 
-mod address;
 mod digits;
 mod events;
 mod media;
@@ -13,7 +12,6 @@ mod notice;
 mod params;
 mod place;
 mod registry;
-mod session;
 mod signalling;
 mod transfer;
 
@@ -28,7 +26,7 @@ use sip_ua::sdp;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-pub use address::MediaAddressError;
+pub use crate::session::MediaAddressError;
 pub use digits::{DigitForm, DtmfMode};
 pub use notice::{CallEnd, CallNotice, CallState, EndedBy, Timeline};
 pub use params::{CallParams, DEFAULT_CODECS, DialParams, MediaParams, NextHop};
@@ -39,8 +37,8 @@ pub use transfer::TransferState;
 
 use crate::agent::runtime;
 use crate::media::{LegStats, MediaHandle};
+use crate::session::{Session, SessionError};
 use digits::{DigitMerge, InfoSender};
-use session::{Session, SessionError};
 
 /// Why a call could not even begin.
 #[derive(Debug, thiserror::Error)]

@@ -7,9 +7,9 @@ use std::sync::{Arc, Weak};
 use sip_ua::agent::{Agent, Hop, OutgoingCall};
 use sip_ua::wire::NameAddr;
 
-use super::address;
 use super::params::{DialParams, NextHop};
 use super::{Call, CallEnd, EndedBy, events};
+use crate::session::are_alike;
 
 /// Runs on the agent's runtime from the call to its end. Holds the call weakly: if its last user
 /// goes, the events are dropped with this task, and that hangs up.
@@ -90,7 +90,7 @@ fn media_peer(hops: &mut Vec<Hop>) -> Option<SocketAddr> {
     let first = hops.first()?.addr;
     hops.retain(|hop| {
         let addr = hop.addr;
-        addr.is_ipv4() == first.is_ipv4() && address::are_alike(addr.ip(), first.ip())
+        addr.is_ipv4() == first.is_ipv4() && are_alike(addr.ip(), first.ip())
     });
     Some(first)
 }

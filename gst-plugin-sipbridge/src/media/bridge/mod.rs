@@ -42,7 +42,15 @@ impl Side {
         }
     }
 
-    fn index(self) -> usize {
+    /// As messages and settings call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::A => "a",
+            Side::B => "b",
+        }
+    }
+
+    pub(crate) fn index(self) -> usize {
         match self {
             Side::A => 0,
             Side::B => 1,

@@ -65,7 +65,7 @@ fn kind(address: IpAddr) -> Kind {
 }
 
 /// Whether media that one of them may ask for the other may ask for too.
-pub(super) fn are_alike(one: IpAddr, other: IpAddr) -> bool {
+pub(crate) fn are_alike(one: IpAddr, other: IpAddr) -> bool {
     kind(one.to_canonical()) == kind(other.to_canonical())
 }
 

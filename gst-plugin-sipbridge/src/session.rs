@@ -1,28 +1,34 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The offers and answers of one call (RFC 3264), first and later ones. Knows no sockets.
+//! The offers and answers with one far end (RFC 3264), first and later ones. Knows no sockets.
+
+mod address;
 
 use std::net::{IpAddr, SocketAddr};
 
 use sip_ua::sdp::{
-    self, Codec, Direction, LocalMedia, LocalSrtp, Negotiated, SdpError, SrtpPolicy,
+    self, Codec, Direction, LocalMedia, LocalSrtp, Negotiated, OpusFmtp, SdpError, SrtpPolicy,
 };
 
-use super::address::{self, MediaAddressError};
+pub use address::MediaAddressError;
+pub(crate) use address::are_alike;
 
 /// Why offer and answer came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SessionError {
+pub enum SessionError {
+    /// A description that cannot be agreed on.
     #[error(transparent)]
     Sdp(#[from] SdpError),
+    /// It asks for media where none may go.
     #[error(transparent)]
     Address(#[from] MediaAddressError),
+    /// There is no description at all.
     #[error("the far end answered without SDP")]
     NoAnswer,
 }
 
 impl SessionError {
     /// What SIP says to it.
-    pub(super) fn sip_code(&self) -> u16 {
+    pub fn sip_code(&self) -> u16 {
         match self {
             SessionError::Sdp(error) => error.sip_code(),
             SessionError::Address(_) | SessionError::NoAnswer => 488,
@@ -30,9 +36,20 @@ impl SessionError {
     }
 }
 
+/// What our side is to say, where somebody else decides that: the far end across a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) codecs: Vec<Codec>,
+    pub(crate) direction: Direction,
+    pub(crate) ptime_ms: u8,
+    pub(crate) telephone_event: bool,
+    pub(crate) comfort_noise: bool,
+    pub(crate) opus_fmtp: OpusFmtp,
+}
+
 /// Our side of the session, the offer that waits for its answer, and what was agreed last.
-#[derive(Debug)]
-pub(super) struct Session {
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
     local: LocalMedia,
     peer: IpAddr,
     /// What we sent last: later descriptions keep its media lines and payload types.
@@ -43,7 +60,7 @@ pub(super) struct Session {
 
 impl Session {
     /// `media` is where the far end reaches us, `peer` whom SIP is spoken with.
-    pub(super) fn new(
+    pub(crate) fn new(
         media: SocketAddr,
         peer: IpAddr,
         codecs: Vec<Codec>,
@@ -63,23 +80,63 @@ impl Session {
     }
 
     /// Whether RFC 4733 events are offered and agreed to.
-    pub(super) fn set_events(&mut self, events: bool) {
+    pub(crate) fn set_events(&mut self, events: bool) {
         self.local.telephone_event = events;
     }
 
+    /// How its transport is offered: RTCP on the port of RTP, a profile with feedback.
+    pub(crate) fn set_transport(&mut self, rtcp_mux: bool, feedback: bool) {
+        self.local.rtcp_mux = rtcp_mux;
+        self.local.feedback = feedback;
+    }
+
+    /// What our descriptions call the session.
+    pub(crate) fn set_name(&mut self, name: &str) {
+        self.local.name = name.to_owned();
+    }
+
+    /// What our descriptions say from the next on.
+    pub(crate) fn set_terms(&mut self, terms: Terms) {
+        self.local.codecs = terms.codecs;
+        self.local.direction = terms.direction;
+        self.local.ptime_ms = terms.ptime_ms;
+        self.local.telephone_event = terms.telephone_event;
+        self.local.comfort_noise = terms.comfort_noise;
+        self.local.opus_fmtp = terms.opus_fmtp;
+    }
+
+    /// What an offer of theirs would come to, if we took all of it that is in these codecs. Nothing is
+    /// agreed on by that.
+    pub(crate) fn foresee(
+        &self,
+        offer: &[u8],
+        codecs: &[Codec],
+    ) -> Result<Negotiated, SessionError> {
+        let local = LocalMedia {
+            codecs: codecs.to_vec(),
+            direction: Direction::SendRecv,
+            telephone_event: true,
+            comfort_noise: true,
+            ..self.local.clone()
+        };
+        let (_, negotiated) = sdp::answer(&local, offer)?;
+        self.check(&negotiated)?;
+        Ok(negotiated)
+    }
+
     /// What was agreed last.
-    pub(super) fn agreed(&self) -> Option<&Negotiated> {
+    pub(crate) fn agreed(&self) -> Option<&Negotiated> {
         self.agreed.as_ref()
     }
 
     /// Whether an offer of ours waits for its answer.
-    pub(super) fn awaits_answer(&self) -> bool {
+    pub(crate) fn awaits_answer(&self) -> bool {
         self.offered.is_some()
     }
 
     /// Our direction in the next description: on hold we go on sending (silence), so that the far
     /// end's time-outs and address translators see traffic, and take nothing.
-    pub(super) fn set_hold(&mut self, hold: bool) {
+    pub(crate) fn set_hold(&mut self, hold: bool) {
         self.local.direction = if hold {
             Direction::SendOnly
         } else {
@@ -87,20 +144,27 @@ impl Session {
         };
     }
 
-    /// An offer of ours.
-    pub(super) fn offer(&mut self) -> Vec<u8> {
-        self.next_version();
-        let offer = match &self.described {
-            Some(previous) => sdp::reoffer(&self.local, previous),
-            None => sdp::offer(&self.local),
-        };
+    /// An offer of ours. The same words keep their version (RFC 3264 section 8).
+    pub(crate) fn offer(&mut self) -> Vec<u8> {
+        let mut offer = self.next_offer();
+        if self.described.as_ref().is_some_and(|said| *said != offer) {
+            self.next_version();
+            offer = self.next_offer();
+        }
         self.described = Some(offer.clone());
         self.offered = Some(offer.clone());
         offer
     }
 
+    fn next_offer(&self) -> Vec<u8> {
+        match &self.described {
+            Some(previous) => sdp::reoffer(&self.local, previous),
+            None => sdp::offer(&self.local),
+        }
+    }
+
     /// The answer to an offer of theirs. On error the session stays as it was.
-    pub(super) fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Negotiated), SessionError> {
+    pub(crate) fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Negotiated), SessionError> {
         let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
         self.check(&negotiated)?;
         // A far end that comes with another key set up its SRTP anew, and would take our former key
@@ -128,7 +192,7 @@ impl Session {
 
     /// Their answer to our offer. A second answer to the same offer (early media, then the 200, or a
     /// forked early dialog) counts as well.
-    pub(super) fn accept(&mut self, answer: &[u8]) -> Result<Negotiated, SessionError> {
+    pub(crate) fn accept(&mut self, answer: &[u8]) -> Result<Negotiated, SessionError> {
         let offered = self.offered.as_deref().ok_or(SessionError::NoAnswer)?;
         let negotiated = sdp::accept_answer(&self.local, offered, answer)?;
         self.check(&negotiated)?;
@@ -138,7 +202,7 @@ impl Session {
 
     /// Their answer to what we described last, said again to refresh the session. `None`: it agrees to
     /// what was agreed before.
-    pub(super) fn refresh(&mut self, answer: &[u8]) -> Result<Option<Negotiated>, SessionError> {
+    pub(crate) fn refresh(&mut self, answer: &[u8]) -> Result<Option<Negotiated>, SessionError> {
         let described = self.described.as_deref().ok_or(SessionError::NoAnswer)?;
         let negotiated = sdp::accept_answer(&self.local, described, answer)?;
         self.check(&negotiated)?;
@@ -148,7 +212,7 @@ impl Session {
     }
 
     /// The offer is settled: what comes now belongs to a later one.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.offered = None;
     }
 
