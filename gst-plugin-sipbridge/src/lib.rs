@@ -30,6 +30,7 @@ mod property;
 pub mod rtc;
 pub mod rtcbin;
 mod rtcp;
+mod sdpbridgebin;
 mod session;
 pub mod sipbin;
 pub mod sipmixer;
@@ -58,7 +59,8 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     opusdec::register(plugin)?;
     g722enc::register(plugin)?;
     g722dec::register(plugin)?;
-    rtcbin::register(plugin)
+    rtcbin::register(plugin)?;
+    sdpbridgebin::register(plugin)
 }
 
 gst::plugin_define!(

@@ -40,6 +40,10 @@ fn other_value(pspec: &glib::ParamSpec) -> glib::Value {
             .field("X-Room", "1")
             .build()
             .to_value(),
+        "side-a" | "side-b" => gst::Structure::builder("side")
+            .field("srtp", "required")
+            .build()
+            .to_value(),
         "uri" => "sip:bob@192.0.2.1".to_value(),
         _ => "text".to_value(),
     }
@@ -115,6 +119,7 @@ fn of_the_elements() {
         ("sipbin", gst::Bin::static_type()),
         ("rtcbin", gst::Element::static_type()),
         ("sipmixer", gst::Element::static_type()),
+        ("sdpbridgebin", gst::Element::static_type()),
     ] {
         let element = gst::ElementFactory::make(name).build().unwrap();
         check(&element, parent);

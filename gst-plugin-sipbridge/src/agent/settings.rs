@@ -149,12 +149,7 @@ impl Settings {
     }
 
     pub(super) fn media_ports(&self) -> Result<RangeInclusive<u16>, AgentSettingsError> {
-        self.media_ports
-            .split_once('-')
-            .and_then(|(first, last)| {
-                Some(first.trim().parse::<u16>().ok()?..=last.trim().parse().ok()?)
-            })
-            .filter(|range| *range.start() > 0 && range.end() > range.start())
+        crate::property::ports(&self.media_ports)
             .ok_or_else(|| AgentSettingsError::MediaPorts(self.media_ports.clone()))
     }
 

@@ -16,6 +16,7 @@ use crate::agent::{Listener, RegistrationNews, SipAgent};
 use crate::call::{
     self, Call, CallError, CallNotice, CallParams, CallState, DialParams, DigitForm, MediaParams,
 };
+use crate::media::figures;
 
 /// A key that was pressed by an event is sent this long at least, and at most.
 const PRESS_MS: std::ops::RangeInclusive<u32> = 60..=6_000;
@@ -182,37 +183,7 @@ impl Line {
         let Some(leg) = call.stats() else {
             return stats.build();
         };
-        let name = |codec: Option<sip_ua::sdp::Codec>| codec.map_or("", |codec| codec.name());
-        let round_trip_ms = leg
-            .round_trip
-            .map_or(0.0, |time| time.as_secs_f64() * 1_000.0);
-        stats
-            .field("codec", name(leg.send_codec))
-            .field("codec-received", name(leg.receive_codec))
-            .field(
-                "remote",
-                leg.remote
-                    .map(|remote| remote.to_string())
-                    .unwrap_or_default(),
-            )
-            .field("packets-sent", leg.packets_sent)
-            .field("packets-received", leg.packets_received)
-            .field("bytes-sent", leg.bytes_sent)
-            .field("bytes-received", leg.bytes_received)
-            .field("packets-lost", leg.lost)
-            .field("packets-late", leg.late)
-            .field("packets-foreign", leg.foreign)
-            .field("packets-forged", leg.forged)
-            .field_if_some("srtp-suite", leg.srtp_suite.map(|suite| suite.name()))
-            .field("jitter", leg.jitter_ms)
-            .field("depth", leg.depth_ms)
-            .field("concealed", leg.concealed_ms)
-            .field("frames-concealed", leg.concealed_frames)
-            .field("remote-lost", leg.remote_lost.unwrap_or(0))
-            .field("round-trip", round_trip_ms)
-            .field("mos", leg.mos.unwrap_or(0.0))
-            .field("remote-mos", leg.remote_mos.unwrap_or(0.0))
-            .build()
+        figures::put(stats, &leg).build()
     }
 
     pub(crate) fn answer(&self) -> bool {

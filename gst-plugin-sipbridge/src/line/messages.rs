@@ -122,7 +122,7 @@ pub(super) fn registration(news: &RegistrationNews) -> gst::Structure {
         .build()
 }
 
-pub(super) fn post(element: &gst::Element, structure: gst::Structure) {
+pub(crate) fn post(element: &gst::Element, structure: gst::Structure) {
     // A bus that is flushing has nobody to tell.
     let _ = element.post_message(
         gst::message::Element::builder(structure)
@@ -131,7 +131,7 @@ pub(super) fn post(element: &gst::Element, structure: gst::Structure) {
     );
 }
 
-fn dtmf_event(digit: char, duration_ms: u32, form: DigitForm) -> Option<gst::Structure> {
+pub(crate) fn dtmf_event(digit: char, duration_ms: u32, form: DigitForm) -> Option<gst::Structure> {
     let method = match form {
         DigitForm::Inband => METHOD_TONES,
         DigitForm::Rfc4733 | DigitForm::Info => 1,

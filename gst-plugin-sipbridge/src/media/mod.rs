@@ -11,6 +11,7 @@ mod api;
 pub mod bridge;
 mod ears;
 mod feed;
+pub(crate) mod figures;
 mod handle;
 mod input;
 mod output;

@@ -9,7 +9,7 @@ use gst::prelude::*;
 use gst_webrtc::{WebRTCBundlePolicy, WebRTCICETransportPolicy};
 
 use crate::handover::Handover;
-use crate::property::{flag, text, uint};
+use crate::property::{contexts, flag, put, text, uint};
 
 const DEFAULT_LATENCY_MS: u32 = 40;
 const DEFAULT_CONTEXT_WAIT_MS: u32 = 5;
@@ -171,6 +171,7 @@ fn bind_between(address: IpAddr, min: u32, max: u32) -> std::io::Result<UdpSocke
 
 pub(super) fn properties() -> Vec<glib::ParamSpec> {
     let port = |name, nick, blurb| uint(name, nick, blurb, 0..=65_535, 0);
+    let [context, context_wait] = contexts();
     vec![
         glib::ParamSpecEnum::builder_with_default("bundle-policy", WebRTCBundlePolicy::MaxBundle)
             .nick("Bundle policy")
@@ -226,18 +227,8 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             "Highest port",
             "The highest local port; 0: the system chooses",
         ),
-        text(
-            "context",
-            "Context",
-            "The media thread to run on, by name, shared with all elements that name the same; default: the least busy one",
-        ),
-        uint(
-            "context-wait",
-            "Context wait",
-            "How long a media thread that starts with this element may rest between rounds, in milliseconds",
-            0..=5,
-            DEFAULT_CONTEXT_WAIT_MS,
-        ),
+        context,
+        context_wait,
         glib::ParamSpecEnum::builder_with_default("handover", Handover::default())
             .nick("Handover")
             .blurb("Which thread pushes what arrives: one of the pad, or the media thread that all calls share")
@@ -286,12 +277,6 @@ impl Settings {
             "handover" => self.handover.to_value(),
             _ => return None,
         })
-    }
-}
-
-fn put<'a, T: glib::value::FromValue<'a>>(place: &mut T, value: &'a glib::Value) {
-    if let Ok(value) = value.get() {
-        *place = value;
     }
 }
 

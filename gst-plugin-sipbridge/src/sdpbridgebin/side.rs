@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The structures of the properties `side-a` and `side-b`: what is spoken on a side.
+
+use std::net::{IpAddr, SocketAddr};
+
+use gst::glib;
+use sip_ua::sdp::{Codec, SrtpPolicy};
+
+use crate::bridge::SideConfig;
+use crate::rtc::leading_out;
+
+const KEYS: [&str; 8] = [
+    "srtp",
+    "feedback",
+    "rtcp-mux",
+    "codecs",
+    "ptime",
+    "address",
+    "advertise",
+    "peer",
+];
+
+/// What cannot be in such a structure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SideFault {
+    #[error("there is no key {0:?}; {known} there are", known = KEYS.join(", "))]
+    Key(String),
+    #[error("{0} should be {1}")]
+    Type(&'static str, &'static str),
+    #[error("{0} is {1:?}, which is no IP address")]
+    Address(&'static str, String),
+    #[error(
+        "advertise is {advertise}, and the local address {address}: one is IPv4, the other IPv6"
+    )]
+    Family { advertise: IpAddr, address: IpAddr },
+    #[error("srtp is {0:?}; off, optional and required there are")]
+    Srtp(String),
+    #[error("codecs: {0:?} is not known; opus, g722, pcma, pcmu and l16 are")]
+    Codec(String),
+    #[error("codecs is empty: name at least one")]
+    NoCodec,
+    #[error("ptime is {0}; 10 to 60 ms can be asked for")]
+    Ptime(u32),
+}
+
+/// The local address of a side, and what is spoken there: `srtp`, where the structure does not say.
+pub(super) fn read(
+    structure: Option<&gst::StructureRef>,
+    srtp: SrtpPolicy,
+) -> Result<(IpAddr, SideConfig), SideFault> {
+    let said = Said(structure);
+    said.check_keys()?;
+    let bind = said.address("address")?.unwrap_or_else(usual_address);
+    let reached = said.address("advertise")?.unwrap_or(bind);
+    if reached.is_ipv4() != bind.is_ipv4() {
+        return Err(SideFault::Family {
+            advertise: reached,
+            address: bind,
+        });
+    }
+    let peer = said.address("peer")?.unwrap_or(bind);
+    let mut config = SideConfig::new(SocketAddr::new(reached, 0), peer);
+    config.srtp = match said.get::<String>("srtp", "a string")? {
+        Some(name) => SrtpPolicy::from_name(&name).ok_or(SideFault::Srtp(name))?,
+        None => srtp,
+    };
+    if let Some(feedback) = said.get("feedback", "a boolean")? {
+        config.feedback = feedback;
+    }
+    if let Some(rtcp_mux) = said.get("rtcp-mux", "a boolean")? {
+        config.rtcp_mux = rtcp_mux;
+    }
+    config.codecs = said.codecs()?;
+    config.ptime_ms = said.ptime()?;
+    Ok((bind, config))
+}
+
+/// Where most of this machine's packets leave from.
+fn usual_address() -> IpAddr {
+    let loopback = IpAddr::from([127, 0, 0, 1]);
+    leading_out().first().copied().unwrap_or(loopback)
+}
+
+struct Said<'a>(Option<&'a gst::StructureRef>);
+
+impl<'a> Said<'a> {
+    fn check_keys(&self) -> Result<(), SideFault> {
+        let mut keys = self.0.into_iter().flat_map(|structure| structure.fields());
+        match keys.find(|key| !KEYS.contains(&key.as_str())) {
+            Some(key) => Err(SideFault::Key(key.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    fn get<T: glib::value::FromValue<'a>>(
+        &self,
+        key: &'static str,
+        kind: &'static str,
+    ) -> Result<Option<T>, SideFault> {
+        let Some(structure) = self.0 else {
+            return Ok(None);
+        };
+        let value = structure.get_optional(key);
+        value.map_err(|_| SideFault::Type(key, kind))
+    }
+
+    fn address(&self, key: &'static str) -> Result<Option<IpAddr>, SideFault> {
+        let Some(text) = self.get::<String>(key, "a string")? else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(address) => Ok(Some(address)),
+            Err(_) => Err(SideFault::Address(key, text)),
+        }
+    }
+
+    fn codecs(&self) -> Result<Option<Vec<Codec>>, SideFault> {
+        let kind = "an array of strings";
+        let Some(names) = self.get::<gst::Array>("codecs", kind)? else {
+            return Ok(None);
+        };
+        let mut codecs = Vec::new();
+        for name in names.as_slice() {
+            let name: &str = name.get().map_err(|_| SideFault::Type("codecs", kind))?;
+            let codec = Codec::from_name(name).ok_or_else(|| SideFault::Codec(name.to_owned()))?;
+            if !codecs.contains(&codec) {
+                codecs.push(codec);
+            }
+        }
+        match codecs.is_empty() {
+            true => Err(SideFault::NoCodec),
+            false => Ok(Some(codecs)),
+        }
+    }
+
+    fn ptime(&self) -> Result<Option<u8>, SideFault> {
+        // A launch line makes signed numbers.
+        let signed = self.get::<i32>("ptime", "a number").ok().flatten();
+        let ms = match signed.and_then(|ms| u32::try_from(ms).ok()) {
+            Some(ms) => Some(ms),
+            None => self.get::<u32>("ptime", "an unsigned integer")?,
+        };
+        let Some(ms) = ms else {
+            return Ok(None);
+        };
+        match u8::try_from(ms) {
+            Ok(ms @ 10..=60) => Ok(Some(ms)),
+            _ => Err(SideFault::Ptime(ms)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(side: &str) -> Result<(IpAddr, SideConfig), SideFault> {
+        gst::init().unwrap();
+        let structure: gst::Structure = side.parse().unwrap();
+        super::read(Some(&structure), SrtpPolicy::Off)
+    }
+
+    #[test]
+    fn a_side_is_what_its_structure_says() {
+        let (bind, side) = read(
+            "side, address=127.0.0.2, advertise=203.0.113.7, peer=203.0.113.1, srtp=optional, \
+             feedback=true, rtcp-mux=false, ptime=30, codecs=(string)<opus, PCMA>",
+        )
+        .unwrap();
+        assert_eq!(bind.to_string(), "127.0.0.2");
+        assert_eq!(side.reached_at.ip().to_string(), "203.0.113.7");
+        assert_eq!(side.peer.to_string(), "203.0.113.1");
+        assert_eq!(side.srtp, SrtpPolicy::Optional);
+        assert!(side.feedback && !side.rtcp_mux);
+        assert_eq!(side.codecs, Some(vec![Codec::Opus, Codec::Pcma]));
+        assert_eq!(side.ptime_ms, Some(30));
+    }
+
+    #[test]
+    fn what_it_does_not_say_is_as_the_profile_has_it() {
+        let (bind, side) = super::read(None, SrtpPolicy::Required).unwrap();
+        assert_eq!(side.srtp, SrtpPolicy::Required);
+        assert!(side.rtcp_mux && !side.feedback);
+        assert_eq!((side.codecs, side.ptime_ms), (None, None));
+        assert_eq!((side.reached_at.ip(), side.peer), (bind, bind));
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        for (side, words) in [
+            ("side, ice=full", "no key \"ice\"; srtp, feedback"),
+            ("side, address=eth0", "\"eth0\""),
+            ("side, address=(int)7", "address should be a string"),
+            ("side, address=127.0.0.1, advertise=(string)::1", "IPv6"),
+            ("side, srtp=maybe", "\"maybe\""),
+            ("side, codecs=(string)<gsm>", "\"gsm\""),
+            ("side, codecs=opus", "array"),
+            ("side, ptime=5", "is 5"),
+            ("side, ptime=often", "ptime should be"),
+            ("side, rtcp-mux=often", "rtcp-mux should be"),
+        ] {
+            let said = read(side).unwrap_err().to_string();
+            assert!(said.contains(words), "{side}: {said}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Two phones whose descriptions a test carries through a bridge, over real sockets.
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod an_offer_that_nobody_answers;
+mod both_hear_each_other;
+mod digits_cross;
+mod every_pair;
+mod examples_bridge;
+mod it_changes_while_it_runs;
+#[path = "../kit/mod.rs"]
+mod kit;
+mod many_answer;
+#[allow(dead_code, reason = "each test uses the part it needs")]
+mod phone;
+mod what_is_refused;
