@@ -64,6 +64,16 @@ impl Outcome {
         }
         total
     }
+
+    /// Takes a later run's streams behind its own.
+    pub fn append(&mut self, later: Outcome) {
+        let before = self.tallies.len();
+        self.tallies.extend(later.tallies);
+        let heard = later.heard.into_iter();
+        self.heard
+            .extend(heard.map(|(place, heard)| (before + place, heard)));
+        self.generator = later.generator;
+    }
 }
 
 /// Sockets, and the means to run streams through them.

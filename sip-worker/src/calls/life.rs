@@ -321,9 +321,8 @@ impl Life {
         }
     }
 
-    /// Enters the room, unless the phone or somebody else gives up first.
-    /// Enters the room. Where somebody there is called the same, a number tells the two apart: more than one
-    /// phone may call under one number.
+    /// Enters the room, unless the phone or somebody else gives up first. Where somebody there is called the same,
+    /// a number tells the two apart: more than one phone may call under one number.
     async fn join(&mut self, plan: &mut Plan) -> Result<Joined, Ending> {
         let wanted = plan.who.id.clone();
         for number in 2..=CALLED_THE_SAME {
