@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -27,16 +26,16 @@ use crate::transaction::Packet;
 use crate::transport::{FlowId, Hop, Proof};
 
 /// Octets taken from a connection at once.
-const CHUNK: usize = 16 << 10;
+pub(super) const CHUNK: usize = 16 << 10;
 
 /// Octets that are written before the agent's task is told: what it bounds is a megabyte.
 const TOLD_AFTER: usize = 64 << 10;
 
 /// Messages written at once, where so many wait.
-const TOGETHER: usize = 32;
+pub(super) const TOGETHER: usize = 32;
 
 /// How long what is written at once may take.
-const WRITE_WITHIN: Duration = Duration::from_secs(32);
+pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(32);
 
 /// When the kernel begins to ask whether the far end is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -77,23 +76,6 @@ fn joined(packets: &[Packet]) -> Cow<'_, [u8]> {
     match packets {
         [packet] => Cow::Borrowed(packet),
         packets => Cow::Owned(packets.concat()),
-    }
-}
-
-impl Reader for OwnedReadHalf {
-    async fn read(&mut self) -> io::Result<Vec<u8>> {
-        arrived(self).await
-    }
-}
-
-impl Writer for OwnedWriteHalf {
-    async fn write(&mut self, packets: &[Packet]) -> io::Result<()> {
-        self.write_all(&joined(packets)).await
-    }
-
-    async fn finish(&mut self) {
-        // The far end may have closed it first.
-        let _ = self.shutdown().await;
     }
 }
 

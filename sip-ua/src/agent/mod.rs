@@ -8,6 +8,7 @@ mod dial;
 mod events;
 mod instance;
 mod names;
+mod plain;
 mod registering;
 mod registration;
 mod routes;

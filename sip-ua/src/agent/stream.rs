@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-//! TCP, and TLS and WebSockets over it: listeners, and a task for each connection that reads and writes. What is
-//! said over which connection is [`Flows`]' business.
+//! TCP, and TLS and WebSockets over it: listeners, and connections. Those with a handshake have a task each
+//! that reads and writes; the others are [`Plain`]. What is said over which connection is [`Flows`]'
+//! business.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,6 +21,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_tungstenite::WebSocketStream;
 
 use super::connection::{open, prepare, run, secure, welcome};
+use super::plain::Plain;
 use super::tls::Tls;
 use super::websocket::upgrade;
 use crate::surplus::Surplus;
@@ -44,6 +46,8 @@ pub(super) const ACCEPTED_AT_ONCE: usize = 16;
 
 /// What a connection's task tells.
 pub(super) enum Happening {
+    /// A connection of ours is there, and has no handshake.
+    Opened(FlowId, TcpStream),
     Connected(FlowId),
     Received(FlowId, Vec<u8>),
     Written(FlowId, usize),
@@ -51,11 +55,14 @@ pub(super) enum Happening {
 }
 
 pub(super) struct Streams {
-    listeners: Vec<(Transport, TcpListener)>,
+    listeners: Vec<Listener>,
     tls: Tls,
     /// Not to be asked before this.
     accept_at: Option<Instant>,
     pub(super) flows: Flows,
+    plain: Plain,
+    /// Whose turn to be asked first it is: the plain ones', or that of those with a task.
+    plain_first: bool,
     /// Dropping a sender closes the connection once all is written.
     writers: HashMap<FlowId, mpsc::UnboundedSender<Packet>>,
     tasks: JoinSet<()>,
@@ -63,19 +70,33 @@ pub(super) struct Streams {
     happenings: mpsc::Receiver<Happening>,
 }
 
+struct Listener {
+    transport: Transport,
+    socket: TcpListener,
+    /// Where it is reached, if that is one certain address.
+    addr: Option<SocketAddr>,
+}
+
 /// Somebody who connected.
 pub(super) struct Accepted {
     transport: Transport,
+    /// Where, if the listener has one certain address.
+    local: Option<SocketAddr>,
     stream: TcpStream,
     remote: SocketAddr,
 }
 
 /// A connection of which both sides have agreed on all that it needs.
 enum Connected {
-    Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Ws(Box<WebSocketStream<TcpStream>>),
     Wss(Box<WebSocketStream<TlsStream<TcpStream>>>),
+}
+
+/// A connection of ours that was made.
+enum Made {
+    Plain(TcpStream),
+    Agreed(Connected),
 }
 
 impl Connected {
@@ -86,10 +107,6 @@ impl Connected {
         tell: mpsc::Sender<Happening>,
     ) {
         match self {
-            Connected::Tcp(stream) => {
-                let (reader, writer) = stream.into_split();
-                run(flow, reader, writer, packets, tell).await;
-            }
             Connected::Tls(stream) => {
                 let (reader, writer) = tokio::io::split(*stream);
                 run(flow, reader, writer, packets, tell).await;
@@ -113,7 +130,7 @@ async fn agree(
     stream: TcpStream,
 ) -> Result<Connected, String> {
     match (transport.is_websocket(), tls) {
-        (false, None) => Ok(Connected::Tcp(stream)),
+        (false, None) => Err("this side has no certificate to show".to_owned()),
         (true, None) => Ok(Connected::Ws(Box::new(upgrade(stream).await?))),
         (false, Some(tls)) => Ok(Connected::Tls(Box::new(welcome(tls, stream).await?))),
         (true, Some(tls)) => {
@@ -124,17 +141,17 @@ async fn agree(
 }
 
 /// Tells what came of a connection, and passes it on where it is one.
-async fn established<S>(
+async fn established(
     flow: FlowId,
-    outcome: Result<S, String>,
+    outcome: Result<Connected, String>,
     tell: &mpsc::Sender<Happening>,
-) -> Option<S> {
-    let (happening, stream) = match outcome {
-        Ok(stream) => (Happening::Connected(flow), Some(stream)),
+) -> Option<Connected> {
+    let (happening, connected) = match outcome {
+        Ok(connected) => (Happening::Connected(flow), Some(connected)),
         Err(why) => (Happening::Closed(flow, why), None),
     };
     let told = tell.send(happening).await.is_ok();
-    stream.filter(|_| told)
+    connected.filter(|_| told)
 }
 
 /// Opens a listener; a port that a former process used is free again at once.
@@ -171,11 +188,21 @@ fn limits() -> FlowLimits {
 impl Streams {
     pub(super) fn new(listeners: Vec<(Transport, TcpListener)>, tls: Tls) -> Streams {
         let (tell, happenings) = mpsc::channel(HAPPENINGS);
+        let listeners = listeners.into_iter().map(|(transport, socket)| Listener {
+            transport,
+            addr: socket
+                .local_addr()
+                .ok()
+                .filter(|addr| !addr.ip().is_unspecified()),
+            socket,
+        });
         Streams {
-            listeners,
+            listeners: listeners.collect(),
             tls,
             accept_at: None,
             flows: Flows::new(limits()),
+            plain: Plain::new(),
+            plain_first: true,
             writers: HashMap::new(),
             tasks: JoinSet::new(),
             tell,
@@ -185,7 +212,8 @@ impl Streams {
 
     /// When something is due.
     pub(super) fn poll_timeout(&mut self) -> Option<Instant> {
-        [self.flows.poll_timeout(), self.accept_at]
+        let plain = self.plain.poll_timeout();
+        [self.flows.poll_timeout(), self.accept_at, plain]
             .into_iter()
             .flatten()
             .min()
@@ -194,21 +222,70 @@ impl Streams {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.accept_at = self.accept_at.filter(|at| *at > now);
         self.flows.handle_timeout(now);
+        self.plain.handle_timeout(now);
         self.reap();
         self.writers.give_back();
     }
 
     /// The next thing that a connection tells.
     pub(super) fn poll_happening(&mut self, cx: &mut Context<'_>) -> Poll<Happening> {
+        if let Some(happening) = self.try_happening() {
+            return Poll::Ready(happening);
+        }
+        let plain = self.plain.poll_happening(cx);
+        self.credit();
+        if plain.is_ready() {
+            return plain;
+        }
         match self.happenings.poll_recv(cx) {
-            Poll::Ready(Some(happening)) => Poll::Ready(happening),
+            Poll::Ready(Some(happening)) => Poll::Ready(self.adopt(happening)),
             // A sender is kept here: there is always another.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
 
     pub(super) fn try_happening(&mut self) -> Option<Happening> {
+        self.plain_first = !self.plain_first;
+        let happening = match self.plain_first {
+            true => self.try_plain().or_else(|| self.try_told()),
+            false => self.try_told().or_else(|| self.try_plain()),
+        };
+        happening.map(|happening| self.adopt(happening))
+    }
+
+    fn try_plain(&mut self) -> Option<Happening> {
+        let happening = self.plain.try_happening();
+        self.credit();
+        happening
+    }
+
+    fn try_told(&mut self) -> Option<Happening> {
         self.happenings.try_recv().ok()
+    }
+
+    /// A connection of ours without a handshake needs no task from here on.
+    fn adopt(&mut self, happening: Happening) -> Happening {
+        let Happening::Opened(flow, stream) = happening else {
+            return happening;
+        };
+        // Else it was closed meanwhile.
+        if self.writers.remove(&flow).is_some() {
+            self.plain.adopt(flow, stream);
+        }
+        Happening::Connected(flow)
+    }
+
+    /// Writes what was said in this turn over connections that have no task.
+    pub(super) fn write_out(&mut self, now: Instant) {
+        self.plain.write_out(now);
+        self.credit();
+    }
+
+    /// What went out waits no longer.
+    fn credit(&mut self) {
+        for (flow, octets) in self.plain.written() {
+            self.flows.written(flow, octets);
+        }
     }
 
     /// The next connection of somebody's; `None` after an error, which makes a pause.
@@ -216,11 +293,12 @@ impl Streams {
         if self.accept_at.is_some() {
             return Poll::Pending;
         }
-        for (transport, listener) in &self.listeners {
-            match listener.poll_accept(cx) {
+        for listener in &self.listeners {
+            match listener.socket.poll_accept(cx) {
                 Poll::Ready(Ok((stream, remote))) => {
                     return Poll::Ready(Some(Accepted {
-                        transport: *transport,
+                        transport: listener.transport,
+                        local: listener.addr,
                         stream,
                         remote,
                     }));
@@ -247,26 +325,24 @@ impl Streams {
     pub(super) fn accept(&mut self, now: Instant, accepted: Accepted) {
         let Accepted {
             transport,
+            local,
             stream,
             remote,
         } = accepted;
-        let Ok(local) = stream.local_addr() else {
+        let Some(local) = local.or_else(|| stream.local_addr().ok()) else {
             return;
         };
         let Some(flow) = self.flows.accepted(now, transport, local, remote) else {
             tracing::warn!(%remote, "there are too many connections: one more was closed");
             return;
         };
+        if !transport.has_handshake() {
+            return self.plain.adopt(flow, stream);
+        }
         let (writer, mut packets) = mpsc::unbounded_channel();
         self.writers.insert(flow, writer);
         self.reap();
         let tell = self.tell.clone();
-        if !transport.has_handshake() {
-            // There is nothing to agree on; a task that could would be many times as large.
-            let (reader, writer) = stream.into_split();
-            self.tasks.spawn(run(flow, reader, writer, packets, tell));
-            return;
-        }
         let tls = self.tls.server().filter(|_| transport.is_secure());
         self.tasks.spawn(async move {
             let agreed = tokio::select! {
@@ -286,20 +362,28 @@ impl Streams {
         let (tell, tls) = (self.tell.clone(), self.tls.clone());
         self.reap();
         self.tasks.spawn(async move {
-            let connected = async {
+            let made = async {
                 let opened = open(local, far).await;
                 let stream = opened.map_err(|error| error.to_string())?;
-                match far.transport.is_secure() {
-                    true => secure(&tls, stream, far)
-                        .await
-                        .map(|stream| Connected::Tls(Box::new(stream))),
-                    false => Ok(Connected::Tcp(stream)),
+                if !far.transport.is_secure() {
+                    return Ok(Made::Plain(stream));
                 }
+                let secured = secure(&tls, stream, far).await?;
+                Ok(Made::Agreed(Connected::Tls(Box::new(secured))))
             };
-            let connected = tokio::select! {
-                connected = connected => connected,
+            let made = tokio::select! {
+                made = made => made,
                 // Nothing is written yet, so this is the end.
                 _ = packets.recv() => return,
+            };
+            let connected = match made {
+                Ok(Made::Plain(stream)) => {
+                    // Where nobody hears it, the agent is gone.
+                    let _ = tell.send(Happening::Opened(flow, stream)).await;
+                    return;
+                }
+                Ok(Made::Agreed(connected)) => Ok(connected),
+                Err(why) => Err(why),
             };
             if let Some(connected) = established(flow, connected, &tell).await {
                 connected.run(flow, packets, tell).await;
@@ -313,7 +397,9 @@ impl Streams {
     }
 
     pub(super) fn write(&mut self, flow: FlowId, packet: Packet) {
-        if let Some(writer) = self.writers.get(&flow) {
+        if self.plain.has(flow) {
+            self.plain.write(flow, packet);
+        } else if let Some(writer) = self.writers.get(&flow) {
             // A task that is gone has told so.
             let _ = writer.send(packet);
         }
@@ -321,6 +407,7 @@ impl Streams {
 
     /// Closes a connection once all is written.
     pub(super) fn close(&mut self, flow: FlowId) {
+        self.plain.close(Instant::now(), flow);
         self.writers.remove(&flow);
     }
 
@@ -331,6 +418,7 @@ impl Streams {
         drop(self.happenings);
         // Those that take longer are aborted.
         let _ = timeout(FAREWELL, async {
+            self.plain.farewell().await;
             while self.tasks.join_next().await.is_some() {}
         })
         .await;

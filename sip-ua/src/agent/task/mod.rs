@@ -144,6 +144,7 @@ impl Task {
                 }
             }
             self.flush();
+            self.streams.write_out(Instant::now());
             let idle = self.endpoint.is_idle();
             let leave = match &self.closing {
                 Some(closing) => idle || closing.until <= Instant::now(),
@@ -248,7 +249,7 @@ impl Task {
         let now = Instant::now();
         let flows = &mut self.streams.flows;
         match happening {
-            Happening::Connected(flow) => flows.connected(now, flow),
+            Happening::Opened(flow, _) | Happening::Connected(flow) => flows.connected(now, flow),
             Happening::Received(flow, octets) => flows.received(now, flow, &octets),
             Happening::Written(flow, octets) => flows.written(flow, octets),
             Happening::Closed(flow, why) => {
