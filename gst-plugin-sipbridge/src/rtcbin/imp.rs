@@ -470,6 +470,11 @@ impl ElementImpl for RtcBin {
                 gst::StateChangeError
             })?,
             gst::StateChange::ReadyToPaused => self.session().flowing = true,
+            gst::StateChange::PlayingToPaused => {
+                if let Some(shared) = self.session().shared() {
+                    shared.pauses();
+                }
+            }
             _ => {}
         }
         let mut success = self.parent_change_state(transition)?;
@@ -477,6 +482,12 @@ impl ElementImpl for RtcBin {
             gst::StateChange::NullToReady => self.obj().queue(super::RtcBin::check_needed),
             gst::StateChange::ReadyToPaused | gst::StateChange::PlayingToPaused => {
                 success = gst::StateChangeSuccess::NoPreroll;
+            }
+            gst::StateChange::PausedToPlaying => {
+                if let Some(shared) = self.session().shared() {
+                    let element = self.obj();
+                    shared.plays(element.clock(), element.base_time());
+                }
             }
             gst::StateChange::PausedToReady => self.remove_sources(),
             gst::StateChange::ReadyToNull => {

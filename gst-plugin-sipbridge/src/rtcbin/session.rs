@@ -202,7 +202,6 @@ impl Session {
             shared.clone(),
             Transport::new(certificate, settings.ice_lite),
             settings.latency(),
-            element.upcast_ref::<gst::Element>().downgrade(),
             tell,
         );
         let binding = shared.clone();

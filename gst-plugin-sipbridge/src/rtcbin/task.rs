@@ -6,7 +6,6 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use gst::glib;
 use gst::prelude::*;
 
 use super::incoming::Incoming;
@@ -87,6 +86,8 @@ pub(super) struct Shared {
     commands: Mailbox<Command>,
     input: Mutex<VecDeque<(usize, gst::Buffer)>>,
     notifier: Mutex<Option<Notifier>>,
+    /// The element's clock and base time, while it plays.
+    playing: Mutex<Option<(gst::Clock, gst::ClockTime)>>,
 }
 
 impl Shared {
@@ -104,6 +105,23 @@ impl Shared {
     pub(super) fn command(&self, command: Command) {
         self.commands.post(command);
         self.notify();
+    }
+
+    /// Time runs: what arrives goes downstream from now on.
+    pub(super) fn plays(&self, clock: Option<gst::Clock>, base_time: Option<gst::ClockTime>) {
+        *lock(&self.playing) = clock.zip(base_time);
+    }
+
+    /// Nothing flows any more.
+    pub(super) fn pauses(&self) {
+        *lock(&self.playing) = None;
+    }
+
+    /// The element's running time; `None` while it does not play.
+    fn running_time(&self) -> Option<Duration> {
+        let playing = lock(&self.playing);
+        let (clock, base_time) = playing.as_ref()?;
+        Some(clock.time().checked_sub(*base_time)?.into())
     }
 
     /// Packets of a sink pad, for a line.
@@ -126,20 +144,13 @@ impl Shared {
     }
 }
 
-/// The running time of an element, asked once in a turn.
+/// The running time, asked once in a turn.
 #[derive(Default)]
 struct Running(Option<Option<Duration>>);
 
 impl Running {
-    /// `None` while the element does not play: nothing flows then.
-    fn time(&mut self, element: &glib::WeakRef<gst::Element>) -> Option<Duration> {
-        *self.0.get_or_insert_with(|| {
-            let element = element.upgrade()?;
-            if element.current_state() != gst::State::Playing {
-                return None;
-            }
-            element.current_running_time().map(Duration::from)
-        })
+    fn time(&mut self, shared: &Shared) -> Option<Duration> {
+        *self.0.get_or_insert_with(|| shared.running_time())
     }
 }
 
@@ -160,7 +171,6 @@ pub(super) struct Connection {
     outgoing: Vec<(usize, Rewriter)>,
     plan: Option<Box<Plan>>,
     latency: Duration,
-    element: glib::WeakRef<gst::Element>,
     tell: Box<dyn Fn(Notice) + Send>,
     /// Taken from `shared`, kept for its room.
     input: VecDeque<(usize, gst::Buffer)>,
@@ -171,7 +181,6 @@ impl Connection {
         shared: Arc<Shared>,
         transport: Transport,
         latency: Duration,
-        element: glib::WeakRef<gst::Element>,
         tell: Box<dyn Fn(Notice) + Send>,
     ) -> Connection {
         Connection {
@@ -185,7 +194,6 @@ impl Connection {
             outgoing: Vec::new(),
             plan: None,
             latency,
-            element,
             tell,
             input: VecDeque::new(),
         }
@@ -268,7 +276,6 @@ impl Connection {
         let now = cx.now();
         self.transport.timeout(now);
         self.speak(now);
-        // Asked of the element, and not often needed.
         let mut running = Running::default();
         let wait = self.drain(&mut running);
         self.ask(now);
@@ -307,7 +314,7 @@ impl Connection {
                     }
                 }
                 Action::Packet(packet) => {
-                    let Some(running) = running.time(&self.element) else {
+                    let Some(running) = running.time(&self.shared) else {
                         continue;
                     };
                     let line = packet.line;
@@ -331,7 +338,7 @@ impl Connection {
         if self.incoming.iter().all(Incoming::is_idle) {
             return None;
         }
-        let running = running.time(&self.element)?;
+        let running = running.time(&self.shared)?;
         let mut next: Option<Duration> = None;
         for incoming in &mut self.incoming {
             incoming.hand_on(running);
