@@ -6,8 +6,10 @@
 //! a packet was sent and not when we looked. The generator measures itself too; where it was late,
 //! a run does not count.
 //!
-//! Calls are [`sipp`]'s, with a scenario of ours.
+//! Calls are [`sipp`]'s, with a scenario of ours; those over a connection each, which it is too slow for, are
+//! the [`dialer`]'s.
 
+mod dialer;
 mod generator;
 mod network;
 mod probe;

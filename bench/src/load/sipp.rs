@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Callers: sipp with a scenario of ours, as a process of its own on the load's core.
+//! Callers: sipp with a scenario of ours, as a process of its own on the load's core, and where it is too slow
+//! [`Dialing`].
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
+use super::dialer::Dialing;
 use crate::process::{Process, Usage};
 
 const SCENARIO: &str = include_str!("../../scenarios/caller.xml");
@@ -26,10 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const AT_A_TIME: u32 = 100_000;
 
 /// Connections at a time.
-const SOCKETS: u32 = 10_000;
-
 /// A rate that falls short of the wanted one by more is none of the measured one's.
-const SHORT_MAX: f64 = 0.03;
+pub(super) const SHORT_MAX: f64 = 0.03;
 
 /// How calls come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,14 +52,6 @@ impl Way {
             Way::TcpEach => "TCP, a connection a call",
         }
     }
-
-    fn mode(self) -> &'static str {
-        match self {
-            Way::Udp => "u1",
-            Way::TcpOne => "t1",
-            Way::TcpEach => "tn",
-        }
-    }
 }
 
 /// So many calls, so fast.
@@ -73,7 +65,7 @@ pub struct Caller {
     pub stay: Duration,
 }
 
-/// What sipp counted.
+/// What the callers counted.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Counts {
     pub calls: u64,
@@ -97,6 +89,14 @@ pub struct Counts {
 impl Caller {
     /// Begins to call.
     pub fn start(&self, core: usize, folder: &Path) -> Result<Calling> {
+        Ok(match self.way {
+            Way::Udp => Calling::Sipp(self.by_sipp(core, folder, "u1")?),
+            Way::TcpOne => Calling::Sipp(self.by_sipp(core, folder, "t1")?),
+            Way::TcpEach => Calling::Dialer(Dialing::start(*self, core)),
+        })
+    }
+
+    fn by_sipp(&self, core: usize, folder: &Path, mode: &str) -> Result<Sipp> {
         let folder = folder.join("sipp");
         fs::create_dir_all(&folder)?;
         // Nobody minds if there was none.
@@ -109,8 +109,8 @@ impl Caller {
         command
             .current_dir(&folder)
             .args(["-sf", "caller.xml", "-s", "bench", "-nostdin"])
-            .args(["-i", &from, "-mi", &from, "-t", self.way.mode()])
-            .args(["-max_socket", &SOCKETS.to_string(), "-buff_size", "4194304"])
+            .args(["-i", &from, "-mi", &from, "-t", mode])
+            .args(["-buff_size", "4194304"])
             .args(["-m", &self.calls.to_string(), "-l", &AT_A_TIME.to_string()])
             .args(["-r", &self.calls_a_second.to_string(), "-timer_resol", "1"])
             .args([
@@ -124,7 +124,7 @@ impl Caller {
             .args(["-trace_err", "-error_file", "errors.log"])
             .arg(self.to.to_string());
         let process = Process::start("sipp", command, core, &folder.join("sipp.log"), false)?;
-        Ok(Calling {
+        Ok(Sipp {
             process,
             caller: *self,
             statistics: folder.join("statistics.csv"),
@@ -135,8 +135,33 @@ impl Caller {
     }
 }
 
+/// Calls, while they are made.
+pub enum Calling {
+    Sipp(Sipp),
+    Dialer(Dialing),
+}
+
+impl Calling {
+    /// Fails if it has ended.
+    pub fn must_run(&mut self) -> Result<()> {
+        match self {
+            Calling::Sipp(sipp) => sipp.process.must_run(),
+            Calling::Dialer(dialing) if dialing.is_finished() => bail!("nobody calls any more"),
+            Calling::Dialer(_) => Ok(()),
+        }
+    }
+
+    /// Waits until all calls are over.
+    pub fn finish(self) -> Result<Counts> {
+        match self {
+            Calling::Sipp(sipp) => sipp.finish(),
+            Calling::Dialer(dialing) => dialing.finish(),
+        }
+    }
+}
+
 /// sipp, while it runs.
-pub struct Calling {
+pub struct Sipp {
     process: Process,
     caller: Caller,
     statistics: std::path::PathBuf,
@@ -145,14 +170,8 @@ pub struct Calling {
     cpu: Duration,
 }
 
-impl Calling {
-    /// Fails if it has ended.
-    pub fn must_run(&mut self) -> Result<()> {
-        self.process.must_run()
-    }
-
-    /// Waits until all calls are over.
-    pub fn finish(mut self) -> Result<Counts> {
+impl Sipp {
+    fn finish(mut self) -> Result<Counts> {
         let status = loop {
             if let Some(status) = self.process.ended()? {
                 break status;

@@ -16,8 +16,8 @@ pub(super) fn text(calls: &Calls) -> String {
         "sent again",
         "unexpected",
         "ms to 200",
-        "sipp: calls/s",
-        "sipp: CPU %",
+        "callers: calls/s",
+        "callers: CPU %",
         "",
     ]);
     let all = |rates: &Rates| -> Vec<(String, Step)> {
@@ -26,20 +26,25 @@ pub(super) fn text(calls: &Calls) -> String {
         steps.map(|step| (name.clone(), step)).collect()
     };
     for (name, step) in calls.ways.iter().flat_map(all) {
-        let sipp = &step.sipp;
+        let callers = &step.callers;
         table.row(vec![
             name,
             step.calls_a_second.to_string(),
             format!("{:.0}", step.cpu_us_per_call),
             format!("{:.0}", step.cpu_percent),
-            sipp.calls.to_string(),
-            sipp.failed.max(step.failed_here).to_string(),
-            sipp.retransmissions.to_string(),
-            sipp.unexpected.to_string(),
-            format!("{:.1}", sipp.set_up_ms),
-            format!("{:.0}", sipp.calls_a_second),
-            format!("{:.0}", sipp.cpu_percent),
-            if sipp.late { "sipp was late" } else { "" }.to_owned(),
+            callers.calls.to_string(),
+            callers.failed.max(step.failed_here).to_string(),
+            callers.retransmissions.to_string(),
+            callers.unexpected.to_string(),
+            format!("{:.1}", callers.set_up_ms),
+            format!("{:.0}", callers.calls_a_second),
+            format!("{:.0}", callers.cpu_percent),
+            if callers.late {
+                "the callers were late"
+            } else {
+                ""
+            }
+            .to_owned(),
         ]);
     }
     if !table.is_empty() {
@@ -53,7 +58,7 @@ pub(super) fn text(calls: &Calls) -> String {
                 rates.way.said(),
                 kept.bytes_per_call / 1_024.0,
                 kept.calls_a_second,
-                kept.sipp.failed,
+                kept.callers.failed,
                 mib(kept.start_kib),
                 mib(kept.peak_kib),
                 kept.calls_remembered,

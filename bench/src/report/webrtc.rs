@@ -6,10 +6,19 @@ use crate::runs::webrtc::Webrtc;
 
 pub fn text(webrtc: &Webrtc) -> String {
     let mut text = String::new();
-    let mut table = Table::new(&["", "CPU %", "threads", "descriptors", "KiB", "lost %"]);
+    let mut table = Table::new(&[
+        "",
+        "connections",
+        "CPU %",
+        "threads",
+        "descriptors",
+        "KiB",
+        "lost %",
+    ]);
     for line in &webrtc.connections {
         table.row(vec![
             line.element.clone(),
+            format!("{} to {}", line.from, line.to),
             format!("{:.3}", line.cpu_percent),
             format!("{:.1}", line.threads),
             format!("{:.1}", line.descriptors),
@@ -87,7 +96,7 @@ pub fn picture(facts: &str, webrtc: &Webrtc) -> String {
     }));
     all.extend(webrtc.connections.iter().map(|line| Bar {
         name: line.element.clone(),
-        detail: "50 packets of Opus a second each way".to_owned(),
+        detail: format!("50 packets of Opus a second each way, {} of them", line.to),
         group: "a connection, thousandths of a core".to_owned(),
         value: line.cpu_percent * 10.0,
         ours: line.element == "rtcbin",

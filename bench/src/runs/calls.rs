@@ -65,7 +65,7 @@ pub struct Step {
     /// Processor time of the answerer.
     pub cpu_us_per_call: f64,
     pub cpu_percent: f64,
-    pub sipp: Counts,
+    pub callers: Counts,
     /// Calls that, to the answerer, were not up and hung up.
     pub failed_here: u64,
     #[serde(flatten)]
@@ -74,7 +74,7 @@ pub struct Step {
 
 impl Step {
     pub fn is_clean(&self) -> bool {
-        self.sipp.failed == 0 && self.failed_here == 0 && !self.sipp.late
+        self.callers.failed == 0 && self.failed_here == 0 && !self.callers.late
     }
 }
 
@@ -97,7 +97,7 @@ pub struct Retention {
     /// 64 s after the last call.
     pub end_kib: u64,
     pub transactions_left: usize,
-    pub sipp: Counts,
+    pub callers: Counts,
 }
 
 /// Many calls that are up, long after they were answered.
@@ -153,15 +153,15 @@ fn faster_and_faster(bench: &mut Bench, way: Way, measured: Duration) -> Result<
         };
         let step = step(bench, &mut answerer, caller)?;
         bench.progress.note(&format!(
-            "{what}: {:.0} us and {:.0} % of a core, {} of {} failed, {} sent again; sipp {:.0} %{}",
+            "{what}: {:.0} us and {:.0} % of a core, {} of {} failed, {} sent again; callers {:.0} %{}",
             step.cpu_us_per_call,
             step.cpu_percent,
-            step.sipp.failed.max(step.failed_here),
-            step.sipp.calls,
-            step.sipp.retransmissions,
-            step.sipp.cpu_percent,
-            match step.sipp.late {
-                true => ", and it was late",
+            step.callers.failed.max(step.failed_here),
+            step.callers.calls,
+            step.callers.retransmissions,
+            step.callers.cpu_percent,
+            match step.callers.late {
+                true => ", and they were late",
                 false => "",
             }
         ));
@@ -212,23 +212,23 @@ fn take(bench: &Bench, answerer: &mut Answerer, caller: Caller) -> Result<Step> 
     let (began, before) = (Instant::now(), Burden::now()?);
     let (cpu, hung_up) = (Usage::cpu(pid)?, answerer.state()?.hung_up);
     let calling = caller.start(bench.cores.generator, &bench.stage.folder)?;
-    let sipp = calling.finish()?;
+    let callers = calling.finish()?;
     let cpu = Usage::cpu(pid)?.saturating_sub(cpu);
     let seconds = began.elapsed().as_secs_f64();
     let (busy, stolen) = Burden::now()?.since(&before);
     let hung_up = answerer.state()?.hung_up - hung_up;
     let percent = |time: Duration| 100.0 * time.as_secs_f64() / seconds;
-    let others = busy.saturating_sub(cpu).saturating_sub(sipp.cpu);
+    let others = busy.saturating_sub(cpu).saturating_sub(callers.cpu);
     Ok(Step {
         calls_a_second: caller.calls_a_second,
-        cpu_us_per_call: cpu.as_secs_f64() * 1e6 / sipp.calls as f64,
+        cpu_us_per_call: cpu.as_secs_f64() * 1e6 / callers.calls as f64,
         cpu_percent: percent(cpu),
-        failed_here: sipp.calls.saturating_sub(hung_up),
+        failed_here: callers.calls.saturating_sub(hung_up),
         around: Around {
             others_percent: percent(others),
             stolen_percent: percent(stolen),
         },
-        sipp,
+        callers,
     })
 }
 
@@ -248,7 +248,7 @@ fn retention(bench: &mut Bench, way: Way, calls_a_second: u32) -> Result<Retenti
         stay: STAY,
     };
     let calling = caller.start(bench.cores.generator, &bench.stage.folder)?;
-    let sipp = calling.finish()?;
+    let callers = calling.finish()?;
     let peak_kib = Usage::of(pid)?.memory_kib;
     bench.progress.step(
         &format!("{}: memory after all calls", way.said()),
@@ -266,7 +266,7 @@ fn retention(bench: &mut Bench, way: Way, calls_a_second: u32) -> Result<Retenti
             / calls_remembered as f64,
         end_kib,
         transactions_left: answerer.state()?.transactions,
-        sipp,
+        callers,
     };
     bench.progress.note(&format!(
         "{what}: {:.1} KiB a call; {start_kib} KiB before, {peak_kib} with {calls_remembered} calls remembered, {end_kib} after",

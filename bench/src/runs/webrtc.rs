@@ -14,9 +14,9 @@ use crate::load::{Network, Schedule, Stream, Tally};
 use crate::peers::{Pairs, Rtpengine};
 use crate::process::Usage;
 
-/// Connections: what one more takes is what lies between these.
-const FEW: usize = 1;
-const MANY: usize = 41;
+/// Connections: what one more takes is what lies between two of these. The last is more than one core
+/// carries of what is measured beside us.
+const COUNTS: [usize; 3] = [1, 41, 201];
 
 /// A bridge's settings (those of the other comparisons), and the elements' own.
 const ENCODINGS: [&str; 2] = [
@@ -36,6 +36,9 @@ const SETTLED: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Serialize)]
 pub struct Connection {
     pub element: String,
+    /// Between how many and how many.
+    pub from: usize,
+    pub to: usize,
     pub cpu_percent: f64,
     pub threads: f64,
     pub descriptors: f64,
@@ -82,21 +85,27 @@ pub fn webrtc(bench: &mut Bench, measured: Duration, only: Option<&str>) -> Resu
         rtpengine: None,
     };
     // What the process takes for talking is everybody's, and no connection's.
-    let alone = connection(bench, "identity", measured)?;
-    for element in ["rtcbin", "webrtcbin"]
-        .into_iter()
-        .filter(|name| wanted(name))
-    {
-        let mut line = connection(bench, element, measured)?;
-        line.cpu_percent -= alone.cpu_percent;
-        line.threads -= alone.threads;
-        line.descriptors -= alone.descriptors;
-        line.memory_kib -= alone.memory_kib;
-        bench.progress.note(&format!(
-            "{element}: one more takes {:.3} % of a core, {:.0} KiB",
-            line.cpu_percent, line.memory_kib
-        ));
-        found.connections.push(line);
+    let mut alone = None;
+    for (element, counts) in [("rtcbin", &COUNTS[..]), ("webrtcbin", &COUNTS[..2])] {
+        if !wanted(element) {
+            continue;
+        }
+        let alone = match &alone {
+            Some(alone) => alone,
+            None => alone.insert(connections(bench, "identity", &COUNTS, measured)?),
+        };
+        let lines = connections(bench, element, counts, measured)?;
+        for (mut line, alone) in lines.into_iter().zip(alone) {
+            line.cpu_percent -= alone.cpu_percent;
+            line.threads -= alone.threads;
+            line.descriptors -= alone.descriptors;
+            line.memory_kib -= alone.memory_kib;
+            bench.progress.note(&format!(
+                "{element}: one more than {} takes {:.3} % of a core, {:.0} KiB",
+                line.from, line.cpu_percent, line.memory_kib
+            ));
+            found.connections.push(line);
+        }
     }
     if wanted("calls") {
         let peer = Rtpengine { mono: false };
@@ -118,18 +127,40 @@ struct Taken {
     lost_percent: f64,
 }
 
-fn connection(bench: &mut Bench, element: &str, measured: Duration) -> Result<Connection> {
-    let [few, many] = [FEW, MANY].map(|count| taken(bench, element, count, measured));
-    let (few, many) = (few?, many?);
-    let each = |value: fn(&Taken) -> f64| (value(&many) - value(&few)) / (MANY - FEW) as f64;
-    Ok(Connection {
+/// What one more takes, from each of these counts to the next.
+fn connections(
+    bench: &mut Bench,
+    element: &str,
+    counts: &[usize],
+    measured: Duration,
+) -> Result<Vec<Connection>> {
+    let mut found = Vec::new();
+    for count in counts {
+        found.push((*count, taken(bench, element, *count, measured)?));
+    }
+    let steps = found.windows(2).filter_map(|step| match step {
+        [few, many] => Some(one_more(element, few, many)),
+        _ => None,
+    });
+    Ok(steps.collect())
+}
+
+fn one_more(
+    element: &str,
+    (from, few): &(usize, Taken),
+    (to, many): &(usize, Taken),
+) -> Connection {
+    let each = |value: fn(&Taken) -> f64| (value(many) - value(few)) / (to - from) as f64;
+    Connection {
         element: element.to_owned(),
+        from: *from,
+        to: *to,
         cpu_percent: each(|taken| taken.cpu_percent),
         threads: each(|taken| taken.usage.threads as f64),
         descriptors: each(|taken| taken.usage.descriptors as f64),
         memory_kib: each(|taken| taken.usage.memory_kib as f64),
         lost_percent: many.lost_percent,
-    })
+    }
 }
 
 fn taken(bench: &mut Bench, element: &str, count: usize, measured: Duration) -> Result<Taken> {
