@@ -115,7 +115,8 @@ pub(super) fn report(pipeline: &gst::Pipeline, listeners: &Arc<Listeners>, room:
                 listeners.tell(PartName::of(message.src()), why, &room);
             }
             gst::MessageView::Warning(warning) => {
-                tracing::debug!(debug = ?warning.debug(), "{}: {}", from(), warning.error());
+                // Such as a room that is late: nobody hears why it sounds as it does.
+                tracing::warn!(debug = ?warning.debug(), "{}: {}", from(), warning.error());
             }
             gst::MessageView::Latency(_) => {
                 let _ = room.send(GraphNews::Latency);
