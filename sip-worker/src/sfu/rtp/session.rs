@@ -238,7 +238,7 @@ impl Stay {
             what: "be reached by another graph than one of plain RTP, such as room-rtp",
         })?;
         if ours.address.is_unspecified() {
-            ours.address = self.caller.local().await?;
+            ours.address = self.caller.local(ours.address).await?;
         }
         let request = Request {
             media: Some(ours.clone().into()),
