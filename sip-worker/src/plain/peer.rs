@@ -130,6 +130,7 @@ impl Peer {
 
     /// From now on media flows.
     fn agree(&self, far: &Description) -> Result<(), PeerError> {
+        let refuse = |reason: String| Err(failed("agree with the far end")(reason));
         let keys = match (&self.key, &far.key) {
             (None, None) => None,
             (Some(ours), Some(theirs)) if ours.suite() == theirs.suite() => Some(SrtpKeys {
@@ -138,25 +139,28 @@ impl Peer {
             }),
             _ => {
                 let reason = "one side wants SRTP and the other none, or by another suite";
-                return Err(failed("agree with the far end")(reason.to_owned()));
+                return refuse(reason.to_owned());
             }
         };
-        if self.ssrc.is_some() && (far.port == 0 || far.address.is_unspecified()) {
-            let reason = "it does not say where to send to";
-            return Err(failed("agree with the far end")(reason.to_owned()));
+        let (address, ours) = (far.address.to_canonical(), self.config.local());
+        let nowhere = address.is_unspecified();
+        if self.ssrc.is_some() && (far.port == 0 || nowhere) {
+            return refuse("it does not say where to send to".to_owned());
         }
-        let mut payload_type = self
+        if !nowhere && address.is_ipv4() != ours.is_ipv4() {
+            return refuse(format!(
+                "it is at {address}, and our sockets are at {ours}: one is IPv4, the other IPv6"
+            ));
+        }
+        *self
             .payload_type
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *payload_type = far.payload_type;
-        drop(payload_type);
+            .unwrap_or_else(PoisonError::into_inner) = far.payload_type;
         let reports = far.rtcp_port.unwrap_or(far.port);
-        for (name, port) in [("rtp_out", far.port), ("rtcp_out", reports)] {
-            if let Some(out) = self.sockets.out(name) {
-                // Where there is no place for reports, they go to the port that throws away (RFC 863).
-                let port = if port == 0 { 9 } else { port };
-                out.set_property("host", far.address.to_string());
+        let sockets = &self.sockets;
+        for (out, port) in [(sockets.rtp_out(), far.port), (sockets.rtcp_out(), reports)] {
+            if let Some(out) = out.filter(|_| port != 0 && !nowhere) {
+                out.set_property("host", address.to_string());
                 out.set_property("port", i32::from(port));
             }
         }
@@ -165,6 +169,7 @@ impl Peer {
             ssrc: far.ssrc.or(self.ssrc),
             srtp: keys.as_ref().map(Srtp::new),
             origin: Origin::of(far.address, keys.is_some()),
+            reports: reports != 0 && !nowhere,
         });
         Ok(())
     }

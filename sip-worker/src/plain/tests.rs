@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Two connections of the shipped graph's kind, one that says something and one that hears it, over loopback.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -96,6 +96,23 @@ async fn what_is_said_is_heard_as_it_was_agreed_on() {
 async fn strangers_are_not_heard() {
     assert_eq!(heard(None, true).await, None);
     assert_eq!(heard(Some(Suite::AesCm128HmacSha1Tag80), true).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_cannot_be_reached_is_refused() {
+    let hears = side(HEARS, "subscribe", None);
+    let theirs = Description {
+        address: Ipv6Addr::LOCALHOST.into(),
+        port: 5004,
+        ..Description::of(OPUS)
+    };
+    let refused = hears.peer.accept_answer(&theirs.write()).await.unwrap_err();
+    let said = refused.to_string();
+    assert!(
+        said.contains("at ::1, and our sockets are at 127.0.0.1"),
+        "{said}"
+    );
+    assert!(!hears.peer.is_verified());
 }
 
 #[tokio::test(flavor = "multi_thread")]
