@@ -17,6 +17,9 @@ use super::wire::{Agreed, Wire};
 use super::{PlainConfig, rtpbin, stats};
 use crate::webrtc::{LinkStats, PeerConfig, PeerError, PeerEvent};
 
+/// A far end may begin anew, each time by another SSRC. For each of them `rtpbin` has a jitter buffer with a thread.
+const SOURCES_MAX: u32 = 64;
+
 /// A plain connection. Dropping it lets nothing through any more; its elements belong to the graph, and their
 /// ports go with them.
 pub struct Peer {
@@ -60,6 +63,7 @@ impl Peer {
         let sockets = Sockets::of(bin).ok_or_else(broken)?;
         let wire = Wire::default();
         wire.stand_between(&sockets, &rtpbin);
+        rtpbin.set_property("max-streams", SOURCES_MAX);
         let payload_type = Arc::new(Mutex::new(config.plain.payload_type));
         let sends = !element.sink_pads().is_empty();
         let handlers = vec![
