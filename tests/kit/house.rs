@@ -151,7 +151,7 @@ name = \"main\"
             listens,
             peer: PeerConfig {
                 addresses: vec![self.media],
-                relay,
+                relay: relay.map(Into::into),
                 latency: EAR,
                 ..PeerConfig::default()
             },

@@ -10,7 +10,7 @@ use sip_ua::agent::{Listen, SessionTimer, TlsFiles, Transport};
 
 use super::duration::duration;
 use super::secret::secret;
-use super::value::is_host;
+use super::value::{is_host, is_server};
 use super::{
     Config, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, Turn, guard, limits, path_in, sfu, tls,
     trunk, user,
@@ -244,15 +244,9 @@ fn ice(section: Option<Section<'_>>) -> Ice {
             .map_err(|_| format!("\"{text}\" is not an IP address"))
     });
     ice.addresses = addresses.unwrap_or_default();
-    let stun = section.parsed_list("stun", |text| {
-        let server = text.strip_prefix("stun:").unwrap_or_default();
-        let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if is_host(host) {
-            Ok(text.to_owned())
-        } else {
-            Err(format!("\"{text}\" is not of the form stun:HOST:PORT"))
-        }
+    let stun = section.parsed_list("stun", |text| match text.strip_prefix("stun:") {
+        Some(server) if is_server(server) => Ok(text.to_owned()),
+        _ => Err(format!("\"{text}\" is not of the form stun:HOST:PORT")),
     });
     ice.stun = stun.unwrap_or_default();
     if ice.stun.len() > 1 {
@@ -292,12 +286,12 @@ fn turn(section: &mut Section<'_>) -> Option<Turn> {
     let stated = section.has("turn");
     let urls = section.parsed_list("turn", |text| {
         let server = text.strip_prefix("turn:").or(text.strip_prefix("turns:"));
-        let (server, transport) = server
-            .and_then(|server| server.split_once('?'))
-            .unwrap_or((server.unwrap_or_default(), ""));
-        let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        match is_host(host) && matches!(transport, "" | "transport=udp" | "transport=tcp") {
+        let (server, transport) = match server.unwrap_or_default().split_once('?') {
+            Some((server, transport)) => (server, Some(transport)),
+            None => (server.unwrap_or_default(), None),
+        };
+        let known = matches!(transport, None | Some("transport=udp" | "transport=tcp"));
+        match is_server(server) && known {
             true => Ok(text.to_owned()),
             false => Err(format!(
                 "\"{text}\" is not of the form turn:HOST:PORT?transport=udp, turn:…?transport=tcp or turns:…?transport=tcp"
@@ -305,7 +299,11 @@ fn turn(section: &mut Section<'_>) -> Option<Turn> {
         }
     });
     let secret = secret(section, "turn_secret");
+    let lasting = section.has("turn_lasts");
     let lasts = duration(section, "turn_lasts", 60).unwrap_or(TURN_LASTS);
+    if !stated && lasting {
+        section.find("`turn_lasts` is of no use without `turn`");
+    }
     match (urls, secret) {
         (Some(urls), Some(secret)) if !urls.is_empty() => Some(Turn {
             urls,
@@ -316,7 +314,7 @@ fn turn(section: &mut Section<'_>) -> Option<Turn> {
             section.find("`turn` wants the secret that its servers share with us: `turn_secret_file` or `turn_secret_env`");
             None
         }
-        (None, Some(_)) => {
+        (_, Some(_)) if !stated => {
             section.find("`turn_secret` is of no use without `turn`");
             None
         }

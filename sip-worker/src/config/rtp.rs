@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use sip_ua::sdp::Suite;
 use url::Url;
@@ -50,7 +51,7 @@ pub(super) fn rtp(section: &mut Section<'_>, name: &str) -> RtpConfig {
             )),
         }
     });
-    clashes(section, &lines);
+    clashes(section, &lines, ports.as_ref());
     let way = match stated.then(|| callout(section)) {
         Some(Some(callout)) => Way::CallOut(callout),
         _ => Way::Lines(lines),
@@ -61,16 +62,32 @@ pub(super) fn rtp(section: &mut Section<'_>, name: &str) -> RtpConfig {
             "`payload_type`: those from 64 to 95 cannot be told from RTCP (RFC 5761 section 4)",
         );
     }
+    let plain = PlainConfig {
+        address: section.parsed("address", address),
+        ports,
+        payload_type: payload_type
+            .and_then(|payload| u8::try_from(payload).ok())
+            .unwrap_or(OPUS),
+        suite,
+    };
+    let advertise = section.parsed("advertise", address);
+    let mut there: Vec<(&str, IpAddr)> =
+        advertise.map(|at| ("advertise", at)).into_iter().collect();
+    if let Way::Lines(lines) = &way {
+        let both = |line: &Line| [("to", line.to.ip()), ("from", line.from)];
+        there.extend(lines.iter().flat_map(both));
+    }
+    for (key, at) in there {
+        let local = plain.local();
+        if at.is_ipv4() != local.is_ipv4() {
+            section.find(format!(
+                "`{key}` is {at}, and our sockets are at {local} (`address`): one is IPv4, the other IPv6"
+            ));
+        }
+    }
     RtpConfig {
-        plain: PlainConfig {
-            address: section.parsed("address", address),
-            ports,
-            payload_type: payload_type
-                .and_then(|payload| u8::try_from(payload).ok())
-                .unwrap_or(OPUS),
-            suite,
-        },
-        advertise: section.parsed("advertise", address),
+        plain,
+        advertise,
         outage_patience: duration(section, "patience", 0).unwrap_or(OUTAGE_PATIENCE),
         ..RtpConfig::new(name, way)
     }
@@ -126,10 +143,17 @@ fn line(mut section: Section<'_>) -> Option<Line> {
     })
 }
 
-/// Each local port is used once, and so is the one above.
-fn clashes(section: &mut Section<'_>, lines: &[Line]) {
+/// Each local port is used once, and so is the one above; and neither is one of those that others are chosen from.
+fn clashes(section: &mut Section<'_>, lines: &[Line], chosen: Option<&RangeInclusive<u16>>) {
     let mut used = BTreeSet::new();
     for port in lines.iter().flat_map(|line| &line.hear) {
+        if let Some(chosen) = chosen
+            && (chosen.contains(port) || chosen.contains(&above(*port)))
+        {
+            section.find(format!(
+                "`hear`: port {port} is one of `ports`, and may be taken for what a phone says"
+            ));
+        }
         let fresh = [used.insert(*port), used.insert(above(*port))];
         if fresh.contains(&false) {
             section.find(format!(
@@ -280,7 +304,23 @@ mod tests {
                 format!("{LINE}hear = [\"5010\"]\n{LINE}hear = [\"5011\"]\n"),
                 "port 5011 is in use already",
             ),
+            (
+                format!("ports = \"5000-5011\"\n{LINE}hear = [\"5011\"]\n"),
+                "port 5011 is one of `ports`",
+            ),
             (format!("{LINE}from = \"here\"\n"), "\"here\" is no address"),
+            (
+                format!("{LINE}from = \"::1\"\n"),
+                "`from` is ::1, and our sockets are at 0.0.0.0 (`address`)",
+            ),
+            (
+                format!("address = \"::1\"\n{LINE}"),
+                "`to` is 192.0.2.7, and our sockets are at ::1 (`address`)",
+            ),
+            (
+                format!("{HERE}advertise = \"2001:db8::7\"\n"),
+                "`advertise` is 2001:db8::7, and our sockets",
+            ),
             (format!("{LINE}ssrc = -1\n"), "`ssrc`"),
             (format!("{LINE}pt = 96\n"), "unknown key `pt`"),
         ] {

@@ -381,6 +381,55 @@ fn what_is_wrong_is_named_with_its_line() {
 }
 
 #[test]
+fn relays_are_named_as_browsers_take_them() {
+    // Of the variables that each process has.
+    let secret = "turn_secret_env = \"PATH\"";
+    for good in [
+        "turn:192.0.2.1",
+        "turn:turn.example:3478?transport=udp",
+        "turns:[2001:db8::1]:5349?transport=tcp",
+        "turns:[2001:db8::1]",
+    ] {
+        let text = format!("{GOOD}[ice]\nturn = [\"{good}\"]\n{secret}\n");
+        let config = Config::parse(&Document::new("c.toml", text)).unwrap();
+        assert_eq!(config.ice.turn.unwrap().urls, [good]);
+    }
+    let no_server = "is not of the form turn:HOST:PORT";
+    for (lines, wanted) in [
+        ("turn = [\"turn.example\"]", no_server),
+        ("turn = [\"turn:\"]", no_server),
+        ("turn = [\"turn:turn.example:http\"]", no_server),
+        ("turn = [\"turn:turn.example:0\"]", no_server),
+        ("turn = [\"turn:turn.example:99999\"]", no_server),
+        ("turn = [\"turn:2001:db8::1:3478\"]", no_server),
+        ("turn = [\"turn:turn.example?\"]", no_server),
+        ("turn = [\"turn:turn.example?transport=tls\"]", no_server),
+        ("turn = [\"turn:turn.example:3478>; rel=next\"]", no_server),
+        ("stun = [\"stun:stun.example:no\"]", "stun:HOST:PORT"),
+    ] {
+        let found = findings(&format!("{GOOD}[ice]\n{lines}\n{secret}\n"));
+        assert!(
+            found.iter().any(|one| one.contains(wanted)),
+            "{lines}: {found:?}"
+        );
+    }
+    for (lines, wanted) in [
+        ("turn = [\"turn:turn.example\"]", "`turn` wants the secret"),
+        (secret, "`turn_secret` is of no use without `turn`"),
+        (
+            "turn_lasts = \"1h\"",
+            "`turn_lasts` is of no use without `turn`",
+        ),
+    ] {
+        let found = findings(&format!("{GOOD}[ice]\n{lines}\n"));
+        assert!(
+            matches!(&found[..], [one] if one.contains(wanted)),
+            "{lines}: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn browsers_are_let_in_and_rung_as_it_is_said() {
     let text = GOOD
         .replace(

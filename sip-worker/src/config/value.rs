@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Values that several tables have.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use gstsipbridge::call::DtmfMode;
 use sip_ua::sdp::{Codec, SrtpPolicy};
@@ -19,6 +19,25 @@ pub(super) fn is_host(text: &str) -> bool {
             && !label.ends_with('-')
     };
     text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
+}
+
+/// `HOST`, `HOST:PORT`, and the same with an IPv6 address in brackets (RFC 7064, RFC 7065). Browsers take nothing
+/// else, and it is said in a header.
+pub(super) fn is_server(text: &str) -> bool {
+    let bracketed = text.strip_prefix('[').and_then(|text| text.split_once(']'));
+    let (has_host, port) = match bracketed {
+        Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
+        None => {
+            let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (is_host(host), port)
+        }
+    };
+    has_host && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+}
+
+fn is_port(text: &str) -> bool {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    digits && text.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 pub(super) fn number(number: Option<i64>) -> Option<u32> {

@@ -76,7 +76,8 @@ pub(super) fn forbid(document: &Document, part: &PartText, bin: &gst::Bin, more:
             continue;
         };
         let factory = factory.name();
-        if allow::permits(&factory, more) || is_socket(&element, part) {
+        let is_udp = matches!(factory.as_str(), "udpsrc" | "udpsink");
+        if allow::permits(&factory, more) || is_udp && is_socket(&element, part) {
             continue;
         }
         let sentence = format!(

@@ -19,7 +19,7 @@ mod stats;
 mod tests;
 mod wire;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
 use gst::prelude::*;
@@ -62,6 +62,13 @@ impl Default for PlainConfig {
             payload_type: OPUS,
             suite: None,
         }
+    }
+}
+
+impl PlainConfig {
+    /// Where sockets are bound.
+    pub fn local(&self) -> IpAddr {
+        self.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into())
     }
 }
 

@@ -17,6 +17,9 @@ use super::wire::{Agreed, Wire};
 use super::{PlainConfig, rtpbin, stats};
 use crate::webrtc::{LinkStats, PeerConfig, PeerError, PeerEvent};
 
+/// A far end may begin anew, each time by another SSRC. For each of them `rtpbin` has a jitter buffer with a thread.
+const SOURCES_MAX: u32 = 64;
+
 /// A plain connection. Dropping it lets nothing through any more; its elements belong to the graph, and their
 /// ports go with them.
 pub struct Peer {
@@ -60,6 +63,7 @@ impl Peer {
         let sockets = Sockets::of(bin).ok_or_else(broken)?;
         let wire = Wire::default();
         wire.stand_between(&sockets, &rtpbin);
+        rtpbin.set_property("max-streams", SOURCES_MAX);
         let payload_type = Arc::new(Mutex::new(config.plain.payload_type));
         let sends = !element.sink_pads().is_empty();
         let handlers = vec![
@@ -130,6 +134,7 @@ impl Peer {
 
     /// From now on media flows.
     fn agree(&self, far: &Description) -> Result<(), PeerError> {
+        let refuse = |reason: String| Err(failed("agree with the far end")(reason));
         let keys = match (&self.key, &far.key) {
             (None, None) => None,
             (Some(ours), Some(theirs)) if ours.suite() == theirs.suite() => Some(SrtpKeys {
@@ -138,25 +143,28 @@ impl Peer {
             }),
             _ => {
                 let reason = "one side wants SRTP and the other none, or by another suite";
-                return Err(failed("agree with the far end")(reason.to_owned()));
+                return refuse(reason.to_owned());
             }
         };
-        if self.ssrc.is_some() && (far.port == 0 || far.address.is_unspecified()) {
-            let reason = "it does not say where to send to";
-            return Err(failed("agree with the far end")(reason.to_owned()));
+        let (address, ours) = (far.address.to_canonical(), self.config.local());
+        let nowhere = address.is_unspecified();
+        if self.ssrc.is_some() && (far.port == 0 || nowhere) {
+            return refuse("it does not say where to send to".to_owned());
         }
-        let mut payload_type = self
+        if !nowhere && address.is_ipv4() != ours.is_ipv4() {
+            return refuse(format!(
+                "it is at {address}, and our sockets are at {ours}: one is IPv4, the other IPv6"
+            ));
+        }
+        *self
             .payload_type
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *payload_type = far.payload_type;
-        drop(payload_type);
+            .unwrap_or_else(PoisonError::into_inner) = far.payload_type;
         let reports = far.rtcp_port.unwrap_or(far.port);
-        for (name, port) in [("rtp_out", far.port), ("rtcp_out", reports)] {
-            if let Some(out) = self.sockets.out(name) {
-                // Where there is no place for reports, they go to the port that throws away (RFC 863).
-                let port = if port == 0 { 9 } else { port };
-                out.set_property("host", far.address.to_string());
+        let sockets = &self.sockets;
+        for (out, port) in [(sockets.rtp_out(), far.port), (sockets.rtcp_out(), reports)] {
+            if let Some(out) = out.filter(|_| port != 0 && !nowhere) {
+                out.set_property("host", address.to_string());
                 out.set_property("port", i32::from(port));
             }
         }
@@ -165,6 +173,7 @@ impl Peer {
             ssrc: far.ssrc.or(self.ssrc),
             srtp: keys.as_ref().map(Srtp::new),
             origin: Origin::of(far.address, keys.is_some()),
+            reports: reports != 0 && !nowhere,
         });
         Ok(())
     }

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The sockets of a connection: two, one of them for RTCP.
+//!
+//! They are bound here and handed to the elements. One that an element could not bind would be told of on the
+//! bus, as if the whole graph had broken, and the element would stand in the way to NULL.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use gst::glib;
 use gst::prelude::*;
+use gst_net::gio;
+use gst_net::gio::prelude::*;
 
 use super::PlainConfig;
 
@@ -13,7 +17,8 @@ use super::PlainConfig;
 pub(super) struct Sockets {
     rtp_in: gst::Element,
     rtcp_in: gst::Element,
-    outs: Vec<(gst::Element, gst::Element)>,
+    rtp_out: Option<gst::Element>,
+    rtcp_out: Option<gst::Element>,
 }
 
 /// Where they are.
@@ -27,17 +32,11 @@ pub(super) struct Bound {
 impl Sockets {
     /// Takes hold of a connection's elements. They stand still until [`Sockets::bind`].
     pub(super) fn of(bin: &gst::Bin) -> Option<Sockets> {
-        let rtp_in = bin.by_name("rtp_in")?;
-        let rtcp_in = bin.by_name("rtcp_in")?;
-        let outs = [("rtp_out", &rtp_in), ("rtcp_out", &rtcp_in)];
-        let outs = outs
-            .into_iter()
-            .filter_map(|(name, port)| Some((bin.by_name(name)?, port.clone())))
-            .collect();
         let sockets = Sockets {
-            rtp_in,
-            rtcp_in,
-            outs,
+            rtp_in: bin.by_name("rtp_in")?,
+            rtcp_in: bin.by_name("rtcp_in")?,
+            rtp_out: bin.by_name("rtp_out"),
+            rtcp_out: bin.by_name("rtcp_out"),
         };
         for element in sockets.all() {
             element.set_locked_state(true);
@@ -46,7 +45,7 @@ impl Sockets {
     }
 
     fn all(&self) -> impl Iterator<Item = &gst::Element> {
-        let outs = self.outs.iter().map(|(out, _)| out);
+        let outs = self.rtp_out.iter().chain(&self.rtcp_out);
         [&self.rtp_in, &self.rtcp_in].into_iter().chain(outs)
     }
 
@@ -58,57 +57,63 @@ impl Sockets {
         &self.rtcp_in
     }
 
-    /// The element that sends what is called so.
-    pub(super) fn out(&self, name: &str) -> Option<&gst::Element> {
-        let mut outs = self.outs.iter();
-        outs.find(|(out, _)| out.name() == name).map(|(out, _)| out)
+    pub(super) fn rtp_out(&self) -> Option<&gst::Element> {
+        self.rtp_out.as_ref()
+    }
+
+    pub(super) fn rtcp_out(&self) -> Option<&gst::Element> {
+        self.rtcp_out.as_ref()
     }
 
     /// Binds the sockets, at `port` and the one above or wherever the configuration permits, and starts what
-    /// has them. An error is the end of a sentence.
+    /// has them. An error is the end of a sentence; then nothing is bound.
     pub(super) fn bind(&self, config: &PlainConfig, port: Option<u16>) -> Result<Bound, String> {
-        let address = config.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-        let (rtp, rtcp) = match (port, &config.ports) {
-            (Some(port), _) => (port, above(port)),
+        let address = config.local();
+        let [rtp, rtcp] = match (port, &config.ports) {
+            (Some(port), _) => [socket(address, port)?, socket(address, above(port))?],
             (None, Some(range)) => free_pair(address, range)?,
-            (None, None) => (0, 0),
+            (None, None) => [socket(address, 0)?, socket(address, 0)?],
         };
-        let (socket, loopback) = match address {
+        let bound = Bound {
+            address,
+            rtp: port_of(&rtp)?,
+            rtcp: port_of(&rtcp)?,
+        };
+        let (socket_of_kind, loopback) = match address {
             IpAddr::V4(_) => ("socket", IpAddr::from(Ipv4Addr::LOCALHOST)),
             IpAddr::V6(_) => ("socket-v6", IpAddr::from(Ipv6Addr::LOCALHOST)),
         };
-        for (element, port) in [(&self.rtp_in, rtp), (&self.rtcp_in, rtcp)] {
-            element.set_property("address", address.to_string());
-            element.set_property("port", i32::from(port));
-            element.set_property("reuse", false);
-            if element.set_state(gst::State::Ready).is_err() {
-                let at = SocketAddr::new(address, port);
-                return Err(format!("port {at} cannot be bound: is it in use?"));
-            }
-        }
-        for (out, port) in &self.outs {
+        // udpsrc closes it on its way to NULL.
+        self.rtp_in.set_property("socket", &rtp);
+        self.rtcp_in.set_property("socket", &rtcp);
+        for (out, socket) in [(&self.rtp_out, &rtp), (&self.rtcp_out, &rtcp)] {
+            let Some(out) = out else { continue };
             // What is sent leaves by the port at which the answer is expected.
-            let bound: Option<glib::Object> = port.property("used-socket");
             out.set_property("close-socket", false);
             // Until it is told where to: its own default is of one family only, which may be the other.
             out.set_property("host", loopback.to_string());
-            out.set_property_from_value(socket, &bound.to_value());
+            out.set_property(socket_of_kind, socket);
         }
+        self.start().inspect_err(|_| self.stop())?;
+        Ok(bound)
+    }
+
+    fn start(&self) -> Result<(), String> {
         for element in self.all() {
             element.set_locked_state(false);
             element
                 .sync_state_with_parent()
                 .map_err(|_| format!("{} does not start", element.name()))?;
         }
-        let at = |element: &gst::Element| {
-            let port: i32 = element.property("port");
-            u16::try_from(port).unwrap_or(0)
-        };
-        Ok(Bound {
-            address,
-            rtp: at(&self.rtp_in),
-            rtcp: at(&self.rtcp_in),
-        })
+        Ok(())
+    }
+
+    fn stop(&self) {
+        for element in self.all() {
+            element.set_locked_state(true);
+            // On the way down nothing fails.
+            let _ = element.set_state(gst::State::Null);
+        }
     }
 }
 
@@ -117,17 +122,43 @@ pub(crate) fn above(port: u16) -> u16 {
     port.checked_add(1).unwrap_or(0)
 }
 
-/// An even port and the one above, both free a moment ago. Begins anywhere, so that those who look at the
-/// same time do not find the same.
-fn free_pair(address: IpAddr, range: &RangeInclusive<u16>) -> Result<(u16, u16), String> {
+fn socket(address: IpAddr, port: u16) -> Result<gio::Socket, String> {
+    let family = match address {
+        IpAddr::V4(_) => gio::SocketFamily::Ipv4,
+        IpAddr::V6(_) => gio::SocketFamily::Ipv6,
+    };
+    let (datagrams, udp) = (gio::SocketType::Datagram, gio::SocketProtocol::Udp);
+    let place = gio::InetSocketAddress::from(SocketAddr::new(address, port));
+    let socket = gio::Socket::new(family, datagrams, udp)
+        .and_then(|socket| socket.bind(&place, false).map(|()| socket));
+    socket.map_err(|error| error.message().to_owned())
+}
+
+fn port_of(socket: &gio::Socket) -> Result<u16, String> {
+    let place = socket
+        .local_address()
+        .map_err(|error| error.message().to_owned())?;
+    let place = place.downcast::<gio::InetSocketAddress>();
+    place
+        .map(|place| place.port())
+        .map_err(|_| "a socket has no port".to_owned())
+}
+
+/// An even port and the one above. Begins anywhere, so that those who look at the same time do not meet again
+/// and again.
+fn free_pair(address: IpAddr, range: &RangeInclusive<u16>) -> Result<[gio::Socket; 2], String> {
     let first = range.start().next_multiple_of(2);
     let pairs = range.end().saturating_sub(first).div_ceil(2).max(1);
     let begin = rand::random::<u16>() % pairs;
-    let free = |port: u16| UdpSocket::bind((address, port)).is_ok();
     (0..pairs)
         .map(|step| first + ((begin + step) % pairs) * 2)
-        .find(|port| range.contains(&above(*port)) && free(*port) && free(above(*port)))
-        .map(|port| (port, above(port)))
+        .filter(|port| range.contains(&above(*port)))
+        .find_map(|port| {
+            Some([
+                socket(address, port).ok()?,
+                socket(address, above(port)).ok()?,
+            ])
+        })
         .ok_or_else(|| {
             format!(
                 "no two ports from {} to {} are free",
@@ -139,17 +170,51 @@ fn free_pair(address: IpAddr, range: &RangeInclusive<u16>) -> Result<(u16, u16),
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
     use super::*;
+
+    const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     #[test]
     fn pairs_are_even_and_within() {
-        let local = Ipv4Addr::LOCALHOST.into();
-        let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken = UdpSocket::bind((LOCAL, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
         let even = port & !1;
-        assert!(free_pair(local, &(even..=even + 1)).is_err());
-        assert!(free_pair(local, &(even..=even)).is_err());
-        let (rtp, rtcp) = free_pair(local, &(even..=even.saturating_add(200))).unwrap();
+        assert!(free_pair(LOCAL, &(even..=even + 1)).is_err());
+        assert!(free_pair(LOCAL, &(even..=even)).is_err());
+        let pair = free_pair(LOCAL, &(even..=even.saturating_add(200))).unwrap();
+        let [rtp, rtcp] = pair.map(|socket| port_of(&socket).unwrap());
         assert!(rtp % 2 == 0 && rtcp == rtp + 1 && rtp > even);
+    }
+
+    #[test]
+    fn a_connection_whose_ports_are_not_free_leaves_none_of_them_bound() {
+        gst::init().unwrap();
+        let text = "udpsrc name=rtp_in ! fakesink udpsrc name=rtcp_in ! fakesink fakesrc ! udpsink name=rtcp_out";
+        let bin = gst::parse::bin_from_description(text, false).unwrap();
+        let bus = gst::Bus::new();
+        bin.set_bus(Some(&bus));
+        let sockets = Sockets::of(&bin).unwrap();
+        let [rtp, _taken] = free_pair(LOCAL, &(20_000..=60_000)).unwrap();
+        let port = port_of(&rtp).unwrap();
+        drop(rtp);
+        let config = PlainConfig {
+            address: Some(LOCAL),
+            ..PlainConfig::default()
+        };
+        let said = sockets.bind(&config, Some(port)).unwrap_err();
+        assert!(said.contains(&(port + 1).to_string()), "{said}");
+        UdpSocket::bind((LOCAL, port)).unwrap();
+        for element in sockets.all() {
+            assert_eq!(
+                element.current_state(),
+                gst::State::Null,
+                "{}",
+                element.name()
+            );
+        }
+        // Whoever watches the graph would take it for broken.
+        assert!(bus.pop_filtered(&[gst::MessageType::Error]).is_none());
     }
 }

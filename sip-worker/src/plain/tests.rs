@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Two connections of the shipped graph's kind, one that says something and one that hears it, over loopback.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -96,6 +96,63 @@ async fn what_is_said_is_heard_as_it_was_agreed_on() {
 async fn strangers_are_not_heard() {
     assert_eq!(heard(None, true).await, None);
     assert_eq!(heard(Some(Suite::AesCm128HmacSha1Tag80), true).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_says_it_is_somebody_else_each_time_is_given_up() {
+    let hears = side(HEARS, "subscribe", None);
+    let ours = Description::read(&hears.peer.create_offer().await.unwrap()).unwrap();
+    let theirs = Description {
+        address: Ipv4Addr::LOCALHOST.into(),
+        ..Description::of(OPUS)
+    };
+    hears.peer.accept_answer(&theirs.write()).await.unwrap();
+    let (sender, came) = mpsc::channel();
+    let source = hears.pipeline.by_name("rtp_in").unwrap();
+    let pad = source.static_pad("src").unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        let _ = sender.send(());
+        gst::PadProbeReturn::Ok
+    });
+    let (sender, begun) = mpsc::channel();
+    let heard = hears.pipeline.by_name("heard").unwrap();
+    heard.connect("new-jitterbuffer", false, move |_| {
+        let _ = sender.send(());
+        None
+    });
+    let far = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    for ssrc in 0..100_u32 {
+        // A source is believed in when two packets of it came, one after the other.
+        for sequence in 0..3_u16 {
+            let mut packet = vec![0x80, OPUS];
+            packet.extend(sequence.to_be_bytes());
+            packet.extend((u32::from(sequence) * 960).to_be_bytes());
+            packet.extend(ssrc.to_be_bytes());
+            packet.push(0xf8);
+            far.send_to(&packet, (Ipv4Addr::LOCALHOST, ours.port))
+                .unwrap();
+            came.recv_timeout(Duration::from_secs(10)).unwrap();
+        }
+    }
+    drop(hears);
+    assert_eq!(begun.try_iter().count(), 64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_cannot_be_reached_is_refused() {
+    let hears = side(HEARS, "subscribe", None);
+    let theirs = Description {
+        address: Ipv6Addr::LOCALHOST.into(),
+        port: 5004,
+        ..Description::of(OPUS)
+    };
+    let refused = hears.peer.accept_answer(&theirs.write()).await.unwrap_err();
+    let said = refused.to_string();
+    assert!(
+        said.contains("at ::1, and our sockets are at 127.0.0.1"),
+        "{said}"
+    );
+    assert!(!hears.peer.is_verified());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,8 @@ pub(super) struct Agreed {
     pub(super) ssrc: Option<u32>,
     pub(super) srtp: Option<Srtp>,
     pub(super) origin: Origin,
+    /// The far end said where it takes RTCP.
+    pub(super) reports: bool,
 }
 
 /// `None`: nothing is agreed on, or no more.
@@ -58,8 +60,8 @@ impl Wire {
                     .is_ok_and(|packet| is_rtcp(&packet) == rtcp)
             });
         }
-        for (name, rtcp) in [("rtp_out", false), ("rtcp_out", true)] {
-            let out = sockets.out(name).and_then(|out| pad(out, "sink"));
+        for (out, rtcp) in [(sockets.rtp_out(), false), (sockets.rtcp_out(), true)] {
+            let out = out.and_then(|out| pad(out, "sink"));
             self.each(out, move |wire, packet| wire.goes(packet, rtcp));
         }
         // What they go to does not stand before both ends are agreed.
@@ -126,7 +128,7 @@ impl Wire {
     /// A packet of ours on its way out.
     fn goes(&self, packet: &mut gst::Buffer, rtcp: bool) -> bool {
         let mut agreed = self.agreed();
-        let Some(agreed) = agreed.as_mut() else {
+        let Some(agreed) = agreed.as_mut().filter(|agreed| agreed.reports || !rtcp) else {
             return false;
         };
         let Some(srtp) = &mut agreed.srtp else {

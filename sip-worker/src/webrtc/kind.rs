@@ -11,6 +11,7 @@ use gst_webrtc::{
     WebRTCBundlePolicy, WebRTCDTLSTransportState, WebRTCICETransportPolicy, WebRTCRTPTransceiver,
     WebRTCRTPTransceiverDirection,
 };
+use secrecy::ExposeSecret;
 
 use super::description::{self, SectionFingerprints};
 use super::peer::{PeerConfig, PeerError};
@@ -55,7 +56,7 @@ impl Kind {
             Kind::Webrtcbin { .. } => {
                 element.set_property("bundle-policy", WebRTCBundlePolicy::MaxBundle);
                 if let Some(relay) = &config.relay {
-                    element.set_property("turn-server", relay);
+                    element.set_property("turn-server", relay.expose_secret());
                     element.set_property("ice-transport-policy", WebRTCICETransportPolicy::Relay);
                 }
                 element.set_property("latency", config.latency.as_millis() as u32);

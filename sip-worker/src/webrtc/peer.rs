@@ -11,6 +11,7 @@ use gst::prelude::*;
 use gst_webrtc::{
     WebRTCICEGatheringState, WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription,
 };
+use secrecy::SecretString;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::description::{self, DescriptionError};
@@ -30,7 +31,7 @@ pub struct PeerConfig {
     /// `stun://host:port`
     pub stun: Option<String>,
     /// `turn://user:password@host:port?transport=udp`: everything goes by this relay. rtcbin knows no relays.
-    pub relay: Option<String>,
+    pub relay: Option<SecretString>,
     /// The depth of the jitter buffers.
     pub latency: Duration,
     /// How long to collect candidates before a description goes out with those found so far.

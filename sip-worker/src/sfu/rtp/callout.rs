@@ -101,23 +101,32 @@ impl Caller {
 
     /// Is anybody there?
     pub(super) async fn check(&self) -> Result<(), SfuError> {
-        self.reach().await.map(drop)
+        self.reached("connect", self.server.reach()).await
     }
 
-    /// By which address the SFU is to reach us, unless we are told: that by which we reach its server.
-    pub(super) async fn local(&self) -> Result<IpAddr, SfuError> {
+    /// By which address the SFU is to reach sockets that are bound to any of this kind (IPv4, IPv6): unless we are
+    /// told, by that from which packets leave for its server.
+    pub(super) async fn local(&self, bound: IpAddr) -> Result<IpAddr, SfuError> {
         match self.advertise {
             Some(advertised) => Ok(advertised),
-            None => self.reach().await,
+            None => {
+                let found = self.server.address_towards(bound);
+                self.reached("resolve", found).await
+            }
         }
     }
 
-    async fn reach(&self) -> Result<IpAddr, SfuError> {
+    async fn reached<T>(
+        &self,
+        request: &'static str,
+        reached: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, SfuError> {
         let reached = async {
-            let reached = self.server.reach().await;
-            reached.map_err(|failure| self.failed("connect", failure))
+            reached
+                .await
+                .map_err(|failure| self.failed(request, failure))
         };
-        self.in_time("connect", reached).await
+        self.in_time(request, reached).await
     }
 
     /// Asks; the answer is a success, and its body still to come.

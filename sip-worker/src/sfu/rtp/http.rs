@@ -30,10 +30,15 @@ impl Server {
         }
     }
 
-    /// Connects; returns our own address on the way there.
-    pub(super) async fn reach(&self) -> Result<IpAddr, Failure> {
-        let (_, local) = wire::connect(&self.url, &self.tls).await?;
-        Ok(local)
+    /// Connects, to see whether anybody is there.
+    pub(super) async fn reach(&self) -> Result<(), Failure> {
+        drop(wire::connect(&self.url, &self.tls).await?);
+        Ok(())
+    }
+
+    /// Our own address on the way there, of the same kind (IPv4, IPv6) as `like`.
+    pub(super) async fn address_towards(&self, like: IpAddr) -> Result<IpAddr, Failure> {
+        Ok(wire::address_towards(&self.url, like).await?)
     }
 
     /// Posts JSON.

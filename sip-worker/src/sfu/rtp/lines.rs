@@ -95,7 +95,7 @@ impl Lines {
     }
 }
 
-/// A phone on its line. Dropping it frees the line.
+/// A phone on its line. Dropping it frees the line, and not before: who left may still have its ports.
 struct OnLine {
     lines: Arc<Lines>,
     place: usize,
@@ -106,18 +106,6 @@ struct OnLine {
 }
 
 impl OnLine {
-    fn hang_up(&self) {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if events.take().is_some() {
-            let mut taken = self
-                .lines
-                .taken
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            taken.retain(|place| *place != self.place);
-        }
-    }
-
     fn unsupported<T>(&self, what: &'static str) -> Result<T, SfuError> {
         Err(SfuError::Unsupported {
             sfu: self.lines.sfu.clone(),
@@ -206,13 +194,47 @@ impl Session for OnLine {
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {
-        self.hang_up();
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        *events = None;
         Box::pin(async {})
     }
 }
 
 impl Drop for OnLine {
     fn drop(&mut self) {
-        self.hang_up();
+        let taken = &self.lines.taken;
+        let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.retain(|place| *place != self.place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_is_taken_until_its_ports_may_be_free() {
+        let to: SocketAddr = "192.0.2.7:5004".parse().unwrap();
+        let line = Line {
+            room: "lobby".to_owned(),
+            to,
+            hear: vec![5_010],
+            from: to.ip(),
+            ssrc: None,
+        };
+        let lines = Arc::new(Lines::new("main", vec![line], 111));
+        let join = || lines.join("lobby", &Participant::default());
+        let Joined {
+            session,
+            mut events,
+        } = join().unwrap();
+        for _ in ["who is there", "what they publish"] {
+            assert!(events.recv().await.is_some());
+        }
+        session.leave().await;
+        assert!(events.recv().await.is_none());
+        assert!(matches!(join(), Err(SfuError::Full { .. })));
+        drop(session);
+        assert!(join().is_ok());
     }
 }

@@ -11,6 +11,7 @@ mod callout;
 mod http;
 mod lines;
 mod message;
+mod news;
 mod roster;
 mod session;
 #[cfg(test)]

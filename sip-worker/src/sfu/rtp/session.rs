@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One participant's stay in a room that the operator's server lets us into.
-//!
-//! Where its answer to `join` goes on, line by line, it says what happens in the room for as long as the stay
-//! lasts, and who hears the end of it knows that the other is gone, however that came about.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::body::{Body, BodyDataStream};
-use futures_util::StreamExt as _;
-use hyper::Response;
-use hyper::body::Incoming;
-use hyper::header::CONTENT_TYPE;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
-use super::callout::{Caller, LONGEST};
-use super::message::{Agreed, News, Request, Who};
+use super::callout::Caller;
+use super::message::{Agreed, Request, Who};
+use super::news::{Follower, begin};
 use super::roster::Roster;
 use crate::plain::Description;
 use crate::sfu::{
     BoxFuture, Candidate, ConnectionId, Joined, Negotiation, Participant, ParticipantId, Published,
-    Session, SfuError, SfuEvent, Subscription, TrackId,
+    Session, SfuError, Subscription, TrackId,
 };
 
 const PUBLISHED: &str = "publish";
@@ -37,9 +31,14 @@ pub(super) async fn join(
     let (done, joined) = oneshot::channel();
     let asking = caller.clone();
     tokio::spawn(async move {
-        let joined = enter(asking, room, who).await;
+        let me = who.id.clone();
+        let joined = enter(&asking, &room, who).await;
+        let is_there = joined.as_ref().err().is_some_and(may_be_there);
         // Nobody waits any more: what it is drops here, and leaves.
         drop(done.send(joined));
+        if is_there {
+            say_goodbye(&asking, &room, &me).await;
+        }
     });
     match joined.await {
         Ok(joined) => joined,
@@ -47,29 +46,27 @@ pub(super) async fn join(
     }
 }
 
-async fn enter(caller: Arc<Caller>, room: String, who: Participant) -> Result<Joined, SfuError> {
+/// Whether somebody who was not let in is there all the same, as far as the server knows.
+fn may_be_there(error: &SfuError) -> bool {
+    matches!(error, SfuError::Timeout { .. } | SfuError::Nonsense { .. })
+}
+
+async fn enter(caller: &Arc<Caller>, room: &str, who: Participant) -> Result<Joined, SfuError> {
     let request = Request {
         action: "join",
-        room: &room,
+        room,
         participant: Who::whole(&who),
         track: None,
         media: None,
         muted: None,
     };
     let answer = caller.open(&request).await?;
-    let (first, lines) = match begin(&caller, answer).await {
-        Ok(begun) => begun,
-        Err(error) => {
-            // As far as the server knows, we are there.
-            say_goodbye(&caller, &room, &who.id).await;
-            return Err(error);
-        }
-    };
+    let (first, lines) = begin(caller, answer).await?;
     let me = first.participant.clone().unwrap_or(who.id);
     let stay = Stay {
         me,
-        caller,
-        room,
+        caller: caller.clone(),
+        room: room.to_owned(),
         roster: Arc::default(),
         present: Mutex::default(),
     };
@@ -79,125 +76,12 @@ async fn enter(caller: Arc<Caller>, room: String, who: Participant) -> Result<Jo
         roster: stay.roster.clone(),
         events: sender,
     };
-    follower.on(first);
-    let following = tokio::spawn(follower.follow(lines));
+    let following = tokio::spawn(follower.follow(first, lines));
     *stay.present() = Some(following.abort_handle());
     Ok(Joined {
         session: Arc::new(stay),
         events,
     })
-}
-
-/// Reads the answer to `join`, or its first line where there are more to come.
-async fn begin(
-    caller: &Caller,
-    answer: Response<Incoming>,
-) -> Result<(News, Option<Lines>), SfuError> {
-    let kind = answer.headers().get(CONTENT_TYPE);
-    let goes_on = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-ndjson"));
-    let nonsense = |why: String| caller.nonsense("join", why);
-    let begun = async {
-        if !goes_on {
-            let body = caller.whole("join", answer).await?;
-            let first = serde_json::from_slice(&body);
-            return Ok((first.map_err(|why| nonsense(why.to_string()))?, None));
-        }
-        let mut lines = Lines::of(answer.into_body());
-        let first = lines.next().await.map_err(nonsense)?;
-        let first = first.ok_or_else(|| nonsense("it has no line".to_owned()))?;
-        Ok((first, Some(lines)))
-    };
-    caller.in_time("join", begun).await
-}
-
-/// Reads what happens in the room.
-struct Follower {
-    me: String,
-    roster: Arc<Mutex<Roster>>,
-    events: mpsc::UnboundedSender<SfuEvent>,
-}
-
-impl Follower {
-    async fn follow(self, lines: Option<Lines>) {
-        let Some(mut lines) = lines else {
-            // Nothing will be told, and the stay lasts until it is left.
-            return std::future::pending().await;
-        };
-        let lost = loop {
-            match lines.next().await {
-                Ok(Some(news)) => {
-                    if !self.on(news) {
-                        return;
-                    }
-                }
-                Ok(None) => break "its server ended the stay".to_owned(),
-                Err(why) => break why,
-            }
-        };
-        let _ = self.events.send(SfuEvent::Lost(lost));
-    }
-
-    /// `false`: it was the last.
-    fn on(&self, news: News) -> bool {
-        // The receiver may be gone, and the stay about to be.
-        let send = |event| drop(self.events.send(event));
-        if let Some(present) = news.participants {
-            let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
-            roster.update(&self.me, present).into_iter().for_each(send);
-        }
-        if let Some(talking) = news.talking {
-            send(SfuEvent::Talking {
-                track: TrackId(talking.track),
-                talking: talking.talking,
-            });
-        }
-        match news.expelled {
-            Some(why) => {
-                send(SfuEvent::Expelled(why));
-                false
-            }
-            None => true,
-        }
-    }
-}
-
-/// An answer that goes on, line by line.
-struct Lines {
-    body: BodyDataStream,
-    read: Vec<u8>,
-}
-
-impl Lines {
-    fn of(body: Incoming) -> Lines {
-        Lines {
-            body: Body::new(body).into_data_stream(),
-            read: Vec::new(),
-        }
-    }
-
-    /// The next line; empty ones, which keep the connection alive, are passed over.
-    async fn next(&mut self) -> Result<Option<News>, String> {
-        loop {
-            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.read.drain(..=end).collect();
-                if line.trim_ascii().is_empty() {
-                    continue;
-                }
-                let news = serde_json::from_slice(&line);
-                return news
-                    .map(Some)
-                    .map_err(|why| format!("a line is no news: {why}"));
-            }
-            if self.read.len() > LONGEST {
-                return Err("a line has no end".to_owned());
-            }
-            match self.body.next().await {
-                Some(Ok(data)) => self.read.extend_from_slice(&data),
-                Some(Err(error)) => return Err(error.to_string()),
-                None => return Ok(None),
-            }
-        }
-    }
 }
 
 /// A stay. Leaves when dropped.
@@ -238,7 +122,7 @@ impl Stay {
             what: "be reached by another graph than one of plain RTP, such as room-rtp",
         })?;
         if ours.address.is_unspecified() {
-            ours.address = self.caller.local().await?;
+            ours.address = self.caller.local(ours.address).await?;
         }
         let request = Request {
             media: Some(ours.clone().into()),
@@ -252,6 +136,15 @@ impl Stay {
 
     fn track_of<'a>(&self, connection: &'a ConnectionId) -> Option<&'a str> {
         connection.0.strip_prefix(HEARD)
+    }
+
+    /// Leaves, if that was not done before. It goes on if nobody waits for it.
+    fn begin_to_leave(&self) -> Option<JoinHandle<()>> {
+        self.present().take()?.abort();
+        // Without a runtime the process ends, and with it all connections.
+        let runtime = Handle::try_current().ok()?;
+        let (caller, room, me) = (self.caller.clone(), self.room.clone(), self.me.clone());
+        Some(runtime.spawn(async move { say_goodbye(&caller, &room, &me).await }))
     }
 }
 
@@ -355,11 +248,11 @@ impl Session for Stay {
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {
-        let present = self.present().take();
+        let leaving = self.begin_to_leave();
         Box::pin(async move {
-            if let Some(following) = present {
-                following.abort();
-                say_goodbye(&self.caller, &self.room, &self.me).await;
+            if let Some(leaving) = leaving {
+                // It goes on without us where it breaks down.
+                let _ = leaving.await;
             }
         })
     }
@@ -367,14 +260,7 @@ impl Session for Stay {
 
 impl Drop for Stay {
     fn drop(&mut self) {
-        let Some(following) = self.present().take() else {
-            return;
-        };
-        following.abort();
-        let (caller, room, me) = (self.caller.clone(), self.room.clone(), self.me.clone());
-        // Without a runtime the process ends, and with it all connections.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { say_goodbye(&caller, &room, &me).await });
-        }
+        // It goes on by itself.
+        drop(self.begin_to_leave());
     }
 }
