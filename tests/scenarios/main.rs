@@ -33,6 +33,7 @@ mod pages_over_https;
 mod phone_and_room_hear_each_other;
 mod phones_in_a_browser;
 mod readme_lines;
+mod refused_at_the_phone;
 mod registered_phones;
 mod room_impostor;
 mod room_janus_killed;
