@@ -3,6 +3,7 @@
 
 pub mod baresip;
 pub mod certificate;
+pub mod comeback;
 pub mod comfort;
 pub mod coturn;
 pub mod detour;
