@@ -33,6 +33,7 @@ pub mod rtp_pair;
 pub mod scene;
 pub mod scripted;
 pub mod sipp;
+pub mod site;
 pub mod speech;
 pub mod talk;
 pub mod together;

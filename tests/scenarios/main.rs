@@ -19,6 +19,7 @@ mod an_sfu_by_whip;
 mod an_sfu_keeps_its_promises;
 mod awkward_networks;
 mod behind_a_one_to_one_nat;
+mod browsers_over_https;
 mod caller_cancels_while_ringing;
 mod check_says_what_is_wrong;
 mod either_side_hangs_up;
