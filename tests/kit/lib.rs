@@ -17,6 +17,7 @@ pub mod kamailio;
 pub mod linphone;
 pub mod modules;
 pub mod name_server;
+pub mod namespaces;
 pub mod offer;
 pub mod phone;
 pub mod plugin;

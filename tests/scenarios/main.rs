@@ -6,6 +6,7 @@ mod a_call_tells_its_figures;
 mod a_caller_wants_to_be_hidden;
 mod a_carrier_sends_a_call_on;
 mod a_carriers_first_server_is_down;
+mod a_host_behind_coturn;
 mod a_new_graph_on_sighup;
 mod a_phone_is_transferred;
 mod a_phone_over_tls;
