@@ -63,6 +63,8 @@ enum Command {
     Mixing,
     /// A WebRTC connection, beside webrtcbin; calls between phones and WebRTC, beside rtpengine's plain ones.
     Webrtc,
+    /// Fifty phones in a room of the worker's in which twenty people talk: each voice is decoded once.
+    Room,
     /// What more calls cost: 1, 10, 50, 100, 200.
     Growth,
     /// How speech sounds over good and bad networks (PESQ), beside rtpengine, stock GStreamer and AudioBridge.
@@ -129,6 +131,9 @@ fn bench(command: Command, options: &Options) -> Result<()> {
     if wanted(Command::Webrtc) {
         let only = options.only.as_deref();
         report.webrtc = Some(runs::webrtc::webrtc(&mut bench, measured, only)?);
+    }
+    if wanted(Command::Room) {
+        report.room = Some(runs::room::room(&mut bench, measured)?);
     }
     if wanted(Command::Growth) {
         report.growth = Some(runs::growth::growth(&mut bench, measured)?);

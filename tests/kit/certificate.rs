@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! A certificate for loopback, and the authority that signed it.
+//! Certificates for addresses of this machine: signed by an authority, or by nobody but their own key.
 
 use anyhow::Result;
 use data_encoding::BASE64;
@@ -38,10 +38,23 @@ pub fn make(folder: &Path, address: IpAddr) -> Result<Files> {
         ca: folder.join("ca.pem"),
         cert: folder.join("cert.pem"),
         key: folder.join("key.pem"),
-        pin: BASE64.encode(&Sha256::digest(key.subject_public_key_info())),
+        pin: pin(&key),
     };
     std::fs::write(&files.ca, ca.pem())?;
     std::fs::write(&files.cert, cert.pem())?;
     std::fs::write(&files.key, key.serialize_pem())?;
     Ok(files)
+}
+
+/// Writes `http.pem` and `http.key`: a certificate that nobody but its key has signed. Returns what a browser is told
+/// of that key, as in [`Files`].
+pub fn self_made(folder: &Path, address: IpAddr) -> Result<String> {
+    let made = rcgen::generate_simple_self_signed(vec![address.to_string()])?;
+    std::fs::write(folder.join("http.pem"), made.cert.pem())?;
+    std::fs::write(folder.join("http.key"), made.signing_key.serialize_pem())?;
+    Ok(pin(&made.signing_key))
+}
+
+fn pin(key: &KeyPair) -> String {
+    BASE64.encode(&Sha256::digest(key.subject_public_key_info()))
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-//! coturn, a real TURN server, on loopback: over UDP, TCP and TLS, for whoever has credentials made of its secret.
+//! coturn, a real TURN server: over UDP, TCP and TLS, for whoever has credentials made of its secret.
 
 use crate::process::Process;
 use crate::{certificate, out_dir, ports};
 use anyhow::{Context as _, Result, bail, ensure};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -16,15 +16,28 @@ const CLIENT: Duration = Duration::from_secs(20);
 
 pub struct Coturn {
     process: Process,
+    /// Where it is asked for relays.
+    address: Ipv4Addr,
     port: u16,
     tls: u16,
 }
 
 impl Coturn {
+    /// On loopback.
     pub fn start(scenario: &str, secret: &str) -> Result<Coturn> {
+        Coturn::at(scenario, secret, Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST)
+    }
+
+    /// Asked at one address, and with its relays at another.
+    pub fn at(
+        scenario: &str,
+        secret: &str,
+        address: Ipv4Addr,
+        relays_at: Ipv4Addr,
+    ) -> Result<Coturn> {
         let folder = out_dir(scenario);
         std::fs::create_dir_all(&folder)?;
-        certificate::make(&folder, Ipv4Addr::LOCALHOST.into())?;
+        certificate::make(&folder, address.into())?;
         let (port, tls, relays) = (ports::free(), ports::free(), ports::free_run(RELAYS));
         let mut command = Command::new("turnserver");
         command.current_dir(&folder).args([
@@ -33,8 +46,6 @@ impl Coturn {
             "--verbose",
             "--no-cli",
             "--allow-loopback-peers",
-            "--listening-ip=127.0.0.1",
-            "--relay-ip=127.0.0.1",
             "--realm=sipbridge",
             "--use-auth-secret",
             "--fingerprint",
@@ -44,6 +55,8 @@ impl Coturn {
             "--userdb=turnserver.db",
         ]);
         command.args([
+            format!("--listening-ip={address}"),
+            format!("--relay-ip={relays_at}"),
             format!("--static-auth-secret={secret}"),
             format!("--listening-port={port}"),
             format!("--tls-listening-port={tls}"),
@@ -53,17 +66,22 @@ impl Coturn {
         let process = Process::start("turnserver", command, &folder.join("turnserver.log"))?;
         // It opens one port after the other, and says so before it serves them.
         process.wait_for_line("IPv4. TLS/TCP listener opened", START)?;
-        until_it_answers(port)?;
-        Ok(Coturn { process, port, tls })
+        until_it_answers((address, port).into())?;
+        Ok(Coturn {
+            process,
+            address,
+            port,
+            tls,
+        })
     }
 
     /// As `[ice]` names it.
     pub fn urls(&self) -> [String; 3] {
-        let (port, tls) = (self.port, self.tls);
+        let (address, port, tls) = (self.address, self.port, self.tls);
         [
-            format!("turn:127.0.0.1:{port}?transport=udp"),
-            format!("turn:127.0.0.1:{port}?transport=tcp"),
-            format!("turns:127.0.0.1:{tls}?transport=tcp"),
+            format!("turn:{address}:{port}?transport=udp"),
+            format!("turn:{address}:{port}?transport=tcp"),
+            format!("turns:{address}:{tls}?transport=tcp"),
         ]
     }
 
@@ -71,7 +89,8 @@ impl Coturn {
     pub fn relays_over_tls(&self, username: &str, credential: &str) -> Result<()> {
         let mut command = Command::new("turnutils_uclient");
         command.args(["-t", "-S", "-y", "-n", "5", "-p", &self.tls.to_string()]);
-        command.args(["-u", username, "-w", credential, "127.0.0.1"]);
+        command.args(["-u", username, "-w", credential]);
+        command.arg(self.address.to_string());
         let log = self.process.log().with_file_name("uclient.log");
         let mut client = Process::start("turnutils_uclient", command, &log)?;
         client.wait(CLIENT)?;
@@ -91,14 +110,14 @@ impl Coturn {
 }
 
 /// Asks it by UDP where we are (RFC 8489: a Binding request without attributes), until it says so.
-fn until_it_answers(port: u16) -> Result<()> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn until_it_answers(at: SocketAddr) -> Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.set_read_timeout(Some(ASK_EVERY))?;
     let mut request = [7; 20];
     request[..8].copy_from_slice(&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]);
     let deadline = Instant::now() + START;
     while Instant::now() < deadline {
-        socket.send_to(&request, (Ipv4Addr::LOCALHOST, port))?;
+        socket.send_to(&request, at)?;
         let mut answer = [0; 512];
         if let Ok(20..) = socket.recv(&mut answer)
             && answer[8..20] == request[8..]

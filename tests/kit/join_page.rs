@@ -71,7 +71,7 @@ impl JoinPage {
         says.between(pause, pause)
             .resampled(RATE_HZ)
             .write(&microphone)?;
-        let browser = Browser::speaking(&out_dir(scenario), "about:blank", &microphone)?;
+        let browser = Browser::speaking(&out_dir(scenario), "about:blank", &microphone, &[])?;
         let page = browser.page()?;
         Ok(JoinPage {
             scenario,
@@ -100,9 +100,7 @@ impl JoinPage {
 
     /// Comes in by the form that is open.
     pub fn enter(&mut self) -> Result<()> {
-        self.page.eval(AS_IT_IS)?;
-        self.page.click("#join")?;
-        self.sees(&format!("{} && {}", shows("#room"), card("")))
+        enter(&mut self.page)
     }
 
     /// Waits until something is true of the page.
@@ -112,8 +110,7 @@ impl JoinPage {
 
     /// The tone that it hears, in Hz.
     pub fn hears_hz(&mut self) -> Result<f64> {
-        let hz = self.page.until(&format!("({HEARS})()"), SOON)?;
-        hz.as_f64().context("a frequency")
+        hears_hz(&mut self.page)
     }
 
     /// Looks at the page on a phone and on a desk, in the light and in the dark; keeps what was seen.
@@ -135,6 +132,20 @@ impl JoinPage {
     }
 }
 
+/// Comes in by the form that is open on a page, and waits until the room is there.
+pub fn enter(page: &mut Page) -> Result<()> {
+    page.eval(AS_IT_IS)?;
+    page.click("#join")?;
+    let inside = format!("{} && {}", shows("#room"), card(""));
+    page.until(&inside, SOON).map(drop)
+}
+
+/// The tone that a page plays, in Hz.
+pub fn hears_hz(page: &mut Page) -> Result<f64> {
+    let hz = page.until(&format!("({HEARS})()"), SOON)?;
+    hz.as_f64().context("a frequency")
+}
+
 /// Whether an element is to be seen.
 pub fn shows(selector: &str) -> String {
     format!("document.querySelector({selector:?})?.checkVisibility()")
@@ -149,14 +160,20 @@ pub fn card(text: &str) -> String {
 
 /// A phone that says a tone and answers by itself.
 pub fn phone(scenario: &str, name: &str, tone_hz: f64) -> Result<Baresip> {
-    let mut says = Wave::silence(8_000, Duration::from_secs(120));
-    for (n, sample) in says.samples.iter_mut().enumerate() {
-        let angle = std::f64::consts::TAU * tone_hz * n as f64 / 8_000.0;
-        *sample = (8_000.0 * angle.sin()) as i16;
-    }
+    let says = tone(tone_hz, 8_000, Duration::from_secs(120));
     let options = Options {
         auto_answer: true,
         ..Options::new(name, &says)
     };
     Baresip::start(scenario, &options)
+}
+
+/// A tone at this sampling rate.
+pub fn tone(tone_hz: f64, rate_hz: u32, length: Duration) -> Wave {
+    let mut wave = Wave::silence(rate_hz, length);
+    for (n, sample) in wave.samples.iter_mut().enumerate() {
+        let angle = std::f64::consts::TAU * tone_hz * n as f64 / f64::from(rate_hz);
+        *sample = (8_000.0 * angle.sin()) as i16;
+    }
+    wave
 }

@@ -3,6 +3,7 @@
 
 pub mod baresip;
 pub mod certificate;
+pub mod comeback;
 pub mod comfort;
 pub mod coturn;
 pub mod detour;
@@ -16,6 +17,7 @@ pub mod kamailio;
 pub mod linphone;
 pub mod modules;
 pub mod name_server;
+pub mod namespaces;
 pub mod offer;
 pub mod phone;
 pub mod plugin;
@@ -24,16 +26,20 @@ pub mod process;
 pub mod provider;
 pub mod raw;
 pub mod refrain;
+pub mod refused;
 pub mod resources;
 pub mod room;
 pub mod rtp_gateway;
 pub mod rtp_pair;
 pub mod scene;
+pub mod scripted;
 pub mod sipp;
+pub mod site;
 pub mod speech;
 pub mod talk;
 pub mod together;
 pub mod turns;
+pub mod videoroom;
 pub mod whip;
 pub mod worker;
 

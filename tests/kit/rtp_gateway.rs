@@ -3,23 +3,19 @@
 //! publishers, and has `rtp_forward` bring them what the others say.
 
 use crate::janus::Janus;
-use anyhow::{Context as _, Result, ensure};
-use futures_util::{SinkExt as _, StreamExt as _};
+use crate::videoroom::VideoRoom;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_tungstenite::tungstenite::Message;
+use tokio::sync::watch;
 
 /// Janus' own: the first stream of a remote publisher has this SSRC, the next ones others.
 const REMOTE_SSRC: u32 = 1_000;
-const PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct Gateway {
     address: SocketAddr,
@@ -30,9 +26,8 @@ impl Gateway {
     /// Serves `room`, which it makes, of this Janus.
     pub fn start(janus: &Janus, room: &str) -> Result<Gateway> {
         let runtime = Runtime::new()?;
-        let (url, room) = (janus.url(), room.to_owned());
         let address = runtime.block_on(async {
-            let desk = Desk::open(&url, &room).await?;
+            let desk = Desk::open(janus, room).await?;
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
             let address = listener.local_addr()?;
             tokio::spawn(async move {
@@ -58,16 +53,10 @@ impl Gateway {
     }
 }
 
-type Waiting = Arc<Mutex<HashMap<String, oneshot::Sender<Value>>>>;
-
 /// Our handle in Janus' VideoRoom.
 struct Desk {
     room: String,
-    session: Value,
-    handle: Value,
-    requests: mpsc::UnboundedSender<Message>,
-    waiting: Waiting,
-    transactions: AtomicU64,
+    videoroom: VideoRoom,
     /// Who publishes, by id: display name and the `mid` of their audio.
     people: watch::Receiver<BTreeMap<String, (String, String)>>,
     /// Of those who were let in.
@@ -77,102 +66,20 @@ struct Desk {
 }
 
 impl Desk {
-    async fn open(url: &str, room: &str) -> Result<Arc<Desk>> {
-        let mut request =
-            tokio_tungstenite::tungstenite::client::IntoClientRequest::into_client_request(url)?;
-        let protocol = "janus-protocol".parse()?;
-        request
-            .headers_mut()
-            .insert("Sec-WebSocket-Protocol", protocol);
-        let (socket, _) = tokio_tungstenite::connect_async(request).await?;
-        let (mut sink, mut stream) = socket.split();
-        let (requests, mut outbox) = mpsc::unbounded_channel::<Message>();
-        tokio::spawn(async move {
-            while let Some(message) = outbox.recv().await {
-                if sink.send(message).await.is_err() {
-                    return;
-                }
-            }
-        });
-        let waiting = Waiting::default();
+    async fn open(janus: &Janus, room: &str) -> Result<Arc<Desk>> {
         let (tell, people) = watch::channel(BTreeMap::new());
-        tokio::spawn({
-            let waiting = waiting.clone();
-            async move {
-                while let Some(Ok(message)) = stream.next().await {
-                    let Ok(text) = message.to_text() else {
-                        continue;
-                    };
-                    let Ok(said) = serde_json::from_str::<Value>(text) else {
-                        continue;
-                    };
-                    if said["janus"] == "ack" {
-                        continue;
-                    }
-                    tell.send_modify(|people| note(people, &said["plugindata"]["data"]));
-                    let transaction = said["transaction"].as_str().unwrap_or_default();
-                    let asked = waiting
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .remove(transaction);
-                    if let Some(asked) = asked {
-                        let _ = asked.send(said);
-                    }
-                }
-            }
-        });
-        let mut desk = Desk {
+        let noted = move |data: &Value| tell.send_modify(|people| note(people, data));
+        let videoroom = VideoRoom::open(janus, noted).await?;
+        videoroom.create(room, 20, None).await?;
+        let join = json!({"request": "join", "ptype": "publisher", "room": room, "id": "gateway"});
+        videoroom.message(join).await?;
+        Ok(Arc::new(Desk {
             room: room.to_owned(),
-            session: Value::Null,
-            handle: Value::Null,
-            requests,
-            waiting,
-            transactions: AtomicU64::new(0),
+            videoroom,
             people,
             names: Mutex::default(),
             forwarded: Mutex::default(),
-        };
-        desk.session = desk.ask(json!({"janus": "create"})).await?["data"]["id"].clone();
-        let attach = json!({"janus": "attach", "plugin": "janus.plugin.videoroom"});
-        desk.handle = desk.ask(attach).await?["data"]["id"].clone();
-        desk.message(json!({"request": "create", "room": room, "publishers": 20, "audiocodec": "opus", "audiolevel_event": true, "notify_joining": true}))
-            .await?;
-        desk.message(
-            json!({"request": "join", "ptype": "publisher", "room": room, "id": "gateway"}),
-        )
-        .await?;
-        Ok(Arc::new(desk))
-    }
-
-    async fn ask(&self, mut request: Value) -> Result<Value> {
-        let transaction = self
-            .transactions
-            .fetch_add(1, Ordering::Relaxed)
-            .to_string();
-        request["transaction"] = transaction.clone().into();
-        if !self.session.is_null() {
-            request["session_id"] = self.session.clone();
-        }
-        if !self.handle.is_null() {
-            request["handle_id"] = self.handle.clone();
-        }
-        let (sender, answer) = oneshot::channel();
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(transaction, sender);
-        self.requests.send(Message::text(request.to_string()))?;
-        Ok(tokio::time::timeout(PATIENCE, answer).await??)
-    }
-
-    async fn message(&self, body: Value) -> Result<Value> {
-        let answer = self.ask(json!({"janus": "message", "body": body})).await?;
-        let data = answer["plugindata"]["data"].clone();
-        ensure!(
-            data["error"].is_null() && !data.is_null(),
-            "{body}: {answer}"
-        );
-        Ok(data)
+        }))
     }
 
     async fn serve(&self, stream: TcpStream) -> Result<()> {
@@ -254,7 +161,7 @@ impl Desk {
                 _ = read.read(&mut over) => {
                     let gone = json!({"request": "remove_remote_publisher", "room": self.room, "id": id});
                     // It has said goodbye, or never published.
-                    let _ = self.message(gone).await;
+                    let _ = self.videoroom.message(gone).await;
                     return Ok(());
                 }
             }
@@ -283,7 +190,7 @@ impl Desk {
                     .cloned();
                 let added = json!({"request": "add_remote_publisher", "room": self.room, "id": who,
                     "display": name, "streams": streams});
-                let added = self.message(added).await?;
+                let added = self.videoroom.message(added).await?;
                 Ok(
                     json!({"media": {"address": "127.0.0.1", "port": added["port"],
                     "rtcp_port": added["rtcp_port"], "ssrc": REMOTE_SSRC}}),
@@ -300,7 +207,7 @@ impl Desk {
                     }
                 }
                 let forward = json!({"request": "rtp_forward", "room": self.room, "publisher_id": of, "host": media["address"], "streams": [stream]});
-                let forwarded = self.message(forward).await?;
+                let forwarded = self.videoroom.message(forward).await?;
                 let id = forwarded["forwarders"][0]["stream_id"].clone();
                 let key = (track.to_owned(), who.to_owned());
                 self.forwarded
@@ -318,15 +225,16 @@ impl Desk {
                     .unwrap_or_else(PoisonError::into_inner)
                     .remove(&key);
                 let (of, _) = track.rsplit_once('/').context("a track")?;
-                self.message(json!({"request": "stop_rtp_forward", "room": self.room, "publisher_id": of, "stream_id": id}))
+                self.videoroom.message(json!({"request": "stop_rtp_forward", "room": self.room, "publisher_id": of, "stream_id": id}))
                     .await?;
                 Ok(json!({}))
             }
             Some("leave" | "unpublish") => {
-                self.message(
-                    json!({"request": "remove_remote_publisher", "room": self.room, "id": who}),
-                )
-                .await?;
+                self.videoroom
+                    .message(
+                        json!({"request": "remove_remote_publisher", "room": self.room, "id": who}),
+                    )
+                    .await?;
                 Ok(json!({}))
             }
             _ => Ok(json!({})),

@@ -24,19 +24,44 @@ pub struct Taker {
 
 impl Taker {
     pub fn start(scenario: &str, payload_type: u8, reports_to: u16) -> Result<Taker> {
-        let folder = out_dir(scenario);
-        std::fs::create_dir_all(&folder)?;
-        let file = folder.join("taken.raw");
-        let _ = std::fs::remove_file(&file);
         let port = ports::free();
         let text = format!(
             "rtpbin name=b udpsrc address=127.0.0.1 port={port} \
              caps=application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,payload={payload_type} ! b.recv_rtp_sink_0 \
              udpsrc address=127.0.0.1 port={} name=reports ! b.recv_rtcp_sink_0 \
-             b.send_rtcp_src_0 ! udpsink host=127.0.0.1 port={reports_to} sync=false async=false \
-             b. ! rtpopusdepay ! opusdec plc=true ! audioconvert ! audioresample \
-             ! audio/x-raw,format=S16LE,rate={RATE_HZ},channels=1 ! filesink sync=false buffer-mode=unbuffered location={}",
+             b.send_rtcp_src_0 ! udpsink host=127.0.0.1 port={reports_to} sync=false async=false b.",
             port + 1,
+        );
+        Taker::of(scenario, port, &text)
+    }
+
+    /// The same for SRTP by `srtpdec`, of a sender with this SSRC and key, whose reports come to the same port.
+    pub fn start_encrypted(
+        scenario: &str,
+        payload_type: u8,
+        ssrc: u32,
+        key: &str,
+    ) -> Result<Taker> {
+        let port = ports::free();
+        let text = format!(
+            "udpsrc address=127.0.0.1 port={port} \
+             caps=application/x-srtp,media=audio,encoding-name=OPUS,clock-rate=48000,payload={payload_type},ssrc=(uint){ssrc},\
+             srtp-key=(buffer){key},srtp-cipher=aes-128-icm,srtp-auth=hmac-sha1-80,\
+             srtcp-cipher=aes-128-icm,srtcp-auth=hmac-sha1-80 ! d.rtp_sink srtpdec name=d \
+             d.rtcp_src ! fakesink sync=false async=false d.rtp_src ! rtpjitterbuffer",
+        );
+        Taker::of(scenario, port, &text)
+    }
+
+    /// What it takes comes out of `source`.
+    fn of(scenario: &str, port: u16, source: &str) -> Result<Taker> {
+        let folder = out_dir(scenario);
+        std::fs::create_dir_all(&folder)?;
+        let file = folder.join("taken.raw");
+        let _ = std::fs::remove_file(&file);
+        let text = format!(
+            "{source} ! rtpopusdepay ! opusdec plc=true ! audioconvert ! audioresample \
+             ! audio/x-raw,format=S16LE,rate={RATE_HZ},channels=1 ! filesink sync=false buffer-mode=unbuffered location={}",
             file.display()
         );
         let process = launch(scenario, "taker", &text)?;
@@ -68,18 +93,41 @@ impl Taker {
 
 /// Says something by RTP, with reports, from now on.
 pub fn say(scenario: &str, wave: &Wave, to: u16, payload_type: u8, ssrc: u32) -> Result<Process> {
-    let folder = out_dir(scenario);
-    let file = folder.join("given.wav");
-    wave.resampled(RATE_HZ).write(&file)?;
     let text = format!(
-        "rtpbin name=b filesrc location={} ! wavparse ! audioconvert ! audioresample \
-         ! audio/x-raw,rate={RATE_HZ} ! opusenc audio-type=voice ! rtpopuspay pt={payload_type} ssrc={ssrc} \
-         ! b.send_rtp_sink_0 b.send_rtp_src_0 ! udpsink host=127.0.0.1 port={to} \
+        "{} ! b.send_rtp_sink_0 rtpbin name=b b.send_rtp_src_0 ! udpsink host=127.0.0.1 port={to} \
          b.send_rtcp_src_0 ! udpsink host=127.0.0.1 port={} sync=false async=false",
-        file.display(),
+        spoken(scenario, wave, payload_type, ssrc)?,
         to + 1
     );
     launch(scenario, "giver", &text)
+}
+
+/// The same by SRTP, of `srtpenc` with this key.
+pub fn say_encrypted(
+    scenario: &str,
+    wave: &Wave,
+    to: u16,
+    payload_type: u8,
+    ssrc: u32,
+    key: &str,
+) -> Result<Process> {
+    let text = format!(
+        "{} ! srtpenc key={key} rtp-cipher=aes-128-icm rtp-auth=hmac-sha1-80 \
+         rtcp-cipher=aes-128-icm rtcp-auth=hmac-sha1-80 ! udpsink host=127.0.0.1 port={to}",
+        spoken(scenario, wave, payload_type, ssrc)?,
+    );
+    launch(scenario, "giver", &text)
+}
+
+/// Elements that make RTP of a wave.
+fn spoken(scenario: &str, wave: &Wave, payload_type: u8, ssrc: u32) -> Result<String> {
+    let file = out_dir(scenario).join("given.wav");
+    wave.resampled(RATE_HZ).write(&file)?;
+    Ok(format!(
+        "filesrc location={} ! wavparse ! audioconvert ! audioresample ! audio/x-raw,rate={RATE_HZ} \
+         ! opusenc audio-type=voice ! rtpopuspay pt={payload_type} ssrc={ssrc}",
+        file.display()
+    ))
 }
 
 fn launch(scenario: &str, name: &str, text: &str) -> Result<Process> {

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Servers of WHIP and WHEP: another worker's rooms, or one that says whatever it is told to.
+//! Servers of WHIP and WHEP: another worker's rooms, and those of gst-plugins-rs.
 
 use crate::process::Process;
 use crate::worker::{Settings, Worker, built};
 use crate::{out_dir, ports};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use sip_worker::sfu::Participant;
 use sip_worker::sfu::whip::{Whip, WhipConfig};
 use sip_worker::webrtc::PeerConfig;
 use sip_worker::webrtc::participant::{Options, RoomParticipant};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A worker whose rooms others enter by WHIP and WHEP.
@@ -129,90 +127,4 @@ pub async fn join(
         ..Options::default()
     };
     Ok(RoomParticipant::join(&Whip::new(config), room, who, manner).await?)
-}
-
-/// What a request began with: method, path and headers.
-pub type Asked = Arc<Mutex<Vec<String>>>;
-
-/// A server that answers each request as it is told to: with a whole answer, or with nothing at all.
-pub struct Scripted {
-    pub address: SocketAddr,
-    asked: Asked,
-}
-
-impl Scripted {
-    pub fn start(
-        answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-    ) -> Result<Scripted> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
-        let asked = Asked::default();
-        let (told, answer) = (asked.clone(), Arc::new(answer));
-        // Ends with the process: nothing interrupts an accept.
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (told, answer) = (told.clone(), answer.clone());
-                std::thread::spawn(move || serve(stream, &told, &*answer));
-            }
-        });
-        Ok(Scripted { address, asked })
-    }
-
-    /// Everything that was asked.
-    pub fn asked(&self) -> Vec<String> {
-        self.asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Fails unless this is asked within the time.
-    pub fn is_asked(&self, for_what: &str, within: Duration) -> Result<()> {
-        let until = std::time::Instant::now() + within;
-        let is_there = || self.asked().iter().any(|asked| asked.starts_with(for_what));
-        while !is_there() && std::time::Instant::now() < until {
-            // The thread that serves has no event for others.
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        ensure!(is_there(), "{for_what} is not asked: {:?}", self.asked());
-        Ok(())
-    }
-}
-
-/// A folder's file with a secret, and the secret.
-pub fn secret(scenario: &str, name: &str) -> Result<(String, String)> {
-    let folder = out_dir(scenario);
-    std::fs::create_dir_all(&folder)?;
-    let value = format!("{:032x}", rand::random::<u128>());
-    let path = folder.join(name);
-    std::fs::write(&path, &value)?;
-    Ok((path.display().to_string(), value))
-}
-
-fn serve(stream: TcpStream, told: &Asked, answer: &dyn Fn(&str) -> Option<String>) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut stream = stream;
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).ok()? == 0 {
-                return None;
-            }
-        }
-        let length = head.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            let is_it = name.eq_ignore_ascii_case("content-length");
-            is_it.then(|| value.trim().parse::<usize>().ok())?
-        });
-        let mut body = vec![0; length.unwrap_or(0)];
-        reader.read_exact(&mut body).ok()?;
-        told.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(head.clone());
-        match answer(&head) {
-            Some(answer) => stream.write_all(answer.as_bytes()).ok()?,
-            // Silent until the client has enough of it.
-            None => drop(reader.read(&mut [0]).ok()?),
-        }
-    }
 }

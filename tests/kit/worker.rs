@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::fmt::Debug;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -34,11 +35,16 @@ pub struct Settings {
     pub tls: bool,
     /// What it finds in its environment.
     pub environment: Vec<(&'static str, String)>,
+    /// Its SFU lets nobody in: it never says that it is ready, and takes calls all the same.
+    pub unready: bool,
 }
 
 pub struct Worker {
     sip: SocketAddr,
     http: SocketAddr,
+    media: RangeInclusive<u16>,
+    /// What answers once it has started.
+    sign: &'static str,
     token: String,
     token_file: PathBuf,
     config: PathBuf,
@@ -141,11 +147,17 @@ addresses = [\"{ice}\"]
             settings.tables
         );
         std::fs::write(&config, text)?;
-        let process = launch(&config, &settings.environment, http)?;
+        let sign = match settings.unready {
+            true => "/healthz",
+            false => "/readyz",
+        };
+        let process = launch(&config, &settings.environment, http, sign)?;
         let token = std::fs::read_to_string(&token_file)?.trim().to_owned();
         Ok(Worker {
             sip,
             http,
+            media: rtp..=rtp + 39,
+            sign,
             token,
             token_file,
             config,
@@ -157,8 +169,7 @@ addresses = [\"{ice}\"]
     /// Ends it, and starts it anew as it was.
     pub fn restart(&mut self) -> Result<()> {
         self.process.terminate()?;
-        self.process = launch(&self.config, &self.environment, self.http)?;
-        Ok(())
+        self.revive()
     }
 
     /// Ends it as a crash does.
@@ -169,7 +180,7 @@ addresses = [\"{ice}\"]
 
     /// Starts it anew as it was, after [`Worker::kill`].
     pub fn revive(&mut self) -> Result<()> {
-        self.process = launch(&self.config, &self.environment, self.http)?;
+        self.process = launch(&self.config, &self.environment, self.http, self.sign)?;
         Ok(())
     }
 
@@ -215,6 +226,11 @@ addresses = [\"{ice}\"]
     /// The file that holds the token.
     pub fn token_file(&self) -> &Path {
         &self.token_file
+    }
+
+    /// The ports that its phones' media may use.
+    pub fn media_ports(&self) -> RangeInclusive<u16> {
+        self.media.clone()
     }
 
     pub fn pid(&self) -> u32 {
@@ -315,11 +331,12 @@ addresses = [\"{ice}\"]
     }
 }
 
-/// Starts the program, and waits until it would take calls.
+/// Starts the program, and waits until it shows this sign of taking calls.
 fn launch(
     config: &Path,
     environment: &[(&'static str, String)],
     http: SocketAddr,
+    sign: &str,
 ) -> Result<Process> {
     let mut command = Command::new(program()?);
     command.arg("run").arg("--config").arg(config);
@@ -329,7 +346,7 @@ fn launch(
     let log = config.with_file_name("sip-worker.log");
     let mut process = Process::start("sip-worker", command, &log)?;
     let deadline = Instant::now() + START;
-    while !matches!(exchange(http, None, "GET", "/readyz", None), Ok((200, _))) {
+    while !matches!(exchange(http, None, "GET", sign, None), Ok((200, _))) {
         if Instant::now() > deadline || process.wait(ASK_EVERY).is_ok() {
             bail!(
                 "sip-worker did not become ready; see {}\n{}",

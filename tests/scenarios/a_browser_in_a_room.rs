@@ -3,11 +3,11 @@
 //! who is there, is heard, and is gone from the room when its processes are killed.
 
 use anyhow::{Context as _, Result, ensure};
-use sip_worker::measure::Wave;
 use sip_worker::webrtc::participant::{Heard, MOUTH_HZ, Seen};
 use sipbridge_browser::{Browser, Pages, share_of};
 use sipbridge_tests::house::House;
 use sipbridge_tests::http::{Answer, ask};
+use sipbridge_tests::join_page::tone;
 use sipbridge_tests::out_dir;
 use sipbridge_tests::room::called;
 use sipbridge_tests::scene::ROOM;
@@ -30,7 +30,7 @@ fn a_browser_hears_and_is_heard_in_a_room() -> Result<()> {
     let media = IpAddr::from(Ipv4Addr::LOCALHOST);
     let house = House::open(SCENARIO, media, "kind = \"embedded\"", "")?;
     let ann = house.join(ROOM, called("ann"))?;
-    ann.say(&tone(PATIENCE), Instant::now());
+    ann.say(&tone(OURS_HZ, MOUTH_HZ, PATIENCE), Instant::now());
 
     let pages = Pages::open(Box::new(|path| path.is_empty().then(|| PAGE.into())))?;
     let browser = Browser::open(&out_dir(SCENARIO), &pages.url(""), &[])?;
@@ -77,13 +77,4 @@ fn pass_on(house: &House, path: &str, offer: &str) -> Result<Answer> {
         ("Content-Type", "application/sdp"),
     ];
     ask(house.http(), "POST", path, &headers, offer)
-}
-
-fn tone(length: Duration) -> Wave {
-    let mut wave = Wave::silence(MOUTH_HZ, length);
-    for (n, sample) in wave.samples.iter_mut().enumerate() {
-        let angle = std::f64::consts::TAU * OURS_HZ * n as f64 / f64::from(MOUTH_HZ);
-        *sample = (8_000.0 * angle.sin()) as i16;
-    }
-    wave
 }

@@ -6,24 +6,18 @@
 
 use anyhow::{Context as _, Result, ensure};
 use sip_worker::measure::steady::steadily;
-use sip_worker::measure::{PHONE_SPEECH, ROOM_SPEECH};
 use sipbridge_tests::baresip::{Baresip, Options};
-use sipbridge_tests::comfort;
+use sipbridge_tests::comeback::{AWAY, Afterwards, BACK_WITHIN, Outage};
 use sipbridge_tests::room::called;
 use sipbridge_tests::scene::{NUMBER, ROOM, open_house};
-use sipbridge_tests::speech::Speech;
 use sipbridge_tests::whip::Elsewhere;
 use sipbridge_tests::worker::{Settings, Worker, room_is_heard};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "a_whip_server_comes_back";
-const BACK_WITHIN: Duration = Duration::from_secs(3);
-const AWAY: Duration = Duration::from_secs(5);
 /// After the answer. Everything that is to break has broken, and is whole again.
 const SPEAKS_AT: Duration = Duration::from_secs(17);
-const WORDS: Duration = Duration::from_secs(4);
-const PAUSE: Duration = Duration::from_secs(1);
 /// Until the break is noticed and the phone's jitter buffer is empty.
 const NOTICED: Duration = Duration::from_millis(1_500);
 const SPEAKS: &str = "{room}?name={name}";
@@ -45,10 +39,8 @@ fn scenario() -> Result<()> {
         ..Settings::default()
     };
     let worker = Worker::start_with(SCENARIO, Ipv4Addr::LOCALHOST.into(), &settings)?;
-    let alice_says = Speech::stretch(PHONE_SPEECH, Duration::ZERO, WORDS)?;
-    let host_says = Speech::stretch(ROOM_SPEECH, Duration::ZERO, WORDS)?;
-    let turn = alice_says.wave.duration() + PAUSE;
-    let plays = alice_says.between(SPEAKS_AT, turn + PAUSE);
+    let afterwards = Afterwards::new(SCENARIO, SPEAKS_AT)?;
+    let plays = afterwards.alice_plays();
     let mut alice = Baresip::start(SCENARIO, &Options::new("alice", &plays))?;
     let runtime = tokio::runtime::Runtime::new()?;
     let enter = |elsewhere: &Elsewhere| {
@@ -60,40 +52,32 @@ fn scenario() -> Result<()> {
     let answered = Instant::now();
     worker.until_call("hears the room", Duration::from_secs(5), room_is_heard)?;
 
-    let killed = Instant::now();
+    let began = Instant::now();
     elsewhere.worker.kill()?;
     let away = worker.until_call("is away", AWAY / 2, |call| call["away"].is_string())?;
     ensure!(away["state"] == "active", "the call stays up: {away}");
     drop(before);
-    std::thread::sleep(AWAY.saturating_sub(killed.elapsed()));
+    std::thread::sleep(AWAY.saturating_sub(began.elapsed()));
     elsewhere.worker.revive()?;
-    let revived = Instant::now();
+    let over = Instant::now();
     let host = enter(&elsewhere)?;
     let whole = |call: &serde_json::Value| call["away"].is_null() && room_is_heard(call);
     let back = worker.until_call("is back and hears", BACK_WITHIN, whole)?;
     ensure!(back["state"] == "active", "the call is up: {back}");
-    println!("back {:?} after the server's return", revived.elapsed());
-    let patience = BACK_WITHIN.saturating_sub(revived.elapsed());
+    println!("back {:?} after the server's return", over.elapsed());
+    let patience = BACK_WITHIN.saturating_sub(over.elapsed());
     let heard = runtime.block_on(host.until("hearing the room", patience, |seen| {
         let heard = seen.heard.iter().find(|heard| heard.connected);
         heard.cloned()
     }))?;
-    ensure!(
-        answered.elapsed() < SPEAKS_AT,
-        "all this took {:?}, and Alice speaks already",
-        answered.elapsed()
-    );
-    host.say(&host_says.wave, answered + SPEAKS_AT + turn);
+    afterwards.host_answers(&host, answered)?;
     alice.wait_closed(Duration::from_secs(40))?;
 
-    alice_says.assert_heard_in(&heard.recording.wave(), SCENARIO, "alice to the room")?;
+    afterwards.assert_room_heard(&heard.recording.wave())?;
     let at_alice = alice.into_heard()?;
-    let last = at_alice.slice(SPEAKS_AT + turn - PAUSE, at_alice.duration());
-    host_says.assert_heard_in(&last, SCENARIO, "the room to alice")?;
-    ensure!(
-        alice_says.marker.find(&at_alice).is_none(),
-        "Alice hears herself"
-    );
-    let outage = at_alice.slice(killed - answered + NOTICED, revived - answered);
-    comfort::assert_is(&outage).context("while the server was away")
+    afterwards.assert_alice_heard(&at_alice)?;
+    let outage = Outage { began, over };
+    outage
+        .assert_bridged(&at_alice, answered, NOTICED)
+        .context("while the server was away")
 }

@@ -2,32 +2,22 @@
 //! The HTTP interface speaks TLS with the certificate of its configuration, and shows another one after SIGHUP.
 
 use anyhow::{Result, ensure};
-use sipbridge_tests::out_dir;
-use sipbridge_tests::ports;
 use sipbridge_tests::process::Process;
 use sipbridge_tests::worker::{program, run_once};
-use std::path::Path;
+use sipbridge_tests::{certificate, out_dir, ports};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::time::Duration;
 
 const SCENARIO: &str = "pages_over_https";
 const SOON: Duration = Duration::from_secs(20);
-
-/// Writes a certificate that nobody but its key has signed.
-fn certify(folder: &Path) -> Result<()> {
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()])?;
-    std::fs::write(folder.join("http.pem"), made.cert.pem())?;
-    Ok(std::fs::write(
-        folder.join("http.key"),
-        made.signing_key.serialize_pem(),
-    )?)
-}
+const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 #[test]
 fn pages_over_https() -> Result<()> {
     let folder = out_dir(SCENARIO);
     std::fs::create_dir_all(&folder)?;
-    certify(&folder)?;
+    certificate::self_made(&folder, HOST)?;
     let (sip, http) = (ports::free(), ports::free());
     let config = folder.join("sip-worker.toml");
     let text = format!(
@@ -68,7 +58,7 @@ tls = {{ cert_file = \"http.pem\", key_file = \"http.key\" }}
             .success()
     );
 
-    certify(&folder)?;
+    certificate::self_made(&folder, HOST)?;
     ensure!(
         !asked()?.status.success(),
         "the former certificate is still shown"

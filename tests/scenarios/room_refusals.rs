@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use sip_worker::sfu::{Sfu, SfuError};
-use sipbridge_tests::janus::{Janus, Options};
+use sipbridge_tests::janus::{Janus, Options, signed_token};
 use sipbridge_tests::room::{Connector, JanusConfig, called};
 
 async fn refusal(config: JanusConfig, room: &str, who: &str) -> SfuError {
@@ -76,6 +76,31 @@ async fn a_wrong_pin_or_secret_is_403_and_a_name_taken_is_486() {
     assert_eq!(refusal(known(None), "lobby", "bob").await.sip_code(), 403);
     let taken = refusal(known(Some("1234")), "lobby", "ann").await;
     assert_eq!((taken.sip_code(), taken.label()), (486, "taken"));
+}
+
+#[tokio::test]
+async fn a_token_lets_in_if_it_is_signed_by_the_right_one_for_the_right_plugin() {
+    let janus = Janus::start(Options {
+        token_secret: Some("what it signs with".to_owned()),
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    let with = |secret: &str, plugin: &str| JanusConfig {
+        token: Some(signed_token(secret, plugin).unwrap().into()),
+        ..janus.config("main")
+    };
+    let videoroom = "janus.plugin.videoroom";
+    for wrong in [
+        janus.config("main"),
+        with("what somebody else signs with", videoroom),
+        with("what it signs with", "janus.plugin.echotest"),
+    ] {
+        let error = refusal(wrong, "lobby", "ann").await;
+        assert_eq!((error.sip_code(), error.label()), (403, "forbidden"));
+    }
+    let sfu = Connector::new(with("what it signs with", videoroom));
+    sfu.join("lobby", called("ann")).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! What a server of WHIP refuses, gets wrong or leaves unsaid becomes the right SIP answer and one clear sentence
-//! without the token; nothing is left at the server.
+//! What a server of WHIP refuses, gets wrong or leaves unsaid has its meaning, in one clear sentence without
+//! the token; nothing is left at the server.
 
 use std::time::Duration;
 
@@ -8,16 +8,11 @@ use anyhow::{Context as _, Result, ensure};
 use sip_worker::sfu::whip::{Whip, WhipConfig};
 use sip_worker::sfu::{Joined, Sfu, SfuError};
 use sipbridge_tests::offer::offer;
-use sipbridge_tests::raw::Raw;
 use sipbridge_tests::room::called;
-use sipbridge_tests::scene::{NUMBER, open_house};
-use sipbridge_tests::whip::{Elsewhere, Scripted, secret};
-use sipbridge_tests::worker::{Settings, Worker};
+use sipbridge_tests::scripted::{Scripted, response};
 
 const TOKEN: &str = "open-sesame-4711";
 const SOON: Duration = Duration::from_secs(5);
-const PHONE: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-                     m=audio 40000 RTP/AVP 0\r\n";
 
 fn whip(server: &Scripted) -> Result<Whip> {
     let url = format!("http://{}/whip/{{room}}/{{participant}}", server.address);
@@ -29,14 +24,6 @@ fn whip(server: &Scripted) -> Result<Whip> {
         patience: Duration::from_millis(300),
         ..WhipConfig::new("main", template, Vec::new())
     }))
-}
-
-/// A response without a body, unless there is one.
-fn response(status: &str, headers: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
 }
 
 fn made() -> String {
@@ -167,76 +154,4 @@ async fn a_dropped_stay_ends_its_session_and_makes_place() -> Result<()> {
     drop(session);
     ensure!(sfu.join("lobby", called("ann")).await.is_ok());
     tokio::task::spawn_blocking(move || server.is_asked("DELETE /session/7 ", SOON)).await?
-}
-
-/// What a phone is told, and what the worker says of it.
-fn dialled(scenario: &str, sfu: &str) -> Result<(String, String, String)> {
-    let settings = Settings {
-        tables: format!(
-            "[[sfu]]\nname = \"main\"\n{sfu}\n\n{}",
-            open_house("at-once")
-        ),
-        ..Settings::default()
-    };
-    let worker = Worker::start_with(scenario, std::net::Ipv4Addr::LOCALHOST.into(), &settings)?;
-    let phone = Raw::open(worker.sip())?;
-    let invite = phone.request("INVITE", NUMBER, PHONE);
-    phone.send(invite.as_bytes())?;
-    let answer = phone.final_answer_to(&invite, Duration::from_secs(15))?;
-    let answer = answer.context("no answer")?;
-    let ended = worker.until_call("is refused", SOON, |call| call["state"] == "ended")?;
-    let why = ended["why"].as_str().unwrap_or_default().to_owned();
-    worker.wait_for_line("call over", SOON)?;
-    let log = std::fs::read_to_string(worker.log())?;
-    ensure!(
-        log.contains(&why.replace('"', "\\\"")),
-        "{why} is not in the log"
-    );
-    let code = answer.split(' ').nth(1).unwrap_or_default().to_owned();
-    Ok((code, why, log))
-}
-
-#[test]
-fn the_phone_is_told_and_the_log_knows_why() -> Result<()> {
-    let scenario = "whip_refusals";
-    let elsewhere = Elsewhere::start(scenario)?;
-    let (wrong, token) = secret(scenario, "wrong-token")?;
-    let right = elsewhere.worker.token_file().display().to_string();
-    let lines = |path: &str, file: &str| {
-        let lines = elsewhere.lines(path, &[]);
-        lines.replace(&right, file)
-    };
-    let (code, why, log) = dialled(scenario, &lines("{room}?name={participant}", &wrong))?;
-    ensure!(
-        code == "403" && why.contains("does not let us in: 401"),
-        "{code} {why}"
-    );
-    ensure!(!log.contains(&token), "the token is in the log");
-    let (code, why, _) = dialled(scenario, &lines("attic?name={participant}", &right))?;
-    ensure!(code == "404" && why.contains("has no room"), "{code} {why}");
-    // Full with four.
-    let offer = offer("recvonly");
-    let bearer = format!("Bearer {}", elsewhere.worker.token());
-    let headers = [
-        ("Authorization", &*bearer),
-        ("Content-Type", "application/sdp"),
-    ];
-    for _ in 0..4 {
-        let http = elsewhere.worker.http();
-        let listener = sipbridge_tests::http::ask(http, "POST", "/whep/lobby", &headers, &offer)?;
-        ensure!(listener.status == 201, "{listener:?}");
-    }
-    let (code, why, _) = dialled(scenario, &lines("{room}?name={participant}", &right))?;
-    ensure!(code == "486" && why.contains("is full"), "{code} {why}");
-    let silent = Scripted::start(to_post(None))?;
-    let url = format!(
-        "kind = \"whip\"\nwhip = \"http://{}/{{participant}}\"",
-        silent.address
-    );
-    let (code, why, _) = dialled(scenario, &url)?;
-    ensure!(
-        code == "503" && why.contains("did not answer \"whip\""),
-        "{code} {why}"
-    );
-    Ok(())
 }

@@ -10,6 +10,7 @@ mod ours;
 mod rtpengine;
 mod stock;
 mod webrtc;
+mod worker;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub use ours::{Bridge, Ours};
 pub use rtpengine::Rtpengine;
 pub use stock::Stock;
 pub use webrtc::Pairs;
+pub use worker::{Meeting, Seats};
 
 use crate::process::Process;
 

@@ -22,7 +22,12 @@ pub struct Connections {
 
 impl Connections {
     /// On this element, on a core of its own.
-    fn start(stage: &Stage, element: &str, core: usize, name: &str) -> Result<Connections> {
+    pub(super) fn start(
+        stage: &Stage,
+        element: &str,
+        core: usize,
+        name: &str,
+    ) -> Result<Connections> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["legs", element]);
         let log = stage.log(name);
@@ -30,7 +35,7 @@ impl Connections {
         Ok(Connections { process })
     }
 
-    fn ask(&mut self, question: &Question) -> Result<Answer> {
+    pub(super) fn ask(&mut self, question: &Question) -> Result<Answer> {
         let answer = self.process.ask(&serde_json::to_string(question)?)?;
         match serde_json::from_str(&answer) {
             Ok(Answer::Refused(why)) => bail!("the connections refuse: {why}"),
@@ -38,7 +43,7 @@ impl Connections {
         }
     }
 
-    fn describe(&mut self, question: &Question) -> Result<String> {
+    pub(super) fn describe(&mut self, question: &Question) -> Result<String> {
         match self.ask(question)? {
             Answer::Description(text) => Ok(text),
             other => bail!("no description, but {other:?}"),
@@ -52,7 +57,7 @@ impl Connections {
         }
     }
 
-    fn talk(&mut self) -> Result<()> {
+    pub(super) fn talk(&mut self) -> Result<()> {
         self.ask(&Question::Talk).map(|_| ())
     }
 }

@@ -4,6 +4,7 @@
 mod calls;
 mod plot;
 mod quality;
+mod room;
 mod table;
 mod webrtc;
 
@@ -22,6 +23,7 @@ use crate::runs::growth::Growth;
 use crate::runs::load::Figures;
 use crate::runs::mixing::{self, Mixing};
 use crate::runs::quality::Quality;
+use crate::runs::room::Room;
 use crate::runs::soak::{Point, Soak};
 use crate::runs::transcode::{Terms, Transcoding};
 use crate::runs::webrtc::Webrtc;
@@ -45,6 +47,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webrtc: Option<Webrtc>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<Room>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub growth: Option<Growth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls: Option<Calls>,
@@ -63,6 +67,7 @@ impl Report {
             mixing: None,
             quality: None,
             webrtc: None,
+            room: None,
             growth: None,
             calls: None,
             soak: None,
@@ -96,6 +101,10 @@ impl Report {
         if let Some(webrtc) = &self.webrtc {
             let facts = facts(&self.machine);
             write("webrtc.svg", webrtc::picture(&facts, webrtc))?;
+        }
+        if let Some(room) = &self.room {
+            let facts = facts(&self.machine);
+            write("room.svg", room::picture(&facts, room))?;
         }
         if let Some(growth) = &self.growth {
             write("growth.svg", growth_picture(&self.machine, growth))?;
@@ -131,6 +140,9 @@ impl Report {
         }
         if let Some(webrtc) = &self.webrtc {
             text.push_str(&webrtc::text(webrtc));
+        }
+        if let Some(room) = &self.room {
+            text.push_str(&room::text(room));
         }
         if let Some(growth) = &self.growth {
             text.push_str(&growth_text(growth));

@@ -7,6 +7,7 @@ pub mod growth;
 pub mod load;
 pub mod mixing;
 pub mod quality;
+pub mod room;
 pub mod soak;
 pub mod transcode;
 pub mod webrtc;

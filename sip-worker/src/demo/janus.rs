@@ -23,6 +23,8 @@ pub struct Options {
     pub string_ids: bool,
     /// Whoever wants anything must say this.
     pub api_secret: Option<String>,
+    /// … or bring a token that is signed with this.
+    pub token_secret: Option<String>,
     /// Its WebSocket API speaks TLS with this certificate and key; our own connections believe the
     /// authority.
     pub tls: Option<TlsFiles>,
@@ -33,6 +35,7 @@ impl Default for Options {
         Options {
             string_ids: true,
             api_secret: None,
+            token_secret: None,
             tls: None,
         }
     }
@@ -205,6 +208,10 @@ fn configure(
         Some(secret) => format!("api_secret = \"{secret}\""),
         None => String::new(),
     };
+    let tokens = match &options.token_secret {
+        Some(secret) => format!("token_auth = true\n    token_auth_secret = \"{secret}\""),
+        None => String::new(),
+    };
     // Whatever is in these folders is loaded unless it is named here.
     let others = |kind: &str, keep: &str| -> io::Result<String> {
         let mut names = Vec::new();
@@ -227,6 +234,7 @@ fn configure(
     interface = "127.0.0.1"
     session_timeout = 30
     {secret}
+    {tokens}
 }}
 nat: {{ ice_enforce_list = "{media}" }}
 plugins: {{ disable = "{no_plugins}" }}

@@ -45,6 +45,8 @@ impl Browser {
             .args(["--disable-extensions", "--disable-sync", "--no-first-run"])
             .args(["--disable-background-networking", "--mute-audio"])
             .args(["--disable-component-update", "--hide-scrollbars"])
+            // Whatever is looked at is on this machine.
+            .arg("--no-proxy-server")
             .arg("--autoplay-policy=no-user-gesture-required")
             .arg("--allow-loopback-in-peer-connection")
             .arg("--remote-debugging-port=0")
@@ -78,13 +80,14 @@ impl Browser {
 
     /// As [`Browser::open`], with a microphone that says what is in this file, over and over. Pages that may
     /// use one show their addresses.
-    pub fn speaking(folder: &Path, address: &str, says: &Path) -> Result<Browser> {
-        let more = [
+    pub fn speaking(folder: &Path, address: &str, says: &Path, more: &[String]) -> Result<Browser> {
+        let mut all = vec![
             "--use-fake-device-for-media-stream".to_owned(),
             "--use-fake-ui-for-media-stream".to_owned(),
             format!("--use-file-for-fake-audio-capture={}", says.display()),
         ];
-        Browser::open(folder, address, &more)
+        all.extend_from_slice(more);
+        Browser::open(folder, address, &all)
     }
 
     /// Its page, to be driven.

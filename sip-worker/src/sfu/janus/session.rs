@@ -34,7 +34,7 @@ pub(super) async fn join(
         }
         reply => reply,
     };
-    let reply = reply.map_err(|e| in_room(e, &server, room, &who))?;
+    let reply = reply.map_err(|e| in_room(e, &server, room, &who.id))?;
     if reply.data["videoroom"] != "joined" {
         return Err(nonsense(&server, "join", "it does not say that we joined"));
     }
@@ -99,7 +99,7 @@ fn nonsense(server: &Server, request: &'static str, reason: &str) -> SfuError {
 }
 
 /// What a refusal to join means.
-fn in_room(error: SfuError, server: &Server, room: &str, who: &Participant) -> SfuError {
+fn in_room(error: SfuError, server: &Server, room: &str, who: &str) -> SfuError {
     let SfuError::Refused { code, reason, .. } = &error else {
         return error;
     };
@@ -120,7 +120,7 @@ fn in_room(error: SfuError, server: &Server, room: &str, who: &Participant) -> S
         code::ID_EXISTS => SfuError::Taken {
             sfu,
             room,
-            participant: who.id.clone(),
+            participant: who.to_owned(),
         },
         _ => error,
     }
@@ -235,7 +235,9 @@ impl Session for JanusSession {
             let publisher = self.presence()?.publisher;
             let reply = publisher
                 .message("publish", json!({}), Some(("offer", offer)))
-                .await?;
+                .await;
+            // A room is full of those who speak, which is seen only now.
+            let reply = reply.map_err(|e| in_room(e, &self.server, &self.room, &self.me.0))?;
             let mid = offer.lines().find_map(|line| line.strip_prefix("a=mid:"));
             *lock(&self.mid) = mid.map(str::to_owned);
             Ok(Published {

@@ -187,7 +187,8 @@ impl Server {
         place.set_path("");
         place.set_query(None);
         self.admits(&place)?;
-        let about = self.about(room, "options", endpoint);
+        // An operator knows it by the key that it stands under.
+        let about = self.about(room, "whip", endpoint);
         let reply = self
             .http
             .ask(Ask::new(Method::OPTIONS, endpoint.clone()))
