@@ -14,10 +14,11 @@ use gst::prelude::*;
 use gstsipbridge::context::Context;
 use sip_ua::sdp::Codec;
 
-use kit::{count_descriptors, count_threads};
+use kit::{count_descriptors, count_threads, eventually};
 use phone::{Bridge, Phone, ports};
 
 const ROUNDS: usize = 2_000;
+const HANDSHAKES: usize = 30;
 
 #[test]
 fn thousands_come_and_go() {
@@ -30,6 +31,9 @@ fn thousands_come_and_go() {
     ];
     bridge.call(&mut alice, &mut bob);
     bridge.ask("delete", None);
+    let shaking = ["side-b", "side-a"]
+        .map(|side| Bridge::new(&format!("{side}=\"side,address=127.0.0.1,dtls=true\"")));
+    shake_hands(&shaking, &mut alice, &mut bob, 2);
     let (descriptors, threads) = (count_descriptors(), count_threads());
     for round in 0..ROUNDS {
         let offer = bridge.offer("alice", &alice.offer()).unwrap();
@@ -58,10 +62,31 @@ fn thousands_come_and_go() {
             UdpSocket::bind(("127.0.0.1", port + 1)).unwrap();
         }
     }
+    for round in 0..HANDSHAKES {
+        shake_hands(&shaking, &mut alice, &mut bob, round % 3);
+    }
     assert_eq!(count_descriptors(), descriptors);
     assert!(
         count_threads() <= threads,
         "{} after {threads}",
         count_threads()
     );
+}
+
+/// Two bridges that shake hands with each other come so far, and go: the first has offered, both have agreed,
+/// there are keys.
+fn shake_hands([near, far]: &[Bridge; 2], alice: &mut Phone, bob: &mut Phone, how_far: usize) {
+    let offer = near.offer("alice", &alice.offer()).unwrap();
+    if how_far > 0 {
+        let answer = bob.answer(&far.offer("alice", &offer).unwrap());
+        let answer = far.answer("alice", "bob", &answer).unwrap();
+        near.answer("alice", "bob", &answer).unwrap();
+    }
+    if how_far > 1 {
+        for (bridge, side) in [(near, "b"), (far, "a")] {
+            eventually("keys", || bridge.stats(side).has_field("srtp-suite"));
+        }
+    }
+    near.ask("delete", None);
+    far.ask("delete", None);
 }

@@ -25,6 +25,7 @@ mod stats;
 mod streams;
 mod tempo;
 mod track;
+mod way;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -129,9 +130,8 @@ impl Leg {
         // A far end that holds us ("sendonly") may have no music to send.
         self.liveness
             .agreed(now, negotiated.direction == Direction::SendRecv);
-        self.agree_on_keys(negotiated.srtp.as_ref());
-        let sent_before = self.sends();
-        let clock_before = self.send_clock_hz();
+        self.agree_on_way(negotiated);
+        let before = self.sending();
         if negotiated.telephone_event_send.is_none() {
             self.digits_out.clear();
         }
@@ -139,9 +139,19 @@ impl Leg {
             self.restart_playout();
         }
         self.negotiated = Some(negotiated.clone());
+        self.send_after(now, before);
+    }
+
+    /// By which clock we send, if we do.
+    fn sending(&self) -> Option<u32> {
+        self.sends().then(|| self.send_clock_hz())
+    }
+
+    /// Something changed; whether we sent until then, and by which clock, is `before`.
+    fn send_after(&mut self, now: Instant, before: Option<u32>) {
         if self.sends() {
             self.sending_since.get_or_insert(now);
-            if !sent_before || clock_before != self.send_clock_hz() {
+            if before != self.sending() {
                 self.sender.resume(now, self.send_clock_hz());
             }
         }
@@ -153,6 +163,7 @@ impl Leg {
             .as_ref()
             .is_some_and(|negotiated| negotiated.direction.sends())
             && self.source.rtp().is_some()
+            && !self.waits_for_keys()
             && !self.peer_silent
     }
 
@@ -252,7 +263,8 @@ impl Leg {
 
     fn report(&mut self, now: Instant, bye: bool) -> Option<Datagram<'_>> {
         let sent = self.sender.report(now);
-        let to = self.source.rtcp();
+        let waits = self.waits_for_keys();
+        let to = self.source.rtcp().filter(|_| !waits);
         let bytes = self
             .reports
             .write(now, sent, self.streams.current_mut(), bye)?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! SRTP between the sockets and the leg, with the keys that offer and answer agreed on.
+//! SRTP between the sockets and the leg, with the keys that offer and answer agreed on, or a handshake.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -32,6 +32,10 @@ impl Leg {
 
     /// One datagram from the RTP socket.
     pub fn receive_rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        // What comes before the handshake is over cannot be told from anybody's.
+        if self.waits_for_keys() {
+            return;
+        }
         let Some(srtp) = &mut self.srtp else {
             return self.take_rtp(now, from, bytes);
         };
@@ -50,6 +54,9 @@ impl Leg {
 
     /// One datagram from the RTCP socket.
     pub fn receive_rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        if self.waits_for_keys() {
+            return;
+        }
         let Some(srtp) = &mut self.srtp else {
             return self.take_rtcp(now, from, bytes);
         };

@@ -102,11 +102,23 @@ impl Live {
         element: &SdpBridgeBin,
     ) -> Result<Answered, AnswerError> {
         let answered = self.exchange.answer(from, to, answer)?;
-        for (side, agreed) in Side::BOTH.into_iter().zip(&answered.agreed) {
-            self.media.apply(side, agreed.clone())?;
+        let agreed = answered.agreed.iter().zip(answered.parties);
+        for (side, (agreed, party)) in Side::BOTH.into_iter().zip(agreed) {
+            self.media.apply_for(side, party, agreed.clone())?;
         }
         self.set_alarm(element);
         Ok(answered)
+    }
+
+    pub(super) fn add_candidate(
+        &mut self,
+        tag: &str,
+        candidate: &str,
+    ) -> Result<(), ExchangeError> {
+        if let Some((side, party)) = self.exchange.add_candidate(tag, candidate)? {
+            self.media.add_candidate(side, party, candidate);
+        }
+        Ok(())
     }
 
     pub(super) fn rollback(&mut self) -> Result<Expired, ExchangeError> {

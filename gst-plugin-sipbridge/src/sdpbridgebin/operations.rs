@@ -15,6 +15,7 @@ use crate::media::bridge::Side;
 pub(super) enum Operation {
     Offer,
     Answer,
+    Candidate,
     Rollback,
     Delete,
 }
@@ -30,6 +31,8 @@ pub(super) enum OperationError {
     Field(String),
     #[error("the field {0} is missing, or is no string")]
     Missing(&'static str),
+    #[error("the field side is {0:?}; a and b there are")]
+    Side(String),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -45,7 +48,7 @@ impl OperationError {
             OperationError::Exchange(error)
             | OperationError::Answer(AnswerError::Exchange(error)) => error.sip_code(),
             OperationError::NoBridge => 481,
-            OperationError::Field(_) | OperationError::Missing(_) => 400,
+            OperationError::Field(_) | OperationError::Missing(_) | OperationError::Side(_) => 400,
             OperationError::NotReady => 503,
             OperationError::Open(_) | OperationError::Answer(AnswerError::Media(_)) => 500,
         }
@@ -57,6 +60,7 @@ impl OperationError {
             OperationError::NotReady => glib::Error::new(gst::CoreError::StateChange, &said),
             OperationError::Open(OpenError::Settings(_))
             | OperationError::Field(_)
+            | OperationError::Side(_)
             | OperationError::Missing(_) => glib::Error::new(gst::ResourceError::Settings, &said),
             OperationError::Open(_) | OperationError::Answer(AnswerError::Media(_)) => {
                 glib::Error::new(gst::ResourceError::OpenReadWrite, &said)
@@ -104,6 +108,7 @@ impl SdpBridgeBin {
         let done = match operation {
             Operation::Offer => self.pass_offer(fields),
             Operation::Answer => self.pass_answer(fields),
+            Operation::Candidate => self.add_ice_candidate(fields),
             Operation::Rollback => self.rollback(fields),
             Operation::Delete => self.delete(fields),
         };
@@ -174,6 +179,30 @@ impl SdpBridgeBin {
             messages::post(self, structure);
         }
         Ok(Done::Described(answered.answer))
+    }
+
+    fn add_ice_candidate(
+        &self,
+        fields: Option<&gst::StructureRef>,
+    ) -> Result<Done, OperationError> {
+        let request = Request::new(fields, &["candidate", "tag", "side"])?;
+        let missing = OperationError::Missing;
+        let candidate = request.text("candidate")?.ok_or(missing("candidate"))?;
+        let (tag, side) = (request.text("tag")?, request.text("side")?);
+        let mut state = self.imp().state();
+        let live = state.live.as_mut().ok_or(OperationError::NoBridge)?;
+        let tag = match (tag, side) {
+            (Some(tag), _) => tag.to_owned(),
+            (None, Some(name)) => {
+                let mut sides = Side::BOTH.into_iter();
+                let side = sides.find(|side| side.name() == name);
+                let side = side.ok_or_else(|| OperationError::Side(name.to_owned()))?;
+                live.tag(side).to_owned()
+            }
+            (None, None) => return Err(missing("tag")),
+        };
+        live.add_candidate(&tag, candidate)?;
+        Ok(Done::Nothing)
     }
 
     fn rollback(&self, fields: Option<&gst::StructureRef>) -> Result<Done, OperationError> {

@@ -31,6 +31,15 @@ pub(super) fn signals() -> &'static [Signal] {
                 .param_types([gst::Structure::static_type(), gst::Promise::static_type()])
                 .class_handler(|values| ask(values, Operation::Answer))
                 .build(),
+            // add-ice-candidate: takes a candidate that came after its description (trickle ICE). In the
+            // structure are strings: `candidate` (the value of a=candidate, with that word), and whose it is:
+            // `tag`, or `side` (`a` or `b`) for who is heard there. One that is not for UDP, names a host, or
+            // is where no media may go, is passed over. The promise is answered with `sdp-bridge-reply`.
+            Signal::builder("add-ice-candidate")
+                .action()
+                .param_types([gst::Structure::static_type(), gst::Promise::static_type()])
+                .class_handler(|values| ask(values, Operation::Candidate))
+                .build(),
             // rollback: undoes the offer that waits for its answer, because it was refused: what was agreed on
             // before holds, and where there is no such thing the bridge ends. The structure has no fields, and
             // may be missing. The promise is answered with `sdp-bridge-reply`.

@@ -8,12 +8,12 @@ use crate::phone::{Bridge, Phone, hear_each_other};
 
 /// What a side speaks.
 #[derive(Debug, Clone, Copy)]
-struct Transport {
+pub struct Transport {
     profile: &'static str,
     rtcp_mux: bool,
 }
 
-const TRANSPORTS: [Transport; 4] = [
+pub const TRANSPORTS: [Transport; 4] = [
     Transport {
         profile: "RTP/AVP",
         rtcp_mux: false,
@@ -41,7 +41,7 @@ impl Transport {
         self.profile.ends_with('F')
     }
 
-    fn side(self) -> String {
+    pub fn side(self) -> String {
         let srtp = if self.is_secure() { "required" } else { "off" };
         format!(
             "\"side,address=127.0.0.1,srtp={srtp},feedback={},rtcp-mux={}\"",
@@ -50,7 +50,7 @@ impl Transport {
         )
     }
 
-    fn phone(self) -> Phone {
+    pub fn phone(self) -> Phone {
         let mut phone = Phone::new(&[Codec::Pcma]);
         if self.is_secure() {
             phone.local.srtp = LocalSrtp::new(SrtpPolicy::Required);
@@ -102,7 +102,7 @@ fn transcoded(one: Codec, other: Codec) {
 }
 
 /// One row of the table after the other, its fields side by side.
-fn each<T: Copy + Send + Sync>(all: &[T], pair: impl Fn(T, T) + Sync) {
+pub fn each<T: Copy + Send + Sync>(all: &[T], pair: impl Fn(T, T) + Sync) {
     for one in all {
         std::thread::scope(|scope| {
             for other in all {

@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod an_offer_that_nobody_answers;
+#[allow(dead_code, reason = "each test uses the part it needs")]
+#[path = "../rtcbin/app.rs"]
+mod app;
 mod both_hear_each_other;
 mod digits_cross;
 mod every_pair;
 mod examples_bridge;
+mod hands_are_shaken;
 mod it_changes_while_it_runs;
 #[path = "../kit/mod.rs"]
 mod kit;

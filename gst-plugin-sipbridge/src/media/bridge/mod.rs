@@ -5,6 +5,7 @@
 //! and encoded anew only where the codecs differ; no jitter buffer, queue or tick is on its way, for
 //! whoever listens has a jitter buffer. Digits (RFC 4733) are passed on once they are whole.
 
+mod paths;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -131,6 +132,17 @@ impl BridgeHandle {
     /// Puts what offer and answer agreed on with this side into force, at the first time and at each
     /// re-offer. Brings up the codecs it needs, so it is not for the context's own thread.
     pub fn apply(&self, side: Side, negotiated: Negotiated) -> Result<(), MediaError> {
+        self.apply_for(side, 0, negotiated)
+    }
+
+    /// The same with one of several who answer on this side, by number: each has a handshake of its own, and
+    /// whoever was agreed with last is heard.
+    pub fn apply_for(
+        &self,
+        side: Side,
+        party: usize,
+        negotiated: Negotiated,
+    ) -> Result<(), MediaError> {
         let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut after = agreed.clone();
         after[side.index()] = Some(negotiated.clone());
@@ -143,8 +155,14 @@ impl BridgeHandle {
         };
         let codecs = [codecs(Side::A)?, codecs(Side::B)?];
         *agreed = after;
-        self.command(Command::Apply(side, Box::new(negotiated), codecs));
+        let (negotiated, codecs) = (Box::new(negotiated), Box::new(codecs));
+        self.command(Command::Apply(side, party, negotiated, codecs));
         Ok(())
+    }
+
+    /// A candidate of somebody with whom something was agreed on, that came after the description (RFC 8840).
+    pub fn add_candidate(&self, side: Side, party: usize, candidate: &str) {
+        self.command(Command::Candidate(side, party, candidate.to_owned()));
     }
 
     /// The counters of one side's leg.

@@ -9,6 +9,7 @@ use sip_ua::sdp::Negotiated;
 use super::super::api::{MediaConfig, MediaEvent};
 use super::super::sockets::{Pair, RTP, Sockets};
 use super::super::task::leg_config;
+use super::paths::Paths;
 use super::way::{Codecs, Way};
 use super::{Shared, Side};
 use crate::context::{Cx, Task};
@@ -22,13 +23,17 @@ const TOKENS: usize = 2;
 
 /// What the owner asks.
 pub(super) enum Command {
-    /// An agreement with a side, and what each direction then needs.
-    Apply(Side, Box<Negotiated>, [Option<Codecs>; 2]),
+    /// An agreement with one of a side, and what each direction then needs.
+    Apply(Side, usize, Box<Negotiated>, Box<[Option<Codecs>; 2]>),
+    /// A candidate of one of a side.
+    Candidate(Side, usize, String),
 }
 
 struct End {
     sockets: Sockets,
     leg: Leg,
+    /// Where keys come from handshakes.
+    paths: Paths,
     /// From this side to the other.
     way: Way,
 }
@@ -52,6 +57,7 @@ impl Bridge {
         let end = |pair: Pair, config: &MediaConfig, across: &MediaConfig| End {
             sockets: pair.sockets,
             leg: Leg::new(now, leg_config(config)).bridged(),
+            paths: Paths::new(now, pair.local),
             way: Way::new(across),
         };
         Bridge {
@@ -99,6 +105,13 @@ impl Bridge {
         }
     }
 
+    /// A side will never be heard.
+    fn fail(&mut self, side: Side, reason: &str) {
+        self.failed = true;
+        let reason = format!("side {}: {reason}", side.name());
+        self.shared.tell(side, MediaEvent::Failed(reason));
+    }
+
     /// Everything that is due on both sides, and when the next thing is.
     fn run(&mut self, cx: &mut Cx<'_>) {
         if self.failed {
@@ -106,6 +119,13 @@ impl Bridge {
         }
         let now = cx.now();
         for side in Side::BOTH {
+            let (end, _) = self.ends(side);
+            end.paths.timeout(now);
+            let failed = end.paths.settle(now, &mut end.leg, &mut end.sockets);
+            if let Some(reason) = failed {
+                self.fail(side, &reason);
+                return;
+            }
             let (end, _) = self.ends(side);
             let muxed = end.leg.rtcp_mux();
             if let Some(datagram) = end.leg.timeout(now) {
@@ -121,7 +141,12 @@ impl Bridge {
         for side in Side::BOTH {
             let (end, across) = self.ends(side);
             let digit = end.way.digits(now, &mut across.leg, &mut across.sockets);
-            let due = [digit, end.leg.next_timeout(), end.leg.relay_due()];
+            let due = [
+                digit,
+                end.leg.next_timeout(),
+                end.leg.relay_due(),
+                end.paths.due(),
+            ];
             next = due.into_iter().flatten().fold(next, Instant::min);
         }
         cx.set_timer(next);
@@ -175,14 +200,22 @@ impl Task for Bridge {
         let which = token % TOKENS;
         let [a, b] = &mut self.ends;
         let end = if side == Side::A { a } else { b };
-        if end.sockets.read(which, cx, &mut end.leg) {
+        let more = match which {
+            RTP => end.sockets.read_rtp(cx, |at, from, bytes| {
+                end.paths.receive(at, from, bytes, &mut end.leg);
+            }),
+            _ => end.sockets.read(which, cx, &mut end.leg),
+        };
+        if more {
             cx.again(token);
         }
         if which == RTP {
             self.pass_on(now, side);
             let (end, across) = self.ends(side);
             // The timer is set for all else already.
-            let hurries = across.leg.sending_digits() || end.leg.relay_due().is_some();
+            let hurries = across.leg.sending_digits()
+                || end.leg.relay_due().is_some()
+                || end.paths.is_stirred();
             if hurries {
                 self.run(cx);
             }
@@ -197,13 +230,21 @@ impl Task for Bridge {
         let now = cx.now();
         for command in self.shared.commands.take() {
             match command {
-                Command::Apply(side, negotiated, codecs) => {
+                Command::Apply(side, party, negotiated, codecs) => {
                     let (end, across) = self.ends(side);
                     end.leg.apply(now, &negotiated);
-                    let [a, b] = codecs;
+                    let agreed = end.paths.agree(now, party, &negotiated, &mut end.leg);
+                    let [a, b] = *codecs;
                     let (there, back) = if side == Side::A { (a, b) } else { (b, a) };
                     end.way.prepare(there);
                     across.way.prepare(back);
+                    if let Err(reason) = agreed {
+                        self.fail(side, &reason);
+                    }
+                }
+                Command::Candidate(side, party, candidate) => {
+                    let (end, _) = self.ends(side);
+                    end.paths.add_candidate(party, &candidate);
                 }
             }
         }
@@ -217,6 +258,7 @@ impl Task for Bridge {
             if let Some(datagram) = end.leg.goodbye(now) {
                 end.sockets.report(muxed, datagram);
             }
+            end.paths.close(&mut end.sockets);
         }
         self.snapshot(now);
     }
