@@ -9,6 +9,7 @@
 mod api;
 mod arrival;
 mod digits;
+mod doubt;
 mod foresight;
 mod jitter;
 mod liveness;
@@ -45,6 +46,7 @@ pub use tempo::Tempo;
 pub use track::{Track, TrackStats};
 
 use digits::{DigitReceiver, DigitSender};
+use doubt::Doubt;
 use jitter::{Done, JitterBuffer};
 use liveness::Liveness;
 use reports::Reports;
@@ -70,6 +72,7 @@ pub struct Leg {
     reports: Reports,
     /// Keys and places of SRTP, where it was agreed on.
     srtp: Option<Box<Srtp>>,
+    doubt: Doubt,
     /// A packet that was protected; kept for its memory.
     opened: Vec<u8>,
     events: VecDeque<LegEvent>,
@@ -97,6 +100,7 @@ impl Leg {
             sender: Sender::new(config.ssrc, config.sequence, config.timestamp),
             reports: Reports::new(config.ssrc, config.cname, config.ntp_epoch, now),
             srtp: None,
+            doubt: Doubt::default(),
             opened: Vec::new(),
             events: VecDeque::new(),
             silent_peer: config.silent_peer,

@@ -139,6 +139,11 @@ impl Source {
         false
     }
 
+    /// Whether the far end is there, by its description or by what came.
+    pub(super) fn is_at(&self, from: SocketAddr) -> bool {
+        self.latched.or(self.described) == Some(canonical(from))
+    }
+
     /// Where the far end's description said it is.
     pub(super) fn described(&self) -> Option<SocketAddr> {
         self.described

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use sip_ua::sdp::SrtpKeys;
 
-use super::Leg;
+use super::{Leg, LegEvent};
 use crate::srtp::{Refused, Srtp, is_rtcp};
 
 impl Leg {
@@ -46,8 +46,11 @@ impl Leg {
         packet.clear();
         packet.extend_from_slice(bytes);
         match srtp.unprotect_rtp(&mut packet) {
-            Ok(_) => self.take_rtp(now, from, &packet),
-            Err(refused) => self.refuse(refused),
+            Ok(_) => {
+                self.doubt.resolve();
+                self.take_rtp(now, from, &packet);
+            }
+            Err(refused) => self.refuse(now, from, refused),
         }
         self.opened = packet;
     }
@@ -65,16 +68,27 @@ impl Leg {
         packet.extend_from_slice(bytes);
         match srtp.unprotect_rtcp(&mut packet) {
             Ok(()) => self.take_rtcp(now, from, &packet),
-            Err(refused) => self.refuse(refused),
+            Err(refused) => self.refuse(now, from, refused),
         }
         self.opened = packet;
     }
 
-    fn refuse(&mut self, refused: Refused) {
+    fn refuse(&mut self, now: Instant, from: SocketAddr, refused: Refused) {
         match refused {
             Refused::Malformed => self.stats.malformed += 1,
-            Refused::Forged => self.stats.forged += 1,
+            Refused::Forged => {
+                self.stats.forged += 1;
+                // Anybody can send packets; whose they are, a handshake has shown already.
+                if self.has_described_keys() && self.source.is_at(from) && self.doubt.refuse(now) {
+                    self.events.push_back(LegEvent::WrongKey(from));
+                }
+            }
             Refused::Replayed => self.stats.replayed += 1,
         }
+    }
+
+    fn has_described_keys(&self) -> bool {
+        let agreed = self.negotiated.as_ref();
+        agreed.is_some_and(|agreed| agreed.srtp.is_some())
     }
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use sip_ua::sdp::{Negotiated, SrtpKeys};
 
 use super::Leg;
+use super::doubt::Doubt;
 
 impl Leg {
     /// The keys that a handshake came to; `None`: there are none yet, or no more. Without keys nothing is
@@ -36,6 +37,10 @@ impl Leg {
     pub(super) fn agree_on_way(&mut self, negotiated: &Negotiated) {
         let shakes = |agreed: &Negotiated| agreed.dtls.is_some();
         let shook = self.negotiated.as_ref().is_some_and(shakes);
+        let key = |agreed: &Negotiated| agreed.srtp.as_ref().map(|keys| keys.receive.clone());
+        if self.negotiated.as_ref().and_then(key) != key(negotiated) {
+            self.doubt = Doubt::default();
+        }
         if !shakes(negotiated) {
             self.source.unlead();
             self.agree_on_keys(negotiated.srtp.as_ref());

@@ -117,6 +117,9 @@ pub enum MediaEvent {
     PeerSilent,
     /// The far end ought to send, and for so long nothing came.
     TimedOut(Duration),
+    /// What comes from there is protected with another key than the far end's description has: it will never
+    /// be heard.
+    WrongKey(SocketAddr),
     /// The media stopped for good; no other event follows. Says why in a sentence.
     Failed(String),
 }
@@ -132,6 +135,7 @@ impl From<LegEvent> for MediaEvent {
             LegEvent::DigitsSent => MediaEvent::DigitsSent,
             LegEvent::PeerSilent => MediaEvent::PeerSilent,
             LegEvent::TimedOut(silent) => MediaEvent::TimedOut(silent),
+            LegEvent::WrongKey(from) => MediaEvent::WrongKey(from),
         }
     }
 }

@@ -46,7 +46,9 @@
  *
  * Media are taken from where a description says, or from one other address that proves itself, for far ends
  * behind a NAT; never from two. A side that ought to send and from which nothing at all came in 30 seconds is
- * sent nothing more until something does.
+ * sent nothing more until something does. Where keys are in the descriptions and what comes from a side is
+ * protected with another one (100 packets in 3 seconds or longer, and never one that is authentic), the bridge
+ * ends and says so (`sdp-bridge-ended`).
  *
  * Keys that a side presses (RFC 4733) are passed on, and told of by `dtmf-event` as `sipbin` tells of them, with
  * the field `side` (`a` or `b`).

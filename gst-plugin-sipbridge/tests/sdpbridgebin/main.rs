@@ -12,6 +12,7 @@ mod every_pair;
 mod examples_bridge;
 mod hands_are_shaken;
 mod it_changes_while_it_runs;
+mod keys_that_do_not_fit;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod many_answer;

@@ -84,6 +84,7 @@ impl Bridge {
             Side::A => (a, b),
             Side::B => (b, a),
         };
+        let mut wrong = None;
         end.way
             .run(now, &mut end.leg, &mut across.leg, &mut across.sockets);
         while let Some(event) = end.leg.poll_event() {
@@ -96,12 +97,22 @@ impl Bridge {
                     tracing::debug!(%error, "a digit is not passed on");
                 }
             }
-            self.shared.tell(side, event);
+            match event {
+                MediaEvent::WrongKey(from) => wrong = Some(from),
+                event => self.shared.tell(side, event),
+            }
         }
         if let Some(error) = end.way.failed() {
             self.failed = true;
             self.shared
                 .tell(side, MediaEvent::Failed(error.to_string()));
+        }
+        if let Some(from) = wrong {
+            let reason = format!(
+                "what comes from {from} is not authentic: it is protected with another key than that of the \
+                 description (a=crypto)"
+            );
+            self.fail(side, &reason);
         }
     }
 
