@@ -27,6 +27,9 @@ pub struct MediaConfig {
     /// Pauses of speech are not sent, where the far end understands it: comfort noise (RFC 3389)
     /// beside G.711 and G.722, a packet now and then in Opus.
     pub dtx: bool,
+    /// Packets that pass a bridge in the codec they came in get the length that was agreed on; false: they keep
+    /// theirs.
+    pub repacketize: bool,
     /// The name in our RTCP reports (RFC 3550 section 6.5.1). Never a user's name.
     pub cname: String,
     /// We stop sending when this long nothing came back from a far end that ought to send, and
@@ -46,6 +49,7 @@ impl Default for MediaConfig {
             ptime_ms: 20,
             opus: OpusSettings::default(),
             dtx: false,
+            repacketize: false,
             cname: format!("{:016x}", rand::random::<u64>()),
             silent_peer: Duration::from_secs(30),
             media_timeout: Duration::ZERO,

@@ -55,10 +55,11 @@ impl Live {
             Some(name) => Context::acquire(name, settings.context_wait())?,
             None => Context::default_for_new_call()?,
         };
-        let configs = bind.map(|bind| MediaConfig {
-            bind,
+        let configs = Side::BOTH.map(|side| MediaConfig {
+            bind: bind[side.index()],
             ports: ports.clone(),
             media_timeout,
+            repacketize: exchange.sides[side.index()].ptime_ms.is_some(),
             ..MediaConfig::default()
         });
         let told = element.downgrade();

@@ -71,8 +71,9 @@
  * - `rtcp-mux` (boolean): RTCP may share the port of RTP; true where nothing is said;
  * - `codecs` (array of strings): those that may be spoken, in the order in which they are offered. Default:
  *   what the other side offered in its order, then what can be transcoded;
- * - `ptime` (unsigned integer): the packet time that is asked for, 10 to 60 milliseconds. Default: what the
- *   other side asks for. Audio that is not transcoded keeps the packets it came in;
+ * - `ptime` (unsigned integer): the packet time that is asked for, 10 to 60 milliseconds, and that packets sent to
+ *   this side have, unless it asks for another itself. G.711, G.722 and L16 are cut anew for that, Opus is encoded
+ *   anew. Default: what the other side asks for; then audio that is not transcoded keeps the packets it came in;
  * - `address` (string): the local address. Default: the one from which packets leave for the world, else loopback;
  * - `advertise` (string): the address that descriptions name in its place, port for port;
  * - `peer` (string): whom signalling is spoken with on that side. Media go to loopback and link-local addresses

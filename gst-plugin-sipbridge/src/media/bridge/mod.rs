@@ -5,6 +5,7 @@
 //! and encoded anew only where the codecs differ; no jitter buffer, queue or tick is on its way, for
 //! whoever listens has a jitter buffer. Digits (RFC 4733) are passed on once they are whole.
 
+mod lengths;
 mod paths;
 mod task;
 #[cfg(test)]
@@ -148,8 +149,8 @@ impl BridgeHandle {
         after[side.index()] = Some(negotiated.clone());
         let codecs = |from: Side| match (&after[from.index()], &after[from.other().index()]) {
             (Some(heard), Some(said)) => {
-                let opus = self.configs[from.other().index()].opus;
-                Codecs::new(heard.codec, said.codec, opus).map(Some)
+                let towards = &self.configs[from.other().index()];
+                Codecs::new(heard.codec, said.codec, towards).map(Some)
             }
             _ => Ok(None),
         };

@@ -6,6 +6,7 @@ mod digits_pass_once;
 mod floods_stay_small;
 mod handshakes_find_keys;
 mod holes_wait_a_moment;
+mod packets_change_length;
 mod pauses_keep_time;
 mod same_codec_passes;
 
