@@ -18,4 +18,5 @@ mod kit;
 mod many_answer;
 #[allow(dead_code, reason = "each test uses the part it needs")]
 mod phone;
+mod what_is_on_the_wire;
 mod what_is_refused;
