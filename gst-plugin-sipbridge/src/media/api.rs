@@ -121,6 +121,8 @@ pub enum MediaEvent {
     PeerSilent,
     /// The far end ought to send, and for so long nothing came.
     TimedOut(Duration),
+    /// What was played to this side came to its end.
+    Played,
     /// What comes from there is protected with another key than the far end's description has: it will never
     /// be heard.
     WrongKey(SocketAddr),

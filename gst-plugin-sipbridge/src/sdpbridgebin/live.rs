@@ -14,8 +14,8 @@ use super::settings::{Plan, Settings, SettingsError};
 use crate::bridge::{Answered, Exchange, ExchangeError, Expired};
 use crate::context::{Context, ContextError, Cx, Task, TaskHandle};
 use crate::leg::LegStats;
-use crate::media::bridge::{self, BridgeHandle, Side};
-use crate::media::{MediaConfig, MediaError, MediaEvent};
+use crate::media::bridge::{self, BridgeHandle, Passing, Recording, Side};
+use crate::media::{DigitsError, MediaConfig, MediaError, MediaEvent};
 
 /// Why there is no bridge.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +120,23 @@ impl Live {
             self.media.add_candidate(side, party, candidate);
         }
         Ok(())
+    }
+
+    pub(super) fn set_passing(&self, side: Side, passing: Passing) {
+        self.media.set_passing(side, passing);
+    }
+
+    pub(super) fn play(&self, side: Side, recording: Option<(Recording, bool)>) {
+        self.media.play(side, recording);
+    }
+
+    pub(super) fn play_digits(
+        &self,
+        side: Side,
+        digits: &str,
+        duration_ms: u32,
+    ) -> Result<(), DigitsError> {
+        self.media.play_digits(side, digits, duration_ms)
     }
 
     pub(super) fn rollback(&mut self) -> Result<Expired, ExchangeError> {

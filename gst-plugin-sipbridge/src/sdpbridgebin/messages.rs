@@ -59,6 +59,11 @@ pub(super) fn of_media(side: Side, event: &MediaEvent) -> Option<gst::Structure>
                 );
             Some(silent.build())
         }
+        // sdp-bridge-played: element message: what `play` gave a side came to its end. `side` is `a` or `b`.
+        MediaEvent::Played => {
+            let played = gst::Structure::builder("sdp-bridge-played").field("side", side.name());
+            Some(played.build())
+        }
         _ => None,
     }
 }

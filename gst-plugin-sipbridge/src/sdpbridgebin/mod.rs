@@ -53,6 +53,11 @@
  * Keys that a side presses (RFC 4733) are passed on, and told of by `dtmf-event` as `sipbin` tells of them, with
  * the field `side` (`a` or `b`).
  *
+ * ## What an application may do to media
+ *
+ * `mute` keeps what a side says from the other one, which is sent silence meanwhile, or nothing. `play` plays a file
+ * to a side in place of what the other one says, `play-digits` presses keys for it (RFC 4733).
+ *
  * ## What each side speaks
  *
  * `profile` says it by a name: `rtp_passthrough` (plain RTP on both sides), `srtp_to_rtp` and
@@ -100,6 +105,7 @@
  * `a=rtcp-mux` (refused), candidates of other kinds than `host` and relays of its own, restarts of ICE that the far
  * end did not ask for.
  */
+mod file;
 mod imp;
 mod live;
 mod messages;

@@ -16,6 +16,7 @@ mod keys_that_do_not_fit;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod many_answer;
+mod media_are_controlled;
 #[allow(dead_code, reason = "each test uses the part it needs")]
 mod phone;
 mod what_is_on_the_wire;

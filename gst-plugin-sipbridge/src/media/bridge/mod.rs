@@ -5,6 +5,7 @@
 //! and encoded anew only where the codecs differ; no jitter buffer, queue or tick is on its way, for
 //! whoever listens has a jitter buffer. Digits (RFC 4733) are passed on once they are whole.
 
+mod instead;
 mod lengths;
 mod paths;
 mod task;
@@ -17,11 +18,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sip_ua::sdp::Negotiated;
 
+pub use self::instead::{Passing, Recording};
 use self::task::{Bridge, Command};
 use self::way::Codecs;
-use super::api::{LegStats, MediaConfig, MediaError, MediaEvent};
+use super::api::{DigitsError, LegStats, MediaConfig, MediaError, MediaEvent};
 use super::sockets;
 use crate::context::{Context, Mailbox, TaskHandle};
+use crate::leg::check_digits;
 
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -164,6 +167,33 @@ impl BridgeHandle {
     /// A candidate of somebody with whom something was agreed on, that came after the description (RFC 8840).
     pub fn add_candidate(&self, side: Side, party: usize, candidate: &str) {
         self.command(Command::Candidate(side, party, candidate.to_owned()));
+    }
+
+    /// What becomes of what this side says.
+    pub fn set_passing(&self, side: Side, passing: Passing) {
+        self.command(Command::Pass(side, passing));
+    }
+
+    /// Plays this to a side, once or again and again, in place of what the other one says; `None`: nothing more.
+    pub fn play(&self, side: Side, recording: Option<(Recording, bool)>) {
+        self.command(Command::Play(side, recording));
+    }
+
+    /// Sends a side digits (RFC 4733), each `duration_ms` long.
+    pub fn play_digits(
+        &self,
+        side: Side,
+        digits: &str,
+        duration_ms: u32,
+    ) -> Result<(), DigitsError> {
+        check_digits(digits)?;
+        let agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+        let agreed = agreed[side.index()].as_ref();
+        if agreed.is_none_or(|agreed| agreed.telephone_event_send.is_none()) {
+            return Err(DigitsError::NotNegotiated);
+        }
+        self.command(Command::Digits(side, digits.to_owned(), duration_ms));
+        Ok(())
     }
 
     /// The counters of one side's leg.

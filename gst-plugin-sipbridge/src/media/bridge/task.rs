@@ -9,6 +9,7 @@ use sip_ua::sdp::Negotiated;
 use super::super::api::{MediaConfig, MediaEvent};
 use super::super::sockets::{Pair, RTP, Sockets};
 use super::super::task::leg_config;
+use super::instead::{Passing, Recording};
 use super::paths::Paths;
 use super::way::{Codecs, Way};
 use super::{Shared, Side};
@@ -27,6 +28,12 @@ pub(super) enum Command {
     Apply(Side, usize, Box<Negotiated>, Box<[Option<Codecs>; 2]>),
     /// A candidate of one of a side.
     Candidate(Side, usize, String),
+    /// What becomes of what a side says.
+    Pass(Side, Passing),
+    /// What a side is played; whether again and again.
+    Play(Side, Option<(Recording, bool)>),
+    /// Digits for a side, each of this length.
+    Digits(Side, String, u32),
 }
 
 struct End {
@@ -89,7 +96,9 @@ impl Bridge {
             .run(now, &mut end.leg, &mut across.leg, &mut across.sockets);
         while let Some(event) = end.leg.poll_event() {
             let event = MediaEvent::from(event);
-            if let MediaEvent::Digit { digit, duration_ms } = event {
+            if let MediaEvent::Digit { digit, duration_ms } = event
+                && !end.way.instead().is_set()
+            {
                 let mut text = [0; 4];
                 let text = digit.encode_utf8(&mut text);
                 if let Err(error) = across.leg.queue_digits(text, duration_ms) {
@@ -152,13 +161,19 @@ impl Bridge {
         for side in Side::BOTH {
             let (end, across) = self.ends(side);
             let digit = end.way.digits(now, &mut across.leg, &mut across.sockets);
+            let instead = end.way.speak(now, &mut across.leg, &mut across.sockets);
+            let ended = end.way.instead().take_end();
             let due = [
                 digit,
+                instead,
                 end.leg.next_timeout(),
                 end.leg.relay_due(),
                 end.paths.due(),
             ];
             next = due.into_iter().flatten().fold(next, Instant::min);
+            if ended {
+                self.shared.tell(side.other(), MediaEvent::Played);
+            }
         }
         cx.set_timer(next);
     }
@@ -256,6 +271,18 @@ impl Task for Bridge {
                 Command::Candidate(side, party, candidate) => {
                     let (end, _) = self.ends(side);
                     end.paths.add_candidate(party, &candidate);
+                }
+                Command::Pass(side, passing) => {
+                    self.ends(side).0.way.instead().set_passing(passing);
+                }
+                Command::Play(side, recording) => {
+                    self.ends(side).1.way.instead().play(recording);
+                }
+                Command::Digits(side, digits, duration_ms) => {
+                    // It was agreed to when this was asked for; by now it may be another far end.
+                    if let Err(error) = self.ends(side).0.leg.queue_digits(&digits, duration_ms) {
+                        tracing::debug!(%error, "digits are not played");
+                    }
                 }
             }
         }

@@ -8,6 +8,7 @@ use sip_ua::sdp::Codec;
 use super::super::api::MediaConfig;
 use super::super::pace::Wire;
 use super::super::pauses::{Mode, Pauses, Say};
+use super::instead::Instead;
 use super::lengths::{Joined, bytes_a_unit};
 use crate::codec::chain::Resampler;
 use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
@@ -77,6 +78,7 @@ pub(super) struct Way {
     /// Whether packets get the length that was agreed on, also those that are not encoded anew.
     repacketize: bool,
     joined: Joined,
+    instead: Instead,
     /// At the encoder's rate.
     pcm: Vec<i16>,
     scratch: Vec<i16>,
@@ -96,6 +98,7 @@ impl Way {
             pauses: Pauses::default(),
             repacketize: config.repacketize,
             joined: Joined::default(),
+            instead: Instead::default(),
             pcm: Vec::new(),
             scratch: Vec::new(),
             payload: Vec::new(),
@@ -122,6 +125,27 @@ impl Way {
         self.failed.take()
     }
 
+    /// What is said in place of what is there.
+    pub(super) fn instead(&mut self) -> &mut Instead {
+        &mut self.instead
+    }
+
+    /// Sends what is due of what is said in place of what is there, and says when the next is.
+    pub(super) fn speak(
+        &mut self,
+        now: Instant,
+        to: &mut Leg,
+        wire: &mut impl Wire,
+    ) -> Option<Instant> {
+        match self.instead.run(now, to, wire, self.opus) {
+            Ok(due) => due,
+            Err(error) => {
+                self.failed = Some(error);
+                None
+            }
+        }
+    }
+
     /// Passes on what is there.
     pub(super) fn run(&mut self, now: Instant, from: &mut Leg, to: &mut Leg, wire: &mut impl Wire) {
         while let Some(relayed) = from.relay(now) {
@@ -132,7 +156,7 @@ impl Way {
             else {
                 continue;
             };
-            if to.sending_digits() {
+            if to.sending_digits() || self.instead.replaces() {
                 // What was to be said meanwhile is not said later.
                 self.pcm.clear();
                 self.joined.clear();
@@ -145,7 +169,7 @@ impl Way {
                     samples,
                     talkspurt,
                 } => {
-                    if talkspurt {
+                    if talkspurt | self.instead.take_break() {
                         self.send_rest(now, to, wire);
                         self.pcm.clear();
                         to.resume_sending(now);
