@@ -2,15 +2,19 @@
 //! The offers and answers with one far end (RFC 3264), first and later ones. Knows no sockets.
 
 mod address;
+mod handshake;
 
 use std::net::{IpAddr, SocketAddr};
 
 use sip_ua::sdp::{
-    self, Codec, Direction, LocalMedia, LocalSrtp, Negotiated, OpusFmtp, SdpError, SrtpPolicy,
+    self, Codec, Direction, IceCredentials, LocalMedia, LocalSrtp, Negotiated, OpusFmtp, SdpError,
+    SrtpPolicy,
 };
 
 pub use address::MediaAddressError;
 pub(crate) use address::are_alike;
+
+use handshake::ice_of;
 
 /// Why offer and answer came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +60,8 @@ pub(crate) struct Session {
     described: Option<Vec<u8>>,
     offered: Option<Vec<u8>>,
     agreed: Option<Negotiated>,
+    /// Candidates of theirs that came by themselves (RFC 8840).
+    trickled: Vec<String>,
 }
 
 impl Session {
@@ -76,6 +82,7 @@ impl Session {
             described: None,
             offered: None,
             agreed: None,
+            trickled: Vec::new(),
         }
     }
 
@@ -179,12 +186,20 @@ impl Session {
             srtp.renew();
             (answer, negotiated) = sdp::answer(&self.local, offer)?;
         }
+        // Who restarts ICE is answered with other credentials (RFC 8839 section 4.4.2.1).
+        if self.restarts(&negotiated)
+            && let Some(ice) = self.local.dtls.as_mut().and_then(|dtls| dtls.ice.as_mut())
+        {
+            ice.credentials = IceCredentials::random();
+            (answer, negotiated) = sdp::answer(&self.local, offer)?;
+        }
         // The same words keep their version (RFC 3264 section 8): a session that is only refreshed
         // (RFC 4028) looks so to both sides.
         if self.described.as_ref() != Some(&answer) {
             self.next_version();
             (answer, negotiated) = sdp::answer(&self.local, offer)?;
         }
+        self.settle_handshake(&mut negotiated);
         self.agreed = Some(negotiated.clone());
         self.described = Some(answer.clone());
         Ok((answer, negotiated))
@@ -194,8 +209,9 @@ impl Session {
     /// forked early dialog) counts as well.
     pub(crate) fn accept(&mut self, answer: &[u8]) -> Result<Negotiated, SessionError> {
         let offered = self.offered.as_deref().ok_or(SessionError::NoAnswer)?;
-        let negotiated = sdp::accept_answer(&self.local, offered, answer)?;
+        let mut negotiated = sdp::accept_answer(&self.local, offered, answer)?;
         self.check(&negotiated)?;
+        self.settle_handshake(&mut negotiated);
         self.agreed = Some(negotiated.clone());
         Ok(negotiated)
     }
@@ -217,6 +233,10 @@ impl Session {
     }
 
     fn check(&self, negotiated: &Negotiated) -> Result<(), MediaAddressError> {
+        if ice_of(negotiated).is_some() {
+            // Nothing is sent to what is described: candidates count.
+            return Ok(());
+        }
         if !negotiated.direction.sends() && negotiated.remote_rtp.ip().is_unspecified() {
             return Ok(());
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Bridges come and go, in whatever state they are given up, and leave no port, descriptor or thread.
+//! Bridges come and go, in whatever state they are given up, and leave no port, descriptor, thread or memory.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
@@ -12,56 +12,274 @@ use std::net::UdpSocket;
 
 use gst::prelude::*;
 use gstsipbridge::context::Context;
-use sip_ua::sdp::Codec;
+use sip_ua::sdp::{self, Codec, IceCredentials, LocalDtls, LocalIce, LocalMedia};
 
-use kit::{count_descriptors, count_threads};
+use kit::{count_descriptors, eventually};
 use phone::{Bridge, Phone, ports};
 
-const ROUNDS: usize = 2_000;
+/// Offered, answered, deleted.
+const CYCLES: usize = 10_000;
+/// Given up, in each state.
+const GIVEN_UP: usize = 2_000;
+/// Bridges between which hands are shaken until there are keys.
+const HANDSHAKES: usize = 30;
+/// Offers that wait for their time-out at once: each has four sockets.
+const AT_ONCE: usize = 200;
+
+/// How far a bridge came before it was given up.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Offered,
+    OfferedAnew,
+    Answered,
+    AnsweredByTwo,
+    OfferedLater,
+    OfferedBack,
+    /// A handshake and checks are agreed on, and nobody is there.
+    Shaking,
+    /// The same, and candidates came before the answer.
+    Trickling,
+}
+
+const STATES: [State; 8] = [
+    State::Offered,
+    State::OfferedAnew,
+    State::Answered,
+    State::AnsweredByTwo,
+    State::OfferedLater,
+    State::OfferedBack,
+    State::Shaking,
+    State::Trickling,
+];
+
+const CANDIDATE: &str = "candidate:9 1 udp 2113937151 127.0.0.1 9 typ host";
+
+/// What is there before and has to be there after.
+#[derive(Debug)]
+struct Held {
+    descriptors: usize,
+    threads: usize,
+    bytes: usize,
+}
+
+impl Held {
+    fn now() -> Held {
+        Held {
+            descriptors: count_descriptors(),
+            threads: count_threads(),
+            // SAFETY: it reads the counters of the allocator.
+            bytes: unsafe { libc::mallinfo2() }.uordblks,
+        }
+    }
+
+    /// What so many bridges left is less than this of memory each, and nothing else.
+    fn left_by(&self, bridges: usize, what: &str) {
+        let after = Held::now();
+        assert_eq!(after.descriptors, self.descriptors, "{what}");
+        assert!(after.threads <= self.threads, "{what}: {self:?} {after:?}");
+        let grown = after.bytes.saturating_sub(self.bytes);
+        println!("{what}: {bridges} bridges, {grown} bytes more in use");
+        assert!(grown < 50_000 + 8 * bridges, "{what}: {self:?} {after:?}");
+    }
+}
+
+/// But for those that GLib keeps for a while for whatever is asked of its pool next.
+fn count_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| !name.starts_with("pool-")).count()
+}
+
+struct Story {
+    plain: Bridge,
+    /// Its side B shakes hands.
+    shaking: Bridge,
+    alice: Phone,
+    bob: Phone,
+    /// A far end with a handshake and checks that nobody makes.
+    nobody: LocalMedia,
+}
+
+impl Story {
+    fn new() -> Story {
+        let mut nobody = LocalMedia::new([127, 0, 0, 1].into(), 9, vec![Codec::Pcma]);
+        nobody.feedback = true;
+        nobody.dtls = Some(LocalDtls {
+            fingerprint: vec![7; 32],
+            ice: Some(LocalIce {
+                credentials: IceCredentials::random(),
+                lite: false,
+                candidates: vec![CANDIDATE.to_owned()],
+            }),
+            role: None,
+        });
+        let story = Story {
+            plain: Bridge::new(""),
+            shaking: Bridge::new("side-b=\"side,address=127.0.0.1,dtls=true\""),
+            alice: Phone::new(&[Codec::Pcma]),
+            bob: Phone::new(&[Codec::Opus]),
+            nobody,
+        };
+        for bridge in [&story.plain, &story.shaking] {
+            unheard(bridge);
+        }
+        story
+    }
+
+    /// Brings a bridge so far; returns it, and what it said.
+    fn bring(&mut self, state: State) -> (&Bridge, Vec<String>) {
+        let bridge = match state {
+            State::Shaking | State::Trickling => &self.shaking,
+            _ => &self.plain,
+        };
+        let offer = bridge.offer("alice", &self.alice.offer()).unwrap();
+        let mut said = vec![offer.clone()];
+        let mut answers = |tag: &str, answer: &str| {
+            said.push(bridge.answer("alice", tag, answer).unwrap());
+        };
+        match state {
+            State::Offered => {}
+            State::OfferedAnew => {
+                bridge.offer("alice", &self.alice.offer()).unwrap();
+            }
+            State::Answered => answers("bob", &self.bob.answer(&offer)),
+            State::AnsweredByTwo => {
+                let answer = self.bob.answer(&offer);
+                answers("carol", &answer);
+                answers("bob", &answer);
+            }
+            State::OfferedLater | State::OfferedBack => {
+                answers("bob", &self.bob.answer(&offer));
+                let (from, phone) = match state {
+                    State::OfferedLater => ("alice", &mut self.alice),
+                    _ => ("bob", &mut self.bob),
+                };
+                bridge.offer(from, &phone.offer()).unwrap();
+            }
+            State::Shaking | State::Trickling => {
+                let (answer, _) = sdp::answer(&self.nobody, offer.as_bytes()).unwrap();
+                let answer = String::from_utf8(answer).unwrap();
+                answers("bob", &answer);
+                if matches!(state, State::Trickling) {
+                    let fields = gst::Structure::builder("fields")
+                        .field("candidate", CANDIDATE.replace(" 9 typ", " 11 typ"))
+                        .field("tag", "bob");
+                    bridge.ask("add-ice-candidate", Some(fields.build()));
+                }
+            }
+        }
+        (bridge, said)
+    }
+}
+
+/// Nobody reads what it tells.
+fn unheard(bridge: &Bridge) {
+    bridge.line.pipeline.bus().unwrap().set_flushing(true);
+}
+
+/// The first of the ports of these descriptions that is taken.
+fn taken(said: &[String]) -> Option<u16> {
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    let pairs = ports(&said).into_iter();
+    let mut all = pairs.flat_map(|port| [port, port + 1]);
+    all.find(|port| UdpSocket::bind(("127.0.0.1", *port)).is_err())
+}
+
+fn are_free(said: &[String]) {
+    assert_eq!(taken(said), None);
+}
+
+fn give_up(bridge: &Bridge) {
+    bridge.element.set_state(gst::State::Null).unwrap();
+    bridge.element.sync_state_with_parent().unwrap();
+}
 
 #[test]
 fn thousands_come_and_go() {
-    let bridge = Bridge::new("");
-    let (mut alice, mut bob) = (Phone::new(&[Codec::Pcma]), Phone::new(&[Codec::Opus]));
     // Threads that all calls share stay.
     let _contexts = [
         Context::default_for_new_call(),
         Context::default_for_new_call(),
     ];
-    bridge.call(&mut alice, &mut bob);
-    bridge.ask("delete", None);
-    let (descriptors, threads) = (count_descriptors(), count_threads());
-    for round in 0..ROUNDS {
-        let offer = bridge.offer("alice", &alice.offer()).unwrap();
-        let mut said = vec![offer.clone()];
-        match round % 4 {
-            0 => {}
-            1 => {
-                bridge.element.set_state(gst::State::Null).unwrap();
-            }
-            _ => {
-                let answer = bob.answer(&offer);
-                said.push(bridge.answer("alice", "bob", &answer).unwrap());
-            }
-        }
-        if round % 4 == 3 {
-            bridge.offer("bob", &bob.offer()).unwrap();
-        }
-        if round % 4 == 1 {
-            bridge.element.sync_state_with_parent().unwrap();
-        } else {
-            bridge.ask("delete", None);
-        }
-        let said: Vec<&str> = said.iter().map(String::as_str).collect();
-        for port in ports(&said) {
-            UdpSocket::bind(("127.0.0.1", port)).unwrap();
-            UdpSocket::bind(("127.0.0.1", port + 1)).unwrap();
+    let mut story = Story::new();
+    let shaking = ["side-b", "side-a"]
+        .map(|side| Bridge::new(&format!("{side}=\"side,address=127.0.0.1,dtls=true\"")));
+    for bridge in &shaking {
+        unheard(bridge);
+    }
+    // What is made once is made by now.
+    for state in STATES {
+        for _ in 0..20 {
+            give_up(story.bring(state).0);
         }
     }
-    assert_eq!(count_descriptors(), descriptors);
-    assert!(
-        count_threads() <= threads,
-        "{} after {threads}",
-        count_threads()
-    );
+    shake_hands(&shaking, &mut story.alice, &mut story.bob, 2);
+
+    let held = Held::now();
+    for _ in 0..CYCLES {
+        let (bridge, said) = story.bring(State::Answered);
+        bridge.ask("delete", None);
+        are_free(&said);
+    }
+    held.left_by(CYCLES, "Deleted");
+    for state in STATES {
+        let held = Held::now();
+        for _ in 0..GIVEN_UP {
+            let (bridge, said) = story.bring(state);
+            give_up(bridge);
+            are_free(&said);
+        }
+        held.left_by(GIVEN_UP, &format!("{state:?}"));
+    }
+    let held = Held::now();
+    for round in 0..HANDSHAKES {
+        shake_hands(&shaking, &mut story.alice, &mut story.bob, round % 3);
+    }
+    held.left_by(HANDSHAKES, "Shaken");
+    time_out(&mut story.alice);
+    let held = Held::now();
+    for _ in 0..GIVEN_UP / AT_ONCE {
+        time_out(&mut story.alice);
+    }
+    held.left_by(GIVEN_UP, "Timed out");
+}
+
+/// Two bridges that shake hands with each other come so far, and go: the first has offered, both have agreed,
+/// there are keys.
+fn shake_hands([near, far]: &[Bridge; 2], alice: &mut Phone, bob: &mut Phone, how_far: usize) {
+    let offer = near.offer("alice", &alice.offer()).unwrap();
+    if how_far > 0 {
+        let answer = bob.answer(&far.offer("alice", &offer).unwrap());
+        let answer = far.answer("alice", "bob", &answer).unwrap();
+        near.answer("alice", "bob", &answer).unwrap();
+    }
+    if how_far > 1 {
+        for (bridge, side) in [(near, "b"), (far, "a")] {
+            eventually("keys", || bridge.stats(side).has_field("srtp-suite"));
+        }
+    }
+    near.ask("delete", None);
+    far.ask("delete", None);
+}
+
+/// Many offers at once that nobody answers, and elements that nobody stops.
+fn time_out(alice: &mut Phone) {
+    let mut said = Vec::new();
+    let bridges: Vec<Bridge> = (0..AT_ONCE)
+        .map(|_| {
+            let bridge = Bridge::new("offer-timeout=1");
+            unheard(&bridge);
+            said.push(bridge.offer("alice", &alice.offer()).unwrap());
+            bridge
+        })
+        .collect();
+    for bridge in &bridges {
+        eventually("its end", || {
+            let stats: gst::Structure = bridge.element.property("stats");
+            !stats.has_field("a")
+        });
+    }
+    // It is forgotten first, and then closed.
+    eventually("free ports", || taken(&said).is_none());
 }

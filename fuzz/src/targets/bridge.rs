@@ -5,8 +5,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use gstsipbridge::bridge::{Exchange, ExchangeConfig, SideConfig};
-use sip_ua::sdp::{Codec, LocalMedia, LocalSrtp, SrtpPolicy, answer, offer};
+use gstsipbridge::bridge::{DtlsConfig, Exchange, ExchangeConfig, IcePolicy, SideConfig};
+use sip_ua::sdp::{
+    Codec, IceCredentials, LocalDtls, LocalIce, LocalMedia, LocalSrtp, SrtpPolicy, answer, offer,
+};
 
 use super::sdp;
 use crate::{Target, Traits};
@@ -24,9 +26,33 @@ fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-fn exchange(srtp: [SrtpPolicy; 2], transcode: bool) -> Exchange {
-    let [a, b] = [(6000, srtp[0]), (7000, srtp[1])].map(|(port, srtp)| SideConfig {
-        srtp,
+/// Where keys come from, on both sides.
+#[derive(Clone, Copy)]
+enum Keys {
+    Described(SrtpPolicy),
+    Handshake,
+}
+
+impl Keys {
+    fn described(self) -> SrtpPolicy {
+        match self {
+            Keys::Described(srtp) => srtp,
+            Keys::Handshake => SrtpPolicy::Off,
+        }
+    }
+
+    fn shakes(self) -> bool {
+        matches!(self, Keys::Handshake)
+    }
+}
+
+fn exchange(keys: Keys, transcode: bool) -> Exchange {
+    let [a, b] = [6000, 7000].map(|port| SideConfig {
+        srtp: keys.described(),
+        dtls: keys.shakes().then(|| DtlsConfig {
+            fingerprint: vec![1; 32],
+            ice: IcePolicy::Full,
+        }),
         ..SideConfig::new(SocketAddr::new(ip("192.0.2.9"), port), ip("192.0.2.5"))
     });
     Exchange::new(ExchangeConfig {
@@ -37,20 +63,34 @@ fn exchange(srtp: [SrtpPolicy; 2], transcode: bool) -> Exchange {
     })
 }
 
-fn phone(srtp: SrtpPolicy) -> LocalMedia {
+fn phone(keys: Keys) -> LocalMedia {
     LocalMedia {
-        srtp: LocalSrtp::new(srtp),
+        srtp: LocalSrtp::new(keys.described()),
+        dtls: keys.shakes().then(|| LocalDtls {
+            fingerprint: vec![2; 32],
+            ice: Some(LocalIce {
+                credentials: IceCredentials::random(),
+                lite: false,
+                candidates: vec!["candidate:1 1 udp 1 198.51.100.1 4000 typ host".to_owned()],
+            }),
+            role: None,
+        }),
         ..LocalMedia::new(ip("198.51.100.1"), 4000, Codec::ALL.to_vec())
     }
 }
 
 fn run(theirs: &[u8], traits: &mut Traits) {
     let now = Instant::now();
-    let policies = [SrtpPolicy::Off, SrtpPolicy::Optional, SrtpPolicy::Required];
-    for (which, srtp) in policies.into_iter().enumerate() {
-        let good = phone(srtp);
+    let all = [
+        Keys::Described(SrtpPolicy::Off),
+        Keys::Described(SrtpPolicy::Optional),
+        Keys::Described(SrtpPolicy::Required),
+        Keys::Handshake,
+    ];
+    for (which, keys) in all.into_iter().enumerate() {
+        let good = phone(keys);
         let first = offer(&good);
-        let both = || exchange([srtp, srtp], which != 0);
+        let both = || exchange(keys, which != 0);
 
         // As the first offer: what crosses can be answered.
         let mut bridge = both();
@@ -77,6 +117,9 @@ fn run(theirs: &[u8], traits: &mut Traits) {
         bridge
             .answer("alice", "bob", &answered)
             .expect("a good answer");
+        let candidate = String::from_utf8_lossy(theirs);
+        let known = bridge.add_candidate("bob", &candidate);
+        known.expect("whose candidate it is, is known");
 
         // As a later offer, which is refused; and then a good one crosses.
         if let Err(error) = bridge.offer(now, "bob", None, theirs) {

@@ -93,6 +93,7 @@ fn agreement(which: u64, with: SocketAddr, mirrored: bool) -> Negotiated {
         telephone_event_receive: vec![(101, 8_000), (102, 48_000)],
         ptime_ms: 20,
         srtp: keys,
+        dtls: None,
         opus_fmtp: Default::default(),
     }
 }

@@ -6,6 +6,46 @@ use std::time::Duration;
 
 use sip_ua::sdp::{Codec, SrtpPolicy};
 
+/// Whether and how the way to a far end is found by connectivity checks (RFC 8445).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IcePolicy {
+    /// Media go where the description says.
+    Off,
+    /// Checks are answered and not made: for who can be reached from everywhere (section 2.5).
+    Lite,
+    /// Checks are made as well.
+    Full,
+}
+
+impl IcePolicy {
+    /// Every policy there is.
+    pub const ALL: [IcePolicy; 3] = [IcePolicy::Off, IcePolicy::Lite, IcePolicy::Full];
+
+    /// The word for it in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            IcePolicy::Off => "off",
+            IcePolicy::Lite => "lite",
+            IcePolicy::Full => "full",
+        }
+    }
+
+    /// The policy of this name.
+    pub fn from_name(name: &str) -> Option<IcePolicy> {
+        let mut all = IcePolicy::ALL.into_iter();
+        all.find(|policy| policy.name() == name)
+    }
+}
+
+/// How a side finds keys by a handshake (DTLS-SRTP, RFC 5763).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DtlsConfig {
+    /// The SHA-256 of the certificate that we show.
+    pub fingerprint: Vec<u8>,
+    /// Whether and how the way is found.
+    pub ice: IcePolicy,
+}
+
 /// One side.
 #[derive(Debug, Clone)]
 pub struct SideConfig {
@@ -16,6 +56,8 @@ pub struct SideConfig {
     pub peer: IpAddr,
     /// Whether media are encrypted with keys in the descriptions (RFC 4568).
     pub srtp: SrtpPolicy,
+    /// Whether media are encrypted with keys from a handshake, and nothing else is spoken.
+    pub dtls: Option<DtlsConfig>,
     /// Whether first offers have a profile with feedback: RTP/AVPF (RFC 4585), RTP/SAVPF (RFC 5124).
     /// What is offered by that side is taken with and without.
     pub feedback: bool,
@@ -35,6 +77,7 @@ impl SideConfig {
             reached_at,
             peer,
             srtp: SrtpPolicy::Off,
+            dtls: None,
             feedback: false,
             rtcp_mux: true,
             codecs: None,

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The exchange itself: who is there, which offer is open, and what crosses.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
-use sip_ua::sdp::{Codec, Negotiated, OpusFmtp};
+use sip_ua::sdp::{Codec, IceCredentials, LocalDtls, LocalIce, Negotiated, OpusFmtp};
 
-use super::{ExchangeConfig, ExchangeError, SideConfig};
+use super::{DtlsConfig, ExchangeConfig, ExchangeError, IcePolicy, SideConfig};
 use crate::media::bridge::Side;
+use crate::rtc::host_candidate;
 use crate::session::{Session, SessionError, Terms};
 
 /// More branches than any call has: proxies fork to a handful of phones.
@@ -42,6 +44,8 @@ pub struct Answered {
     pub answer: Vec<u8>,
     /// What is agreed on with side A and with side B.
     pub agreed: [Negotiated; 2],
+    /// With whom on each side, by number: a handshake is with one of several who answer.
+    pub parties: [usize; 2],
 }
 
 /// What became of an offer that nobody answered in time.
@@ -82,6 +86,8 @@ impl Exchange {
                 side.srtp,
             );
             session.set_transport(side.rtcp_mux, side.feedback);
+            let dtls = side.dtls.as_ref();
+            session.set_dtls(dtls.map(|dtls| local_dtls(dtls, side.reached_at)));
             session.set_name(&config.name);
             session
         };
@@ -176,7 +182,30 @@ impl Exchange {
             Side::A => [agreed, said],
             Side::B => [said, agreed],
         };
-        Ok(Answered { answer, agreed })
+        Ok(Answered {
+            answer,
+            agreed,
+            parties: [0, index],
+        })
+    }
+
+    /// A candidate of this one, that came after its description (RFC 8840). Returns the side and the number
+    /// of whose it is, where something was agreed on with them already.
+    pub fn add_candidate(
+        &mut self,
+        tag: &str,
+        candidate: &str,
+    ) -> Result<Option<(Side, usize)>, ExchangeError> {
+        let (side, callee) = match self.caller_tag.as_deref() {
+            Some(caller) if caller == tag => (Side::A, None),
+            _ => (Side::B, self.callee(tag)),
+        };
+        if side == Side::B && callee.is_none() {
+            return Err(ExchangeError::UnknownTag(tag.to_owned()));
+        }
+        let session = self.session_mut(side, callee);
+        let is_news = session.add_candidate(candidate) && session.agreed().is_some();
+        Ok(is_news.then_some((side, callee.unwrap_or(0))))
     }
 
     /// The open offer was refused, or is withdrawn. What was agreed before holds; where there is no such
@@ -345,6 +374,19 @@ impl Exchange {
                 _ => OpusFmtp::OURS,
             },
         }
+    }
+}
+
+fn local_dtls(config: &DtlsConfig, reached_at: SocketAddr) -> LocalDtls {
+    let ice = (config.ice != IcePolicy::Off).then(|| LocalIce {
+        credentials: IceCredentials::random(),
+        lite: config.ice == IcePolicy::Lite,
+        candidates: host_candidate(reached_at).into_iter().collect(),
+    });
+    LocalDtls {
+        fingerprint: config.fingerprint.clone(),
+        ice,
+        role: None,
     }
 }
 

@@ -20,6 +20,6 @@ mod exchange;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ExchangeConfig, SideConfig};
+pub use config::{DtlsConfig, ExchangeConfig, IcePolicy, SideConfig};
 pub use error::ExchangeError;
 pub use exchange::{Answered, Exchange, Expired};

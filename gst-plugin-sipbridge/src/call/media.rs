@@ -193,6 +193,13 @@ impl Call {
                 let reason = format!("no media from the far end for {seconds} s");
                 self.hangup_because(EndedBy::Network, 408, &reason);
             }
+            MediaEvent::WrongKey(from) => {
+                tracing::warn!(
+                    call = self.name(),
+                    %from,
+                    "SRTP with another key than that of the description: nothing is heard"
+                );
+            }
             MediaEvent::Failed(reason) => {
                 self.hangup_because(EndedBy::Network, 500, &reason);
             }

@@ -66,6 +66,8 @@ pub enum LegEvent {
     PeerSilent,
     /// The far end ought to send, and for so long nothing came. Told again each time as long.
     TimedOut(Duration),
+    /// What comes from the far end is protected with another key than its description has.
+    WrongKey(SocketAddr),
 }
 
 /// A datagram to send.

@@ -9,6 +9,7 @@
 mod api;
 mod arrival;
 mod digits;
+mod doubt;
 mod foresight;
 mod jitter;
 mod liveness;
@@ -25,6 +26,7 @@ mod stats;
 mod streams;
 mod tempo;
 mod track;
+mod way;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -44,6 +46,7 @@ pub use tempo::Tempo;
 pub use track::{Track, TrackStats};
 
 use digits::{DigitReceiver, DigitSender};
+use doubt::Doubt;
 use jitter::{Done, JitterBuffer};
 use liveness::Liveness;
 use reports::Reports;
@@ -69,6 +72,7 @@ pub struct Leg {
     reports: Reports,
     /// Keys and places of SRTP, where it was agreed on.
     srtp: Option<Box<Srtp>>,
+    doubt: Doubt,
     /// A packet that was protected; kept for its memory.
     opened: Vec<u8>,
     events: VecDeque<LegEvent>,
@@ -96,6 +100,7 @@ impl Leg {
             sender: Sender::new(config.ssrc, config.sequence, config.timestamp),
             reports: Reports::new(config.ssrc, config.cname, config.ntp_epoch, now),
             srtp: None,
+            doubt: Doubt::default(),
             opened: Vec::new(),
             events: VecDeque::new(),
             silent_peer: config.silent_peer,
@@ -129,9 +134,8 @@ impl Leg {
         // A far end that holds us ("sendonly") may have no music to send.
         self.liveness
             .agreed(now, negotiated.direction == Direction::SendRecv);
-        self.agree_on_keys(negotiated.srtp.as_ref());
-        let sent_before = self.sends();
-        let clock_before = self.send_clock_hz();
+        self.agree_on_way(negotiated);
+        let before = self.sending();
         if negotiated.telephone_event_send.is_none() {
             self.digits_out.clear();
         }
@@ -139,9 +143,19 @@ impl Leg {
             self.restart_playout();
         }
         self.negotiated = Some(negotiated.clone());
+        self.send_after(now, before);
+    }
+
+    /// By which clock we send, if we do.
+    fn sending(&self) -> Option<u32> {
+        self.sends().then(|| self.send_clock_hz())
+    }
+
+    /// Something changed; whether we sent until then, and by which clock, is `before`.
+    fn send_after(&mut self, now: Instant, before: Option<u32>) {
         if self.sends() {
             self.sending_since.get_or_insert(now);
-            if !sent_before || clock_before != self.send_clock_hz() {
+            if before != self.sending() {
                 self.sender.resume(now, self.send_clock_hz());
             }
         }
@@ -153,6 +167,7 @@ impl Leg {
             .as_ref()
             .is_some_and(|negotiated| negotiated.direction.sends())
             && self.source.rtp().is_some()
+            && !self.waits_for_keys()
             && !self.peer_silent
     }
 
@@ -252,7 +267,8 @@ impl Leg {
 
     fn report(&mut self, now: Instant, bye: bool) -> Option<Datagram<'_>> {
         let sent = self.sender.report(now);
-        let to = self.source.rtcp();
+        let waits = self.waits_for_keys();
+        let to = self.source.rtcp().filter(|_| !waits);
         let bytes = self
             .reports
             .write(now, sent, self.streams.current_mut(), bye)?;

@@ -40,9 +40,22 @@ pub struct Source {
     latched: Option<SocketAddr>,
     rtcp_from: Option<SocketAddr>,
     candidate: Option<Candidate>,
+    /// A way was found, or is looked for, that counts in place of all this.
+    led: Option<Option<SocketAddr>>,
 }
 
 impl Source {
+    /// Connectivity checks or a handshake say where the far end is; `None`: nowhere yet, or not any more.
+    /// What comes has proved itself by its key then, and nothing is learnt from where it came.
+    pub(super) fn lead(&mut self, to: Option<SocketAddr>) {
+        self.led = Some(to.map(canonical));
+    }
+
+    /// Descriptions count, and what comes.
+    pub(super) fn unlead(&mut self) {
+        self.led = None;
+    }
+
     /// A description names the far end's addresses. A re-offer that repeats them changes nothing;
     /// one that moves the far end opens a new probation.
     pub fn describe(&mut self, rtp: SocketAddr, rtcp: SocketAddr, muxed: bool) {
@@ -63,6 +76,9 @@ impl Source {
     /// Judges a well-formed RTP packet of a payload type we agreed to.
     pub fn judge(&mut self, from: SocketAddr, ssrc: u32, sequence: u16) -> Verdict {
         let from = canonical(from);
+        if self.led.is_some() {
+            return Verdict::Known;
+        }
         if let Some(latched) = self.latched {
             return if from == latched {
                 Verdict::Known
@@ -111,6 +127,9 @@ impl Source {
     /// comes from.
     pub fn judge_rtcp(&mut self, from: SocketAddr) -> bool {
         let from = canonical(from);
+        if self.led.is_some() {
+            return true;
+        }
         let host = |of: Option<SocketAddr>| of.map(|address| address.ip());
         let known: Option<IpAddr> = host(self.latched).or(host(self.described));
         if self.latched.is_none() && self.described_rtcp == Some(from) || known == Some(from.ip()) {
@@ -120,6 +139,11 @@ impl Source {
         false
     }
 
+    /// Whether the far end is there, by its description or by what came.
+    pub(super) fn is_at(&self, from: SocketAddr) -> bool {
+        self.latched.or(self.described) == Some(canonical(from))
+    }
+
     /// Where the far end's description said it is.
     pub(super) fn described(&self) -> Option<SocketAddr> {
         self.described
@@ -127,14 +151,14 @@ impl Source {
 
     /// Where RTP goes.
     pub(super) fn rtp(&self) -> Option<SocketAddr> {
-        self.latched
-            .or(self.described)
+        self.led
+            .unwrap_or_else(|| self.latched.or(self.described))
             .filter(|to| to.port() != 0 && !to.ip().is_unspecified())
     }
 
     /// Where RTCP goes; `None` where the far end has none.
     pub(super) fn rtcp(&self) -> Option<SocketAddr> {
-        if self.muxed {
+        if self.muxed || self.led.is_some() {
             return self.rtp();
         }
         let described = self.described_rtcp.filter(|to| to.port() != 0)?;
@@ -240,6 +264,21 @@ mod tests {
         source.judge(at("[::ffff:192.0.2.1]:4000"), 1, 1);
         assert!(source.judge_rtcp(at("192.0.2.1:7777")));
         assert_eq!(source.rtcp(), Some(at("192.0.2.1:7777")));
+    }
+
+    #[test]
+    fn a_way_that_was_found_counts_and_no_description() {
+        let mut source = described();
+        source.lead(None);
+        assert_eq!((source.rtp(), source.rtcp()), (None, None));
+        source.lead(Some(at("198.51.100.7:9000")));
+        source.describe(at("0.0.0.0:9"), at("0.0.0.0:9"), true);
+        assert_eq!(source.rtp(), Some(at("198.51.100.7:9000")));
+        assert_eq!(source.rtcp(), source.rtp());
+        assert_eq!(source.judge(at("203.0.113.9:9"), 1, 1), Verdict::Known);
+        source.describe(at("192.0.2.1:4000"), at("192.0.2.1:4001"), false);
+        source.unlead();
+        assert_eq!(source.rtp(), Some(at("192.0.2.1:4000")));
     }
 
     #[test]

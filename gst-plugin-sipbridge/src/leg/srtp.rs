@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
-//! SRTP between the sockets and the leg, with the keys that offer and answer agreed on.
+//! SRTP between the sockets and the leg, with the keys that offer and answer agreed on, or a handshake.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use sip_ua::sdp::SrtpKeys;
 
-use super::Leg;
+use super::{Leg, LegEvent};
 use crate::srtp::{Refused, Srtp, is_rtcp};
 
 impl Leg {
@@ -32,6 +32,10 @@ impl Leg {
 
     /// One datagram from the RTP socket.
     pub fn receive_rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        // What comes before the handshake is over cannot be told from anybody's.
+        if self.waits_for_keys() {
+            return;
+        }
         let Some(srtp) = &mut self.srtp else {
             return self.take_rtp(now, from, bytes);
         };
@@ -42,14 +46,20 @@ impl Leg {
         packet.clear();
         packet.extend_from_slice(bytes);
         match srtp.unprotect_rtp(&mut packet) {
-            Ok(_) => self.take_rtp(now, from, &packet),
-            Err(refused) => self.refuse(refused),
+            Ok(_) => {
+                self.doubt.resolve();
+                self.take_rtp(now, from, &packet);
+            }
+            Err(refused) => self.refuse(now, from, refused),
         }
         self.opened = packet;
     }
 
     /// One datagram from the RTCP socket.
     pub fn receive_rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        if self.waits_for_keys() {
+            return;
+        }
         let Some(srtp) = &mut self.srtp else {
             return self.take_rtcp(now, from, bytes);
         };
@@ -58,16 +68,27 @@ impl Leg {
         packet.extend_from_slice(bytes);
         match srtp.unprotect_rtcp(&mut packet) {
             Ok(()) => self.take_rtcp(now, from, &packet),
-            Err(refused) => self.refuse(refused),
+            Err(refused) => self.refuse(now, from, refused),
         }
         self.opened = packet;
     }
 
-    fn refuse(&mut self, refused: Refused) {
+    fn refuse(&mut self, now: Instant, from: SocketAddr, refused: Refused) {
         match refused {
             Refused::Malformed => self.stats.malformed += 1,
-            Refused::Forged => self.stats.forged += 1,
+            Refused::Forged => {
+                self.stats.forged += 1;
+                // Anybody can send packets; whose they are, a handshake has shown already.
+                if self.has_described_keys() && self.source.is_at(from) && self.doubt.refuse(now) {
+                    self.events.push_back(LegEvent::WrongKey(from));
+                }
+            }
             Refused::Replayed => self.stats.replayed += 1,
         }
+    }
+
+    fn has_described_keys(&self) -> bool {
+        let agreed = self.negotiated.as_ref();
+        agreed.is_some_and(|agreed| agreed.srtp.is_some())
     }
 }

@@ -27,6 +27,9 @@ pub struct MediaConfig {
     /// Pauses of speech are not sent, where the far end understands it: comfort noise (RFC 3389)
     /// beside G.711 and G.722, a packet now and then in Opus.
     pub dtx: bool,
+    /// Packets that pass a bridge in the codec they came in get the length that was agreed on; false: they keep
+    /// theirs.
+    pub repacketize: bool,
     /// The name in our RTCP reports (RFC 3550 section 6.5.1). Never a user's name.
     pub cname: String,
     /// We stop sending when this long nothing came back from a far end that ought to send, and
@@ -46,6 +49,7 @@ impl Default for MediaConfig {
             ptime_ms: 20,
             opus: OpusSettings::default(),
             dtx: false,
+            repacketize: false,
             cname: format!("{:016x}", rand::random::<u64>()),
             silent_peer: Duration::from_secs(30),
             media_timeout: Duration::ZERO,
@@ -117,6 +121,11 @@ pub enum MediaEvent {
     PeerSilent,
     /// The far end ought to send, and for so long nothing came.
     TimedOut(Duration),
+    /// What was played to this side came to its end.
+    Played,
+    /// What comes from there is protected with another key than the far end's description has: it will never
+    /// be heard.
+    WrongKey(SocketAddr),
     /// The media stopped for good; no other event follows. Says why in a sentence.
     Failed(String),
 }
@@ -132,6 +141,7 @@ impl From<LegEvent> for MediaEvent {
             LegEvent::DigitsSent => MediaEvent::DigitsSent,
             LegEvent::PeerSilent => MediaEvent::PeerSilent,
             LegEvent::TimedOut(silent) => MediaEvent::TimedOut(silent),
+            LegEvent::WrongKey(from) => MediaEvent::WrongKey(from),
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
+use std::time::Instant;
 
 use super::api::MediaError;
 use super::pace::Wire;
@@ -72,16 +73,23 @@ impl Sockets {
 
     /// Gives the leg what came by one of them. True: there may be more.
     pub(super) fn read(&self, which: usize, cx: &mut Cx<'_>, leg: &mut Leg) -> bool {
-        let now = cx.now();
         if which == RTP {
-            cx.inbox().read(&self.rtp.socket, now, |at, from, bytes| {
-                leg.receive_rtp(at, from, bytes);
-            })
-        } else {
-            cx.inbox().read(&self.rtcp.socket, now, |at, from, bytes| {
-                leg.receive_rtcp(at, from, bytes);
-            })
+            return self.read_rtp(cx, |at, from, bytes| leg.receive_rtp(at, from, bytes));
         }
+        let now = cx.now();
+        cx.inbox().read(&self.rtcp.socket, now, |at, from, bytes| {
+            leg.receive_rtcp(at, from, bytes);
+        })
+    }
+
+    /// Hands over what came by the socket of RTP. True: there may be more.
+    pub(super) fn read_rtp(
+        &self,
+        cx: &mut Cx<'_>,
+        take: impl FnMut(Instant, SocketAddr, &[u8]),
+    ) -> bool {
+        let now = cx.now();
+        cx.inbox().read(&self.rtp.socket, now, take)
     }
 
     /// Sends RTCP.

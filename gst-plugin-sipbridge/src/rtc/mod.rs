@@ -10,6 +10,7 @@ pub mod description;
 mod dtls;
 mod local;
 mod negotiation;
+pub(crate) mod path;
 mod plan;
 mod receiver;
 mod reflexive;

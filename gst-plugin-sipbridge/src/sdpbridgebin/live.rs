@@ -14,8 +14,8 @@ use super::settings::{Plan, Settings, SettingsError};
 use crate::bridge::{Answered, Exchange, ExchangeError, Expired};
 use crate::context::{Context, ContextError, Cx, Task, TaskHandle};
 use crate::leg::LegStats;
-use crate::media::bridge::{self, BridgeHandle, Side};
-use crate::media::{MediaConfig, MediaError, MediaEvent};
+use crate::media::bridge::{self, BridgeHandle, Passing, Recording, Side};
+use crate::media::{DigitsError, MediaConfig, MediaError, MediaEvent};
 
 /// Why there is no bridge.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +55,11 @@ impl Live {
             Some(name) => Context::acquire(name, settings.context_wait())?,
             None => Context::default_for_new_call()?,
         };
-        let configs = bind.map(|bind| MediaConfig {
-            bind,
+        let configs = Side::BOTH.map(|side| MediaConfig {
+            bind: bind[side.index()],
             ports: ports.clone(),
             media_timeout,
+            repacketize: exchange.sides[side.index()].ptime_ms.is_some(),
             ..MediaConfig::default()
         });
         let told = element.downgrade();
@@ -102,11 +103,40 @@ impl Live {
         element: &SdpBridgeBin,
     ) -> Result<Answered, AnswerError> {
         let answered = self.exchange.answer(from, to, answer)?;
-        for (side, agreed) in Side::BOTH.into_iter().zip(&answered.agreed) {
-            self.media.apply(side, agreed.clone())?;
+        let agreed = answered.agreed.iter().zip(answered.parties);
+        for (side, (agreed, party)) in Side::BOTH.into_iter().zip(agreed) {
+            self.media.apply_for(side, party, agreed.clone())?;
         }
         self.set_alarm(element);
         Ok(answered)
+    }
+
+    pub(super) fn add_candidate(
+        &mut self,
+        tag: &str,
+        candidate: &str,
+    ) -> Result<(), ExchangeError> {
+        if let Some((side, party)) = self.exchange.add_candidate(tag, candidate)? {
+            self.media.add_candidate(side, party, candidate);
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_passing(&self, side: Side, passing: Passing) {
+        self.media.set_passing(side, passing);
+    }
+
+    pub(super) fn play(&self, side: Side, recording: Option<(Recording, bool)>) {
+        self.media.play(side, recording);
+    }
+
+    pub(super) fn play_digits(
+        &self,
+        side: Side,
+        digits: &str,
+        duration_ms: u32,
+    ) -> Result<(), DigitsError> {
+        self.media.play_digits(side, digits, duration_ms)
     }
 
     pub(super) fn rollback(&mut self) -> Result<Expired, ExchangeError> {

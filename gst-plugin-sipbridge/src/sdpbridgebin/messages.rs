@@ -20,8 +20,11 @@ pub(super) fn agreed(side: Side, tag: &str, agreed: &Negotiated) -> gst::Structu
     // sdp-bridge-media: element message: media were agreed on with a side, for the first time or anew.
     // `side` is `a` or `b`, `tag` who is heard there, `codec` what is sent there, `ptime` in milliseconds,
     // `remote` where it is sent to, `direction` ours (`sendrecv`, `sendonly`, `recvonly` or `inactive`),
-    // `rtcp-mux` whether RTCP shares that port, `srtp` whether it is encrypted, and `srtp-suite` with what.
+    // `rtcp-mux` whether RTCP shares that port, `srtp` whether it is encrypted, and `srtp-suite` with what,
+    // where the descriptions say so. `dtls`: keys come from a handshake, and with them the suite in `stats`;
+    // `ice`: checks find where it is, and `remote` says nothing.
     let suite = agreed.srtp.as_ref().map(|keys| keys.suite().name());
+    let dtls = agreed.dtls.as_ref();
     gst::Structure::builder("sdp-bridge-media")
         .field("side", side.name())
         .field("tag", tag)
@@ -30,7 +33,9 @@ pub(super) fn agreed(side: Side, tag: &str, agreed: &Negotiated) -> gst::Structu
         .field("remote", agreed.remote_rtp.to_string())
         .field("direction", agreed.direction.as_str())
         .field("rtcp-mux", agreed.rtcp_mux)
-        .field("srtp", suite.is_some())
+        .field("srtp", suite.is_some() || dtls.is_some())
+        .field("dtls", dtls.is_some())
+        .field("ice", dtls.is_some_and(|dtls| dtls.ice.is_some()))
         .field_if_some("srtp-suite", suite)
         .build()
 }
@@ -53,6 +58,11 @@ pub(super) fn of_media(side: Side, event: &MediaEvent) -> Option<gst::Structure>
                     u32::try_from(silent.as_secs()).unwrap_or(u32::MAX),
                 );
             Some(silent.build())
+        }
+        // sdp-bridge-played: element message: what `play` gave a side came to its end. `side` is `a` or `b`.
+        MediaEvent::Played => {
+            let played = gst::Structure::builder("sdp-bridge-played").field("side", side.name());
+            Some(played.build())
         }
         _ => None,
     }

@@ -6,7 +6,8 @@
  * the offer for the other one comes out, and so do the answers (RFC 3264). Media go through this
  * element, on a media thread that all calls share; it has no pads, and adds no thread.
  *
- * Each side has RTP/AVP, RTP/AVPF, RTP/SAVP or RTP/SAVPF (keys in the descriptions, RFC 4568), RTCP on a
+ * Each side has RTP/AVP, RTP/AVPF, RTP/SAVP or RTP/SAVPF (keys in the descriptions, RFC 4568), or
+ * UDP/TLS/RTP/SAVP or UDP/TLS/RTP/SAVPF (keys from a handshake, RFC 5763, with ICE or without), RTCP on a
  * port of its own or on that of RTP (RFC 5761), IPv4 or IPv6, whatever the other side has. Where both speak
  * the same codec, packets are passed on as they come with other headers; where not, audio is
  * transcoded between PCMU, PCMA, G.722, Opus and L16, and digits (RFC 4733) cross at the clock rate
@@ -45,24 +46,39 @@
  *
  * Media are taken from where a description says, or from one other address that proves itself, for far ends
  * behind a NAT; never from two. A side that ought to send and from which nothing at all came in 30 seconds is
- * sent nothing more until something does.
+ * sent nothing more until something does. Where keys are in the descriptions and what comes from a side is
+ * protected with another one (100 packets in 3 seconds or longer, and never one that is authentic), the bridge
+ * ends and says so (`sdp-bridge-ended`).
  *
  * Keys that a side presses (RFC 4733) are passed on, and told of by `dtmf-event` as `sipbin` tells of them, with
  * the field `side` (`a` or `b`).
  *
+ * ## What an application may do to media
+ *
+ * `mute` keeps what a side says from the other one, which is sent silence meanwhile, or nothing. `play` plays a file
+ * to a side in place of what the other one says, `play-digits` presses keys for it (RFC 4733).
+ *
  * ## What each side speaks
  *
  * `profile` says it by a name: `rtp_passthrough` (plain RTP on both sides), `srtp_to_rtp` and
- * `rtp_to_srtp` (SRTP with keys in the descriptions on the side of who offers first, or on the other).
+ * `rtp_to_srtp` (SRTP with keys in the descriptions on the side of who offers first, or on the other),
+ * `ws_to_rtp` and `wss_to_rtp` (a browser offers first, with DTLS-SRTP and ICE, whichever WebSocket carries its
+ * signalling; plain RTP on the other side).
  * `side-a` (who offers first) and `side-b` are structures for what else is wanted:
  *
  * - `srtp` (string): `off`, `optional` (RFC 8643) or `required`;
- * - `feedback` (boolean): first offers are RTP/AVPF or RTP/SAVPF;
+ * - `dtls` (boolean): DTLS-SRTP, and nothing else. RTCP shares the port of RTP then, and `srtp` is `off`;
+ * - `ice` (string): how the far end is found where `dtls` is true: `full` (the default), `lite` (for a machine
+ *   that can be reached from everywhere: checks are answered and not made) or `off` (it is where its description
+ *   says). Who offers no ICE is answered with none;
+ * - `feedback` (boolean): first offers are RTP/AVPF, RTP/SAVPF or UDP/TLS/RTP/SAVPF; true with `dtls`, else false,
+ *   where nothing is said;
  * - `rtcp-mux` (boolean): RTCP may share the port of RTP; true where nothing is said;
  * - `codecs` (array of strings): those that may be spoken, in the order in which they are offered. Default:
  *   what the other side offered in its order, then what can be transcoded;
- * - `ptime` (unsigned integer): the packet time that is asked for, 10 to 60 milliseconds. Default: what the
- *   other side asks for. Audio that is not transcoded keeps the packets it came in;
+ * - `ptime` (unsigned integer): the packet time that is asked for, 10 to 60 milliseconds, and that packets sent to
+ *   this side have, unless it asks for another itself. G.711, G.722 and L16 are cut anew for that, Opus is encoded
+ *   anew. Default: what the other side asks for; then audio that is not transcoded keeps the packets it came in;
  * - `address` (string): the local address. Default: the one from which packets leave for the world, else loopback;
  * - `advertise` (string): the address that descriptions name in its place, port for port;
  * - `peer` (string): whom signalling is spoken with on that side. Media go to loopback and link-local addresses
@@ -73,11 +89,23 @@
  * A key that is not in this list is refused, and so is every description that wants what is not agreed to,
  * with a sentence that names it.
  *
+ * ## Browsers
+ *
+ * Where `dtls` is true for a side, its far end shows the certificate whose SHA-256 its description names, before
+ * anything is sent to it or taken from it, RTCP included. One that shows another, or none in 30 seconds, ends the
+ * bridge (`sdp-bridge-ended`). Descriptions of this element have all its candidates; those of the far end may come
+ * later, and are handed in by `add-ice-candidate`. Candidates where no media may go (see `peer`) are passed over.
+ * Each who answers an offer has a handshake of its own, so that the first of several can be heard again. A far end
+ * that restarts ICE, or offers with the same certificate, goes on with the keys it has. One that stops
+ * answering checks is sent nothing after some 20 seconds (RFC 7675), and ends the bridge 15 seconds later.
+ *
  * ## What it does not
  *
- * Other media than audio (declined), codecs other than those above (they are not offered on), DTLS-SRTP
- * and ICE: offers of UDP/TLS/RTP/SAVPF and the profiles `ws_to_rtp` and `wss_to_rtp` are refused.
+ * Other media than audio (declined), codecs other than those above (they are not offered on), DTLS-SRTP without
+ * `a=rtcp-mux` (refused), candidates of other kinds than `host` and relays of its own, restarts of ICE that the far
+ * end did not ask for.
  */
+mod file;
 mod imp;
 mod live;
 mod messages;

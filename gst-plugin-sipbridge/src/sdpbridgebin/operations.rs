@@ -5,16 +5,22 @@ use gst::glib;
 use gst::subclass::prelude::*;
 
 use super::SdpBridgeBin;
+use super::file::{self, FileError};
 use super::imp::CAT;
 use super::live::{AnswerError, Live, OpenError};
 use super::messages;
 use crate::bridge::{ExchangeError, Expired};
-use crate::media::bridge::Side;
+use crate::media::DigitsError;
+use crate::media::bridge::{Passing, Side};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     Offer,
     Answer,
+    Candidate,
+    Mute,
+    Play,
+    Digits,
     Rollback,
     Delete,
 }
@@ -30,6 +36,16 @@ pub(super) enum OperationError {
     Field(String),
     #[error("the field {0} is missing, or is no string")]
     Missing(&'static str),
+    #[error("the field side is {0:?}; a and b there are")]
+    Side(String),
+    #[error("the field how is {0:?}; off, silence and block there are")]
+    How(String),
+    #[error("the field {0} should be {1}")]
+    Type(&'static str, &'static str),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Digits(#[from] DigitsError),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -45,7 +61,13 @@ impl OperationError {
             OperationError::Exchange(error)
             | OperationError::Answer(AnswerError::Exchange(error)) => error.sip_code(),
             OperationError::NoBridge => 481,
-            OperationError::Field(_) | OperationError::Missing(_) => 400,
+            OperationError::Field(_)
+            | OperationError::Missing(_)
+            | OperationError::Side(_)
+            | OperationError::How(_)
+            | OperationError::Type(..)
+            | OperationError::File(_)
+            | OperationError::Digits(_) => 400,
             OperationError::NotReady => 503,
             OperationError::Open(_) | OperationError::Answer(AnswerError::Media(_)) => 500,
         }
@@ -57,7 +79,11 @@ impl OperationError {
             OperationError::NotReady => glib::Error::new(gst::CoreError::StateChange, &said),
             OperationError::Open(OpenError::Settings(_))
             | OperationError::Field(_)
+            | OperationError::Side(_)
+            | OperationError::How(_)
+            | OperationError::Type(..)
             | OperationError::Missing(_) => glib::Error::new(gst::ResourceError::Settings, &said),
+            OperationError::File(_) => glib::Error::new(gst::ResourceError::Read, &said),
             OperationError::Open(_) | OperationError::Answer(AnswerError::Media(_)) => {
                 glib::Error::new(gst::ResourceError::OpenReadWrite, &said)
             }
@@ -89,7 +115,36 @@ impl<'a> Request<'a> {
         let text = text.map_err(|_| OperationError::Missing(name))?;
         Ok(text.filter(|text| !text.is_empty()))
     }
+
+    fn required(&self, name: &'static str) -> Result<&'a str, OperationError> {
+        self.text(name)?.ok_or(OperationError::Missing(name))
+    }
+
+    fn side(&self) -> Result<Side, OperationError> {
+        side_of(self.required("side")?)
+    }
+
+    fn get<T: glib::value::FromValue<'a>>(
+        &self,
+        name: &'static str,
+        kind: &'static str,
+    ) -> Result<Option<T>, OperationError> {
+        let Some(fields) = self.0 else {
+            return Ok(None);
+        };
+        let value = fields.get_optional(name);
+        value.map_err(|_| OperationError::Type(name, kind))
+    }
 }
+
+fn side_of(name: &str) -> Result<Side, OperationError> {
+    let mut sides = Side::BOTH.into_iter();
+    let side = sides.find(|side| side.name() == name);
+    side.ok_or_else(|| OperationError::Side(name.to_owned()))
+}
+
+/// How long a key is pressed where nothing is said.
+const DIGIT_MS: u32 = 100;
 
 const DESCRIBING: [&str; 3] = ["sdp", "from-tag", "to-tag"];
 
@@ -104,6 +159,10 @@ impl SdpBridgeBin {
         let done = match operation {
             Operation::Offer => self.pass_offer(fields),
             Operation::Answer => self.pass_answer(fields),
+            Operation::Candidate => self.add_ice_candidate(fields),
+            Operation::Mute => self.mute(fields),
+            Operation::Play => self.play(fields),
+            Operation::Digits => self.play_digits(fields),
             Operation::Rollback => self.rollback(fields),
             Operation::Delete => self.delete(fields),
         };
@@ -174,6 +233,64 @@ impl SdpBridgeBin {
             messages::post(self, structure);
         }
         Ok(Done::Described(answered.answer))
+    }
+
+    fn add_ice_candidate(
+        &self,
+        fields: Option<&gst::StructureRef>,
+    ) -> Result<Done, OperationError> {
+        let request = Request::new(fields, &["candidate", "tag", "side"])?;
+        let missing = OperationError::Missing;
+        let candidate = request.text("candidate")?.ok_or(missing("candidate"))?;
+        let (tag, side) = (request.text("tag")?, request.text("side")?);
+        let mut state = self.imp().state();
+        let live = state.live.as_mut().ok_or(OperationError::NoBridge)?;
+        let tag = match (tag, side) {
+            (Some(tag), _) => tag.to_owned(),
+            (None, Some(name)) => live.tag(side_of(name)?).to_owned(),
+            (None, None) => return Err(missing("tag")),
+        };
+        live.add_candidate(&tag, candidate)?;
+        Ok(Done::Nothing)
+    }
+
+    fn mute(&self, fields: Option<&gst::StructureRef>) -> Result<Done, OperationError> {
+        let request = Request::new(fields, &["side", "how"])?;
+        let side = request.side()?;
+        let passing = match request.required("how")? {
+            "off" => Passing::Passes,
+            "silence" => Passing::Silenced,
+            "block" => Passing::Blocked,
+            how => return Err(OperationError::How(how.to_owned())),
+        };
+        let state = self.imp().state();
+        let live = state.live.as_ref().ok_or(OperationError::NoBridge)?;
+        live.set_passing(side, passing);
+        Ok(Done::Nothing)
+    }
+
+    fn play(&self, fields: Option<&gst::StructureRef>) -> Result<Done, OperationError> {
+        let request = Request::new(fields, &["side", "file", "repeat"])?;
+        let side = request.side()?;
+        let repeats = request.get("repeat", "a boolean")?.unwrap_or(false);
+        // Without a lock: it may take a while.
+        let recording = request.text("file")?.map(file::read).transpose()?;
+        let state = self.imp().state();
+        let live = state.live.as_ref().ok_or(OperationError::NoBridge)?;
+        live.play(side, recording.map(|recording| (recording, repeats)));
+        Ok(Done::Nothing)
+    }
+
+    fn play_digits(&self, fields: Option<&gst::StructureRef>) -> Result<Done, OperationError> {
+        let request = Request::new(fields, &["side", "digits", "duration"])?;
+        let side = request.side()?;
+        let digits = request.required("digits")?;
+        let kind = "an unsigned integer";
+        let duration_ms = request.get("duration", kind)?.unwrap_or(DIGIT_MS);
+        let state = self.imp().state();
+        let live = state.live.as_ref().ok_or(OperationError::NoBridge)?;
+        live.play_digits(side, digits, duration_ms)?;
+        Ok(Done::Nothing)
     }
 
     fn rollback(&self, fields: Option<&gst::StructureRef>) -> Result<Done, OperationError> {

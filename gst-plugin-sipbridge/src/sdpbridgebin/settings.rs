@@ -9,7 +9,7 @@ use gst::glib;
 use gst::prelude::*;
 use sip_ua::sdp::SrtpPolicy;
 
-use super::side::{self, SideFault};
+use super::side::{self, Keying, SideFault};
 use crate::bridge::{ExchangeConfig, SideConfig};
 use crate::media::bridge::Side;
 use crate::property::{contexts, flag_on, ports, put, text_or, uint};
@@ -19,15 +19,17 @@ const DEFAULT_NAME: &str = "-";
 const DEFAULT_PORTS: &str = "10000-20000";
 const DEFAULT_OFFER_TIMEOUT_S: u32 = 300;
 
-/// What is encrypted on sides A and B.
-const PROFILES: [(&str, [SrtpPolicy; 2]); 3] = [
-    (DEFAULT_PROFILE, [SrtpPolicy::Off, SrtpPolicy::Off]),
-    ("srtp_to_rtp", [SrtpPolicy::Required, SrtpPolicy::Off]),
-    ("rtp_to_srtp", [SrtpPolicy::Off, SrtpPolicy::Required]),
-];
+const PLAIN: Keying = Keying::Described(SrtpPolicy::Off);
+const SECURE: Keying = Keying::Described(SrtpPolicy::Required);
 
-/// Names for what is not spoken.
-const UNSPOKEN: [&str; 2] = ["ws_to_rtp", "wss_to_rtp"];
+/// Where the keys of sides A and B come from. Browsers shake hands whatever carries their signalling.
+const PROFILES: [(&str, [Keying; 2]); 5] = [
+    (DEFAULT_PROFILE, [PLAIN, PLAIN]),
+    ("srtp_to_rtp", [SECURE, PLAIN]),
+    ("rtp_to_srtp", [PLAIN, SECURE]),
+    ("ws_to_rtp", [Keying::Handshake, PLAIN]),
+    ("wss_to_rtp", [Keying::Handshake, PLAIN]),
+];
 
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -61,10 +63,8 @@ impl Default for Settings {
 /// A property holds what cannot be used. The sentence names it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SettingsError {
-    #[error("profile: there is no {0:?}; rtp_passthrough, srtp_to_rtp and rtp_to_srtp there are")]
+    #[error("profile: there is no {0:?}; {known} there are", known = names().join(", "))]
     Profile(String),
-    #[error("profile: {0} wants DTLS-SRTP and ICE on side a, which sdpbridgebin does not speak")]
-    Unspoken(String),
     #[error("side-{}: {fault}", .side.name())]
     Side { side: Side, fault: SideFault },
     #[error("sdp-name: {0:?} cannot stand in a line of SDP")]
@@ -90,19 +90,16 @@ impl Settings {
 
     /// All of it, checked.
     pub(super) fn plan(&self) -> Result<Plan, SettingsError> {
-        if UNSPOKEN.contains(&self.profile.as_str()) {
-            return Err(SettingsError::Unspoken(self.profile.clone()));
-        }
         let profile = PROFILES.iter().find(|(name, _)| *name == self.profile);
-        let (_, [srtp_a, srtp_b]) =
+        let (_, [keying_a, keying_b]) =
             profile.ok_or_else(|| SettingsError::Profile(self.profile.clone()))?;
         if self.name.is_empty() || self.name.contains(['\r', '\n', '\0']) {
             return Err(SettingsError::Name(self.name.clone()));
         }
         let ports = ports(&self.media_ports)
             .ok_or_else(|| SettingsError::Ports(self.media_ports.clone()))?;
-        let (bind_a, a) = self.side(Side::A, *srtp_a)?;
-        let (bind_b, b) = self.side(Side::B, *srtp_b)?;
+        let (bind_a, a) = self.side(Side::A, *keying_a)?;
+        let (bind_b, b) = self.side(Side::B, *keying_b)?;
         Ok(Plan {
             bind: [bind_a, bind_b],
             ports,
@@ -116,10 +113,14 @@ impl Settings {
         })
     }
 
-    fn side(&self, side: Side, srtp: SrtpPolicy) -> Result<(IpAddr, SideConfig), SettingsError> {
+    fn side(&self, side: Side, keying: Keying) -> Result<(IpAddr, SideConfig), SettingsError> {
         let structure = self.sides[side.index()].as_deref();
-        side::read(structure, srtp).map_err(|fault| SettingsError::Side { side, fault })
+        side::read(structure, keying).map_err(|fault| SettingsError::Side { side, fault })
     }
+}
+
+fn names() -> Vec<&'static str> {
+    PROFILES.iter().map(|(name, _)| *name).collect()
 }
 
 pub(super) fn properties() -> Vec<glib::ParamSpec> {
@@ -135,7 +136,7 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
         text_or(
             "profile",
             "Profile",
-            "What is spoken on both sides: rtp_passthrough, srtp_to_rtp or rtp_to_srtp",
+            "What is spoken on both sides: rtp_passthrough, srtp_to_rtp, rtp_to_srtp, ws_to_rtp or wss_to_rtp",
             DEFAULT_PROFILE,
         ),
         side(
@@ -231,34 +232,40 @@ mod tests {
 
     #[test]
     fn profiles_go_by_name() {
-        for (name, srtp) in PROFILES {
+        for (name, keying) in PROFILES {
             let settings = Settings {
                 profile: name.to_owned(),
                 ..Settings::default()
             };
             let plan = settings.plan().unwrap();
-            assert_eq!(plan.exchange.sides.map(|side| side.srtp), srtp, "{name}");
+            let found = plan.exchange.sides.map(|side| match side.dtls {
+                Some(_) => Keying::Handshake,
+                None => Keying::Described(side.srtp),
+            });
+            assert_eq!(found, keying, "{name}");
         }
-        for (name, words) in [("wss_to_rtp", "DTLS-SRTP"), ("any", "\"any\"")] {
-            let settings = Settings {
-                profile: name.to_owned(),
-                ..Settings::default()
-            };
-            assert!(refused(&settings).contains(words), "{name}");
-        }
+        let settings = Settings {
+            profile: "any".to_owned(),
+            ..Settings::default()
+        };
+        let said = refused(&settings);
+        assert!(
+            said.contains("\"any\"") && said.contains("wss_to_rtp"),
+            "{said}"
+        );
     }
 
     #[test]
     fn what_cannot_be_is_named() {
         gst::init().unwrap();
-        let sides = [None, Some("side, dtls=off".parse().unwrap())];
+        let sides = [None, Some("side, sdes=off".parse().unwrap())];
         let settings = Settings {
             sides,
             ..Settings::default()
         };
         let said = refused(&settings);
         assert!(
-            said.starts_with("side-b: there is no key \"dtls\""),
+            said.starts_with("side-b: there is no key \"sdes\""),
             "{said}"
         );
         let settings = Settings {

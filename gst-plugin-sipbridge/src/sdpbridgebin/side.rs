@@ -6,11 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use gst::glib;
 use sip_ua::sdp::{Codec, SrtpPolicy};
 
-use crate::bridge::SideConfig;
-use crate::rtc::leading_out;
+use crate::bridge::{DtlsConfig, IcePolicy, SideConfig};
+use crate::rtc::{Certificate, leading_out};
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 10] = [
     "srtp",
+    "dtls",
+    "ice",
     "feedback",
     "rtcp-mux",
     "codecs",
@@ -19,6 +21,15 @@ const KEYS: [&str; 8] = [
     "advertise",
     "peer",
 ];
+
+/// Where a side's keys come from, after the profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keying {
+    /// The descriptions, if it has any.
+    Described(SrtpPolicy),
+    /// A handshake.
+    Handshake,
+}
 
 /// What cannot be in such a structure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +46,16 @@ pub(super) enum SideFault {
     Family { advertise: IpAddr, address: IpAddr },
     #[error("srtp is {0:?}; off, optional and required there are")]
     Srtp(String),
+    #[error("ice is {0:?}; off, lite and full there are")]
+    Ice(String),
+    #[error("srtp is {0:?} and dtls is true: keys come from descriptions or from a handshake")]
+    BothKeys(&'static str),
+    #[error("ice is {0:?} without dtls=true: checks go with a handshake")]
+    IceAlone(&'static str),
+    #[error("rtcp-mux is false and dtls is true: with a handshake RTCP shares the port of RTP")]
+    DtlsWithoutMux,
+    #[error("dtls is true, and no certificate can be made on this system")]
+    NoCertificate,
     #[error("codecs: {0:?} is not known; opus, g722, pcma, pcmu and l16 are")]
     Codec(String),
     #[error("codecs is empty: name at least one")]
@@ -43,10 +64,10 @@ pub(super) enum SideFault {
     Ptime(u32),
 }
 
-/// The local address of a side, and what is spoken there: `srtp`, where the structure does not say.
+/// The local address of a side, and what is spoken there: `keying`, where the structure does not say.
 pub(super) fn read(
     structure: Option<&gst::StructureRef>,
-    srtp: SrtpPolicy,
+    keying: Keying,
 ) -> Result<(IpAddr, SideConfig), SideFault> {
     let said = Said(structure);
     said.check_keys()?;
@@ -60,15 +81,15 @@ pub(super) fn read(
     }
     let peer = said.address("peer")?.unwrap_or(bind);
     let mut config = SideConfig::new(SocketAddr::new(reached, 0), peer);
-    config.srtp = match said.get::<String>("srtp", "a string")? {
-        Some(name) => SrtpPolicy::from_name(&name).ok_or(SideFault::Srtp(name))?,
-        None => srtp,
-    };
-    if let Some(feedback) = said.get("feedback", "a boolean")? {
-        config.feedback = feedback;
-    }
+    (config.srtp, config.dtls) = said.keys(keying)?;
+    // Who shakes hands speaks with feedback: so do all browsers.
+    let feedback = said.get("feedback", "a boolean")?;
+    config.feedback = feedback.unwrap_or(config.dtls.is_some());
     if let Some(rtcp_mux) = said.get("rtcp-mux", "a boolean")? {
         config.rtcp_mux = rtcp_mux;
+    }
+    if config.dtls.is_some() && !config.rtcp_mux {
+        return Err(SideFault::DtlsWithoutMux);
     }
     config.codecs = said.codecs()?;
     config.ptime_ms = said.ptime()?;
@@ -114,6 +135,36 @@ impl<'a> Said<'a> {
         }
     }
 
+    fn keys(&self, keying: Keying) -> Result<(SrtpPolicy, Option<DtlsConfig>), SideFault> {
+        let srtp = match self.get::<String>("srtp", "a string")? {
+            Some(name) => Some(SrtpPolicy::from_name(&name).ok_or(SideFault::Srtp(name))?),
+            None => None,
+        };
+        let ice = match self.get::<String>("ice", "a string")? {
+            Some(name) => Some(IcePolicy::from_name(&name).ok_or(SideFault::Ice(name))?),
+            None => None,
+        };
+        let dtls = self.get("dtls", "a boolean")?;
+        if !dtls.unwrap_or(keying == Keying::Handshake) {
+            return match (ice, keying) {
+                (Some(ice @ (IcePolicy::Lite | IcePolicy::Full)), _) => {
+                    Err(SideFault::IceAlone(ice.name()))
+                }
+                (_, Keying::Described(usual)) => Ok((srtp.unwrap_or(usual), None)),
+                (_, Keying::Handshake) => Ok((srtp.unwrap_or_default(), None)),
+            };
+        }
+        if let Some(srtp) = srtp.filter(|srtp| *srtp != SrtpPolicy::Off) {
+            return Err(SideFault::BothKeys(srtp.name()));
+        }
+        let certificate = Certificate::of_process().ok_or(SideFault::NoCertificate)?;
+        let dtls = DtlsConfig {
+            fingerprint: certificate.fingerprint().to_vec(),
+            ice: ice.unwrap_or(IcePolicy::Full),
+        };
+        Ok((SrtpPolicy::Off, Some(dtls)))
+    }
+
     fn codecs(&self) -> Result<Option<Vec<Codec>>, SideFault> {
         let kind = "an array of strings";
         let Some(names) = self.get::<gst::Array>("codecs", kind)? else {
@@ -157,7 +208,7 @@ mod tests {
     fn read(side: &str) -> Result<(IpAddr, SideConfig), SideFault> {
         gst::init().unwrap();
         let structure: gst::Structure = side.parse().unwrap();
-        super::read(Some(&structure), SrtpPolicy::Off)
+        super::read(Some(&structure), Keying::Described(SrtpPolicy::Off))
     }
 
     #[test]
@@ -178,7 +229,8 @@ mod tests {
 
     #[test]
     fn what_it_does_not_say_is_as_the_profile_has_it() {
-        let (bind, side) = super::read(None, SrtpPolicy::Required).unwrap();
+        let usual = Keying::Described(SrtpPolicy::Required);
+        let (bind, side) = super::read(None, usual).unwrap();
         assert_eq!(side.srtp, SrtpPolicy::Required);
         assert!(side.rtcp_mux && !side.feedback);
         assert_eq!((side.codecs, side.ptime_ms), (None, None));
@@ -186,9 +238,41 @@ mod tests {
     }
 
     #[test]
+    fn a_handshake_comes_with_checks_and_feedback() {
+        for (side, ice, feedback) in [
+            ("side, dtls=true", IcePolicy::Full, true),
+            ("side, dtls=true, ice=lite", IcePolicy::Lite, true),
+            (
+                "side, dtls=true, ice=off, feedback=false",
+                IcePolicy::Off,
+                false,
+            ),
+        ] {
+            let (_, config) = read(side).unwrap();
+            let dtls = config.dtls.unwrap();
+            assert_eq!((dtls.ice, config.feedback), (ice, feedback), "{side}");
+            assert_eq!(dtls.fingerprint.len(), 32);
+        }
+        let (_, browser) = super::read(None, Keying::Handshake).unwrap();
+        assert_eq!(browser.dtls.unwrap().ice, IcePolicy::Full);
+        // A structure may want something else than the profile.
+        let plain: gst::Structure = "side, dtls=false".parse().unwrap();
+        let (_, plain) = super::read(Some(&plain), Keying::Handshake).unwrap();
+        assert_eq!((plain.dtls, plain.srtp), (None, SrtpPolicy::Off));
+        let over = Keying::Described(SrtpPolicy::Required);
+        let secure: gst::Structure = "side, dtls=true".parse().unwrap();
+        let (_, secure) = super::read(Some(&secure), over).unwrap();
+        assert!(secure.dtls.is_some() && secure.srtp == SrtpPolicy::Off);
+    }
+
+    #[test]
     fn what_cannot_be_is_named() {
         for (side, words) in [
-            ("side, ice=full", "no key \"ice\"; srtp, feedback"),
+            ("side, bundle=true", "no key \"bundle\"; srtp, dtls"),
+            ("side, ice=full", "without dtls=true"),
+            ("side, dtls=true, ice=half", "\"half\""),
+            ("side, dtls=true, srtp=optional", "srtp is \"optional\""),
+            ("side, dtls=true, rtcp-mux=false", "rtcp-mux is false"),
             ("side, address=eth0", "\"eth0\""),
             ("side, address=(int)7", "address should be a string"),
             ("side, address=127.0.0.1, advertise=(string)::1", "IPv6"),

@@ -19,12 +19,11 @@ pub struct App {
     ears: Arc<Mutex<Vec<Ear>>>,
 }
 
-fn mouth(number: usize) -> String {
+fn mouth(number: usize, payload_type: usize) -> String {
     format!(
         "appsrc name=mouth{number} format=time caps=audio/x-raw,format=S16LE,rate=8000,channels=1,layout=interleaved \
          ! audioresample ! audio/x-raw,rate=48000 ! opusenc bitrate=64000 ! clocksync ! queue \
-         ! rtpopuspay pt={} ! rtc.sink_{number}",
-        96 + number
+         ! rtpopuspay pt={payload_type} ! rtc.sink_{number}"
     )
 }
 
@@ -35,7 +34,16 @@ impl App {
     }
 
     pub fn with_mouths(factory: &str, mouths: usize) -> App {
-        let mouths: Vec<String> = (0..mouths).map(mouth).collect();
+        let mouths = (0..mouths).map(|number| mouth(number, 96 + number));
+        App::with(factory, mouths.collect())
+    }
+
+    /// With something to say, in Opus of this payload type: an answer has that of its offer.
+    pub fn speaking_as(factory: &str, payload_type: usize) -> App {
+        App::with(factory, vec![mouth(0, payload_type)])
+    }
+
+    fn with(factory: &str, mouths: Vec<String>) -> App {
         let settings = match factory {
             RTCBIN => "local-addresses=127.0.0.1",
             _ => "bundle-policy=max-bundle latency=40",
@@ -101,7 +109,7 @@ impl App {
 
     /// One more thing to say, while it runs.
     pub fn add_mouth(&self, number: usize) {
-        let launch = mouth(number);
+        let launch = mouth(number, 96 + number);
         let (chain, _) = launch.rsplit_once('!').unwrap();
         let bin = gst::parse::bin_from_description(chain, true).unwrap();
         // Names inside are found from the pipeline.

@@ -3,14 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod an_offer_that_nobody_answers;
+#[allow(dead_code, reason = "each test uses the part it needs")]
+#[path = "../rtcbin/app.rs"]
+mod app;
 mod both_hear_each_other;
 mod digits_cross;
 mod every_pair;
 mod examples_bridge;
+mod hands_are_shaken;
 mod it_changes_while_it_runs;
+mod keys_that_do_not_fit;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod many_answer;
+mod media_are_controlled;
 #[allow(dead_code, reason = "each test uses the part it needs")]
 mod phone;
+mod what_is_on_the_wire;
 mod what_is_refused;

@@ -167,9 +167,10 @@ impl Phone {
         self.heard.lock().unwrap().clear();
     }
 
-    /// Waits until half a second of what was `said` was heard.
-    pub fn wait_heard(&self, said: &[i16]) {
+    /// Waits until half a second of what was `said` was heard. Returns how much like it that was, 1 at the most.
+    pub fn wait_heard(&self, said: &[i16]) -> f64 {
         let mut judged = 0;
+        let mut found = None;
         eventually("words that arrive whole", || {
             let heard = self.heard();
             // Not with every packet: to judge takes time that those who speak need.
@@ -177,8 +178,11 @@ impl Phone {
                 return false;
             }
             judged = heard.len();
-            (0..=3).any(|second| match_of(said, &heard, second * RATE_HZ) >= 0.8)
+            let mut matches = (0..=3).map(|second| match_of(said, &heard, second * RATE_HZ));
+            found = matches.find(|alike| *alike >= 0.8);
+            found.is_some()
         });
+        found.unwrap()
     }
 
     pub fn wait_digit(&self) -> char {
@@ -320,13 +324,13 @@ pub fn ports(descriptions: &[&str]) -> Vec<u16> {
         .collect()
 }
 
-/// Both speak, and each hears what the other says.
-pub fn hear_each_other(alice: &mut Phone, bob: &mut Phone) {
+/// Both speak, and each hears what the other says. Returns how much like it that is, there and back.
+pub fn hear_each_other(alice: &mut Phone, bob: &mut Phone) -> [f64; 2] {
     let (of_alice, of_bob) = (crate::kit::voice(11, 5.0), crate::kit::voice(22, 5.0));
     alice.forget();
     bob.forget();
     alice.say(&of_alice);
     bob.say(&of_bob);
-    bob.wait_heard(&of_alice);
-    alice.wait_heard(&of_bob);
+    let there = bob.wait_heard(&of_alice);
+    [there, alice.wait_heard(&of_bob)]
 }

@@ -64,9 +64,10 @@ fn everything_in_null() {
 #[test]
 fn properties_that_cannot_be_used_before_it_starts() {
     for (properties, words) in [
-        ("profile=wss_to_rtp", "DTLS-SRTP"),
         ("profile=telepathy", "telepathy"),
-        ("side-a=\"side,dtls=off\"", "\"dtls\""),
+        ("side-a=\"side,sdes=off\"", "\"sdes\""),
+        ("side-a=\"side,ice=full\"", "side-a: ice"),
+        ("side-b=\"side,dtls=true,srtp=required\"", "side-b: srtp"),
         ("side-b=\"side,srtp=perhaps\"", "side-b: srtp"),
         ("media-ports=some", "media-ports"),
     ] {

@@ -43,6 +43,26 @@ pub enum SdpError {
     /// SRTP is wanted, but in no way that both sides know.
     #[error("no common SRTP crypto suite: the far end has {}", list(.0))]
     NoCommonSuite(Vec<String>),
+    /// The far end wants DTLS-SRTP, and it is not spoken here.
+    #[error("the audio is offered as {0} only, and DTLS-SRTP is off here")]
+    DtlsOff(String),
+    /// DTLS-SRTP is a must here, and the far end's audio has another profile.
+    #[error("DTLS-SRTP is required, and the far end's audio is {0}")]
+    DtlsRequired(String),
+    /// Nothing would show who the far end is (RFC 8842 section 5.1).
+    #[error("the far end's audio is DTLS-SRTP, and it has no sha-256 fingerprint")]
+    NoFingerprint,
+    /// RTCP would need a handshake of its own.
+    #[error(
+        "the far end's audio is DTLS-SRTP without a=rtcp-mux: RTCP has to share the port of RTP"
+    )]
+    DtlsWithoutMux,
+    /// RFC 8842 section 5.3.
+    #[error("the answer leaves open who begins the DTLS handshake (a=setup:actpass)")]
+    OpenSetup,
+    /// The far end says where it is by candidates alone.
+    #[error("the far end's audio has no address but ICE candidates, and ICE is off here")]
+    IceOff,
     /// The audio line has no `c=` line, neither its own nor the session's.
     #[error("the m=audio line has no c= line")]
     NoAddress,

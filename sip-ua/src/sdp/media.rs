@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use super::dtls::{DtlsKeys, LocalDtls};
 use super::sdes::{LocalSrtp, SrtpKeys};
 
 /// An audio codec this workspace can speak on the telephone side.
@@ -210,8 +211,10 @@ pub struct LocalMedia {
     pub opus_fmtp: OpusFmtp,
     /// Our keys for SRTP; none: plain RTP.
     pub srtp: Option<LocalSrtp>,
+    /// Our side of a handshake: DTLS-SRTP (RFC 5764) is spoken, and nothing else.
+    pub dtls: Option<LocalDtls>,
     /// Whether the profile of a first offer is one with feedback: RTP/AVPF (RFC 4585), RTP/SAVPF
-    /// (RFC 5124). An answer has the profile of its offer.
+    /// (RFC 5124), UDP/TLS/RTP/SAVPF (RFC 5764). An answer has the profile of its offer.
     pub feedback: bool,
     /// Our `o=` line.
     pub session: SessionId,
@@ -234,6 +237,7 @@ impl LocalMedia {
             ptime_ms: 20,
             opus_fmtp: OpusFmtp::OURS,
             srtp: None,
+            dtls: None,
             feedback: false,
             session: SessionId::random(),
             name: "-".to_owned(),
@@ -271,8 +275,10 @@ pub struct Negotiated {
     /// The packet time the far end wants, made to fit the codec: 10, 20, 40 or 60 (G.711 and
     /// G.722 also 30 and 50; L16 up to 40).
     pub ptime_ms: u8,
-    /// The keys of both directions, where media are encrypted.
+    /// The keys of both directions, where the descriptions have them.
     pub srtp: Option<SrtpKeys>,
+    /// The handshake that the keys come from; nothing is sent or taken before it came to some.
+    pub dtls: Option<Box<DtlsKeys>>,
     /// How the far end wants Opus, where it takes that at all.
     pub opus_fmtp: OpusFmtp,
 }

@@ -22,6 +22,7 @@
 //! ```
 
 mod body;
+mod dtls;
 mod error;
 mod media;
 mod negotiate;
@@ -34,6 +35,10 @@ mod write;
 mod tests;
 
 pub use body::description_in;
+pub use dtls::{
+    DtlsKeys, IceAgreed, IceCredentials, LocalDtls, LocalIce, Setup, read_fingerprint,
+    write_fingerprint,
+};
 pub use error::SdpError;
 pub use media::{Codec, Direction, LocalMedia, Negotiated, OpusFmtp, SessionId};
 pub use negotiate::{accept_answer, answer};

@@ -4,8 +4,7 @@
 use super::SdpError;
 use super::media::{Codec, LocalMedia, Negotiated, OpusFmtp};
 use super::read::{Description, Format, FormatKind, MediaLine};
-use super::sdes::CryptoLine;
-use super::secure;
+use super::secure::{self, Keyed, Keying};
 use super::write::{OurFormat, audio, declined, write};
 
 /// Answers an offer: the bytes to send, and what they agree on.
@@ -21,8 +20,8 @@ pub fn answer(local: &LocalMedia, offer: &[u8]) -> Result<(Vec<u8>, Negotiated),
             continue;
         };
         match answer_line(local, &line) {
-            Ok((formats, key, negotiated)) => {
-                let body = write_answer(local, &offer, index, &formats, key, &negotiated);
+            Ok((formats, keying, negotiated)) => {
+                let body = write_answer(local, &offer, index, &formats, &keying, &negotiated);
                 return Ok((body, negotiated));
             }
             Err(error) => refused = refused.or(Some(error)),
@@ -34,8 +33,8 @@ pub fn answer(local: &LocalMedia, offer: &[u8]) -> Result<(Vec<u8>, Negotiated),
 fn answer_line(
     local: &LocalMedia,
     line: &MediaLine<'_>,
-) -> Result<(Vec<OurFormat>, Option<CryptoLine>, Negotiated), SdpError> {
-    let (key, srtp) = secure::take(local, line)?.unzip();
+) -> Result<(Vec<OurFormat>, Keying, Negotiated), SdpError> {
+    let (keying, keyed) = secure::take(local, line)?;
     let mut formats = Vec::new();
     for format in line.formats() {
         match format.kind {
@@ -54,8 +53,7 @@ fn answer_line(
     let direction = local.direction.intersect(line.direction().reversed());
     // The far end sends with the numbers it offered: what it may send is what it may get.
     let rtcp_mux = local.rtcp_mux && line.rtcp_mux();
-    let mut negotiated = agreed(local, line, direction, &formats, &formats, rtcp_mux)?;
-    negotiated.srtp = srtp;
+    let negotiated = agreed(local, line, direction, &formats, &formats, rtcp_mux, keyed)?;
     formats.retain(|format| match format {
         OurFormat::Audio(..) => true,
         OurFormat::ComfortNoise(_) => !negotiated.comfort_noise_receive.is_empty(),
@@ -63,7 +61,7 @@ fn answer_line(
             negotiated.telephone_event_receive.contains(&(*pt, *rate))
         }
     });
-    Ok((formats, key, negotiated))
+    Ok((formats, keying, negotiated))
 }
 
 fn write_answer(
@@ -71,10 +69,9 @@ fn write_answer(
     offer: &Description,
     taken: usize,
     formats: &[OurFormat],
-    key: Option<CryptoLine>,
+    keying: &Keying,
     negotiated: &Negotiated,
 ) -> Vec<u8> {
-    let keys = key.as_slice();
     let medias = offer
         .media()
         .enumerate()
@@ -89,14 +86,17 @@ fn write_answer(
                     &offered.media.proto,
                     negotiated.direction,
                     formats,
-                    keys,
+                    keying,
                 )
             } else {
                 declined(offered.media)
             }
         })
         .collect();
-    write(local, medias)
+    // What is not offered as a bundle is not answered as one (RFC 8843 section 7.3).
+    let line = offer.line(taken);
+    let bundled = line.filter(|line| local.dtls.is_some() && line.is_bundled());
+    write(local, medias, bundled.as_ref().and_then(MediaLine::mid))
 }
 
 /// Takes the answer to an offer of ours.
@@ -132,7 +132,7 @@ pub fn accept_answer(
         let profile = line.media.proto.clone();
         return Err(secure::unspoken(local, &[profile]));
     }
-    let srtp = secure::taken(local, &ours, &line)?;
+    let keyed = secure::taken(local, &ours, &line)?;
 
     let offered = ours.formats();
     let receive: Vec<OurFormat> = offered.iter().filter_map(known).collect();
@@ -152,10 +152,7 @@ pub fn accept_answer(
         .collect();
     let direction = ours.direction().intersect(line.direction().reversed());
     let rtcp_mux = ours.rtcp_mux() && line.rtcp_mux();
-    Ok(Negotiated {
-        srtp,
-        ..agreed(local, &line, direction, &send, &receive, rtcp_mux)?
-    })
+    agreed(local, &line, direction, &send, &receive, rtcp_mux, keyed)
 }
 
 fn known(format: &Format) -> Option<OurFormat> {
@@ -208,6 +205,7 @@ fn agreed(
     send: &[OurFormat],
     receive: &[OurFormat],
     rtcp_mux: bool,
+    keyed: Keyed,
 ) -> Result<Negotiated, SdpError> {
     let (send_pt, codec) = audio_of(send)
         .next()
@@ -221,7 +219,8 @@ fn agreed(
         })?;
     let remote_rtp = line.rtp()?;
     let remote = remote_rtp.ip();
-    if !remote.is_unspecified() && remote.is_ipv4() != local.address.is_ipv4() {
+    let counts = !remote.is_unspecified() && !keyed.checked();
+    if counts && remote.is_ipv4() != local.address.is_ipv4() {
         return Err(SdpError::AddressFamily {
             remote,
             local: local.address,
@@ -247,7 +246,8 @@ fn agreed(
         comfort_noise_send: noise_for(&[(send_pt, codec)], send).first().copied(),
         comfort_noise_receive: noise_for(&receive_audio, receive),
         receive: receive_audio,
-        srtp: None,
+        srtp: keyed.srtp,
+        dtls: keyed.dtls,
         ptime_ms: ptime_ms(
             codec,
             line.ptime_ms()

@@ -140,12 +140,29 @@ impl<'a> MediaLine<'a> {
 
     /// The values of the line's own `a=crypto` attributes; there are none for the whole session
     /// (RFC 4568 section 4).
-    fn crypto_values(&self) -> impl Iterator<Item = &'a str> {
-        self.media
-            .attributes
-            .iter()
-            .filter(|attribute| attribute.attribute.eq_ignore_ascii_case("crypto"))
-            .filter_map(|attribute| attribute.value.as_deref())
+    fn crypto_values(self) -> impl Iterator<Item = &'a str> {
+        self.own_values("crypto")
+    }
+
+    /// The values of the line's own attributes of this name.
+    pub(super) fn own_values(self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        values(&self.media.attributes, name)
+    }
+
+    /// The values of the session's attributes of this name.
+    pub(super) fn session_values(self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        values(&self.session.attributes, name)
+    }
+
+    /// Whether the session has an attribute of this name.
+    pub(super) fn session_has(self, name: &str) -> bool {
+        let mut attributes = self.session.attributes.iter();
+        attributes.any(|attribute| attribute.attribute.eq_ignore_ascii_case(name))
+    }
+
+    /// The value of the line's attribute, else of the session's.
+    pub(super) fn value(self, name: &str) -> Option<&'a str> {
+        self.attribute(name)?.value.as_deref()
     }
 
     /// Those of its keys that can be used.
@@ -228,6 +245,10 @@ impl<'a> MediaLine<'a> {
         let stated = of(&self.media.attributes)
             .or_else(|| of(&self.session.attributes))
             .unwrap_or_default();
+        // Candidates say where it is: no address at all is what most write then (RFC 8839 section 4.3.1).
+        if self.is_dtls() && self.ice().is_some() {
+            return stated;
+        }
         // RFC 2543's hold: nothing may be sent to that address (RFC 3264 section 8.4).
         let old_hold = self
             .connection()
@@ -308,6 +329,13 @@ impl<'a> MediaLine<'a> {
             .find(|(number, _)| number.parse() == Ok(pt))
             .map(|(_, parameters)| parameters)
     }
+}
+
+fn values<'a>(attributes: &'a [Attribute], name: &'static str) -> impl Iterator<Item = &'a str> {
+    attributes
+        .iter()
+        .filter(move |attribute| attribute.attribute.eq_ignore_ascii_case(name))
+        .filter_map(|attribute| attribute.value.as_deref())
 }
 
 fn format_of(pt: u8, map: Option<&RtpMap>) -> Format {

@@ -1,12 +1,53 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Agreeing on SRTP: RFC 4568 section 7.1, and RFC 8643 for keys in a plain profile.
+//! Agreeing on SRTP: RFC 4568 section 7.1, RFC 8643 for keys in a plain profile, RFC 5763 for a handshake.
 
+use super::dtls::{self, DtlsKeys, Setup, is_dtls};
 use super::read::MediaLine;
 use super::sdes::{CryptoLine, SrtpKeys};
 use super::{LocalMedia, SdpError};
 
+/// What a media line of ours says of its keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Keying {
+    /// `a=crypto`; no line: plain RTP.
+    Described(Vec<CryptoLine>),
+    /// They come from a handshake.
+    Handshake {
+        /// Who begins it.
+        setup: Setup,
+        /// The line's name.
+        mid: Option<String>,
+        /// Whether it says what checks are made with.
+        ice: bool,
+    },
+}
+
+/// What was agreed on about keys; neither: plain RTP.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Keyed {
+    pub(super) srtp: Option<SrtpKeys>,
+    pub(super) dtls: Option<Box<DtlsKeys>>,
+}
+
+impl Keyed {
+    fn described(keys: SrtpKeys) -> Keyed {
+        Keyed {
+            srtp: Some(keys),
+            dtls: None,
+        }
+    }
+
+    /// Whether connectivity checks find the way, and not the description.
+    pub(super) fn checked(&self) -> bool {
+        self.dtls.as_ref().is_some_and(|dtls| dtls.ice.is_some())
+    }
+}
+
 /// Whether the line's profile is one we speak.
 pub(super) fn speaks(local: &LocalMedia, line: &MediaLine<'_>) -> bool {
+    if local.dtls.is_some() {
+        return line.is_dtls();
+    }
     line.is_plain_rtp() || (line.is_secure_rtp() && local.srtp.is_some())
 }
 
@@ -19,19 +60,22 @@ pub(super) fn unspoken(local: &LocalMedia, profiles: &[String]) -> SdpError {
             .any(|known| profile.eq_ignore_ascii_case(known))
     };
     match local.srtp {
+        _ if local.dtls.is_some() => SdpError::DtlsRequired(all),
         None if profiles.iter().any(secure) => SdpError::SrtpOff(all),
+        _ if profiles.iter().any(|profile| is_dtls(profile)) => SdpError::DtlsOff(all),
         _ => SdpError::Profile(all),
     }
 }
 
-/// Takes the first offered key that can be used, for offers list them by preference. Returns our line
-/// of the answer, and the keys; none for plain RTP.
-pub(super) fn take(
-    local: &LocalMedia,
-    line: &MediaLine<'_>,
-) -> Result<Option<(CryptoLine, SrtpKeys)>, SdpError> {
+/// Takes the handshake that is offered, or else the first offered key that can be used, for offers list
+/// them by preference. Returns what the answer says, and what that agrees on.
+pub(super) fn take(local: &LocalMedia, line: &MediaLine<'_>) -> Result<(Keying, Keyed), SdpError> {
+    if let Some(ours) = &local.dtls {
+        return dtls::take(local, ours, line);
+    }
+    let unkeyed = (Keying::Described(Vec::new()), Keyed::default());
     let Some(srtp) = &local.srtp else {
-        return Ok(None);
+        return Ok(unkeyed);
     };
     let taken = line.crypto().into_iter().find_map(|offered| {
         let ours = CryptoLine {
@@ -46,8 +90,8 @@ pub(super) fn take(
         Some((ours, keys))
     });
     match taken {
-        Some(taken) => Ok(Some(taken)),
-        None => plain(local, line).map(|()| None),
+        Some((ours, keys)) => Ok((Keying::Described(vec![ours]), Keyed::described(keys))),
+        None => plain(local, line).map(|()| unkeyed),
     }
 }
 
@@ -56,13 +100,16 @@ pub(super) fn taken(
     local: &LocalMedia,
     ours: &MediaLine<'_>,
     line: &MediaLine<'_>,
-) -> Result<Option<SrtpKeys>, SdpError> {
+) -> Result<Keyed, SdpError> {
+    if let Some(dtls) = &local.dtls {
+        return dtls::taken(local, dtls, line);
+    }
     if local.srtp.is_none() {
-        return Ok(None);
+        return Ok(Keyed::default());
     }
     let theirs = line.crypto();
     if theirs.is_empty() {
-        return plain(local, line).map(|()| None);
+        return plain(local, line).map(|()| Keyed::default());
     }
     let offered = ours.crypto();
     // The tag says which of ours, and the suite must be that line's.
@@ -77,7 +124,7 @@ pub(super) fn taken(
                 receive: theirs.key,
             })
         })
-        .map(Some)
+        .map(Keyed::described)
         .ok_or_else(|| {
             SdpError::AnswerMismatch("its a=crypto line takes up none that was offered".to_owned())
         })

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use sdp_types::{Attribute, Connection, Media, Origin, RtcpMux, Session, Time};
 
+use super::dtls::{self, Setup};
 use super::read::{COMFORT_NOISE_PT, Description, FormatKind};
-use super::sdes::CryptoLine;
+use super::secure::Keying;
 use super::{Codec, Direction, LocalMedia, LocalSrtp};
 
 /// The payload types of digits in a fresh offer; 101 is what nearly every telephone uses.
@@ -22,6 +23,9 @@ fn usual_pt(codec: Codec) -> u8 {
         Codec::Opus => 111,
     }
 }
+
+/// The name of our audio line in a bundle (RFC 8843).
+const MID: &str = "0";
 
 /// A payload type with its meaning, as it stands in a description of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +47,8 @@ impl OurFormat {
 
 /// The first offer of a dialog.
 pub fn offer(local: &LocalMedia) -> Vec<u8> {
-    write(local, vec![fresh_audio(local)])
+    let bundle = local.dtls.is_some().then_some(MID);
+    write(local, vec![fresh_audio(local)], bundle)
 }
 
 /// The audio line of an offer that follows no other.
@@ -52,21 +57,28 @@ pub fn offer(local: &LocalMedia) -> Vec<u8> {
 fn fresh_audio(local: &LocalMedia) -> Media {
     let required = local.srtp.as_ref().is_some_and(|srtp| srtp.required);
     let proto = match (required, local.feedback) {
+        (_, false) if local.dtls.is_some() => "UDP/TLS/RTP/SAVP",
+        (_, true) if local.dtls.is_some() => "UDP/TLS/RTP/SAVPF",
         (false, false) => "RTP/AVP",
         (false, true) => "RTP/AVPF",
         (true, false) => "RTP/SAVP",
         (true, true) => "RTP/SAVPF",
     };
     let formats = formats(local, &[]);
-    audio(local, proto, local.direction, &formats, &keys_of(local))
+    let keying = offered_keying(local, Some(MID));
+    audio(local, proto, local.direction, &formats, &keying)
 }
 
-fn keys_of(local: &LocalMedia) -> Vec<CryptoLine> {
-    local
-        .srtp
-        .as_ref()
-        .map(LocalSrtp::offered)
-        .unwrap_or_default()
+fn offered_keying(local: &LocalMedia, mid: Option<&str>) -> Keying {
+    if local.dtls.is_some() {
+        return Keying::Handshake {
+            setup: Setup::ActPass,
+            mid: mid.map(str::to_owned),
+            ice: true,
+        };
+    }
+    let srtp = local.srtp.as_ref();
+    Keying::Described(srtp.map(LocalSrtp::offered).unwrap_or_default())
 }
 
 /// A later offer in the same dialog: hold, resume, a moved address, other codecs.
@@ -80,6 +92,7 @@ pub fn reoffer(local: &LocalMedia, previous: &[u8]) -> Vec<u8> {
     };
     let mut medias = Vec::new();
     let mut placed = false;
+    let mut bundle = None;
     for line in previous.media() {
         if placed || !line.is_audio() || line.media.port == 0 {
             medias.push(declined(line.media));
@@ -100,13 +113,16 @@ pub fn reoffer(local: &LocalMedia, previous: &[u8]) -> Vec<u8> {
             .collect();
         let formats = formats(local, &mapped);
         let proto = &line.media.proto;
-        let keys = keys_of(local);
-        medias.push(audio(local, proto, local.direction, &formats, &keys));
+        bundle = line.mid().map(str::to_owned);
+        let keying = offered_keying(local, bundle.as_deref());
+        medias.push(audio(local, proto, local.direction, &formats, &keying));
     }
     if !placed {
+        bundle = Some(MID.to_owned());
         medias.push(fresh_audio(local));
     }
-    write(local, medias)
+    let bundle = bundle.filter(|_| local.dtls.is_some());
+    write(local, medias, bundle.as_deref())
 }
 
 /// Numbers for all we can speak, keeping those in use.
@@ -162,7 +178,7 @@ pub(super) fn audio(
     proto: &str,
     direction: Direction,
     formats: &[OurFormat],
-    keys: &[CryptoLine],
+    keying: &Keying,
 ) -> Media {
     let numbers: Vec<String> = formats
         .iter()
@@ -192,8 +208,16 @@ pub(super) fn audio(
             }
         }
     }
-    for key in keys {
-        media.add_attribute_with_value("crypto", key.write());
+    match (keying, &local.dtls) {
+        (Keying::Described(keys), _) => {
+            for key in keys {
+                media.add_attribute_with_value("crypto", key.write());
+            }
+        }
+        (Keying::Handshake { setup, mid, ice }, Some(ours)) => {
+            dtls::write(&mut media, ours, *setup, mid.as_deref(), *ice);
+        }
+        (Keying::Handshake { .. }, None) => {}
     }
     media.add_attribute_with_value("ptime", local.ptime_ms);
     if local.rtcp_mux {
@@ -203,9 +227,14 @@ pub(super) fn audio(
     media
 }
 
-/// A media line refused: port 0, the rest as offered (RFC 3264 section 6).
+/// A media line refused: port 0, the rest as offered (RFC 3264 section 6), its name
+/// (RFC 5888) included.
 pub(super) fn declined(offered: &Media) -> Media {
-    empty_media(&offered.media, &offered.proto, offered.fmt.clone())
+    let mut media = empty_media(&offered.media, &offered.proto, offered.fmt.clone());
+    let mut attributes = offered.attributes.iter();
+    let mid = attributes.find(|attribute| attribute.attribute.eq_ignore_ascii_case("mid"));
+    media.attributes.extend(mid.cloned());
+    media
 }
 
 fn empty_media(media: &str, proto: &str, fmt: String) -> Media {
@@ -223,13 +252,26 @@ fn empty_media(media: &str, proto: &str, fmt: String) -> Media {
     }
 }
 
-/// The whole description around these media lines.
-pub(super) fn write(local: &LocalMedia, medias: Vec<Media>) -> Vec<u8> {
+/// The whole description around these media lines; `bundle` is the name of the one that is bundled.
+pub(super) fn write(local: &LocalMedia, medias: Vec<Media>, bundle: Option<&str>) -> Vec<u8> {
     let address: IpAddr = local.address;
     let origin = Origin::with_ip_addr(local.session.id, local.session.version, address);
     let mut session = Session::new(origin, local.name.clone());
     session.connection = Some(Connection::from_ip_addr(address));
     session.times = vec![Time::new(0, 0)];
+    if let Some(mid) = bundle {
+        session.add_attribute_with_value("group", format!("BUNDLE {mid}"));
+    }
+    let ice = local.dtls.as_ref().and_then(|dtls| dtls.ice.as_ref());
+    if let Some(ice) = ice
+        && medias.iter().any(|media| media.has_attribute("ice-ufrag"))
+    {
+        if ice.lite {
+            session.add_attribute_from_str("ice-lite");
+        }
+        // As RFC 8445 has it (RFC 8839 section 4.3.1), and candidates may come after the description (RFC 8840).
+        session.add_attribute_with_value("ice-options", "ice2 trickle");
+    }
     session.medias = medias;
     let mut bytes = Vec::with_capacity(512);
     // Writing to memory has no way to fail.

@@ -17,8 +17,8 @@ const CAPS: [&str; 2] = ["audio/", "application/x-rtp"];
 #[derive(Default)]
 pub struct Comments {
     blocks: Vec<String>,
-    signals: BTreeMap<String, String>,
     /// By the folder in which they are built, then by name.
+    signals: BTreeMap<String, BTreeMap<String, String>>,
     structures: BTreeMap<String, BTreeMap<String, String>>,
 }
 
@@ -60,7 +60,7 @@ impl Comments {
                 };
             }
             let (into, built) = if line.starts_with(SIGNAL) {
-                (&mut self.signals, None)
+                (self.signals.entry(folder.to_owned()).or_default(), None)
             } else if let Some((_, rest)) = line.split_once(STRUCTURE)
                 && !CAPS.iter().any(|caps| rest.starts_with(caps))
             {
@@ -90,8 +90,11 @@ impl Comments {
             .with_context(|| format!("no block {title} in {SOURCES}"))
     }
 
-    pub fn signal(&self, name: &str) -> Result<&str> {
-        let text = self.signals.get(name);
+    /// A signal that is built in this folder, or else, shared, in another one.
+    pub fn signal(&self, folder: &str, name: &str) -> Result<&str> {
+        let own = self.signals.get(folder).into_iter();
+        let mut all = own.chain(self.signals.values());
+        let text = all.find_map(|signals| signals.get(name));
         Ok(text.with_context(|| format!("no comment // {name}: … in {SOURCES}"))?)
     }
 

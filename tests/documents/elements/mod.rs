@@ -68,10 +68,10 @@ fn element(factory: &gst::ElementFactory, comments: &Comments) -> Result<String>
     page.pads(&factory.static_pad_templates().iter().collect::<Vec<_>>());
     page.properties(&element);
     page.pad_properties(&element);
-    page.signals(kind, comments)?;
     // Elements that are a call, or half of one, have theirs in common.
     let is_call = element.find_property("call").is_some();
     let folder = if is_call { CALLS } else { name.as_str() };
+    page.signals(kind, comments, folder)?;
     if let Some(structures) = comments.structures(folder) {
         page.structures(structures);
     }
@@ -83,6 +83,6 @@ fn agent(comments: &Comments) -> Result<String> {
     let mut page = Page::new(kind.name());
     page.text(comments.section("GstSipAgent:")?);
     page.properties(&glib::Object::with_type(kind));
-    page.signals(kind, comments)?;
+    page.signals(kind, comments, "agent")?;
     Ok(page.finish())
 }

@@ -116,7 +116,8 @@ impl Page {
         }
     }
 
-    pub fn signals(&mut self, kind: glib::Type, comments: &Comments) -> Result<()> {
+    /// `folder`: where they are built, if not in common with others.
+    pub fn signals(&mut self, kind: glib::Type, comments: &Comments, folder: &str) -> Result<()> {
         let mut own = queries(kind);
         own.sort_by_key(|query| query.flags().contains(glib::SignalFlags::ACTION));
         if own.is_empty() {
@@ -139,7 +140,7 @@ impl Page {
                 "\n### `{name}` ({}) → {}\n\n*{what}.* {}",
                 params.join(", "),
                 query.return_type().type_().name(),
-                capital(comments.signal(name)?)
+                capital(comments.signal(folder, name)?)
             ));
         }
         Ok(())
@@ -176,8 +177,10 @@ fn queries(kind: glib::Type) -> Vec<glib::subclass::SignalQuery> {
                 glib::translate::IntoGlib::into_glib(kind),
                 &mut count,
             );
-            let ids: Vec<u32> =
+            let mut ids: Vec<u32> =
                 glib::translate::FromGlibContainer::from_glib_full_num(ids, count as usize);
+            // As the code has them, whichever names GLib met elsewhere before.
+            ids.sort_unstable();
             ids.into_iter()
                 .map(|id| {
                     let name = glib::gobject_ffi::g_signal_name(id);

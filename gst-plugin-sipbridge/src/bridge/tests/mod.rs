@@ -5,6 +5,7 @@ mod both_agree;
 mod it_is_refused;
 mod many_answer;
 mod they_offer_anew;
+mod they_shake_hands;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};

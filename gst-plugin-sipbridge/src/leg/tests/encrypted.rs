@@ -165,6 +165,52 @@ fn another_key_is_silence_and_is_counted() {
     let stats = story.bob.stats();
     assert!((245..=250).contains(&stats.forged), "{}", stats.forged);
     assert_eq!(stats.packets_received, 0);
+    assert_eq!(wrong_keys(&mut story), 1, "told once");
+}
+
+fn wrong_keys(story: &mut Story) -> usize {
+    let events = std::iter::from_fn(|| story.bob.poll_event());
+    story.events.extend(events);
+    let wrong = |event: &&LegEvent| matches!(event, LegEvent::WrongKey(_));
+    story.events.iter().filter(wrong).count()
+}
+
+#[test]
+fn a_stranger_does_not_make_a_key_wrong() {
+    let mut attacker = leg(Instant::now(), 666, MS);
+    let (ours, _) = keys(Suite::AesCm128HmacSha1Tag80);
+    let secured = Negotiated {
+        srtp: Some(ours),
+        ..agreement(BOB, Codec::Pcmu)
+    };
+    attacker.apply(Instant::now(), &secured);
+    // From elsewhere while Alice is silent, and from her address once she has spoken.
+    for (spoken, from) in [(false, "192.0.2.66:6"), (true, ALICE)] {
+        let mut story = Story::new(Line::clean());
+        story.agree(&keys(Suite::AesCm128HmacSha1Tag80));
+        if spoken {
+            story.run(Duration::from_secs(1));
+        }
+        for _ in 0..500 {
+            let forged = attacker.send_audio(&[9; 160], 160).unwrap().bytes.to_vec();
+            story.bob.receive_rtp(story.now, address(from), &forged);
+            story.now += 20 * MS;
+        }
+        assert!(story.bob.stats().forged >= 500);
+        assert_eq!(wrong_keys(&mut story), 0, "{from}");
+    }
+}
+
+#[test]
+fn the_rest_of_a_former_key_is_forgiven() {
+    let mut story = Story::new(Line::clean());
+    let (at_alice, _) = keys(Suite::AesCm128HmacSha1Tag80);
+    let (_, at_bob) = keys(Suite::AesCm128HmacSha1Tag80);
+    story.agree(&(at_alice, at_bob));
+    story.run(Duration::from_millis(2_900));
+    story.agree(&keys(Suite::AesCm128HmacSha1Tag80));
+    story.run(Duration::from_secs(10));
+    assert_eq!(wrong_keys(&mut story), 0);
 }
 
 #[test]

@@ -109,6 +109,7 @@ fn agreement(with: &str, codec: Codec) -> Negotiated {
         telephone_event_receive: vec![(101, codec.clock_rate())],
         ptime_ms: 20,
         srtp: None,
+        dtls: None,
         opus_fmtp: Default::default(),
     }
 }

@@ -5,6 +5,9 @@
 //! and encoded anew only where the codecs differ; no jitter buffer, queue or tick is on its way, for
 //! whoever listens has a jitter buffer. Digits (RFC 4733) are passed on once they are whole.
 
+mod instead;
+mod lengths;
+mod paths;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -15,11 +18,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sip_ua::sdp::Negotiated;
 
+pub use self::instead::{Passing, Recording};
 use self::task::{Bridge, Command};
 use self::way::Codecs;
-use super::api::{LegStats, MediaConfig, MediaError, MediaEvent};
+use super::api::{DigitsError, LegStats, MediaConfig, MediaError, MediaEvent};
 use super::sockets;
 use crate::context::{Context, Mailbox, TaskHandle};
+use crate::leg::check_digits;
 
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -131,19 +136,63 @@ impl BridgeHandle {
     /// Puts what offer and answer agreed on with this side into force, at the first time and at each
     /// re-offer. Brings up the codecs it needs, so it is not for the context's own thread.
     pub fn apply(&self, side: Side, negotiated: Negotiated) -> Result<(), MediaError> {
+        self.apply_for(side, 0, negotiated)
+    }
+
+    /// The same with one of several who answer on this side, by number: each has a handshake of its own, and
+    /// whoever was agreed with last is heard.
+    pub fn apply_for(
+        &self,
+        side: Side,
+        party: usize,
+        negotiated: Negotiated,
+    ) -> Result<(), MediaError> {
         let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut after = agreed.clone();
         after[side.index()] = Some(negotiated.clone());
         let codecs = |from: Side| match (&after[from.index()], &after[from.other().index()]) {
             (Some(heard), Some(said)) => {
-                let opus = self.configs[from.other().index()].opus;
-                Codecs::new(heard.codec, said.codec, opus).map(Some)
+                let towards = &self.configs[from.other().index()];
+                Codecs::new(heard.codec, said.codec, towards).map(Some)
             }
             _ => Ok(None),
         };
         let codecs = [codecs(Side::A)?, codecs(Side::B)?];
         *agreed = after;
-        self.command(Command::Apply(side, Box::new(negotiated), codecs));
+        let (negotiated, codecs) = (Box::new(negotiated), Box::new(codecs));
+        self.command(Command::Apply(side, party, negotiated, codecs));
+        Ok(())
+    }
+
+    /// A candidate of somebody with whom something was agreed on, that came after the description (RFC 8840).
+    pub fn add_candidate(&self, side: Side, party: usize, candidate: &str) {
+        self.command(Command::Candidate(side, party, candidate.to_owned()));
+    }
+
+    /// What becomes of what this side says.
+    pub fn set_passing(&self, side: Side, passing: Passing) {
+        self.command(Command::Pass(side, passing));
+    }
+
+    /// Plays this to a side, once or again and again, in place of what the other one says; `None`: nothing more.
+    pub fn play(&self, side: Side, recording: Option<(Recording, bool)>) {
+        self.command(Command::Play(side, recording));
+    }
+
+    /// Sends a side digits (RFC 4733), each `duration_ms` long.
+    pub fn play_digits(
+        &self,
+        side: Side,
+        digits: &str,
+        duration_ms: u32,
+    ) -> Result<(), DigitsError> {
+        check_digits(digits)?;
+        let agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+        let agreed = agreed[side.index()].as_ref();
+        if agreed.is_none_or(|agreed| agreed.telephone_event_send.is_none()) {
+            return Err(DigitsError::NotNegotiated);
+        }
+        self.command(Command::Digits(side, digits.to_owned(), duration_ms));
         Ok(())
     }
 

@@ -9,6 +9,8 @@ use sip_ua::sdp::Negotiated;
 use super::super::api::{MediaConfig, MediaEvent};
 use super::super::sockets::{Pair, RTP, Sockets};
 use super::super::task::leg_config;
+use super::instead::{Passing, Recording};
+use super::paths::Paths;
 use super::way::{Codecs, Way};
 use super::{Shared, Side};
 use crate::context::{Cx, Task};
@@ -22,13 +24,23 @@ const TOKENS: usize = 2;
 
 /// What the owner asks.
 pub(super) enum Command {
-    /// An agreement with a side, and what each direction then needs.
-    Apply(Side, Box<Negotiated>, [Option<Codecs>; 2]),
+    /// An agreement with one of a side, and what each direction then needs.
+    Apply(Side, usize, Box<Negotiated>, Box<[Option<Codecs>; 2]>),
+    /// A candidate of one of a side.
+    Candidate(Side, usize, String),
+    /// What becomes of what a side says.
+    Pass(Side, Passing),
+    /// What a side is played; whether again and again.
+    Play(Side, Option<(Recording, bool)>),
+    /// Digits for a side, each of this length.
+    Digits(Side, String, u32),
 }
 
 struct End {
     sockets: Sockets,
     leg: Leg,
+    /// Where keys come from handshakes.
+    paths: Paths,
     /// From this side to the other.
     way: Way,
 }
@@ -52,6 +64,7 @@ impl Bridge {
         let end = |pair: Pair, config: &MediaConfig, across: &MediaConfig| End {
             sockets: pair.sockets,
             leg: Leg::new(now, leg_config(config)).bridged(),
+            paths: Paths::new(now, pair.local),
             way: Way::new(across),
         };
         Bridge {
@@ -78,11 +91,14 @@ impl Bridge {
             Side::A => (a, b),
             Side::B => (b, a),
         };
+        let mut wrong = None;
         end.way
             .run(now, &mut end.leg, &mut across.leg, &mut across.sockets);
         while let Some(event) = end.leg.poll_event() {
             let event = MediaEvent::from(event);
-            if let MediaEvent::Digit { digit, duration_ms } = event {
+            if let MediaEvent::Digit { digit, duration_ms } = event
+                && !end.way.instead().is_set()
+            {
                 let mut text = [0; 4];
                 let text = digit.encode_utf8(&mut text);
                 if let Err(error) = across.leg.queue_digits(text, duration_ms) {
@@ -90,13 +106,30 @@ impl Bridge {
                     tracing::debug!(%error, "a digit is not passed on");
                 }
             }
-            self.shared.tell(side, event);
+            match event {
+                MediaEvent::WrongKey(from) => wrong = Some(from),
+                event => self.shared.tell(side, event),
+            }
         }
         if let Some(error) = end.way.failed() {
             self.failed = true;
             self.shared
                 .tell(side, MediaEvent::Failed(error.to_string()));
         }
+        if let Some(from) = wrong {
+            let reason = format!(
+                "what comes from {from} is not authentic: it is protected with another key than that of the \
+                 description (a=crypto)"
+            );
+            self.fail(side, &reason);
+        }
+    }
+
+    /// A side will never be heard.
+    fn fail(&mut self, side: Side, reason: &str) {
+        self.failed = true;
+        let reason = format!("side {}: {reason}", side.name());
+        self.shared.tell(side, MediaEvent::Failed(reason));
     }
 
     /// Everything that is due on both sides, and when the next thing is.
@@ -106,6 +139,13 @@ impl Bridge {
         }
         let now = cx.now();
         for side in Side::BOTH {
+            let (end, _) = self.ends(side);
+            end.paths.timeout(now);
+            let failed = end.paths.settle(now, &mut end.leg, &mut end.sockets);
+            if let Some(reason) = failed {
+                self.fail(side, &reason);
+                return;
+            }
             let (end, _) = self.ends(side);
             let muxed = end.leg.rtcp_mux();
             if let Some(datagram) = end.leg.timeout(now) {
@@ -121,8 +161,19 @@ impl Bridge {
         for side in Side::BOTH {
             let (end, across) = self.ends(side);
             let digit = end.way.digits(now, &mut across.leg, &mut across.sockets);
-            let due = [digit, end.leg.next_timeout(), end.leg.relay_due()];
+            let instead = end.way.speak(now, &mut across.leg, &mut across.sockets);
+            let ended = end.way.instead().take_end();
+            let due = [
+                digit,
+                instead,
+                end.leg.next_timeout(),
+                end.leg.relay_due(),
+                end.paths.due(),
+            ];
             next = due.into_iter().flatten().fold(next, Instant::min);
+            if ended {
+                self.shared.tell(side.other(), MediaEvent::Played);
+            }
         }
         cx.set_timer(next);
     }
@@ -175,14 +226,22 @@ impl Task for Bridge {
         let which = token % TOKENS;
         let [a, b] = &mut self.ends;
         let end = if side == Side::A { a } else { b };
-        if end.sockets.read(which, cx, &mut end.leg) {
+        let more = match which {
+            RTP => end.sockets.read_rtp(cx, |at, from, bytes| {
+                end.paths.receive(at, from, bytes, &mut end.leg);
+            }),
+            _ => end.sockets.read(which, cx, &mut end.leg),
+        };
+        if more {
             cx.again(token);
         }
         if which == RTP {
             self.pass_on(now, side);
             let (end, across) = self.ends(side);
             // The timer is set for all else already.
-            let hurries = across.leg.sending_digits() || end.leg.relay_due().is_some();
+            let hurries = across.leg.sending_digits()
+                || end.leg.relay_due().is_some()
+                || end.paths.is_stirred();
             if hurries {
                 self.run(cx);
             }
@@ -197,13 +256,33 @@ impl Task for Bridge {
         let now = cx.now();
         for command in self.shared.commands.take() {
             match command {
-                Command::Apply(side, negotiated, codecs) => {
+                Command::Apply(side, party, negotiated, codecs) => {
                     let (end, across) = self.ends(side);
                     end.leg.apply(now, &negotiated);
-                    let [a, b] = codecs;
+                    let agreed = end.paths.agree(now, party, &negotiated, &mut end.leg);
+                    let [a, b] = *codecs;
                     let (there, back) = if side == Side::A { (a, b) } else { (b, a) };
                     end.way.prepare(there);
                     across.way.prepare(back);
+                    if let Err(reason) = agreed {
+                        self.fail(side, &reason);
+                    }
+                }
+                Command::Candidate(side, party, candidate) => {
+                    let (end, _) = self.ends(side);
+                    end.paths.add_candidate(party, &candidate);
+                }
+                Command::Pass(side, passing) => {
+                    self.ends(side).0.way.instead().set_passing(passing);
+                }
+                Command::Play(side, recording) => {
+                    self.ends(side).1.way.instead().play(recording);
+                }
+                Command::Digits(side, digits, duration_ms) => {
+                    // It was agreed to when this was asked for; by now it may be another far end.
+                    if let Err(error) = self.ends(side).0.leg.queue_digits(&digits, duration_ms) {
+                        tracing::debug!(%error, "digits are not played");
+                    }
                 }
             }
         }
@@ -217,6 +296,7 @@ impl Task for Bridge {
             if let Some(datagram) = end.leg.goodbye(now) {
                 end.sockets.report(muxed, datagram);
             }
+            end.paths.close(&mut end.sockets);
         }
         self.snapshot(now);
     }

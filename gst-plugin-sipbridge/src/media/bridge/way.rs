@@ -8,6 +8,8 @@ use sip_ua::sdp::Codec;
 use super::super::api::MediaConfig;
 use super::super::pace::Wire;
 use super::super::pauses::{Mode, Pauses, Say};
+use super::instead::Instead;
+use super::lengths::{Joined, bytes_a_unit};
 use crate::codec::chain::Resampler;
 use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
 use crate::leg::{Leg, Relayed};
@@ -20,8 +22,24 @@ pub(super) struct Codecs {
 }
 
 impl Codecs {
-    pub(super) fn new(heard: Codec, said: Codec, opus: OpusSettings) -> Result<Codecs, CodecError> {
-        let between = if heard == said {
+    /// Towards a leg of this configuration.
+    pub(super) fn new(
+        heard: Codec,
+        said: Codec,
+        config: &MediaConfig,
+    ) -> Result<Codecs, CodecError> {
+        Codecs::between(heard, said, config.opus, config.repacketize)
+    }
+
+    fn between(
+        heard: Codec,
+        said: Codec,
+        opus: OpusSettings,
+        repacketize: bool,
+    ) -> Result<Codecs, CodecError> {
+        // What cannot be cut is decoded to get another length.
+        let whole = bytes_a_unit(said).is_none();
+        let between = if heard == said && !(repacketize && whole) {
             None
         } else {
             // What comes in is never upsampled for Opus, which takes any rate.
@@ -57,6 +75,10 @@ pub(super) struct Way {
     /// Whether pauses need not be sent; those of packets that pass as they are remain.
     dtx: bool,
     pauses: Pauses,
+    /// Whether packets get the length that was agreed on, also those that are not encoded anew.
+    repacketize: bool,
+    joined: Joined,
+    instead: Instead,
     /// At the encoder's rate.
     pcm: Vec<i16>,
     scratch: Vec<i16>,
@@ -74,6 +96,9 @@ impl Way {
             opus: config.opus,
             dtx: config.dtx,
             pauses: Pauses::default(),
+            repacketize: config.repacketize,
+            joined: Joined::default(),
+            instead: Instead::default(),
             pcm: Vec::new(),
             scratch: Vec::new(),
             payload: Vec::new(),
@@ -91,12 +116,34 @@ impl Way {
         if let Some(codecs) = codecs.filter(|codecs| !known(codecs)) {
             self.codecs = Some(codecs);
             self.pcm.clear();
+            self.joined.clear();
         }
     }
 
     /// Why the far end cannot be understood or spoken to, once.
     pub(super) fn failed(&mut self) -> Option<CodecError> {
         self.failed.take()
+    }
+
+    /// What is said in place of what is there.
+    pub(super) fn instead(&mut self) -> &mut Instead {
+        &mut self.instead
+    }
+
+    /// Sends what is due of what is said in place of what is there, and says when the next is.
+    pub(super) fn speak(
+        &mut self,
+        now: Instant,
+        to: &mut Leg,
+        wire: &mut impl Wire,
+    ) -> Option<Instant> {
+        match self.instead.run(now, to, wire, self.opus) {
+            Ok(due) => due,
+            Err(error) => {
+                self.failed = Some(error);
+                None
+            }
+        }
     }
 
     /// Passes on what is there.
@@ -109,9 +156,10 @@ impl Way {
             else {
                 continue;
             };
-            if to.sending_digits() {
+            if to.sending_digits() || self.instead.replaces() {
                 // What was to be said meanwhile is not said later.
                 self.pcm.clear();
+                self.joined.clear();
                 continue;
             }
             match relayed {
@@ -121,12 +169,20 @@ impl Way {
                     samples,
                     talkspurt,
                 } => {
-                    if talkspurt {
+                    if talkspurt | self.instead.take_break() {
+                        self.send_rest(now, to, wire);
                         self.pcm.clear();
                         to.resume_sending(now);
                     }
-                    if codec == said {
+                    let wanted = said.clock_rate() / 1000 * ptime_ms;
+                    let fits = !self.repacketize || (samples == wanted && self.joined.is_empty());
+                    if codec == said && fits {
                         send(to, wire, now, payload, samples);
+                    } else if let Some(unit) = bytes_a_unit(said).filter(|_| codec == said) {
+                        self.joined.push(payload, unit);
+                        while let Some(packet) = self.joined.packet(wanted) {
+                            send(to, wire, now, packet, wanted);
+                        }
                     } else if self.decode(codec, said, |decoder, pcm| decoder.decode(payload, pcm))
                     {
                         self.encode(now, ptime_ms, to, wire);
@@ -137,6 +193,7 @@ impl Way {
                     samples,
                     next,
                 } => {
+                    self.send_rest(now, to, wire);
                     if codec == said {
                         to.lose(samples);
                     } else if self.decode(codec, said, |decoder, pcm| {
@@ -146,6 +203,7 @@ impl Way {
                     }
                 }
                 Relayed::Noise(noise) => {
+                    self.send_rest(now, to, wire);
                     noise.write(&mut self.payload);
                     to.resume_sending(now);
                     if let Some(datagram) = to.send_noise(&self.payload, 0) {
@@ -154,6 +212,14 @@ impl Way {
                 }
             }
         }
+    }
+
+    /// Sends what waits to be a whole packet and will never be.
+    fn send_rest(&mut self, now: Instant, to: &mut Leg, wire: &mut impl Wire) {
+        if let Some((rest, samples)) = self.joined.rest() {
+            send(to, wire, now, rest, samples);
+        }
+        self.joined.clear();
     }
 
     /// Appends to `pcm` what the decoder makes of it. False: there are no such codecs.
@@ -169,7 +235,7 @@ impl Way {
             .is_some_and(|codecs| codecs.fits(heard, said))
         {
             self.pcm.clear();
-            match Codecs::new(heard, said, self.opus) {
+            match Codecs::between(heard, said, self.opus, self.repacketize) {
                 Ok(codecs) => self.codecs = Some(codecs),
                 Err(error) => {
                     self.codecs = None;

@@ -119,6 +119,7 @@ fn agreement(with: SocketAddr, codec: Codec) -> Negotiated {
         comfort_noise_receive: vec![13],
         ptime_ms: 20,
         srtp: None,
+        dtls: None,
         opus_fmtp: Default::default(),
     }
 }

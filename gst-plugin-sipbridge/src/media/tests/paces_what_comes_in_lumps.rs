@@ -72,6 +72,7 @@ impl Sending {
                 telephone_event_receive: vec![],
                 ptime_ms: 20,
                 srtp: None,
+                dtls: None,
                 opus_fmtp: Default::default(),
             },
         );

@@ -10,7 +10,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+pub use sip_ua::sdp::{IceCredentials as Credentials, Setup};
 
 /// Why a description cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,43 +92,6 @@ impl Direction {
             Direction::RecvOnly => "recvonly",
             Direction::Inactive => "inactive",
         }
-    }
-}
-
-/// Who begins the DTLS handshake (RFC 8842 section 5.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Setup {
-    /// Either; what an offer says.
-    #[default]
-    ActPass,
-    /// The writer begins.
-    Active,
-    /// The writer waits.
-    Passive,
-}
-
-impl Setup {
-    fn name(self) -> &'static str {
-        match self {
-            Setup::ActPass => "actpass",
-            Setup::Active => "active",
-            Setup::Passive => "passive",
-        }
-    }
-}
-
-/// What STUN checks are made and answered with (RFC 8839 section 5.4).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// `a=ice-ufrag`
-    pub ufrag: String,
-    /// `a=ice-pwd`
-    pub password: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Credentials({})", self.ufrag)
     }
 }
 

@@ -2,15 +2,12 @@
 //! Text to [`Description`].
 
 use sdp_types::{Attribute, Media, Session};
+use sip_ua::sdp::read_fingerprint;
 
 use super::{Credentials, Description, DescriptionError, Direction, Format, Section, Setup};
 
 /// More media lines than any client sends.
 const MEDIA_LIMIT: usize = 64;
-
-/// RFC 8839 section 5.4: no longer than this are `ice-ufrag` and `ice-pwd`, so that a check has room
-/// for them.
-const CREDENTIAL_MAX: usize = 256;
 
 /// More sources than a media line can have in use.
 const SOURCES_MAX: usize = 32;
@@ -91,18 +88,6 @@ fn bundle(session: Level<'_>) -> Vec<String> {
 fn section(media: &Media, session: Level<'_>) -> Section {
     let own = Level(&media.attributes);
     let either = |name| own.value(name).or_else(|| session.value(name));
-    let credential = |name| {
-        either(name)
-            .map(str::trim)
-            .filter(|value| (1..=CREDENTIAL_MAX).contains(&value.len()))
-    };
-    let ice = match (credential("ice-ufrag"), credential("ice-pwd")) {
-        (Some(ufrag), Some(password)) => Some(Credentials {
-            ufrag: ufrag.to_owned(),
-            password: password.to_owned(),
-        }),
-        _ => None,
-    };
     Section {
         media: media.media.clone(),
         protocol: media.proto.clone(),
@@ -112,9 +97,12 @@ fn section(media: &Media, session: Level<'_>) -> Section {
         direction: direction(own)
             .or_else(|| direction(session))
             .unwrap_or_default(),
-        setup: either("setup").and_then(setup),
-        ice,
-        fingerprint: fingerprint(own).or_else(|| fingerprint(session)),
+        setup: either("setup").and_then(Setup::from_name),
+        ice: Credentials::read(either("ice-ufrag"), either("ice-pwd")),
+        fingerprint: own
+            .values("fingerprint")
+            .chain(session.values("fingerprint"))
+            .find_map(read_fingerprint),
         formats: formats(media, own),
         extensions: own
             .values("extmap")
@@ -146,30 +134,6 @@ fn direction(level: Level<'_>) -> Option<Direction> {
             "inactive" => Some(Direction::Inactive),
             _ => None,
         })
-}
-
-fn setup(value: &str) -> Option<Setup> {
-    match value.trim() {
-        "actpass" => Some(Setup::ActPass),
-        "active" => Some(Setup::Active),
-        "passive" => Some(Setup::Passive),
-        _ => None,
-    }
-}
-
-fn fingerprint(level: Level<'_>) -> Option<Vec<u8>> {
-    level.values("fingerprint").find_map(|value| {
-        let (hash, digest) = value.trim().split_once(' ')?;
-        if !hash.eq_ignore_ascii_case("sha-256") {
-            return None;
-        }
-        let digest = digest
-            .trim()
-            .split(':')
-            .map(|byte| u8::from_str_radix(byte, 16).ok())
-            .collect::<Option<Vec<u8>>>()?;
-        (digest.len() == 32).then_some(digest)
-    })
 }
 
 fn formats(media: &Media, own: Level<'_>) -> Vec<Format> {

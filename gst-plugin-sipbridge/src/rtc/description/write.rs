@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Write as _};
 
+use sip_ua::sdp::write_fingerprint;
+
 use super::{Description, Section, Setup};
 
 /// What is written where an address would stand: candidates say where we are (RFC 8839 section 4.3.1).
@@ -70,7 +72,7 @@ impl Section {
             line(format_args!("a=ice-pwd:{}", ice.password))?;
         }
         if let Some(digest) = &self.fingerprint {
-            line(format_args!("a=fingerprint:sha-256 {}", Colons(digest)))?;
+            line(format_args!("a=fingerprint:{}", write_fingerprint(digest)))?;
         }
         line(format_args!(
             "a=setup:{}",
@@ -113,21 +115,6 @@ impl Section {
         }
         if self.end_of_candidates {
             line(format_args!("a=end-of-candidates"))?;
-        }
-        Ok(())
-    }
-}
-
-/// `AB:CD:…`
-struct Colons<'a>(&'a [u8]);
-
-impl fmt::Display for Colons<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, byte) in self.0.iter().enumerate() {
-            if position > 0 {
-                out.write_char(':')?;
-            }
-            write!(out, "{byte:02X}")?;
         }
         Ok(())
     }

@@ -50,9 +50,9 @@ impl Negotiation {
             return Ok(());
         };
         let active = match section.setup {
-            Some(Setup::Passive) => true,
-            // Who says nothing begins (RFC 4145 section 4).
-            Some(Setup::Active) | None => false,
+            // Who answers and says nothing waits (RFC 4145 section 4.1).
+            Some(Setup::Passive) | None => true,
+            Some(Setup::Active) => false,
             Some(Setup::ActPass) => return Err(NegotiationError::OpenSetup),
         };
         self.roles = Some(Roles {

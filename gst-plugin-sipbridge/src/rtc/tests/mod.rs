@@ -12,6 +12,7 @@ mod sources_without_names;
 mod the_far_end_vanishes;
 mod tracks_come_and_go;
 mod trickle;
+mod without_checks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -3,12 +3,9 @@
 
 use std::time::Instant;
 
-use is::{IceAgent, IceCreds};
-
 use super::link::Link;
-use super::{CONNECT_MAX, Transport, TransportState};
-use crate::rtc::description::Credentials;
-use crate::rtc::dtls::Handshake;
+use super::{Transport, TransportState};
+use crate::rtc::path::{Checks, Path, PathPlan, Way};
 use crate::rtc::plan::{Plan, Remote};
 
 impl Transport {
@@ -21,7 +18,7 @@ impl Transport {
         let Some(remote) = plan.remote.clone() else {
             // An offer of ours or theirs alone moves nothing but our name in checks.
             if let Some(link) = &mut self.link {
-                link.agent.set_local_credentials(creds(&plan.credentials));
+                link.path.set_local_credentials(&plan.credentials);
             }
             return;
         };
@@ -29,57 +26,35 @@ impl Transport {
         match &mut self.link {
             None => self.begin(now, &plan, &remote),
             Some(link) => {
-                link.agent.set_local_credentials(creds(&plan.credentials));
-                link.agent
-                    .set_remote_credentials(creds(&remote.credentials));
+                link.path.follow(&path_of(&plan, &remote, self.lite));
                 let others = before.as_ref().and_then(|before| before.remote.as_ref());
                 if others.is_some_and(|before| before.credentials != remote.credentials) {
                     // Candidates of before the restart are not candidates of after it.
-                    self.remote.clear();
+                    self.candidates.forget_remote();
                 }
             }
         }
         self.sources_of(before.as_ref(), &plan);
         self.plan = Some(plan);
         self.stirred = true;
-        for early in std::mem::take(&mut self.early) {
+        for early in self.early.take() {
             self.take(early.at, early.local, early.from, &early.bytes);
         }
     }
 
     fn begin(&mut self, now: Instant, plan: &Plan, remote: &Remote) {
-        let mut dtls = match Handshake::new(self.certificate.dtls(), remote.active) {
-            Ok(dtls) => dtls,
-            Err(error) => {
-                self.fail(format!("the connection could not begin: {error}"));
-                return;
+        let plan = path_of(plan, remote, self.lite);
+        match Path::begin(now, &self.certificate, &plan, &self.candidates) {
+            Ok(path) => {
+                self.link = Some(Box::new(Link {
+                    path,
+                    srtp: None,
+                    opened: Vec::new(),
+                }));
+                self.enter(TransportState::Connecting, None);
             }
-        };
-        if let Err(error) = dtls.begin(now) {
-            self.fail(format!("the connection could not begin: {error}"));
-            return;
+            Err(reason) => self.fail(reason),
         }
-        let mut agent = IceAgent::new(creds(&plan.credentials));
-        agent.set_ice_lite(self.lite);
-        agent.set_controlling(remote.controlling);
-        agent.set_remote_credentials(creds(&remote.credentials));
-        for candidate in &self.local {
-            agent.add_local_candidate(candidate.clone());
-        }
-        for candidate in &self.remote {
-            agent.add_remote_candidate(candidate.clone());
-        }
-        // It asks for no time before it was given some.
-        agent.handle_timeout(now);
-        self.link = Some(Box::new(Link {
-            agent,
-            dtls,
-            srtp: None,
-            pair: None,
-            opened: Vec::new(),
-        }));
-        self.deadline = Some(now + CONNECT_MAX);
-        self.enter(TransportState::Connecting, None);
     }
 
     fn sources_of(&mut self, before: Option<&Plan>, plan: &Plan) {
@@ -101,9 +76,15 @@ impl Transport {
     }
 }
 
-fn creds(credentials: &Credentials) -> IceCreds {
-    IceCreds {
-        ufrag: credentials.ufrag.clone(),
-        pass: credentials.password.clone(),
+fn path_of(plan: &Plan, remote: &Remote, lite: bool) -> PathPlan {
+    PathPlan {
+        way: Way::Checked(Checks {
+            local: plan.credentials.clone(),
+            remote: remote.credentials.clone(),
+            lite,
+            controlling: remote.controlling,
+        }),
+        fingerprint: remote.fingerprint.clone(),
+        active: remote.active,
     }
 }

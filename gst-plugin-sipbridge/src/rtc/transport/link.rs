@@ -1,34 +1,22 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The way to the far end: connectivity checks, and the handshake on what they found.
+//! What the way to the far end tells, and what becomes of the transport by that.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use is::stun::{StunMessage, StunPacket};
-use is::{IceAgent, IceAgentEvent, IceConnectionState, Protocol};
+use is::IceConnectionState;
 
-use super::{Action, IceState, RETURN_MAX, Transport, TransportEvent, TransportState};
-use crate::rtc::certificate::fingerprint;
-use crate::rtc::dtls::{Handshake, HandshakeError, Outcome};
+use super::{Action, IceState, Transport, TransportEvent, TransportState};
+use crate::rtc::path::{Path, PathEvent};
 use crate::srtp::Srtp;
 
 /// What exists once the far end is known.
 pub(super) struct Link {
-    pub(super) agent: IceAgent,
-    pub(super) dtls: Handshake,
+    pub(super) path: Path,
     /// The keys, once the far end has proved who it is.
     pub(super) srtp: Option<Srtp>,
-    /// From which of our addresses to which of theirs.
-    pub(super) pair: Option<(SocketAddr, SocketAddr)>,
     /// Room for a packet that is opened.
     pub(super) opened: Vec<u8>,
-}
-
-impl Link {
-    /// Media and handshakes come from where the checks succeeded, and from nowhere else.
-    pub(super) fn knows(&self, from: SocketAddr) -> bool {
-        self.pair.is_some_and(|(_, to)| to == from) || self.agent.has_viable_remote_candidate(from)
-    }
 }
 
 impl Transport {
@@ -40,46 +28,20 @@ impl Transport {
         from: SocketAddr,
         bytes: &[u8],
     ) -> bool {
-        let (Some(link), Ok(message)) = (&mut self.link, StunMessage::parse(bytes)) else {
-            return false;
-        };
-        let taken = link.agent.handle_packet(
-            now,
-            StunPacket {
-                proto: Protocol::Udp,
-                source: from,
-                destination: local,
-                message,
-            },
-        );
-        if taken {
-            link.agent.handle_timeout(now);
-            self.stirred = true;
-        }
+        let link = self.link.as_mut();
+        let taken = link.is_some_and(|link| link.path.take_check(now, local, from, bytes));
+        self.stirred |= taken;
         taken
     }
 
     /// A record of the handshake, or of what follows it.
     pub(super) fn take_record(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> bool {
-        let Some(link) = self.link.as_mut().filter(|link| link.knows(from)) else {
+        let Some(link) = self.link.as_mut().filter(|link| link.path.knows(from)) else {
             return false;
         };
         self.stats.bytes_received += bytes.len() as u64;
-        let received = link.dtls.receive(now, bytes);
         self.stirred = true;
-        self.shaken(received)
-    }
-
-    fn shaken(&mut self, result: Result<(), HandshakeError>) -> bool {
-        let Err(error) = result else {
-            return true;
-        };
-        tracing::debug!(%error, "a DTLS record is not understood");
-        if self.state == TransportState::Connecting {
-            // Nothing but a handshake can fail here, and it does not come back.
-            self.fail(format!("the DTLS handshake failed: {error}"));
-        }
-        false
+        link.path.take_record(now, from, bytes)
     }
 
     /// Something is due.
@@ -88,36 +50,30 @@ impl Transport {
         let Some(link) = &mut self.link else {
             return;
         };
-        link.agent.handle_timeout(now);
-        self.stats.check_round_trip = link.agent.nominated_pair_rtt();
-        let shaken = link.dtls.timeout(now);
-        self.shaken(shaken);
+        link.path.timeout(now);
+        if link.path.is_over() {
+            return;
+        }
+        self.stats.check_round_trip = link.path.check_round_trip();
         self.report(now, false);
     }
 
     /// Collects what became of all that was stirred, and when to look again.
     pub(super) fn settle(&mut self) {
-        self.heed_agent();
-        self.heed_handshake();
+        while let Some(event) = self.link.as_mut().and_then(|link| link.path.poll_event()) {
+            self.heed(event);
+        }
         let over = self.is_over();
         let Some(link) = &mut self.link else {
             return;
         };
-        while let Some(sent) = link.agent.poll_transmit() {
-            let bytes: Vec<u8> = sent.contents.into();
-            self.stats.bytes_sent += bytes.len() as u64;
+        while let Some(sent) = link.path.poll_transmit() {
+            self.stats.bytes_sent += sent.bytes.len() as u64;
             self.actions.push_back(Action::Send {
-                from: sent.source,
-                to: sent.destination,
-                bytes,
+                from: sent.from,
+                to: sent.to,
+                bytes: sent.bytes,
             });
-        }
-        // What the handshake says waits until there is a way.
-        if let Some((from, to)) = link.pair {
-            while let Some(bytes) = link.dtls.poll_record() {
-                self.stats.bytes_sent += bytes.len() as u64;
-                self.actions.push_back(Action::Send { from, to, bytes });
-            }
         }
         if over {
             // Goodbye is said.
@@ -125,31 +81,26 @@ impl Transport {
             self.wake = None;
             return;
         }
-        let due = [
-            link.agent.poll_timeout(),
-            link.dtls.due(),
-            self.reports.due(),
-        ];
+        let due = [link.path.due(), self.reports.due()];
         self.wake = due.into_iter().flatten().min();
     }
 
-    fn heed_agent(&mut self) {
-        while let Some(event) = self.link.as_mut().and_then(|link| link.agent.poll_event()) {
-            match event {
-                IceAgentEvent::IceConnectionStateChange(state) => self.ice_changed(state),
-                IceAgentEvent::NominatedSend {
-                    source,
-                    destination,
-                    ..
-                } => {
-                    self.stats.pair = Some((source, destination));
-                    if let Some(link) = &mut self.link {
-                        link.pair = self.stats.pair;
-                    }
+    fn heed(&mut self, event: PathEvent) {
+        match event {
+            PathEvent::Ice(state) => self.ice_changed(state),
+            PathEvent::Leads { from, to } => self.stats.pair = Some((from, to)),
+            PathEvent::Keys(keys) => {
+                if let Some(link) = &mut self.link {
+                    link.srtp = Some(Srtp::for_many(&keys));
                 }
-                // Who may send is asked of the agent; what it calls a restart is its beginning.
-                IceAgentEvent::DiscoveredRecv { .. } | IceAgentEvent::IceRestart(_) => {}
+                if let Some(now) = self.now {
+                    self.reports.begin(now);
+                }
             }
+            PathEvent::Connected => self.enter(TransportState::Connected, None),
+            PathEvent::Lost => self.enter(TransportState::Disconnected, None),
+            PathEvent::Goodbye => self.enter(TransportState::Closed, None),
+            PathEvent::Failed(reason) => self.fail(reason),
         }
     }
 
@@ -166,48 +117,5 @@ impl Transport {
         }
         self.ice = state;
         self.tell(TransportEvent::Ice(state));
-        match (state, self.state) {
-            (IceState::Disconnected, TransportState::Connected) => {
-                self.deadline = self.now.map(|now| now + RETURN_MAX);
-                self.enter(TransportState::Disconnected, None);
-            }
-            (IceState::Connected | IceState::Completed, TransportState::Disconnected) => {
-                self.connected();
-            }
-            _ => {}
-        }
-    }
-
-    fn heed_handshake(&mut self) {
-        while let Some(outcome) = self.link.as_mut().and_then(|link| link.dtls.poll_outcome()) {
-            match outcome {
-                Outcome::Established { certificate, keys } => {
-                    let promised = self.plan.as_ref().and_then(|plan| plan.remote.as_ref());
-                    let proved = promised
-                        .is_some_and(|remote| remote.fingerprint == fingerprint(&certificate));
-                    if !proved {
-                        self.fail(
-                            "the far end could not be authenticated: its certificate does not \
-                             have the fingerprint of its description"
-                                .to_owned(),
-                        );
-                        return;
-                    }
-                    if let Some(link) = &mut self.link {
-                        link.srtp = Some(Srtp::for_many(&keys));
-                    }
-                    if let Some(now) = self.now {
-                        self.reports.begin(now);
-                    }
-                    self.connected();
-                }
-                Outcome::Goodbye => self.enter(TransportState::Closed, None),
-            }
-        }
-    }
-
-    fn connected(&mut self) {
-        self.deadline = None;
-        self.enter(TransportState::Connected, None);
     }
 }

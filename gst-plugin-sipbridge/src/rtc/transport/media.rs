@@ -24,7 +24,7 @@ impl Transport {
         let (Some(link), Some(plan)) = (&self.link, &self.plan) else {
             return false;
         };
-        let (Some(srtp), Some((from, to))) = (&link.srtp, link.pair) else {
+        let (Some(srtp), Some((from, to))) = (&link.srtp, link.path.pair()) else {
             return false;
         };
         let Some(media) = plan.media.iter().find(|media| media.line == line) else {
@@ -55,7 +55,7 @@ impl Transport {
         let (Some(link), Some(plan)) = (&mut self.link, &self.plan) else {
             return false;
         };
-        if !link.knows(from) {
+        if !link.path.knows(from) {
             return false;
         }
         self.stats.bytes_received += bytes.len() as u64;

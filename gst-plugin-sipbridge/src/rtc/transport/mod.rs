@@ -15,11 +15,12 @@ mod stats;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use is::{Candidate, Protocol};
+use is::Candidate;
 
 use super::certificate::Certificate;
+use super::path::{Candidates, Early};
 use super::plan::Plan;
 use link::Link;
 use reports::Reports;
@@ -27,19 +28,6 @@ use sources::Sources;
 
 pub use payload::Payload;
 pub use stats::TransportStats;
-
-/// How long a connection may take before it counts as failed.
-const CONNECT_MAX: Duration = Duration::from_secs(30);
-
-/// How long a broken connection may take to come back. Consent has run out by then (RFC 7675): the
-/// last answer to a check is more than 20 s old when it breaks.
-const RETURN_MAX: Duration = Duration::from_secs(15);
-
-/// Datagrams kept that come before the answer does: checks, and the beginning of a handshake.
-const EARLY_MAX: usize = 16;
-
-/// RFC 8445 section 5.1 says no number; a peer has a few interfaces.
-const REMOTE_CANDIDATES_MAX: usize = 100;
 
 /// How the connectivity checks stand; as `RTCIceConnectionState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -161,9 +149,8 @@ pub fn host_candidate(address: SocketAddr) -> Option<String> {
 pub struct Transport {
     certificate: Certificate,
     lite: bool,
-    local: Vec<Candidate>,
-    remote: Vec<Candidate>,
-    early: VecDeque<Early>,
+    candidates: Candidates,
+    early: Early,
     plan: Option<Plan>,
     /// To the far end, once that is known.
     link: Option<Box<Link>>,
@@ -173,8 +160,6 @@ pub struct Transport {
     state: TransportState,
     /// The time of the last call.
     now: Option<Instant>,
-    /// When the present state becomes a failure.
-    deadline: Option<Instant>,
     actions: VecDeque<Action>,
     /// Whether there may be more to do than `actions` say.
     stirred: bool,
@@ -183,23 +168,14 @@ pub struct Transport {
     stats: TransportStats,
 }
 
-/// A datagram that came before the far end was known.
-struct Early {
-    at: Instant,
-    local: SocketAddr,
-    from: SocketAddr,
-    bytes: Vec<u8>,
-}
-
 impl Transport {
     /// A transport that knows nobody yet.
     pub fn new(certificate: Certificate, lite: bool) -> Transport {
         Transport {
             certificate,
             lite,
-            local: Vec::new(),
-            remote: Vec::new(),
-            early: VecDeque::new(),
+            candidates: Candidates::default(),
+            early: Early::default(),
             plan: None,
             link: None,
             sources: Sources::default(),
@@ -207,7 +183,6 @@ impl Transport {
             ice: IceState::New,
             state: TransportState::New,
             now: None,
-            deadline: None,
             actions: VecDeque::new(),
             stirred: false,
             wake: None,
@@ -239,39 +214,21 @@ impl Transport {
     }
 
     fn add_local(&mut self, candidate: Candidate) -> Option<String> {
-        if self.local.contains(&candidate) {
-            return None;
-        }
-        let text = candidate.to_sdp_string();
-        self.local.push(candidate.clone());
+        let candidate = self.candidates.add_local(candidate)?;
         if let Some(link) = &mut self.link {
-            link.agent.add_local_candidate(candidate);
+            link.path.add_local(candidate.clone());
             self.stirred = true;
         }
-        Some(text)
+        Some(candidate.to_sdp_string())
     }
 
     /// A candidate of the far end, as a description or a trickle message has it. Those that are not for
     /// UDP, or name a host instead of an address, are passed over: the checks of the far end find us.
     pub fn add_remote(&mut self, candidate: &str) {
-        let text = candidate.trim().trim_start_matches("a=");
-        if text.is_empty() {
-            return;
-        }
-        let candidate = match Candidate::from_sdp_string(text) {
-            Ok(candidate) if candidate.proto() == Protocol::Udp => candidate,
-            Ok(_) => return,
-            Err(error) => {
-                tracing::debug!(candidate = text, %error, "a candidate of the far end is passed over");
-                return;
-            }
-        };
-        if self.remote.len() >= REMOTE_CANDIDATES_MAX || self.remote.contains(&candidate) {
-            return;
-        }
-        self.remote.push(candidate.clone());
-        if let Some(link) = &mut self.link {
-            link.agent.add_remote_candidate(candidate);
+        if let Some(candidate) = self.candidates.add_remote(candidate)
+            && let Some(link) = &mut self.link
+        {
+            link.path.add_remote(candidate.clone());
             self.stirred = true;
         }
     }
@@ -282,14 +239,7 @@ impl Transport {
             return;
         }
         if self.link.is_none() {
-            if self.early.len() < EARLY_MAX {
-                self.early.push_back(Early {
-                    at,
-                    local,
-                    from,
-                    bytes: bytes.to_vec(),
-                });
-            }
+            self.early.keep(at, local, from, bytes);
             return;
         }
         self.take(at, local, from, bytes);
@@ -314,21 +264,6 @@ impl Transport {
     /// Time has passed.
     pub fn timeout(&mut self, now: Instant) {
         self.now = Some(now);
-        if let Some(deadline) = self.deadline
-            && deadline <= now
-        {
-            let reason = match (self.state, self.ice) {
-                (TransportState::Disconnected, _) => {
-                    "the far end has stopped answering connectivity checks"
-                }
-                (_, IceState::Connected | IceState::Completed) => {
-                    "there is a way to the far end, but the DTLS handshake did not finish"
-                }
-                _ => "no way was found between the candidates of both sides",
-            };
-            self.fail(reason.to_owned());
-            return;
-        }
         if self.link.is_some() && self.wake.is_some_and(|wake| wake <= now) {
             self.pass_time(now);
         }
@@ -341,7 +276,7 @@ impl Transport {
                 return action;
             }
             if !std::mem::take(&mut self.stirred) {
-                return Action::Wait(earliest(self.wake, self.deadline));
+                return Action::Wait(self.wake);
             }
             self.settle();
         }
@@ -356,7 +291,7 @@ impl Transport {
             self.report(now, true);
         }
         if let Some(link) = &mut self.link {
-            link.dtls.close();
+            link.path.close();
             self.stirred = true;
         }
         self.enter(TransportState::Closed, None);
@@ -380,9 +315,6 @@ impl Transport {
             self.ice = ice;
             self.tell(TransportEvent::Ice(ice));
         }
-        if self.is_over() {
-            self.deadline = None;
-        }
         self.tell(TransportEvent::State(state, reason));
     }
 
@@ -395,8 +327,4 @@ impl Transport {
         self.link = None;
         self.wake = None;
     }
-}
-
-fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    a.into_iter().chain(b).min()
 }

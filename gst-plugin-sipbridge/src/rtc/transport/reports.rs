@@ -197,7 +197,7 @@ impl Transport {
         let (Some(link), Some(plan), true) = (&mut self.link, &self.plan, due || bye) else {
             return;
         };
-        let (Some(srtp), Some((from, to))) = (&mut link.srtp, link.pair) else {
+        let (Some(srtp), Some((from, to))) = (&mut link.srtp, link.path.pair()) else {
             return;
         };
         let (lines, sources) = (&self.stats.lines, &mut self.sources);

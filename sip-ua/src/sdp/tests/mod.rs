@@ -3,6 +3,7 @@
 
 mod dialogs;
 mod encrypted;
+mod handshakes;
 mod hostile;
 mod noise;
 mod offers;

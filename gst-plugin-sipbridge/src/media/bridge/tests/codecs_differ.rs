@@ -5,7 +5,7 @@ use super::*;
 use crate::codec::Decoder;
 
 /// How much of what was heard is the tone: 1 is all of it.
-fn purity(pcm: &[i16], rate_hz: u32) -> f64 {
+pub(super) fn purity(pcm: &[i16], rate_hz: u32) -> f64 {
     let (mut sine, mut cosine, mut energy) = (0.0, 0.0, 0.0);
     for (at, sample) in pcm.iter().enumerate() {
         let turn = at as f64 / f64::from(rate_hz) * 440.0 * std::f64::consts::TAU;

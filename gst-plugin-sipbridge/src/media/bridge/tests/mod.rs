@@ -4,9 +4,12 @@
 mod codecs_differ;
 mod digits_pass_once;
 mod floods_stay_small;
+mod handshakes_find_keys;
 mod holes_wait_a_moment;
+mod packets_change_length;
 mod pauses_keep_time;
 mod same_codec_passes;
+mod something_is_said_instead;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -50,6 +53,7 @@ fn agreement(with: &str, codec: Codec) -> Negotiated {
         comfort_noise_receive: vec![13],
         ptime_ms: 20,
         srtp: None,
+        dtls: None,
         opus_fmtp: Default::default(),
     }
 }
