@@ -13,6 +13,9 @@ use super::*;
 const FLOW: FlowId = FlowId(7);
 const SOON: Duration = Duration::from_secs(10);
 
+/// More than a segment on loopback: with less the kernel waits for each piece to be taken.
+const FITS: usize = 128 << 10;
+
 /// Both ends of a connection through which little fits at once.
 async fn narrow() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -21,8 +24,8 @@ async fn narrow() -> (TcpStream, TcpStream) {
         listener.accept()
     );
     let (ours, theirs) = (ours.unwrap(), theirs.unwrap().0);
-    SockRef::from(&ours).set_send_buffer_size(4_096).unwrap();
-    SockRef::from(&theirs).set_recv_buffer_size(4_096).unwrap();
+    SockRef::from(&ours).set_send_buffer_size(FITS).unwrap();
+    SockRef::from(&theirs).set_recv_buffer_size(FITS).unwrap();
     (ours, theirs)
 }
 
@@ -55,7 +58,8 @@ async fn a_far_end_that_reads_late_gets_everything_in_order() {
     assert!(plain.poll_timeout().is_some(), "it does not take all of it");
     let mut heard = vec![0; whole.len()];
     let reading = async {
-        theirs.read_exact(&mut heard).await.unwrap();
+        let read = timeout(SOON, theirs.read_exact(&mut heard));
+        read.await.unwrap().unwrap();
         theirs.write_all(b"thanks").await.unwrap();
     };
     let (said, ()) = tokio::join!(happening(&mut plain), reading);
