@@ -90,8 +90,8 @@ impl Caller {
     /// Begins to call.
     pub fn start(&self, core: usize, folder: &Path) -> Result<Calling> {
         Ok(match self.way {
-            Way::Udp => Calling::Sipp(self.by_sipp(core, folder, "u1")?),
-            Way::TcpOne => Calling::Sipp(self.by_sipp(core, folder, "t1")?),
+            Way::Udp => Calling::Sipp(Box::new(self.by_sipp(core, folder, "u1")?)),
+            Way::TcpOne => Calling::Sipp(Box::new(self.by_sipp(core, folder, "t1")?)),
             Way::TcpEach => Calling::Dialer(Dialing::start(*self, core)),
         })
     }
@@ -137,7 +137,7 @@ impl Caller {
 
 /// Calls, while they are made.
 pub enum Calling {
-    Sipp(Sipp),
+    Sipp(Box<Sipp>),
     Dialer(Dialing),
 }
 
