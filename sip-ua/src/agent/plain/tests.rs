@@ -40,20 +40,22 @@ fn packets() -> Vec<Packet> {
     (0..10_000).map(|n| text(n).into_bytes().into()).collect()
 }
 
-fn all(packets: &[Packet]) -> Vec<u8> {
-    packets.iter().flat_map(|packet| packet.to_vec()).collect()
+/// A connection that more is to be written to than fits, its far end, and what that should hear.
+async fn spoken_to() -> (Plain, TcpStream, Vec<u8>) {
+    let (ours, theirs) = narrow().await;
+    let mut plain = Plain::new();
+    plain.adopt(FLOW, ours);
+    let packets = packets();
+    let whole = packets.concat();
+    for packet in packets {
+        plain.write(FLOW, packet);
+    }
+    (plain, theirs, whole)
 }
 
 #[tokio::test]
 async fn a_far_end_that_reads_late_gets_everything_in_order() {
-    let (ours, mut theirs) = narrow().await;
-    let mut plain = Plain::new();
-    plain.adopt(FLOW, ours);
-    let packets = packets();
-    let whole = all(&packets);
-    for packet in packets {
-        plain.write(FLOW, packet);
-    }
+    let (mut plain, mut theirs, whole) = spoken_to().await;
     plain.write_out(Instant::now());
     assert!(plain.poll_timeout().is_some(), "it does not take all of it");
     let mut heard = vec![0; whole.len()];
@@ -73,12 +75,7 @@ async fn a_far_end_that_reads_late_gets_everything_in_order() {
 
 #[tokio::test]
 async fn a_far_end_that_never_reads_is_given_up() {
-    let (ours, _theirs) = narrow().await;
-    let mut plain = Plain::new();
-    plain.adopt(FLOW, ours);
-    for packet in packets() {
-        plain.write(FLOW, packet);
-    }
+    let (mut plain, _theirs, _) = spoken_to().await;
     let now = Instant::now();
     plain.write_out(now);
     // What it takes at first is progress.
@@ -95,14 +92,7 @@ async fn a_far_end_that_never_reads_is_given_up() {
 
 #[tokio::test]
 async fn what_was_said_before_the_end_is_written() {
-    let (ours, mut theirs) = narrow().await;
-    let mut plain = Plain::new();
-    plain.adopt(FLOW, ours);
-    let packets = packets();
-    let whole = all(&packets);
-    for packet in packets {
-        plain.write(FLOW, packet);
-    }
+    let (mut plain, mut theirs, whole) = spoken_to().await;
     plain.close(Instant::now(), FLOW);
     assert!(plain.has(FLOW), "there is more to write");
     let mut heard = Vec::new();
