@@ -4,18 +4,15 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use sip_ua::sdp::{Codec, IceCredentials, LocalDtls, LocalIce, Negotiated, OpusFmtp};
+use sip_ua::sdp::{Codec, IceCredentials, LocalDtls, LocalIce, Negotiated};
 
-use super::{DtlsConfig, ExchangeConfig, ExchangeError, IcePolicy, SideConfig};
+use super::{DtlsConfig, ExchangeConfig, ExchangeError, IcePolicy, SideConfig, terms};
 use crate::media::bridge::Side;
 use crate::rtc::host_candidate;
-use crate::session::{Session, SessionError, Terms};
+use crate::session::{Session, SessionError};
 
 /// More branches than any call has: proxies fork to a handful of phones.
 const CALLEES_MAX: usize = 32;
-
-/// What a side is offered behind the other side's codecs, the best first.
-const TRANSCODED: [Codec; 4] = [Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu];
 
 /// Somebody who offered or answered.
 #[derive(Debug, Clone)]
@@ -46,6 +43,23 @@ pub struct Answered {
     pub agreed: [Negotiated; 2],
     /// With whom on each side, by number: a handshake is with one of several who answer.
     pub parties: [usize; 2],
+}
+
+/// An answer that can cross, and has not yet.
+#[derive(Debug, Clone)]
+pub struct Crossing {
+    /// Who of side B takes part, where they are new.
+    tag: String,
+    /// What is to be of the sessions of sides A and B.
+    sessions: [Session; 2],
+    answered: Answered,
+}
+
+impl Crossing {
+    /// What it comes to.
+    pub fn answered(&self) -> &Answered {
+        &self.answered
+    }
 }
 
 /// What became of an offer that nobody answered in time.
@@ -124,7 +138,7 @@ impl Exchange {
             .session(side, callee)
             .foresee(offer, spoken.unwrap_or(&Codec::ALL))
             .map_err(|error| ExchangeError::Description { side, error })?;
-        let terms = self.terms_of_offer(side, &seen)?;
+        let terms = terms::of_offer(&self.config, side, &seen)?;
         let across = self.session_mut(side.other(), callee);
         across.set_terms(terms);
         let offered = across.offer();
@@ -151,42 +165,57 @@ impl Exchange {
         to: &str,
         answer: &[u8],
     ) -> Result<Answered, ExchangeError> {
+        let crossing = self.consider(from, to, answer)?;
+        Ok(self.settle(crossing))
+    }
+
+    /// What [`Exchange::answer`] would come to. Nothing has happened before it is settled.
+    pub fn consider(&self, from: &str, to: &str, answer: &[u8]) -> Result<Crossing, ExchangeError> {
         let open = self.offer_to(to).ok_or(ExchangeError::NoOffer)?;
         let (offerer, answerer) = (open.from, open.from.other());
         let callee = self.who_answers(open, from, to)?;
         let described =
             |side| move |error: SessionError| ExchangeError::Description { side, error };
-        // On copies: what fails half-way has not happened.
         let mut across = self.session(answerer, callee).clone();
         let said = across.accept(answer).map_err(described(answerer))?;
         let mut session = self.session(offerer, callee).clone();
-        session.set_terms(self.terms_of_answer(open, &said));
+        session.set_terms(terms::of_answer(&self.config, open.from, &open.seen, &said));
         let (answer, agreed) = session.answer(&open.offer).map_err(described(offerer))?;
+        let (agreed, sessions) = match offerer {
+            Side::A => ([agreed, said], [session, across]),
+            Side::B => ([said, agreed], [across, session]),
+        };
+        Ok(Crossing {
+            tag: to.to_owned(),
+            sessions,
+            answered: Answered {
+                answer,
+                agreed,
+                parties: [0, callee.unwrap_or(self.callees.len())],
+            },
+        })
+    }
 
-        let index = callee.unwrap_or_else(|| {
-            self.callees.push(Party {
-                tag: to.to_owned(),
-                session: self.unanswered.clone(),
-            });
-            self.callees.len() - 1
-        });
-        *self.session_mut(answerer, Some(index)) = across;
-        *self.session_mut(offerer, Some(index)) = session;
+    /// What was considered last holds from now on.
+    pub fn settle(&mut self, crossing: Crossing) -> Answered {
+        let Crossing {
+            tag,
+            sessions: [caller, session],
+            answered,
+        } = crossing;
+        let [_, index] = answered.parties;
+        self.caller = caller;
+        match self.callees.get_mut(index) {
+            Some(party) => party.session = session,
+            None => self.callees.push(Party { tag, session }),
+        }
         self.current = Some(index);
         if let Some(open) = &mut self.open
             && (open.callee.is_none() || open.callee == Some(index))
         {
             open.until = None;
         }
-        let agreed = match offerer {
-            Side::A => [agreed, said],
-            Side::B => [said, agreed],
-        };
-        Ok(Answered {
-            answer,
-            agreed,
-            parties: [0, index],
-        })
+        answered
     }
 
     /// A candidate of this one, that came after its description (RFC 8840). Returns the side and the number
@@ -321,60 +350,6 @@ impl Exchange {
             (Side::B, None) => &mut self.unanswered,
         }
     }
-
-    /// What the side across is offered.
-    fn terms_of_offer(&self, from: Side, seen: &Negotiated) -> Result<Terms, ExchangeError> {
-        let offered = codecs_of(seen);
-        let across = &self.config.sides[from.other().index()];
-        let transcode = self.config.transcode;
-        let codecs = match &across.codecs {
-            Some(spoken) => spoken
-                .iter()
-                .copied()
-                .filter(|codec| transcode || offered.contains(codec))
-                .collect(),
-            None => {
-                let more = TRANSCODED.into_iter().filter(|_| transcode);
-                let more = more.filter(|codec| !offered.contains(codec));
-                offered.iter().copied().chain(more).collect::<Vec<_>>()
-            }
-        };
-        if codecs.is_empty() {
-            return Err(ExchangeError::NothingToOffer { from, offered });
-        }
-        Ok(Terms {
-            codecs,
-            direction: seen.direction.reversed(),
-            ptime_ms: across.ptime_ms.unwrap_or(seen.ptime_ms),
-            telephone_event: !seen.telephone_event_receive.is_empty(),
-            comfort_noise: !seen.comfort_noise_receive.is_empty(),
-            opus_fmtp: match offered.contains(&Codec::Opus) {
-                true => seen.opus_fmtp,
-                false => OpusFmtp::OURS,
-            },
-        })
-    }
-
-    /// What whoever offered is answered, after what the other side said.
-    fn terms_of_answer(&self, open: &Open, said: &Negotiated) -> Terms {
-        let offered = codecs_of(&open.seen);
-        // What passes as it is, or else what they like best.
-        let same = offered.iter().find(|codec| **codec == said.codec);
-        let codec = same.or(offered.first()).copied();
-        let side = &self.config.sides[open.from.index()];
-        Terms {
-            codecs: codec.into_iter().collect(),
-            direction: said.direction.reversed(),
-            ptime_ms: side.ptime_ms.unwrap_or(said.ptime_ms),
-            // Digits of a form that cannot go on are better not asked for.
-            telephone_event: said.telephone_event_send.is_some(),
-            comfort_noise: said.comfort_noise_send.is_some(),
-            opus_fmtp: match same {
-                Some(Codec::Opus) => said.opus_fmtp,
-                _ => OpusFmtp::OURS,
-            },
-        }
-    }
 }
 
 fn local_dtls(config: &DtlsConfig, reached_at: SocketAddr) -> LocalDtls {
@@ -388,15 +363,4 @@ fn local_dtls(config: &DtlsConfig, reached_at: SocketAddr) -> LocalDtls {
         ice,
         role: None,
     }
-}
-
-/// What may come in, in the order of the offer.
-fn codecs_of(seen: &Negotiated) -> Vec<Codec> {
-    let mut codecs = Vec::new();
-    for (_, codec) in &seen.receive {
-        if !codecs.contains(codec) {
-            codecs.push(*codec);
-        }
-    }
-    codecs
 }

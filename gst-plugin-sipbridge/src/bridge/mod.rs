@@ -16,10 +16,11 @@
 mod config;
 mod error;
 mod exchange;
+mod terms;
 
 #[cfg(test)]
 mod tests;
 
 pub use config::{DtlsConfig, ExchangeConfig, IcePolicy, SideConfig};
 pub use error::ExchangeError;
-pub use exchange::{Answered, Exchange, Expired};
+pub use exchange::{Answered, Crossing, Exchange, Expired};

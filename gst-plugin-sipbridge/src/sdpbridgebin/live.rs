@@ -102,11 +102,12 @@ impl Live {
         answer: &[u8],
         element: &SdpBridgeBin,
     ) -> Result<Answered, AnswerError> {
-        let answered = self.exchange.answer(from, to, answer)?;
-        let agreed = answered.agreed.iter().zip(answered.parties);
-        for (side, (agreed, party)) in Side::BOTH.into_iter().zip(agreed) {
-            self.media.apply_for(side, party, agreed.clone())?;
-        }
+        let crossing = self.exchange.consider(from, to, answer)?;
+        let answered = crossing.answered();
+        // Before anything has happened: what cannot be spoken has not been agreed on.
+        self.media
+            .apply_both(answered.parties, answered.agreed.clone())?;
+        let answered = self.exchange.settle(crossing);
         self.set_alarm(element);
         Ok(answered)
     }

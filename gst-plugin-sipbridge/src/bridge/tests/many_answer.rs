@@ -70,3 +70,18 @@ fn there_are_not_any_number_of_them() {
     });
     assert_eq!(refused, Some(ExchangeError::TooManyAnswers(32)));
 }
+
+#[test]
+fn what_is_only_considered_has_not_happened() {
+    let mut story = Story::plain(&[Codec::Pcma], &[Codec::Pcma]);
+    let offer = story.alice_offers().unwrap();
+    let (answer, _) = story.bob.answer(&offer);
+    let considered = story.exchange.consider("alice", "bob", &answer).unwrap();
+    assert_eq!(considered.answered().agreed[1].remote_rtp.port(), 5000);
+    assert_eq!(story.exchange.tag(Side::B), None);
+    assert!(story.exchange.next_timeout().is_some());
+    // Bob's media cannot be brought up: Carol's can.
+    answers(&mut story, "carol", 5002, Codec::Pcma, &offer);
+    assert_eq!(story.exchange.tag(Side::B), Some("carol"));
+    assert_eq!(story.exchange.next_timeout(), None);
+}

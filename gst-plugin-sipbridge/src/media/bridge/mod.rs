@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sip_ua::sdp::Negotiated;
 
 pub use self::instead::{Passing, Recording};
-use self::task::{Bridge, Command};
+use self::task::{Agreements, Bridge, Command};
 use self::way::Codecs;
 use super::api::{DigitsError, LegStats, MediaConfig, MediaError, MediaEvent};
 use super::sockets;
@@ -134,22 +134,35 @@ impl BridgeHandle {
     }
 
     /// Puts what offer and answer agreed on with this side into force, at the first time and at each
-    /// re-offer. Brings up the codecs it needs, so it is not for the context's own thread.
+    /// re-offer. Brings up the codecs it needs, so it is not for the context's own thread. On an error all is as
+    /// it was.
     pub fn apply(&self, side: Side, negotiated: Negotiated) -> Result<(), MediaError> {
-        self.apply_for(side, 0, negotiated)
+        let news = Some((0, Box::new(negotiated)));
+        self.agree(match side {
+            Side::A => [news, None],
+            Side::B => [None, news],
+        })
     }
 
-    /// The same with one of several who answer on this side, by number: each has a handshake of its own, and
-    /// whoever was agreed with last is heard.
-    pub fn apply_for(
+    /// The same for both sides, and all or nothing. `parties`: with whom, by number, for several may answer: each
+    /// has a handshake of its own, and whoever was agreed with last is heard.
+    pub fn apply_both(
         &self,
-        side: Side,
-        party: usize,
-        negotiated: Negotiated,
+        parties: [usize; 2],
+        negotiated: [Negotiated; 2],
     ) -> Result<(), MediaError> {
+        let ([of_a, of_b], [a, b]) = (parties, negotiated);
+        self.agree([Some((of_a, Box::new(a))), Some((of_b, Box::new(b)))])
+    }
+
+    fn agree(&self, news: Agreements) -> Result<(), MediaError> {
         let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut after = agreed.clone();
-        after[side.index()] = Some(negotiated.clone());
+        for (after, news) in after.iter_mut().zip(&news) {
+            if let Some((_, negotiated)) = news {
+                *after = Some(Negotiated::clone(negotiated));
+            }
+        }
         let codecs = |from: Side| match (&after[from.index()], &after[from.other().index()]) {
             (Some(heard), Some(said)) => {
                 let towards = &self.configs[from.other().index()];
@@ -159,8 +172,7 @@ impl BridgeHandle {
         };
         let codecs = [codecs(Side::A)?, codecs(Side::B)?];
         *agreed = after;
-        let (negotiated, codecs) = (Box::new(negotiated), Box::new(codecs));
-        self.command(Command::Apply(side, party, negotiated, codecs));
+        self.command(Command::Apply(news, Box::new(codecs)));
         Ok(())
     }
 

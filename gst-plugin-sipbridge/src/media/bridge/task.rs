@@ -22,10 +22,13 @@ const SNAPSHOT: Duration = Duration::from_millis(200);
 /// A side has a token for its socket of RTP and one for that of RTCP.
 const TOKENS: usize = 2;
 
+/// What is news with sides A and B, and with whom of them.
+pub(super) type Agreements = [Option<(usize, Box<Negotiated>)>; 2];
+
 /// What the owner asks.
 pub(super) enum Command {
-    /// An agreement with one of a side, and what each direction then needs.
-    Apply(Side, usize, Box<Negotiated>, Box<[Option<Codecs>; 2]>),
+    /// Agreements, and what each direction then needs.
+    Apply(Agreements, Box<[Option<Codecs>; 2]>),
     /// A candidate of one of a side.
     Candidate(Side, usize, String),
     /// What becomes of what a side says.
@@ -122,6 +125,23 @@ impl Bridge {
                  description (a=crypto)"
             );
             self.fail(side, &reason);
+        }
+    }
+
+    /// Puts what was agreed on into force.
+    fn agree(&mut self, now: Instant, agreements: Agreements, codecs: [Option<Codecs>; 2]) {
+        for (end, codecs) in self.ends.iter_mut().zip(codecs) {
+            end.way.prepare(codecs);
+        }
+        for (side, news) in Side::BOTH.into_iter().zip(agreements) {
+            let Some((party, negotiated)) = news else {
+                continue;
+            };
+            let (end, _) = self.ends(side);
+            end.leg.apply(now, &negotiated);
+            if let Err(reason) = end.paths.agree(now, party, &negotiated, &mut end.leg) {
+                self.fail(side, &reason);
+            }
         }
     }
 
@@ -256,18 +276,7 @@ impl Task for Bridge {
         let now = cx.now();
         for command in self.shared.commands.take() {
             match command {
-                Command::Apply(side, party, negotiated, codecs) => {
-                    let (end, across) = self.ends(side);
-                    end.leg.apply(now, &negotiated);
-                    let agreed = end.paths.agree(now, party, &negotiated, &mut end.leg);
-                    let [a, b] = *codecs;
-                    let (there, back) = if side == Side::A { (a, b) } else { (b, a) };
-                    end.way.prepare(there);
-                    across.way.prepare(back);
-                    if let Err(reason) = agreed {
-                        self.fail(side, &reason);
-                    }
-                }
+                Command::Apply(agreements, codecs) => self.agree(now, agreements, *codecs),
                 Command::Candidate(side, party, candidate) => {
                     let (end, _) = self.ends(side);
                     end.paths.add_candidate(party, &candidate);

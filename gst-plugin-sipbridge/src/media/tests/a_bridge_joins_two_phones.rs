@@ -3,6 +3,7 @@
 //! thread meanwhile and gives its ports back at the end.
 
 use super::*;
+use crate::codec::OpusSettings;
 use crate::media::bridge::{self, BridgeHandle, Side};
 
 struct Joined {
@@ -95,4 +96,35 @@ fn digits_pass_from_one_to_the_other() {
         assert_eq!(digits.count(), 2);
         bridge.close();
     });
+}
+
+#[test]
+fn what_cannot_be_spoken_is_not_agreed_on() {
+    gst::init().unwrap();
+    let context = Context::acquire("bridge-test", MAX_WAIT).unwrap();
+    let config = |bitrate_bps| MediaConfig {
+        ports: 20_000..=60_000,
+        opus: OpusSettings {
+            bitrate_bps,
+            ..OpusSettings::default()
+        },
+        ..MediaConfig::default()
+    };
+    // libopus refuses such a bit rate.
+    let configs = [config(0), config(1 << 31)];
+    let bridge = bridge::open(&context, configs, Box::new(|_, _| {})).unwrap();
+    let nobody = "127.0.0.1:9".parse().unwrap();
+    let agreed = [Codec::Pcmu; 2].map(|codec| agreement(nobody, codec));
+    bridge.apply_both([0, 0], agreed).unwrap();
+    let mut refused = [Codec::Pcmu, Codec::Opus].map(|codec| agreement(nobody, codec));
+    for agreed in &mut refused {
+        agreed.telephone_event_send = None;
+    }
+    let error = bridge.apply_both([0, 0], refused).unwrap_err();
+    assert!(matches!(error, MediaError::Codec(_)), "{error}");
+    // Either side can be sent digits still, as was agreed on.
+    for side in Side::BOTH {
+        bridge.play_digits(side, "1", 100).unwrap();
+    }
+    bridge.close();
 }
