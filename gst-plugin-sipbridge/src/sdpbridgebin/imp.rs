@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! GObject plumbing of `sdpbridgebin`.
 
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use gst::glib;
 use gst::prelude::*;
@@ -26,12 +26,56 @@ pub(super) struct State {
     pub(super) live: Option<Live>,
     /// Of the bridge that was opened last.
     pub(super) number: u64,
+    /// How many bridges were taken out of here whose sockets are not closed yet.
+    closing: usize,
+}
+
+impl State {
+    /// Takes the bridge out, to be closed without the lock ([`Ending::close`]).
+    pub(super) fn end(&mut self, element: &super::SdpBridgeBin) -> Option<Ending> {
+        let live = self.live.take()?;
+        self.closing += 1;
+        Some(Ending {
+            live: Some(live),
+            element: element.clone(),
+        })
+    }
+}
+
+/// A bridge that ends: the state NULL is not reached before its sockets are closed.
+pub(super) struct Ending {
+    live: Option<Live>,
+    element: super::SdpBridgeBin,
+}
+
+impl Ending {
+    /// What it counted.
+    pub(super) fn stats(&self) -> gst::Structure {
+        messages::stats(self.live.as_ref())
+    }
+
+    /// Says goodbye to both sides, and returns when ports and descriptors are free.
+    pub(super) fn close(mut self) {
+        if let Some(live) = self.live.take() {
+            live.close();
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let imp = self.element.imp();
+        imp.state().closing -= 1;
+        imp.closed.notify_all();
+    }
 }
 
 #[derive(Default)]
 pub struct SdpBridgeBin {
     settings: Mutex<Settings>,
     state: Mutex<State>,
+    /// A bridge that ended is closed.
+    closed: Condvar,
 }
 
 impl SdpBridgeBin {
@@ -44,15 +88,22 @@ impl SdpBridgeBin {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends what there is, waiting until its sockets are closed.
+    /// Ends what there is, waiting until its sockets are closed, whoever closes them.
     fn stop(&self) {
-        let live = {
+        let ending = {
             let mut state = self.state();
             state.ready = false;
-            state.live.take()
+            state.end(&self.obj())
         };
-        if let Some(live) = live {
-            live.close();
+        if let Some(ending) = ending {
+            ending.close();
+        }
+        let mut state = self.state();
+        while state.closing > 0 {
+            state = self
+                .closed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -136,5 +187,68 @@ impl Drop for SdpBridgeBin {
     fn drop(&mut self) {
         // An element that nobody set to NULL: without waiting, for this may be any thread.
         self.state().live = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::context::{Context, Cx, MAX_WAIT, Task};
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Keeps its media thread until whoever has the other end lets go.
+    struct Busy(Receiver<()>);
+
+    impl Task for Busy {
+        fn start(&mut self, _cx: &mut Cx<'_>) {
+            // That it let go is an error, and what is waited for.
+            let _ = self.0.recv();
+        }
+    }
+
+    const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+        m=audio 4000 RTP/AVP 8\r\n";
+
+    #[test]
+    fn null_waits_for_a_bridge_that_somebody_else_ends() {
+        gst::init().unwrap();
+        let context = Context::acquire("sdpbridgebin-null", MAX_WAIT).unwrap();
+        let element: super::super::SdpBridgeBin = glib::Object::builder()
+            .property("context", "sdpbridgebin-null")
+            .property("media-ports", "20000-60000")
+            .build();
+        element.set_state(gst::State::Ready).unwrap();
+        let offer = gst::Structure::builder("fields")
+            .field("sdp", OFFER)
+            .build();
+        let promise = gst::Promise::new();
+        element.emit_by_name::<()>("pass-offer", &[&offer, &promise]);
+        let reply = promise.get_reply().unwrap().to_owned();
+        let offered: String = reply.get("sdp").unwrap();
+        let mut words = offered.split_once("m=audio ").unwrap().1.split(' ');
+        let port: u16 = words.next().unwrap().parse().unwrap();
+
+        let (let_go, wait) = channel();
+        let _busy = context.add(Box::new(Busy(wait)));
+        let ending = element.imp().state().end(&element).unwrap();
+        let closer = thread::spawn(move || ending.close());
+        let (tell, told) = channel();
+        let other = element.clone();
+        let stopper = thread::spawn(move || {
+            other.set_state(gst::State::Null).unwrap();
+            tell.send(UdpSocket::bind(("127.0.0.1", port))).unwrap();
+        });
+        let early = told.recv_timeout(Duration::from_millis(200)).err();
+        assert_eq!(early, Some(RecvTimeoutError::Timeout));
+        drop(let_go);
+        told.recv_timeout(PATIENCE).unwrap().unwrap();
+        closer.join().unwrap();
+        stopper.join().unwrap();
     }
 }

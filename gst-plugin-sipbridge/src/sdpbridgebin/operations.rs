@@ -6,7 +6,7 @@ use gst::subclass::prelude::*;
 
 use super::SdpBridgeBin;
 use super::file::{self, FileError};
-use super::imp::CAT;
+use super::imp::{CAT, Ending};
 use super::live::{AnswerError, Live, OpenError};
 use super::messages;
 use crate::bridge::{ExchangeError, Expired};
@@ -208,7 +208,7 @@ impl SdpBridgeBin {
             let offered = live.offer(from, to, sdp.as_bytes(), self);
             // Sockets for which nothing was ever offered are not kept.
             let idle = live.tag(Side::A).is_empty();
-            (offered, if idle { state.live.take() } else { None })
+            (offered, if idle { state.end(self) } else { None })
         };
         if let Some(dead) = dead {
             dead.close();
@@ -299,21 +299,17 @@ impl SdpBridgeBin {
             let mut state = self.imp().state();
             let live = state.live.as_mut().ok_or(OperationError::NoBridge)?;
             match live.rollback()? {
-                Expired::Bridge => state.live.take(),
+                Expired::Bridge => state.end(self),
                 Expired::Offer => None,
             }
         };
-        Ok(match dead {
-            Some(dead) => Done::Ended(end(dead)),
-            None => Done::Nothing,
-        })
+        Ok(dead.map_or(Done::Nothing, end))
     }
 
     fn delete(&self, fields: Option<&gst::StructureRef>) -> Result<Done, OperationError> {
         Request::new(fields, &[])?;
-        let dead = self.imp().state().live.take();
-        let dead = dead.ok_or(OperationError::NoBridge)?;
-        Ok(Done::Ended(end(dead)))
+        let dead = self.imp().state().end(self);
+        dead.map(end).ok_or(OperationError::NoBridge)
     }
 
     /// An offer of this bridge may have been open for too long.
@@ -325,7 +321,7 @@ impl SdpBridgeBin {
                 return;
             };
             let over = expired == Expired::Bridge;
-            (expired, if over { state.live.take() } else { None })
+            (expired, if over { state.end(self) } else { None })
         };
         if let Some(dead) = dead {
             dead.close();
@@ -341,8 +337,11 @@ impl SdpBridgeBin {
     pub(super) fn on_failure(&self, number: u64, reason: &str) {
         let dead = {
             let mut state = self.imp().state();
-            let live = &mut state.live;
-            live.take_if(|live| live.number == number)
+            let mine = state
+                .live
+                .as_ref()
+                .is_some_and(|live| live.number == number);
+            if mine { state.end(self) } else { None }
         };
         if let Some(dead) = dead {
             dead.close();
@@ -358,8 +357,8 @@ enum Done {
     Nothing,
 }
 
-fn end(live: Live) -> gst::Structure {
-    let stats = messages::stats(Some(&live));
-    live.close();
-    stats
+fn end(dead: Ending) -> Done {
+    let stats = dead.stats();
+    dead.close();
+    Done::Ended(stats)
 }
