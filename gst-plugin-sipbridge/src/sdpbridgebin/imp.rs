@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! GObject plumbing of `sdpbridgebin`.
 
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use gst::glib;
 use gst::prelude::*;
@@ -9,6 +9,7 @@ use gst::subclass::prelude::*;
 
 use super::live::Live;
 use super::settings::{self, Settings};
+use super::taps::{self, TapPad};
 use super::{messages, signals};
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -23,6 +24,8 @@ pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) ready: bool,
+    /// Data flow.
+    pub(super) playing: bool,
     pub(super) live: Option<Live>,
     /// Of the bridge that was opened last.
     pub(super) number: u64,
@@ -74,6 +77,8 @@ impl Drop for Ending {
 pub struct SdpBridgeBin {
     settings: Mutex<Settings>,
     state: Mutex<State>,
+    /// Of sides A and B. Locked on media threads, and never while anything else is done.
+    taps: Mutex<[Option<Arc<TapPad>>; 2]>,
     /// A bridge that ended is closed.
     closed: Condvar,
 }
@@ -86,6 +91,10 @@ impl SdpBridgeBin {
     /// Never locked on a media thread.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn taps(&self) -> MutexGuard<'_, [Option<Arc<TapPad>>; 2]> {
+        self.taps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends what there is, waiting until its sockets are closed, whoever closes them.
@@ -160,6 +169,30 @@ impl ElementImpl for SdpBridgeBin {
         Some(&METADATA)
     }
 
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        taps::templates()
+    }
+
+    fn request_new_pad(
+        &self,
+        template: &gst::PadTemplate,
+        _name: Option<&str>,
+        _caps: Option<&gst::Caps>,
+    ) -> Option<gst::Pad> {
+        self.add_tap(template)
+    }
+
+    fn release_pad(&self, pad: &gst::Pad) {
+        self.remove_tap(pad);
+    }
+
+    fn send_event(&self, event: gst::Event) -> bool {
+        match event.type_() {
+            gst::EventType::Eos => self.end_taps(),
+            _ => self.parent_send_event(event),
+        }
+    }
+
     fn change_state(
         &self,
         transition: gst::StateChange,
@@ -173,9 +206,23 @@ impl ElementImpl for SdpBridgeBin {
                 gst::StateChangeError
             })?;
         }
-        let success = self.parent_change_state(transition)?;
+        if transition == gst::StateChange::PlayingToPaused {
+            self.state().playing = false;
+            self.pause_taps();
+        }
+        let mut success = self.parent_change_state(transition)?;
         match transition {
             gst::StateChange::NullToReady => self.state().ready = true,
+            // What is heard comes when it is said.
+            gst::StateChange::ReadyToPaused | gst::StateChange::PlayingToPaused
+                if self.has_taps() =>
+            {
+                success = gst::StateChangeSuccess::NoPreroll;
+            }
+            gst::StateChange::PausedToPlaying => {
+                self.state().playing = true;
+                self.lead_taps();
+            }
             gst::StateChange::ReadyToNull => self.stop(),
             _ => {}
         }
@@ -219,7 +266,10 @@ mod tests {
     fn null_waits_for_a_bridge_that_somebody_else_ends() {
         gst::init().unwrap();
         let context = Context::acquire("sdpbridgebin-null", MAX_WAIT).unwrap();
+        let side: gst::Structure = "side, address=(string)127.0.0.1".parse().unwrap();
         let element: super::super::SdpBridgeBin = glib::Object::builder()
+            .property("side-a", &side)
+            .property("side-b", &side)
             .property("context", "sdpbridgebin-null")
             .property("media-ports", "20000-60000")
             .build();

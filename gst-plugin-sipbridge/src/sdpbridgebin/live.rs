@@ -14,7 +14,7 @@ use super::settings::{Plan, Settings, SettingsError};
 use crate::bridge::{Answered, Exchange, ExchangeError, Expired};
 use crate::context::{Context, ContextError, Cx, Task, TaskHandle};
 use crate::leg::LegStats;
-use crate::media::bridge::{self, BridgeHandle, Passing, Recording, Side};
+use crate::media::bridge::{self, BridgeHandle, Listener, Passing, Recording, Side};
 use crate::media::{DigitsError, MediaConfig, MediaError, MediaEvent};
 
 /// Why there is no bridge.
@@ -125,6 +125,10 @@ impl Live {
 
     pub(super) fn set_passing(&self, side: Side, passing: Passing) {
         self.media.set_passing(side, passing);
+    }
+
+    pub(super) fn set_listener(&self, side: Side, listener: Option<Listener>) {
+        self.media.set_listener(side, listener);
     }
 
     pub(super) fn play(&self, side: Side, recording: Option<(Recording, bool)>) {

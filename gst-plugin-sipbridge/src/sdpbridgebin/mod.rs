@@ -4,7 +4,7 @@
  *
  * Joins two far ends whose signalling the application speaks itself: what one of them offers goes in,
  * the offer for the other one comes out, and so do the answers (RFC 3264). Media go through this
- * element, on a media thread that all calls share; it has no pads, and adds no thread.
+ * element, on a media thread that all calls share; it needs no pads, and adds no thread.
  *
  * Each side has RTP/AVP, RTP/AVPF, RTP/SAVP or RTP/SAVPF (keys in the descriptions, RFC 4568), or
  * UDP/TLS/RTP/SAVP or UDP/TLS/RTP/SAVPF (keys from a handshake, RFC 5763, with ICE or without), RTCP on a
@@ -57,6 +57,17 @@
  *
  * `mute` keeps what a side says from the other one, which is sent silence meanwhile, or nothing. `play` plays a file
  * to a side in place of what the other one says, `play-digits` presses keys for it (RFC 4733).
+ *
+ * The request pads `tap_a` and `tap_b` give what a side says, as `audio/x-raw`, for recording and for listening in:
+ * also while it is muted, and whatever the other side speaks. They can come and go while the bridge runs, and outlast
+ * it; EOS that is sent to the element ends what they give. Where a far end pauses there is a hole, which
+ * `audiomixer` or `audiorate` fills. They are decoded for this alone: a bridge without them costs no decoder. Each
+ * has a thread of its own, unless what follows never waits (a leaky queue, `sipmixer`).
+ *
+ * ```sh
+ * sdpbridgebin name=bridge  bridge.tap_a ! queue leaky=downstream ! mix.  bridge.tap_b ! queue leaky=downstream ! mix.
+ *     audiomixer name=mix ! wavenc ! filesink location=call.wav
+ * ```
  *
  * ## What each side speaks
  *
@@ -113,6 +124,7 @@ mod operations;
 mod settings;
 mod side;
 mod signals;
+mod taps;
 
 use gst::glib;
 use gst::prelude::*;

@@ -213,6 +213,7 @@ impl SdpBridgeBin {
         if let Some(dead) = dead {
             dead.close();
         }
+        self.imp().lead_taps();
         Ok(Done::Described(offered?))
     }
 

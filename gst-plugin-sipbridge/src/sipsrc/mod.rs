@@ -23,7 +23,7 @@
  * Leaving PAUSED downwards hangs up. PAUSED is not hold: the call stays, its data stops.
  */
 mod imp;
-mod output;
+pub(crate) mod output;
 
 use gst::glib;
 use gst::prelude::*;

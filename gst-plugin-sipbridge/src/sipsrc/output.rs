@@ -14,7 +14,7 @@ use crate::media::{AudioOut, Format, OutFrame};
 use crate::sipmixer::Place;
 
 /// The way out of a `sipsrc`.
-pub(super) struct Output {
+pub(crate) struct Output {
     pad: gst::Pad,
     element: glib::WeakRef<gst::Element>,
     queue: Queue,
@@ -37,7 +37,7 @@ struct Stream {
 }
 
 impl Output {
-    pub(super) fn new(pad: &gst::Pad, element: &gst::Element) -> Arc<Output> {
+    pub(crate) fn new(pad: &gst::Pad, element: &gst::Element) -> Arc<Output> {
         Arc::new(Output {
             pad: pad.clone(),
             element: element.downgrade(),
@@ -52,20 +52,20 @@ impl Output {
     }
 
     /// The pad is activated: a new stream.
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.stream() = Stream::default();
         self.queue.open();
     }
 
     /// The pad is deactivated. The task, if there is one, ends by itself.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.playing.store(false, Ordering::Release);
         self.queue.close();
     }
 
     /// Decides who pushes, and asks downstream what it takes. On the application's thread, since both
     /// look at elements of others.
-    pub(super) fn play(self: &Arc<Self>, handover: Handover) -> Result<(), glib::BoolError> {
+    pub(crate) fn play(self: &Arc<Self>, handover: Handover) -> Result<(), glib::BoolError> {
         let first = self.stream().allowed.is_none();
         if first {
             let direct = handover.is_direct(&self.pad);
@@ -92,14 +92,14 @@ impl Output {
     }
 
     /// Data flows in PLAYING only.
-    pub(super) fn pause(&self) {
+    pub(crate) fn pause(&self) {
         self.playing.store(false, Ordering::Release);
         self.queue.forget_frames();
     }
 
     /// Chooses a format for this call and begins the stream; `None` if downstream takes none of ours,
     /// or playing has not begun.
-    pub(super) fn begin(&self, native_rate_hz: u32, codec: sip_ua::sdp::Codec) -> Begun {
+    pub(crate) fn begin(&self, native_rate_hz: u32, codec: sip_ua::sdp::Codec) -> Begun {
         let (format, is_new) = {
             let mut stream = self.stream();
             let Some(allowed) = &stream.allowed else {
@@ -143,7 +143,7 @@ impl Output {
 
     /// Events for whoever is downstream, between the audio before and after; none before the stream
     /// begins.
-    pub(super) fn tell(&self, events: impl Iterator<Item = gst::Event>) {
+    pub(crate) fn tell(&self, events: impl Iterator<Item = gst::Event>) {
         let flows = {
             let stream = self.stream();
             stream.format.is_some() && !stream.ended
@@ -154,7 +154,7 @@ impl Output {
     }
 
     /// The end of the stream, once.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         let (first, begun) = {
             let mut stream = self.stream();
             (
@@ -226,14 +226,14 @@ impl Outlet for Output {
 }
 
 /// What came of beginning a stream.
-pub(super) enum Begun {
+pub(crate) enum Begun {
     Format(Format),
     NotYet,
     NoFormat(gst::Caps),
 }
 
 /// The end that a call's media pushes into.
-pub(super) struct Tap(pub(super) Arc<Output>);
+pub(crate) struct Tap(pub(crate) Arc<Output>);
 
 impl AudioOut for Tap {
     fn running_time(&self) -> Option<gst::ClockTime> {

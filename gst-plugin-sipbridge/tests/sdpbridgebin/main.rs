@@ -19,5 +19,6 @@ mod many_answer;
 mod media_are_controlled;
 #[allow(dead_code, reason = "each test uses the part it needs")]
 mod phone;
+mod somebody_listens_in;
 mod what_is_on_the_wire;
 mod what_is_refused;

@@ -8,6 +8,7 @@
 mod instead;
 mod lengths;
 mod paths;
+mod tap;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sip_ua::sdp::Negotiated;
 
 pub use self::instead::{Passing, Recording};
+pub use self::tap::Listener;
 use self::task::{Agreements, Bridge, Command};
 use self::way::Codecs;
 use super::api::{DigitsError, LegStats, MediaConfig, MediaError, MediaEvent};
@@ -184,6 +186,12 @@ impl BridgeHandle {
     /// What becomes of what this side says.
     pub fn set_passing(&self, side: Side, passing: Passing) {
         self.command(Command::Pass(side, passing));
+    }
+
+    /// Lets somebody hear what this side says, or nobody any more. Whatever becomes of it on its way to the
+    /// other one: it is heard as it came.
+    pub fn set_listener(&self, side: Side, listener: Option<Listener>) {
+        self.command(Command::Listen(side, listener));
     }
 
     /// Plays this to a side, once or again and again, in place of what the other one says; `None`: nothing more.

@@ -11,6 +11,7 @@ use super::super::sockets::{Pair, RTP, Sockets};
 use super::super::task::leg_config;
 use super::instead::{Passing, Recording};
 use super::paths::Paths;
+use super::tap::Listener;
 use super::way::{Codecs, Way};
 use super::{Shared, Side};
 use crate::context::{Cx, Task};
@@ -33,6 +34,8 @@ pub(super) enum Command {
     Candidate(Side, usize, String),
     /// What becomes of what a side says.
     Pass(Side, Passing),
+    /// Who hears what a side says.
+    Listen(Side, Option<Listener>),
     /// What a side is played; whether again and again.
     Play(Side, Option<(Recording, bool)>),
     /// Digits for a side, each of this length.
@@ -283,6 +286,9 @@ impl Task for Bridge {
                 }
                 Command::Pass(side, passing) => {
                     self.ends(side).0.way.instead().set_passing(passing);
+                }
+                Command::Listen(side, listener) => {
+                    self.ends(side).0.way.set_listener(listener);
                 }
                 Command::Play(side, recording) => {
                     self.ends(side).1.way.instead().play(recording);

@@ -10,6 +10,7 @@ use super::super::pace::Wire;
 use super::super::pauses::{Mode, Pauses, Say};
 use super::instead::Instead;
 use super::lengths::{Joined, bytes_a_unit};
+use super::tap::{Listener, Tap};
 use crate::codec::chain::Resampler;
 use crate::codec::{CodecError, Decoder, Encoder, OpusSettings};
 use crate::leg::{Leg, Relayed};
@@ -79,6 +80,8 @@ pub(super) struct Way {
     repacketize: bool,
     joined: Joined,
     instead: Instead,
+    /// Where what is said is listened to.
+    tap: Option<Tap>,
     /// At the encoder's rate.
     pcm: Vec<i16>,
     scratch: Vec<i16>,
@@ -99,6 +102,7 @@ impl Way {
             repacketize: config.repacketize,
             joined: Joined::default(),
             instead: Instead::default(),
+            tap: None,
             pcm: Vec::new(),
             scratch: Vec::new(),
             payload: Vec::new(),
@@ -130,6 +134,10 @@ impl Way {
         &mut self.instead
     }
 
+    pub(super) fn set_listener(&mut self, listener: Option<Listener>) {
+        self.tap = listener.map(Tap::new);
+    }
+
     /// Sends what is due of what is said in place of what is there, and says when the next is.
     pub(super) fn speak(
         &mut self,
@@ -149,6 +157,9 @@ impl Way {
     /// Passes on what is there.
     pub(super) fn run(&mut self, now: Instant, from: &mut Leg, to: &mut Leg, wire: &mut impl Wire) {
         while let Some(relayed) = from.relay(now) {
+            if let Some(tap) = &mut self.tap {
+                tap.hear(&relayed);
+            }
             let Some((said, ptime_ms)) = to
                 .negotiated()
                 .filter(|_| to.sends())

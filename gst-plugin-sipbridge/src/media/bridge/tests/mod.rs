@@ -9,6 +9,7 @@ mod holes_wait_a_moment;
 mod packets_change_length;
 mod pauses_keep_time;
 mod same_codec_passes;
+mod somebody_listens_in;
 mod something_is_said_instead;
 
 use std::net::SocketAddr;
