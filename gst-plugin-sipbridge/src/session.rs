@@ -220,8 +220,9 @@ impl Session {
     /// what was agreed before.
     pub(crate) fn refresh(&mut self, answer: &[u8]) -> Result<Option<Negotiated>, SessionError> {
         let described = self.described.as_deref().ok_or(SessionError::NoAnswer)?;
-        let negotiated = sdp::accept_answer(&self.local, described, answer)?;
+        let mut negotiated = sdp::accept_answer(&self.local, described, answer)?;
         self.check(&negotiated)?;
+        self.settle_handshake(&mut negotiated);
         let changed = self.agreed.as_ref() != Some(&negotiated);
         self.agreed = Some(negotiated.clone());
         Ok(changed.then_some(negotiated))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The property srtp: who can, encrypts; who insists, is encrypted or has no call. Hold changes nothing
-//! about it.
+//! The properties srtp and dtls: who can, encrypts; who insists, is encrypted or has no call. Hold changes
+//! nothing about it.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
@@ -43,10 +43,21 @@ fn is_heard(said: &[i16], heard: &[i16]) -> bool {
 
 #[test]
 fn both_hear_each_other_and_hold_does_not_change_keys() {
+    let suite = "AEAD_AES_256_GCM";
+    both_hear_each_other("optional", "required", suite);
+}
+
+#[test]
+fn keys_come_from_a_handshake_too() {
+    both_hear_each_other("off", "off dtls=required", "DTLS-SRTP");
+}
+
+/// Also after a hold. `told_suite`: with which suite, when media are agreed on.
+fn both_hear_each_other(of_bob: &str, of_alice: &str, told_suite: &str) {
     asserted_steadily(|| {
-        let (bob, uri) = called("optional");
+        let (bob, uri) = called(of_bob);
         let at_bob = Ear::on(&bob, "ear");
-        let alice = calling(&uri, "required");
+        let alice = calling(&uri, of_alice);
         let at_alice = Ear::on(&alice, "ear");
         alice.wait_state("answered");
         let agreed = alice.wait("sip-media", |message| {
@@ -54,10 +65,7 @@ fn both_hear_each_other_and_hold_does_not_change_keys() {
             Some(structure.to_owned())
         });
         assert!(agreed.get::<bool>("srtp").unwrap());
-        assert_eq!(
-            agreed.get::<&str>("srtp-suite").unwrap(),
-            "AEAD_AES_256_GCM"
-        );
+        assert_eq!(agreed.get::<&str>("srtp-suite").unwrap(), told_suite);
         let (alices, bobs) = (voice(1, 12.0), voice(2, 12.0));
         say(&alice, "mouth", &alices, false);
         say(&bob, "mouth", &bobs, false);
@@ -87,7 +95,13 @@ fn both_hear_each_other_and_hold_does_not_change_keys() {
         for line in [&alice, &bob] {
             let stats = stats(line);
             assert_eq!(stats.get::<u64>("packets-forged").unwrap(), 0);
-            assert_eq!(stats.get::<&str>("srtp-suite").unwrap(), "AEAD_AES_256_GCM");
+            let suite = stats.get::<&str>("srtp-suite").unwrap();
+            // What a handshake comes to is its own affair.
+            let handshake = told_suite.strip_prefix("DTLS-SRTP").map(|_| "AEAD_AES_");
+            assert!(
+                suite.starts_with(handshake.unwrap_or(told_suite)),
+                "{suite}"
+            );
             line.no_errors();
         }
     })
@@ -110,7 +124,12 @@ fn who_can_do_without_does() {
 
 #[test]
 fn who_insists_has_no_call_with_who_cannot() {
-    for (at_bob, at_alice) in [("off", "required"), ("required", "off")] {
+    for (at_bob, at_alice) in [
+        ("off", "required"),
+        ("required", "off"),
+        ("off dtls=off", "off dtls=required"),
+        ("off dtls=required", "off"),
+    ] {
         let (_bob, uri) = called(at_bob);
         let alice = calling(&uri, at_alice);
         let (_, details) = alice.wait_error();

@@ -4,7 +4,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use sip_ua::sdp::{Codec, SrtpPolicy};
+use sip_ua::sdp::{Codec, IceCredentials, LocalDtls, LocalIce, SrtpPolicy};
+
+use crate::rtc::{Certificate, host_candidate};
 
 /// Whether and how the way to a far end is found by connectivity checks (RFC 8445).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,6 +46,30 @@ pub struct DtlsConfig {
     pub fingerprint: Vec<u8>,
     /// Whether and how the way is found.
     pub ice: IcePolicy,
+}
+
+impl DtlsConfig {
+    /// With the certificate of this process; `None`: none can be made on this system.
+    pub(crate) fn of_process(ice: IcePolicy) -> Option<DtlsConfig> {
+        Some(DtlsConfig {
+            fingerprint: Certificate::of_process()?.fingerprint().to_vec(),
+            ice,
+        })
+    }
+
+    /// What a description says of it, where the far end reaches us there.
+    pub(crate) fn local(&self, reached_at: SocketAddr) -> LocalDtls {
+        let ice = (self.ice != IcePolicy::Off).then(|| LocalIce {
+            credentials: IceCredentials::random(),
+            lite: self.ice == IcePolicy::Lite,
+            candidates: host_candidate(reached_at).into_iter().collect(),
+        });
+        LocalDtls {
+            fingerprint: self.fingerprint.clone(),
+            ice,
+            role: None,
+        }
+    }
 }
 
 /// One side.

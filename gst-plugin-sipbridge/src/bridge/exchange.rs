@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The exchange itself: who is there, which offer is open, and what crosses.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
-use sip_ua::sdp::{Codec, IceCredentials, LocalDtls, LocalIce, Negotiated};
+use sip_ua::sdp::{Codec, Negotiated};
 
-use super::{DtlsConfig, ExchangeConfig, ExchangeError, IcePolicy, SideConfig, terms};
+use super::{ExchangeConfig, ExchangeError, SideConfig, terms};
 use crate::media::bridge::Side;
-use crate::rtc::host_candidate;
 use crate::session::{Session, SessionError};
 
 /// More branches than any call has: proxies fork to a handful of phones.
@@ -101,7 +99,7 @@ impl Exchange {
             );
             session.set_transport(side.rtcp_mux, side.feedback);
             let dtls = side.dtls.as_ref();
-            session.set_dtls(dtls.map(|dtls| local_dtls(dtls, side.reached_at)));
+            session.set_dtls(dtls.map(|dtls| dtls.local(side.reached_at)));
             session.set_name(&config.name);
             session
         };
@@ -349,18 +347,5 @@ impl Exchange {
             (Side::B, Some(party)) => &mut party.session,
             (Side::B, None) => &mut self.unanswered,
         }
-    }
-}
-
-fn local_dtls(config: &DtlsConfig, reached_at: SocketAddr) -> LocalDtls {
-    let ice = (config.ice != IcePolicy::Off).then(|| LocalIce {
-        credentials: IceCredentials::random(),
-        lite: config.ice == IcePolicy::Lite,
-        candidates: host_candidate(reached_at).into_iter().collect(),
-    });
-    LocalDtls {
-        fingerprint: config.fingerprint.clone(),
-        ice,
-        role: None,
     }
 }

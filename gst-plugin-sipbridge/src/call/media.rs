@@ -9,6 +9,7 @@ use sip_ua::sdp::Negotiated;
 
 use super::digits::DigitForm;
 use super::{Call, CallNotice, CallState, EndedBy, MediaParams, Signalling};
+use crate::bridge::{DtlsConfig, IcePolicy};
 use crate::context::{Context, ContextError};
 use crate::media::{
     self, AudioIn, AudioOut, Format, LegStats, MediaConfig, MediaError, MediaEvent, MediaHandle,
@@ -22,6 +23,8 @@ pub(super) enum OpenError {
     Context(#[from] ContextError),
     #[error(transparent)]
     Media(#[from] MediaError),
+    #[error("no DTLS certificate can be made on this system")]
+    NoCertificate,
 }
 
 impl Call {
@@ -30,7 +33,13 @@ impl Call {
         params: &MediaParams,
         bind: IpAddr,
         peer: IpAddr,
+        shakes: bool,
     ) -> Result<(), OpenError> {
+        // Checks are made too: a browser's own ones may come from where no answer of ours would get through.
+        let dtls = match shakes {
+            true => Some(DtlsConfig::of_process(IcePolicy::Full).ok_or(OpenError::NoCertificate)?),
+            false => None,
+        };
         let context = match &params.context {
             Some(name) => Context::acquire(name, params.context_wait)?,
             None => Context::default_for_new_call()?,
@@ -63,6 +72,10 @@ impl Call {
             params.srtp,
         );
         session.set_events(params.dtmf.offers_events());
+        if let Some(dtls) = dtls {
+            session.set_transport(true, true);
+            session.set_dtls(Some(dtls.local(reached_at)));
+        }
         inner.session = Some(session);
         inner.dtmf = params.dtmf;
         handle.set_mute(inner.muted);
@@ -341,5 +354,7 @@ impl Call {
 }
 
 fn suite(agreed: &Negotiated) -> Option<&'static str> {
-    agreed.srtp.as_ref().map(|keys| keys.suite().name())
+    let described = agreed.srtp.as_ref().map(|keys| keys.suite().name());
+    // Which suite that comes to, the handshake finds later.
+    described.or(agreed.dtls.as_ref().map(|_| "DTLS-SRTP"))
 }

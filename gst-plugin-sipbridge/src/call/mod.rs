@@ -23,13 +23,14 @@ use std::time::Instant;
 
 use sip_ua::agent::{Agent, CallHandle, IncomingCall, Reason};
 use sip_ua::sdp;
+use sip_ua::wire::{HeaderName, Headers, NameAddr, Uri};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 pub use crate::session::MediaAddressError;
 pub use digits::{DigitForm, DtmfMode};
 pub use notice::{CallEnd, CallNotice, CallState, EndedBy, Timeline};
-pub use params::{CallParams, DEFAULT_CODECS, DialParams, MediaParams, NextHop};
+pub use params::{CallParams, DEFAULT_CODECS, DialParams, DtlsPolicy, MediaParams, NextHop};
 pub use registry::{Waiter, find, find_by_id, unique_name, wait_for};
 pub use signalling::Signalling;
 pub use sip_ua::agent::{TransferRequest, TransferTo};
@@ -177,10 +178,16 @@ impl Call {
         let bind = place::media_address(reached, peer).map_err(|reason| refuse(500, reason))?;
         let call = Call::create(params.name, true)?;
         call.permit_transfers(params.transferable);
-        call.open_media(&params.media, bind, peer.ip())
-            .map_err(|error| refuse(500, error.to_string()))?;
         let body = &incoming.request.body;
-        sdp::description_in(incoming.request.headers.get("Content-Type"), body)
+        let offer = sdp::description_in(incoming.request.headers.get("Content-Type"), body);
+        let dtls = params.media.dtls;
+        let shakes = match offer.as_ref().ok().copied().flatten() {
+            Some(offer) => dtls.answers(offer),
+            None => remote_target(&incoming.request.headers).is_some_and(|uri| dtls.offers(&uri)),
+        };
+        call.open_media(&params.media, bind, peer.ip(), shakes)
+            .map_err(|error| refuse(500, error.to_string()))?;
+        offer
             .map_err(SessionError::from)
             .and_then(|offer| call.describe(offer))
             .map_err(|error| refuse(error.sip_code(), error.to_string()))?;
@@ -438,6 +445,12 @@ impl Drop for Call {
             handle.hangup(None);
         }
     }
+}
+
+/// Where whoever sent a request is reached (RFC 3261 section 12.1.1).
+fn remote_target(headers: &Headers) -> Option<Uri> {
+    let contact = NameAddr::parse(headers.get(HeaderName::Contact)?).ok()?;
+    Some(contact.uri)
 }
 
 fn current_runtime() -> io::Result<Handle> {

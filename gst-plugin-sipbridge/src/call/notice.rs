@@ -96,7 +96,8 @@ pub enum CallNotice {
         remote: SocketAddr,
         /// Our direction: `sendrecv`, `sendonly`, `recvonly` or `inactive`.
         direction: &'static str,
-        /// The SRTP suite both directions are encrypted with; none: plain RTP.
+        /// The SRTP suite both directions are encrypted with, `DTLS-SRTP` where a handshake finds it; none:
+        /// plain RTP.
         srtp: Option<&'static str>,
     },
     /// The first RTP packet of the far end was taken.

@@ -5,13 +5,78 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use gst::glib;
 use sip_ua::agent::{Hop, SessionTimer};
 use sip_ua::digest::Credentials;
-use sip_ua::sdp::{Codec, SrtpPolicy};
+use sip_ua::sdp::{self, Codec, SrtpPolicy};
 use sip_ua::wire::{NameAddr, Uri};
 
 use super::DtmfMode;
 use crate::codec::OpusSettings;
+
+/// Whether keys of media come from a handshake, and their way from connectivity checks (DTLS-SRTP and ICE, RFC
+/// 5763): as browsers have it, and most telephones have not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, glib::Enum)]
+#[enum_type(name = "GstSipDtls")]
+pub enum DtlsPolicy {
+    /// Who offers that alone is answered with it, and who is called by a browser's name is offered it. All else
+    /// is as without.
+    #[default]
+    #[enum_value(
+        name = "DTLS-SRTP with who offers it, and with who is called by a browser's name",
+        nick = "auto"
+    )]
+    Auto,
+    /// Never.
+    #[enum_value(name = "Offers of DTLS-SRTP are refused", nick = "off")]
+    Off,
+    /// With everybody.
+    #[enum_value(name = "DTLS-SRTP or no call", nick = "required")]
+    Required,
+}
+
+impl DtlsPolicy {
+    /// All of them.
+    pub const ALL: [DtlsPolicy; 3] = [DtlsPolicy::Auto, DtlsPolicy::Off, DtlsPolicy::Required];
+
+    /// The word that properties and configuration use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DtlsPolicy::Off => "off",
+            DtlsPolicy::Auto => "auto",
+            DtlsPolicy::Required => "required",
+        }
+    }
+
+    /// The policy of this name.
+    pub fn from_name(name: &str) -> Option<DtlsPolicy> {
+        let mut all = DtlsPolicy::ALL.into_iter();
+        all.find(|policy| policy.as_str() == name)
+    }
+
+    /// Whether the answer to this offer has it.
+    pub(super) fn answers(self, offer: &[u8]) -> bool {
+        match self {
+            DtlsPolicy::Off => false,
+            DtlsPolicy::Auto => sdp::wants_handshake(offer),
+            DtlsPolicy::Required => true,
+        }
+    }
+
+    /// Whether an offer to who is reached by this URI has it. An offer has one profile, and who cannot speak it
+    /// refuses the call. A telephone may use a WebSocket too; but only who cannot know an address of its own has a
+    /// Contact below `.invalid`, as pages in browsers have to (RFC 7118 appendix B.1).
+    pub(super) fn offers(self, remote_target: &Uri) -> bool {
+        match self {
+            DtlsPolicy::Off => false,
+            DtlsPolicy::Auto => {
+                let host = remote_target.host.as_bytes().to_ascii_lowercase();
+                host.ends_with(b".invalid")
+            }
+            DtlsPolicy::Required => true,
+        }
+    }
+}
 
 /// The media side of a call.
 #[derive(Clone, Debug)]
@@ -30,6 +95,8 @@ pub struct MediaParams {
     pub codecs: Vec<Codec>,
     /// Whether media are encrypted (SRTP with keys in the SDP).
     pub srtp: SrtpPolicy,
+    /// Whether they are encrypted with keys from a handshake instead.
+    pub dtls: DtlsPolicy,
     /// The packet time we ask for and prefer to send, in milliseconds.
     pub ptime_ms: u8,
     /// The most delay the jitter buffer may add.
@@ -59,6 +126,7 @@ impl Default for MediaParams {
             ports: 10_000..=20_000,
             codecs: DEFAULT_CODECS.to_vec(),
             srtp: SrtpPolicy::Off,
+            dtls: DtlsPolicy::default(),
             ptime_ms: 20,
             latency: Duration::from_millis(200),
             media_timeout: Duration::ZERO,
@@ -119,4 +187,26 @@ pub struct CallParams {
     pub transferable: bool,
     /// The media side.
     pub media: MediaParams,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_known_by_its_name() {
+        for (uri, offers) in [
+            ("sip:k3f9@q8t2h1.invalid;transport=ws", true),
+            ("sip:k3f9@Q8T2H1.INVALID;transport=wss;ob", true),
+            // A telephone that has a WebSocket.
+            ("sip:alice@192.0.2.7:41822;transport=ws", false),
+            ("sip:alice@invalid.example", false),
+            ("sip:alice@192.0.2.7", false),
+        ] {
+            let target = Uri::parse(uri.as_bytes()).unwrap();
+            assert_eq!(DtlsPolicy::Auto.offers(&target), offers, "{uri}");
+            assert!(DtlsPolicy::Required.offers(&target));
+            assert!(!DtlsPolicy::Off.offers(&target));
+        }
+    }
 }

@@ -31,7 +31,8 @@ pub(super) async fn run(call: Weak<Call>, agent: Agent, params: DialParams) {
             return;
         }
     };
-    if let Err(error) = strong.open_media(&params.media, bind, peer.ip()) {
+    let shakes = params.media.dtls.offers(&params.to);
+    if let Err(error) = strong.open_media(&params.media, bind, peer.ip(), shakes) {
         strong.finish(ended(500, error.to_string()));
         return;
     }

@@ -29,6 +29,7 @@ impl Line {
             context_wait: settings.context_wait(),
             codecs: settings.codecs()?,
             srtp: settings.srtp.into(),
+            dtls: settings.dtls,
             ptime_ms: u8::try_from(settings.ptime_ms).unwrap_or(20),
             latency: Duration::from_millis(settings.latency_ms.into()),
             dtx: settings.dtx,

@@ -47,7 +47,7 @@ pub(super) fn structure(call: &Call, notice: &CallNotice) -> Option<gst::Structu
             // sip-media: element message: media were agreed on, for the first time or anew. `call`,
             // `codec`, `ptime` in milliseconds, `remote` where it is sent to, `direction` ours
             // (`sendrecv`, `sendonly`, `recvonly` or `inactive`), `srtp` whether it is encrypted, and
-            // `srtp-suite` with what.
+            // `srtp-suite` with what (`DTLS-SRTP` where a handshake finds that: it is in `stats` then).
             gst::Structure::builder("sip-media")
                 .field("call", call.name())
                 .field("codec", *codec)

@@ -9,7 +9,7 @@ use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use super::target::{TargetError, check_header};
 use crate::agent::SipAgent;
-use crate::call::{DEFAULT_CODECS, DtmfMode};
+use crate::call::{DEFAULT_CODECS, DtlsPolicy, DtmfMode};
 use crate::property::{flag, text, uint};
 
 /// Whether an element calls or is called.
@@ -61,6 +61,7 @@ pub(crate) struct LineSettings {
     pub(crate) keep_listening: bool,
     pub(crate) codecs: Vec<String>,
     pub(crate) srtp: Srtp,
+    pub(crate) dtls: DtlsPolicy,
     pub(crate) latency_ms: u32,
     pub(crate) ptime_ms: u32,
     pub(crate) dtx: bool,
@@ -92,6 +93,7 @@ impl Default for LineSettings {
                 .map(|codec| codec.name().to_ascii_lowercase())
                 .to_vec(),
             srtp: Srtp::default(),
+            dtls: DtlsPolicy::default(),
             latency_ms: DEFAULT_LATENCY_MS,
             ptime_ms: DEFAULT_PTIME_MS,
             dtx: false,
@@ -154,6 +156,11 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
         glib::ParamSpecEnum::builder_with_default("srtp", Srtp::default())
             .nick("SRTP")
             .blurb("Whether media are encrypted: SRTP with keys in the SDP (RFC 4568)")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("dtls", DtlsPolicy::default())
+            .nick("DTLS")
+            .blurb("Whether media are encrypted with keys from a handshake, and found by ICE, as browsers want it (RFC 5763)")
             .mutable_ready()
             .build(),
         uint(
@@ -281,6 +288,7 @@ impl LineSettings {
                 }
             }
             "srtp" => put(&mut self.srtp, value),
+            "dtls" => put(&mut self.dtls, value),
             "latency" => put(&mut self.latency_ms, value),
             "ptime" => put(&mut self.ptime_ms, value),
             "dtx" => put(&mut self.dtx, value),
@@ -313,6 +321,7 @@ impl LineSettings {
             "keep-listening" => self.keep_listening.to_value(),
             "codecs" => gst::Array::new(&self.codecs).to_value(),
             "srtp" => self.srtp.to_value(),
+            "dtls" => self.dtls.to_value(),
             "latency" => self.latency_ms.to_value(),
             "ptime" => self.ptime_ms.to_value(),
             "dtx" => self.dtx.to_value(),

@@ -16,6 +16,7 @@ mod handle;
 mod input;
 mod output;
 mod pace;
+mod paths;
 mod pauses;
 mod player;
 mod rest;

@@ -12,6 +12,7 @@ use super::feed::Feed;
 use super::handle::Shared;
 use super::output::Output;
 use super::pace::Pace;
+use super::paths::Paths;
 use super::sockets::{Pair, RTP, Sockets};
 use crate::codec::{Decoder, Encoder, OpusSettings};
 use crate::context::{Cx, Task};
@@ -20,6 +21,9 @@ use crate::rtcp::ntp_now;
 
 /// How often the counters are put where others can read them.
 const SNAPSHOT: Duration = Duration::from_millis(200);
+
+/// A call is with one far end at a time.
+const PARTY: usize = 0;
 
 /// What the owner asks.
 pub(super) enum Command {
@@ -42,6 +46,8 @@ pub(super) struct Prepared {
 pub(super) struct Media {
     sockets: Sockets,
     leg: Leg,
+    /// Where keys come from a handshake.
+    paths: Paths,
     pace: Pace,
     feed: Feed,
     output: Option<Output>,
@@ -70,6 +76,7 @@ impl Media {
         Media {
             sockets: pair.sockets,
             leg,
+            paths: Paths::new(now, pair.local),
             pace: Pace::new(),
             feed: Feed::new(shared.queue.clone(), config.opus, config.dtx),
             output: None,
@@ -89,6 +96,10 @@ impl Media {
         match command {
             Command::Apply(negotiated, prepared) => {
                 self.leg.apply(now, &negotiated);
+                let agreed = self.paths.agree(now, PARTY, &negotiated, &mut self.leg);
+                if let Err(reason) = agreed {
+                    self.fail(reason);
+                }
                 self.feed.prepare(prepared.encoders);
                 match &mut self.output {
                     Some(output) => output.prepare(prepared.decoders),
@@ -150,6 +161,11 @@ impl Media {
         if tick {
             self.look_for_rtp(cx);
         }
+        self.paths.timeout(now);
+        let failed = self.paths.settle(now, &mut self.leg, &mut self.sockets);
+        if let Some(reason) = failed {
+            return self.fail(reason);
+        }
         let muxed = self.leg.rtcp_mux();
         if let Some(datagram) = self.leg.timeout(now) {
             self.sockets.report(muxed, datagram);
@@ -169,6 +185,7 @@ impl Media {
             pace,
             self.output.as_ref().map(Output::due),
             self.leg.next_timeout(),
+            self.paths.due(),
             Some(self.snapshot_due),
         ];
         if let Some(at) = next.into_iter().flatten().min() {
@@ -179,9 +196,18 @@ impl Media {
     /// Where audio is taken at ticks, packets are looked for then: they could not be of use before, and a
     /// call less often looked after is a cheaper one.
     fn look_for_rtp(&mut self, cx: &mut Cx<'_>) {
-        if self.sockets.read(RTP, cx, &mut self.leg) {
+        let more = self.sockets.read_rtp(cx, |at, from, bytes| {
+            self.paths.receive(at, from, bytes, &mut self.leg);
+        });
+        if more {
             cx.again(RTP);
         }
+    }
+
+    /// The far end will never be heard.
+    fn fail(&mut self, reason: String) {
+        self.failed = true;
+        self.event(MediaEvent::Failed(reason));
     }
 
     fn watch(&mut self, cx: &mut Cx<'_>) {
@@ -190,10 +216,7 @@ impl Media {
             None => self.sockets.watch(cx, 0),
         };
         if let Err(error) = watched {
-            self.failed = true;
-            self.event(MediaEvent::Failed(format!(
-                "cannot watch the media sockets: {error}"
-            )));
+            self.fail(format!("cannot watch the media sockets: {error}"));
         }
     }
 
@@ -236,8 +259,7 @@ impl Media {
             .failed()
             .or_else(|| self.output.as_mut().and_then(Output::failed));
         if let Some(error) = failed {
-            self.failed = true;
-            self.event(MediaEvent::Failed(error.to_string()));
+            self.fail(error.to_string());
         }
     }
 
@@ -266,10 +288,16 @@ impl Task for Media {
     }
 
     fn readable(&mut self, cx: &mut Cx<'_>, token: usize) {
-        if self.sockets.read(token, cx, &mut self.leg) {
+        if token == RTP {
+            self.look_for_rtp(cx);
+        } else if self.sockets.read(token, cx, &mut self.leg) {
             cx.again(token);
         }
         self.tell();
+        // The timer is set for all else already.
+        if self.paths.is_stirred() {
+            self.run(cx);
+        }
     }
 
     fn timeout(&mut self, cx: &mut Cx<'_>) {
@@ -290,6 +318,7 @@ impl Task for Media {
         if let Some(datagram) = self.leg.goodbye(cx.now()) {
             self.sockets.report(muxed, datagram);
         }
+        self.paths.close(&mut self.sockets);
         self.snapshot(cx.now());
     }
 }

@@ -7,7 +7,7 @@ use gst::glib;
 use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use crate::bridge::{DtlsConfig, IcePolicy, SideConfig};
-use crate::rtc::{Certificate, leading_out};
+use crate::rtc::leading_out;
 
 const KEYS: [&str; 10] = [
     "srtp",
@@ -157,12 +157,8 @@ impl<'a> Said<'a> {
         if let Some(srtp) = srtp.filter(|srtp| *srtp != SrtpPolicy::Off) {
             return Err(SideFault::BothKeys(srtp.name()));
         }
-        let certificate = Certificate::of_process().ok_or(SideFault::NoCertificate)?;
-        let dtls = DtlsConfig {
-            fingerprint: certificate.fingerprint().to_vec(),
-            ice: ice.unwrap_or(IcePolicy::Full),
-        };
-        Ok((SrtpPolicy::Off, Some(dtls)))
+        let dtls = DtlsConfig::of_process(ice.unwrap_or(IcePolicy::Full));
+        Ok((SrtpPolicy::Off, Some(dtls.ok_or(SideFault::NoCertificate)?)))
     }
 
     fn codecs(&self) -> Result<Option<Vec<Codec>>, SideFault> {

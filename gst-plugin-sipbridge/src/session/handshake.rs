@@ -95,6 +95,19 @@ mod tests {
     }
 
     #[test]
+    fn a_refresh_is_nothing_new() {
+        let (mut a, mut b) = (checked(4000, "127.0.0.1"), checked(5000, "127.0.0.1"));
+        // Where nothing may be sent.
+        let ice = b.local.dtls.as_mut().and_then(|dtls| dtls.ice.as_mut());
+        ice.unwrap().candidates.push(candidate("224.0.0.1"));
+        let (answer, _) = b.answer(&a.offer()).unwrap();
+        let agreed = a.accept(&answer).unwrap();
+        assert_eq!(ice_of(&agreed).unwrap().candidates.len(), 1);
+        a.settle();
+        assert_eq!(a.refresh(&answer), Ok(None));
+    }
+
+    #[test]
     fn a_role_outlasts_a_hold_and_credentials_end_with_a_restart() {
         let (mut a, mut b) = (checked(4000, "127.0.0.1"), checked(5000, "127.0.0.1"));
         let (answer, _) = b.answer(&a.offer()).unwrap();

@@ -41,6 +41,6 @@ pub use dtls::{
 };
 pub use error::SdpError;
 pub use media::{Codec, Direction, LocalMedia, Negotiated, OpusFmtp, SessionId};
-pub use negotiate::{accept_answer, answer};
+pub use negotiate::{accept_answer, answer, wants_handshake};
 pub use sdes::{LocalSrtp, MasterKey, SrtpKeys, SrtpPolicy, Suite};
 pub use write::{offer, reoffer};

@@ -30,6 +30,20 @@ pub fn answer(local: &LocalMedia, offer: &[u8]) -> Result<(Vec<u8>, Negotiated),
     Err(refused.unwrap_or(SdpError::NoMedia))
 }
 
+/// Whether an offer wants keys from a handshake (UDP/TLS/RTP/SAVPF, RFC 5764) for its audio, and nothing else.
+/// What cannot be read wants nothing.
+pub fn wants_handshake(offer: &[u8]) -> bool {
+    let Ok(offer) = Description::parse(offer) else {
+        return false;
+    };
+    let mut profiles = offer
+        .media()
+        .filter(|line| line.is_audio() && line.media.port != 0)
+        .map(|line| line.is_dtls())
+        .peekable();
+    profiles.peek().is_some() && profiles.all(|shakes| shakes)
+}
+
 fn answer_line(
     local: &LocalMedia,
     line: &MediaLine<'_>,

@@ -7,7 +7,6 @@
 
 mod instead;
 mod lengths;
-mod paths;
 mod tap;
 mod task;
 #[cfg(test)]

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use sip_ua::sdp::Negotiated;
 
 use super::super::api::{MediaConfig, MediaEvent};
+use super::super::paths::Paths;
 use super::super::sockets::{Pair, RTP, Sockets};
 use super::super::task::leg_config;
 use super::instead::{Passing, Recording};
-use super::paths::Paths;
 use super::tap::Listener;
 use super::way::{Codecs, Way};
 use super::{Shared, Side};

@@ -248,3 +248,26 @@ fn what_an_attribute_has_to_be_like() {
     assert_eq!((random.ufrag.len(), random.password.len()), (8, 24));
     assert_ne!(random, IceCredentials::random());
 }
+
+#[test]
+fn whether_a_handshake_is_wanted_is_known_before_an_answer_is_made() {
+    assert!(wants_handshake(&browser(&CHECKED)));
+    for (media, wanted) in [
+        (&["m=audio 4000 RTP/AVP 0"][..], false),
+        (&["m=audio 4000 UDP/TLS/RTP/SAVP 0"], true),
+        // Who could do without is not made to.
+        (
+            &["m=audio 4000 UDP/TLS/RTP/SAVPF 0", "m=audio 4002 RTP/AVP 0"],
+            false,
+        ),
+        (
+            &["m=audio 0 RTP/AVP 0", "m=audio 4002 UDP/TLS/RTP/SAVPF 0"],
+            true,
+        ),
+        (&["m=video 4000 UDP/TLS/RTP/SAVPF 96"], false),
+        (&[], false),
+    ] {
+        assert_eq!(wants_handshake(&with_media(media)), wanted, "{media:?}");
+    }
+    assert!(!wants_handshake(b"no description"));
+}

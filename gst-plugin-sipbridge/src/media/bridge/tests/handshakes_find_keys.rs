@@ -6,7 +6,7 @@ use sip_ua::sdp::{DtlsKeys, IceAgreed, IceCredentials};
 
 use super::*;
 use crate::leg::Relayed;
-use crate::media::bridge::paths::Paths;
+use crate::media::paths::Paths;
 use crate::rtc::Certificate;
 
 const CAROL: &str = "192.0.2.3:7000";

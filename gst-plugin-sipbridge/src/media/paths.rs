@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The ways to one side's far ends, sans-IO, where keys come from handshakes (DTLS-SRTP) and addresses from
+//! The ways to the far ends of a leg, sans-IO, where keys come from handshakes (DTLS-SRTP) and addresses from
 //! connectivity checks (ICE): one way for each who answered, for several may answer one offer, and the first of
-//! them may be the one that is heard in the end.
+//! them may be the one that is heard in the end. A leg of a call knows one of them at a time.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use sip_ua::sdp::{DtlsKeys, Negotiated, SrtpKeys};
 
-use super::super::pace::Wire;
+use super::pace::Wire;
 use crate::leg::{Datagram, Leg};
 use crate::rtc::Certificate;
 use crate::rtc::path::{Candidates, Checks, Early, Path, PathEvent, PathPlan, Way};
