@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MPL-2.0
 //! SIP.js and JsSIP in Chromium, over a WebSocket with TLS, with the worker as their only server: they
-//! register, ask, are refused what the worker does not speak, call a room and are called, and leave. Their
-//! own media are not spoken on a phone's side of a call, and each side refuses the other's; so the calls
-//! that come about are plain RTP in words, and nobody sends it.
+//! register, ask, are refused a number that leads nowhere, call a room and are called into it, hear each other there
+//! by DTLS-SRTP and ICE, and leave. Who offers plain RTP instead is answered with that, and who has an address as
+//! telephones have is offered it; nobody sends any.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sipbridge_browser::{Browser, Pages, Told};
 use sipbridge_tests::modules;
 use sipbridge_tests::scene::{NUMBER, ROOM};
+use sipbridge_tests::together::together;
 use sipbridge_tests::worker::{Settings, Worker};
 use sipbridge_tests::{certificate, out_dir};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 const SCENARIO: &str = "phones_in_a_browser";
@@ -21,32 +23,60 @@ const SOON: Duration = Duration::from_secs(5);
 /// A browser takes its time on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// As exactly as the page counts.
+const CLOSE_HZ: f64 = 12.0;
+
 /// Somebody with a phone in a browser.
 struct User {
     name: &'static str,
     library: &'static str,
-    /// What it says to a call whose media a browser does not speak.
-    refuses: u16,
+    /// The tone that it says.
+    hz: f64,
 }
 
 const USERS: [User; 2] = [
     User {
         name: "sam",
         library: "sipjs",
-        refuses: 480,
+        hz: 700.0,
     },
     User {
         name: "jess",
         library: "jssip",
-        refuses: 488,
+        hz: 1_000.0,
     },
 ];
+
+/// Where all of them wait for each other.
+#[derive(Default)]
+struct Meeting {
+    came: Mutex<usize>,
+    all: Condvar,
+}
+
+impl Meeting {
+    /// `times`: how often they have met then.
+    fn wait(&self, times: usize) -> Result<()> {
+        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        *came += 1;
+        self.all.notify_all();
+        let waits = |came: &mut usize| *came < times * USERS.len();
+        let (came, waited) = self
+            .all
+            .wait_timeout_while(came, PATIENCE, waits)
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(came);
+        ensure!(!waited.timed_out(), "the other one does not come");
+        Ok(())
+    }
+}
 
 /// A page, and the worker that its phone talks to.
 struct Story<'a> {
     worker: &'a Worker,
     pages: Pages,
     user: &'a User,
+    meeting: &'a Meeting,
 }
 
 #[test]
@@ -80,7 +110,8 @@ answer = \"at-once\"
         ..Settings::default()
     };
     let worker = Worker::start_with(SCENARIO, HOST, &settings)?;
-    for user in &USERS {
+    let meeting = Meeting::default();
+    together(&USERS, |user| {
         let modules = modules.clone();
         let pages = Pages::open(Box::new(move |path| {
             Some(match path {
@@ -93,21 +124,25 @@ answer = \"at-once\"
             })
         }))?;
         let address = pages.url(&format!(
-            "?library={}&user={}&password=open-sesame&number={NUMBER}&nobody={NOBODY}\
+            "?library={}&user={}&hz={}&password=open-sesame&number={NUMBER}&nobody={NOBODY}\
              &domain={HOST}&server=wss://{}",
             user.library,
             user.name,
+            user.hz,
             worker.sip_over_websocket()
         ));
         let believes = format!("--ignore-certificate-errors-spki-list={pin}");
+        let folder = folder.join(user.name);
+        std::fs::create_dir_all(&folder)?;
         let _browser = Browser::open(&folder, &address, &[believes])?;
         let story = Story {
             worker: &worker,
             pages,
             user,
+            meeting: &meeting,
         };
-        story.passes().context(user.name)?;
-    }
+        story.passes().context(user.name)
+    })?;
     Ok(())
 }
 
@@ -120,19 +155,9 @@ impl Story<'_> {
         registered.heard()?;
 
         self.tells("/options", "200")?;
-        // DTLS is not spoken on this side; that is said before anything else is looked at.
-        self.tells("/refused-for-media", "488")?;
         self.tells("/refused-for-number", "404")?;
 
-        self.told("/waits-with-media")?.heard()?;
-        let id = worker.call(&self.wanted())?;
-        let call = self.until("ended", |call| call["id"] == *id)?;
-        ensure!(call["code"] == user.refuses, "{call}");
-        let told = self.told("/called-with-media")?;
-        ensure!(told.body.starts_with("refused"), "{}", told.body);
-        told.heard()?;
-
-        let answered = self.told("/answered")?;
+        let answered = self.told("/answered-in-plain")?;
         for line in ["m=audio ", " RTP/AVP 0 101\r\n", "a=sendrecv\r\n"] {
             ensure!(answered.body.contains(line), "{}", answered.body);
         }
@@ -142,20 +167,68 @@ impl Story<'_> {
         let call = self.until("ended", |call| call["id"] == id)?;
         ensure!(call["why"] == "the far end hung up", "{call}");
 
+        let answered = self.told("/answered")?;
+        for line in [
+            " UDP/TLS/RTP/SAVPF ",
+            "a=fingerprint:sha-256 ",
+            "a=candidate:",
+        ] {
+            ensure!(answered.body.contains(line), "{}", answered.body);
+        }
+        answered.heard()?;
+        self.hears_the_other(1)?;
+
         self.told("/waits")?.heard()?;
         let id = worker.call(&self.wanted())?;
         let called = self.told("/called")?;
         ensure!(called.body.starts_with("answered\n"), "{}", called.body);
-        ensure!(called.body.contains("\nm=audio "), "{}", called.body);
+        ensure!(
+            called.body.contains(" UDP/TLS/RTP/SAVPF "),
+            "{}",
+            called.body
+        );
         self.until("active", |call| call["id"] == *id)?;
         called.heard()?;
+        self.hears_the_other(2)?;
+        worker.until_call("are known to be encrypted", SOON, |call| {
+            call["id"] == *id && call["media"]["phone"]["srtp"].is_string()
+        })?;
         worker.hang_up(&id)?;
         self.told("/hung-up")?.heard()?;
 
         let unregistered = self.told("/unregistered")?;
         let contacts = self.contacts()?;
         ensure!(contacts.is_empty(), "{contacts:?}");
-        unregistered.heard()
+        unregistered.heard()?;
+        self.is_called_as_a_telephone()
+    }
+
+    /// Not who has a WebSocket is a browser, but who has no address.
+    fn is_called_as_a_telephone(&self) -> Result<()> {
+        self.told("/waits-as-telephone")?.heard()?;
+        let id = self.worker.call(&self.wanted())?;
+        let called = self.told("/called-in-plain")?;
+        ensure!(called.body.starts_with("answered\n"), "{}", called.body);
+        ensure!(called.body.contains(" RTP/AVP "), "{}", called.body);
+        called.heard()?;
+        self.until("active", |call| call["id"] == *id)?;
+        self.worker.hang_up(&id)?;
+        self.told("/telephone-hung-up")?.heard()
+    }
+
+    /// And the other one this one: nobody leaves before that.
+    fn hears_the_other(&self, times: usize) -> Result<()> {
+        let told = self.told("/hears")?;
+        let hz: f64 = told.body.parse().context("a frequency")?;
+        let mut others = USERS.iter().filter(|other| other.name != self.user.name);
+        let is_heard = others.any(|other| (other.hz - hz).abs() < CLOSE_HZ);
+        ensure!(
+            is_heard,
+            "heard are {hz} Hz; {} Hz would be itself",
+            self.user.hz
+        );
+        self.meeting.wait(times)?;
+        told.heard()
     }
 
     /// The next that the page tells.
@@ -172,7 +245,8 @@ impl Story<'_> {
     }
 
     fn wanted(&self) -> Value {
-        json!({ "to": self.user.name, "room": ROOM, "participant": "guest", "name": "Guest" })
+        let name = self.user.name;
+        json!({ "to": name, "room": ROOM, "participant": format!("{name}-called"), "name": name })
     }
 
     /// Waits until a call that is meant is in this state.

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gstsipbridge::call::DtmfMode;
+use gstsipbridge::call::{DtlsPolicy, DtmfMode};
 use ipnet::IpNet;
 use secrecy::SecretString;
 use sip_ua::agent::{Listen, SessionTimer, TlsFiles};
@@ -233,6 +233,8 @@ pub struct Trunk {
     pub codecs: Vec<Codec>,
     /// Whether media are encrypted.
     pub srtp: SrtpPolicy,
+    /// Whether their keys come from a handshake instead.
+    pub dtls: DtlsPolicy,
     /// How digits reach it.
     pub dtmf: DtmfMode,
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gstsipbridge::call::DtmfMode;
+use gstsipbridge::call::{DtlsPolicy, DtmfMode};
 use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use super::{Overload, Trunk, User};
@@ -104,6 +104,14 @@ impl Party {
         match self {
             Party::Trunk(trunk) => trunk.srtp,
             Party::User(user) => user.srtp,
+        }
+    }
+
+    /// Whether their keys come from a handshake instead.
+    pub fn dtls(&self) -> DtlsPolicy {
+        match self {
+            Party::Trunk(trunk) => trunk.dtls,
+            Party::User(user) => user.dtls,
         }
     }
 

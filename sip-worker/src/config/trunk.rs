@@ -12,7 +12,7 @@ use sip_ua::wire::{Scheme, Uri};
 
 use super::duration::duration;
 use super::secret::secret;
-use super::value::{codec, dtmf, is_host, number, srtp, text};
+use super::value::{codec, dtls, dtmf, is_host, number, srtp, text};
 use super::{Overload, Trunk, TrunkAuth};
 use crate::document::Section;
 
@@ -79,6 +79,7 @@ fn trunk(mut section: Section<'_>) -> Trunk {
             .parsed_list("codecs", codec)
             .unwrap_or_else(|| DEFAULT_CODECS.to_vec()),
         srtp: srtp(&mut section),
+        dtls: dtls(&mut section),
         dtmf: dtmf(&mut section),
     };
     if trunk.codecs.is_empty() {

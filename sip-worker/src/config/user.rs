@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gstsipbridge::call::{DEFAULT_CODECS, DtmfMode};
+use gstsipbridge::call::{DEFAULT_CODECS, DtlsPolicy, DtmfMode};
 use secrecy::SecretString;
 use sip_ua::digest::Algorithm;
 use sip_ua::registrar;
@@ -14,7 +14,7 @@ use sip_ua::sdp::{Codec, SrtpPolicy};
 use super::Overload;
 use super::duration::duration;
 use super::secret::secret;
-use super::value::{codec, dtmf, number, srtp, text};
+use super::value::{codec, dtls, dtmf, number, srtp, text};
 use crate::document::Section;
 
 /// `[[user]]`: a softphone that registers here.
@@ -36,6 +36,8 @@ pub struct User {
     pub codecs: Vec<Codec>,
     /// Whether media are encrypted.
     pub srtp: SrtpPolicy,
+    /// Whether their keys come from a handshake instead.
+    pub dtls: DtlsPolicy,
     /// How digits reach it.
     pub dtmf: DtmfMode,
 }
@@ -112,6 +114,7 @@ fn user(mut section: Section<'_>) -> Option<User> {
             .parsed_list("codecs", codec)
             .unwrap_or_else(|| DEFAULT_CODECS.to_vec()),
         srtp: srtp(&mut section),
+        dtls: dtls(&mut section),
         dtmf: dtmf(&mut section),
     };
     if user.codecs.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use gstsipbridge::call::DtmfMode;
+use gstsipbridge::call::{DtlsPolicy, DtmfMode};
 use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use crate::document::Section;
@@ -66,6 +66,16 @@ pub(super) fn srtp(section: &mut Section<'_>) -> SrtpPolicy {
     let policy = section.parsed("srtp", |name| {
         SrtpPolicy::from_name(name).ok_or_else(|| {
             let known = SrtpPolicy::ALL.map(|policy| format!("\"{}\"", policy.name()));
+            format!("\"{name}\" is none of {}", known.join(", "))
+        })
+    });
+    policy.unwrap_or_default()
+}
+
+pub(super) fn dtls(section: &mut Section<'_>) -> DtlsPolicy {
+    let policy = section.parsed("dtls", |name| {
+        DtlsPolicy::from_name(name).ok_or_else(|| {
+            let known = DtlsPolicy::ALL.map(|policy| format!("\"{}\"", policy.as_str()));
             format!("\"{name}\" is none of {}", known.join(", "))
         })
     });

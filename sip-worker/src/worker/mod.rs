@@ -226,6 +226,7 @@ impl Worker {
             ports: self.config.media.ports.clone(),
             codecs: party.codecs().to_vec(),
             srtp: party.srtp(),
+            dtls: party.dtls(),
             dtx: self.config.media.dtx,
             media_timeout: self.config.media.timeout,
             dtmf: party.dtmf(),

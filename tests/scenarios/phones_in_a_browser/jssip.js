@@ -56,18 +56,23 @@ function speaks(mediaStream) {
   return { mediaStream: mediaStream ?? new MediaStream(), pcConfig: { iceServers: [] } };
 }
 
+// What is heard in a session, once there is anything.
+const track = (session) => () => session.connection?.getReceivers()[0]?.track;
+
 const next = (emitter, ...names) =>
   new Promise((resolve) => {
     for (const name of names) emitter.once(name, (event) => resolve({ name, ...event }));
   });
 
 export class Phone {
-  constructor({ server, domain, user, password }) {
+  // `host`: an address to be reached at, as telephones have.
+  constructor({ server, domain, user, password, host }) {
     this.domain = domain;
     this.agent = new JsSIP.UA({
       sockets: [new JsSIP.WebSocketInterface(server)],
       uri: `sip:${user}@${domain}`,
       password,
+      contact_uri: host && `sip:${user}@${host};transport=ws`,
       register: false,
       register_expires: 300,
     });
@@ -109,6 +114,7 @@ export class Phone {
     return {
       status: response.status_code,
       answer: response.body,
+      track: track(session),
       hangUp: async () => {
         const over = next(session, "ended");
         session.terminate();
@@ -127,7 +133,7 @@ export class Phone {
         session.answer(speaks(stream));
         const { name, cause } = await outcome;
         const what = name === "accepted" ? "answered" : `refused: ${cause}`;
-        resolve({ what, offer: request.body, over });
+        resolve({ what, offer: request.body, over, track: track(session) });
       });
     });
   }

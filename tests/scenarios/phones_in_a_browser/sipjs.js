@@ -20,18 +20,23 @@ function describes(session, stream) {
   };
 }
 
+// What is heard in a session, once there is anything.
+const track = (session) => () => session.sessionDescriptionHandler?.remoteMediaStream?.getAudioTracks()[0];
+
 const ended = (session) =>
   new Promise((resolve) =>
     session.stateChange.addListener((state) => state === SessionState.Terminated && resolve()),
   );
 
 export class Phone {
-  constructor({ server, domain, user, password }) {
+  // `host`: an address to be reached at, as telephones have.
+  constructor({ server, domain, user, password, host }) {
     this.domain = domain;
     this.agent = new UserAgent({
       uri: UserAgent.makeURI(`sip:${user}@${domain}`),
       authorizationUsername: user,
       authorizationPassword: password,
+      ...(host && { viaHost: host }),
       transportOptions: { server },
       sessionDescriptionHandlerFactory: (session) => describes(session, this.stream),
       delegate: { onInvite: (invitation) => this.onInvite(invitation) },
@@ -80,6 +85,7 @@ export class Phone {
           resolve({
             status: message.statusCode,
             answer: message.body,
+            track: track(inviter),
             hangUp: () => Promise.all([ended(inviter), inviter.bye()]),
           }),
         onReject: ({ message }) => resolve({ status: message.statusCode }),
@@ -96,7 +102,7 @@ export class Phone {
         const offer = invitation.body;
         const refused = (error) => `refused: ${error.message}`;
         const what = await invitation.accept().then(() => "answered", refused);
-        resolve({ what, offer, over });
+        resolve({ what, offer, over, track: track(invitation) });
       };
     });
   }

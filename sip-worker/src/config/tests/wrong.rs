@@ -100,6 +100,11 @@ fn what_is_wrong_is_named_with_its_line() {
         ),
         (
             "allow =",
+            "dtls = \"always\"\nallow =",
+            "\"always\" is none of \"auto\", \"off\", \"required\"",
+        ),
+        (
+            "allow =",
             "codecs = [\"g729\"]\nallow =",
             "\"g729\" is none of \"pcmu\", \"pcma\", \"g722\"",
         ),

@@ -34,6 +34,7 @@ impl Scene {
             accept_transfers: false,
             codecs: Vec::new(),
             srtp: Default::default(),
+            dtls: Default::default(),
             dtmf: Default::default(),
         }));
         let now = Instant::now();
