@@ -30,7 +30,7 @@ mod property;
 pub mod rtc;
 pub mod rtcbin;
 mod rtcp;
-mod sdpbridgebin;
+pub mod sdpbridgebin;
 mod session;
 pub mod sipbin;
 pub mod sipmixer;

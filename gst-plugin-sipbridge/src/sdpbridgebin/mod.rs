@@ -75,6 +75,7 @@
  * `rtp_to_srtp` (SRTP with keys in the descriptions on the side of who offers first, or on the other),
  * `ws_to_rtp` and `wss_to_rtp` (a browser offers first, with DTLS-SRTP and ICE, whichever WebSocket carries its
  * signalling; plain RTP on the other side).
+ * A process may define more (`[[profile]]` of a worker's configuration).
  * `side-a` (who offers first) and `side-b` are structures for what else is wanted:
  *
  * - `srtp` (string): `off`, `optional` (RFC 8643) or `required`;
@@ -121,6 +122,7 @@ mod imp;
 mod live;
 mod messages;
 mod operations;
+pub mod profiles;
 mod settings;
 mod side;
 mod signals;
@@ -128,6 +130,8 @@ mod taps;
 
 use gst::glib;
 use gst::prelude::*;
+
+pub use side::SideOptions;
 
 glib::wrapper! {
     /// The `sdpbridgebin` element.

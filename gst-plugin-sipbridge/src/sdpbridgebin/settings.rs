@@ -7,29 +7,16 @@ use std::time::Duration;
 
 use gst::glib;
 use gst::prelude::*;
-use sip_ua::sdp::SrtpPolicy;
 
-use super::side::{self, Keying, SideFault};
+use super::profiles;
+use super::side::{SideFault, SideOptions};
 use crate::bridge::{ExchangeConfig, SideConfig};
 use crate::media::bridge::Side;
 use crate::property::{contexts, flag_on, ports, put, text_or, uint};
 
-const DEFAULT_PROFILE: &str = "rtp_passthrough";
 const DEFAULT_NAME: &str = "-";
 const DEFAULT_PORTS: &str = "10000-20000";
 const DEFAULT_OFFER_TIMEOUT_S: u32 = 300;
-
-const PLAIN: Keying = Keying::Described(SrtpPolicy::Off);
-const SECURE: Keying = Keying::Described(SrtpPolicy::Required);
-
-/// Where the keys of sides A and B come from. Browsers shake hands whatever carries their signalling.
-const PROFILES: [(&str, [Keying; 2]); 5] = [
-    (DEFAULT_PROFILE, [PLAIN, PLAIN]),
-    ("srtp_to_rtp", [SECURE, PLAIN]),
-    ("rtp_to_srtp", [PLAIN, SECURE]),
-    ("ws_to_rtp", [Keying::Handshake, PLAIN]),
-    ("wss_to_rtp", [Keying::Handshake, PLAIN]),
-];
 
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -47,7 +34,7 @@ pub(super) struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            profile: DEFAULT_PROFILE.to_owned(),
+            profile: profiles::DEFAULT.to_owned(),
             sides: [None, None],
             name: DEFAULT_NAME.to_owned(),
             transcode: true,
@@ -63,7 +50,7 @@ impl Default for Settings {
 /// A property holds what cannot be used. The sentence names it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SettingsError {
-    #[error("profile: there is no {0:?}; {known} there are", known = names().join(", "))]
+    #[error("profile: there is no {0:?}; {known} there are", known = profiles::names().join(", "))]
     Profile(String),
     #[error("side-{}: {fault}", .side.name())]
     Side { side: Side, fault: SideFault },
@@ -90,16 +77,16 @@ impl Settings {
 
     /// All of it, checked.
     pub(super) fn plan(&self) -> Result<Plan, SettingsError> {
-        let profile = PROFILES.iter().find(|(name, _)| *name == self.profile);
-        let (_, [keying_a, keying_b]) =
+        let profile = profiles::find(&self.profile);
+        let [usual_a, usual_b] =
             profile.ok_or_else(|| SettingsError::Profile(self.profile.clone()))?;
         if self.name.is_empty() || self.name.contains(['\r', '\n', '\0']) {
             return Err(SettingsError::Name(self.name.clone()));
         }
         let ports = ports(&self.media_ports)
             .ok_or_else(|| SettingsError::Ports(self.media_ports.clone()))?;
-        let (bind_a, a) = self.side(Side::A, *keying_a)?;
-        let (bind_b, b) = self.side(Side::B, *keying_b)?;
+        let (bind_a, a) = self.side(Side::A, &usual_a)?;
+        let (bind_b, b) = self.side(Side::B, &usual_b)?;
         Ok(Plan {
             bind: [bind_a, bind_b],
             ports,
@@ -113,14 +100,11 @@ impl Settings {
         })
     }
 
-    fn side(&self, side: Side, keying: Keying) -> Result<(IpAddr, SideConfig), SettingsError> {
+    fn side(&self, side: Side, usual: &SideOptions) -> Result<(IpAddr, SideConfig), SettingsError> {
         let structure = self.sides[side.index()].as_deref();
-        side::read(structure, keying).map_err(|fault| SettingsError::Side { side, fault })
+        let config = SideOptions::read(structure).and_then(|said| said.or(usual).config());
+        config.map_err(|fault| SettingsError::Side { side, fault })
     }
-}
-
-fn names() -> Vec<&'static str> {
-    PROFILES.iter().map(|(name, _)| *name).collect()
 }
 
 pub(super) fn properties() -> Vec<glib::ParamSpec> {
@@ -137,7 +121,7 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             "profile",
             "Profile",
             "What is spoken on both sides: rtp_passthrough, srtp_to_rtp, rtp_to_srtp, ws_to_rtp or wss_to_rtp",
-            DEFAULT_PROFILE,
+            profiles::DEFAULT,
         ),
         side(
             "side-a",
@@ -184,7 +168,7 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
 impl Settings {
     pub(super) fn set(&mut self, name: &str, value: &glib::Value) {
         match name {
-            "profile" => put_text(&mut self.profile, value, DEFAULT_PROFILE),
+            "profile" => put_text(&mut self.profile, value, profiles::DEFAULT),
             "side-a" => put(&mut self.sides[0], value),
             "side-b" => put(&mut self.sides[1], value),
             "sdp-name" => put_text(&mut self.name, value, DEFAULT_NAME),
@@ -224,6 +208,8 @@ fn put_text(place: &mut String, value: &glib::Value, default: &str) {
 
 #[cfg(test)]
 mod tests {
+    use sip_ua::sdp::SrtpPolicy;
+
     use super::*;
 
     fn refused(settings: &Settings) -> String {
@@ -232,17 +218,28 @@ mod tests {
 
     #[test]
     fn profiles_go_by_name() {
-        for (name, keying) in PROFILES {
+        for (name, [a, b]) in [
+            ("rtp_passthrough", ["RTP", "RTP"]),
+            ("srtp_to_rtp", ["SRTP", "RTP"]),
+            ("rtp_to_srtp", ["RTP", "SRTP"]),
+            ("ws_to_rtp", ["DTLS", "RTP"]),
+            ("wss_to_rtp", ["DTLS", "RTP"]),
+        ] {
             let settings = Settings {
                 profile: name.to_owned(),
                 ..Settings::default()
             };
             let plan = settings.plan().unwrap();
-            let found = plan.exchange.sides.map(|side| match side.dtls {
-                Some(_) => Keying::Handshake,
-                None => Keying::Described(side.srtp),
-            });
-            assert_eq!(found, keying, "{name}");
+            let found = plan
+                .exchange
+                .sides
+                .map(|side| match (side.dtls, side.srtp) {
+                    (Some(_), SrtpPolicy::Off) => "DTLS",
+                    (None, SrtpPolicy::Required) => "SRTP",
+                    (None, SrtpPolicy::Off) => "RTP",
+                    _ => "something else",
+                });
+            assert_eq!(found, [a, b], "{name}");
         }
         let settings = Settings {
             profile: "any".to_owned(),

@@ -22,16 +22,32 @@ const KEYS: [&str; 10] = [
     "peer",
 ];
 
-/// Where a side's keys come from, after the profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keying {
-    /// The descriptions, if it has any.
-    Described(SrtpPolicy),
-    /// A handshake.
-    Handshake,
+/// What is spoken on a side, as far as somebody says; the words are those of the properties `side-a` and `side-b`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SideOptions {
+    /// Keys in the descriptions.
+    pub srtp: Option<SrtpPolicy>,
+    /// Keys from a handshake, and nothing else.
+    pub dtls: Option<bool>,
+    /// How the far end is found then.
+    pub ice: Option<IcePolicy>,
+    /// Whether first offers have a profile with feedback.
+    pub feedback: Option<bool>,
+    /// Whether RTCP may share the port of RTP.
+    pub rtcp_mux: Option<bool>,
+    /// What may be spoken, the best first. Never empty.
+    pub codecs: Option<Vec<Codec>>,
+    /// The packet time, 10 to 60 milliseconds.
+    pub ptime_ms: Option<u8>,
+    /// The local address.
+    pub address: Option<IpAddr>,
+    /// What descriptions say in its place.
+    pub advertise: Option<IpAddr>,
+    /// Whom signalling is spoken with.
+    pub peer: Option<IpAddr>,
 }
 
-/// What cannot be in such a structure.
+/// What cannot be said of a side.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SideFault {
     #[error("there is no key {0:?}; {known} there are", known = KEYS.join(", "))]
@@ -64,36 +80,82 @@ pub(super) enum SideFault {
     Ptime(u32),
 }
 
-/// The local address of a side, and what is spoken there: `keying`, where the structure does not say.
-pub(super) fn read(
-    structure: Option<&gst::StructureRef>,
-    keying: Keying,
-) -> Result<(IpAddr, SideConfig), SideFault> {
-    let said = Said(structure);
-    said.check_keys()?;
-    let bind = said.address("address")?.unwrap_or_else(usual_address);
-    let reached = said.address("advertise")?.unwrap_or(bind);
-    if reached.is_ipv4() != bind.is_ipv4() {
-        return Err(SideFault::Family {
-            advertise: reached,
-            address: bind,
-        });
+impl SideOptions {
+    /// What a structure says.
+    pub(super) fn read(structure: Option<&gst::StructureRef>) -> Result<SideOptions, SideFault> {
+        let said = Said(structure);
+        said.check_keys()?;
+        Ok(SideOptions {
+            srtp: said.named("srtp", SrtpPolicy::from_name, SideFault::Srtp)?,
+            dtls: said.get("dtls", "a boolean")?,
+            ice: said.named("ice", IcePolicy::from_name, SideFault::Ice)?,
+            feedback: said.get("feedback", "a boolean")?,
+            rtcp_mux: said.get("rtcp-mux", "a boolean")?,
+            codecs: said.codecs()?,
+            ptime_ms: said.ptime()?,
+            address: said.address("address")?,
+            advertise: said.address("advertise")?,
+            peer: said.address("peer")?,
+        })
     }
-    let peer = said.address("peer")?.unwrap_or(bind);
-    let mut config = SideConfig::new(SocketAddr::new(reached, 0), peer);
-    (config.srtp, config.dtls) = said.keys(keying)?;
-    // Who shakes hands speaks with feedback: so do all browsers.
-    let feedback = said.get("feedback", "a boolean")?;
-    config.feedback = feedback.unwrap_or(config.dtls.is_some());
-    if let Some(rtcp_mux) = said.get("rtcp-mux", "a boolean")? {
-        config.rtcp_mux = rtcp_mux;
+
+    /// The same, and what is usual where it says nothing. Who asks for a handshake asks for no keys in descriptions,
+    /// and who wants none for no checks.
+    pub(super) fn or(self, usual: &SideOptions) -> SideOptions {
+        SideOptions {
+            srtp: self.srtp.or(usual.srtp.filter(|_| self.dtls != Some(true))),
+            dtls: self.dtls.or(usual.dtls),
+            ice: self.ice.or(usual.ice.filter(|_| self.dtls != Some(false))),
+            feedback: self.feedback.or(usual.feedback),
+            rtcp_mux: self.rtcp_mux.or(usual.rtcp_mux),
+            codecs: self.codecs.or_else(|| usual.codecs.clone()),
+            ptime_ms: self.ptime_ms.or(usual.ptime_ms),
+            address: self.address.or(usual.address),
+            advertise: self.advertise.or(usual.advertise),
+            peer: self.peer.or(usual.peer),
+        }
     }
-    if config.dtls.is_some() && !config.rtcp_mux {
-        return Err(SideFault::DtlsWithoutMux);
+
+    /// The local address, and what is spoken there.
+    pub(super) fn config(&self) -> Result<(IpAddr, SideConfig), SideFault> {
+        let bind = self.address.unwrap_or_else(usual_address);
+        let reached = self.advertise.unwrap_or(bind);
+        if reached.is_ipv4() != bind.is_ipv4() {
+            return Err(SideFault::Family {
+                advertise: reached,
+                address: bind,
+            });
+        }
+        let peer = self.peer.unwrap_or(bind);
+        let mut config = SideConfig::new(SocketAddr::new(reached, 0), peer);
+        (config.srtp, config.dtls) = self.keys()?;
+        // Who shakes hands speaks with feedback: so do all browsers.
+        config.feedback = self.feedback.unwrap_or(config.dtls.is_some());
+        config.rtcp_mux = self.rtcp_mux.unwrap_or(config.rtcp_mux);
+        if config.dtls.is_some() && !config.rtcp_mux {
+            return Err(SideFault::DtlsWithoutMux);
+        }
+        config.codecs.clone_from(&self.codecs);
+        config.ptime_ms = self.ptime_ms;
+        Ok((bind, config))
     }
-    config.codecs = said.codecs()?;
-    config.ptime_ms = said.ptime()?;
-    Ok((bind, config))
+
+    fn keys(&self) -> Result<(SrtpPolicy, Option<DtlsConfig>), SideFault> {
+        let srtp = self.srtp.unwrap_or_default();
+        if !self.dtls.unwrap_or(false) {
+            return match self.ice {
+                Some(ice @ (IcePolicy::Lite | IcePolicy::Full)) => {
+                    Err(SideFault::IceAlone(ice.name()))
+                }
+                _ => Ok((srtp, None)),
+            };
+        }
+        if srtp != SrtpPolicy::Off {
+            return Err(SideFault::BothKeys(srtp.name()));
+        }
+        let dtls = DtlsConfig::of_process(self.ice.unwrap_or(IcePolicy::Full));
+        Ok((srtp, Some(dtls.ok_or(SideFault::NoCertificate)?)))
+    }
 }
 
 /// Where most of this machine's packets leave from.
@@ -135,30 +197,19 @@ impl<'a> Said<'a> {
         }
     }
 
-    fn keys(&self, keying: Keying) -> Result<(SrtpPolicy, Option<DtlsConfig>), SideFault> {
-        let srtp = match self.get::<String>("srtp", "a string")? {
-            Some(name) => Some(SrtpPolicy::from_name(&name).ok_or(SideFault::Srtp(name))?),
-            None => None,
+    fn named<T>(
+        &self,
+        key: &'static str,
+        from_name: impl FnOnce(&str) -> Option<T>,
+        fault: impl FnOnce(String) -> SideFault,
+    ) -> Result<Option<T>, SideFault> {
+        let Some(name) = self.get::<String>(key, "a string")? else {
+            return Ok(None);
         };
-        let ice = match self.get::<String>("ice", "a string")? {
-            Some(name) => Some(IcePolicy::from_name(&name).ok_or(SideFault::Ice(name))?),
-            None => None,
-        };
-        let dtls = self.get("dtls", "a boolean")?;
-        if !dtls.unwrap_or(keying == Keying::Handshake) {
-            return match (ice, keying) {
-                (Some(ice @ (IcePolicy::Lite | IcePolicy::Full)), _) => {
-                    Err(SideFault::IceAlone(ice.name()))
-                }
-                (_, Keying::Described(usual)) => Ok((srtp.unwrap_or(usual), None)),
-                (_, Keying::Handshake) => Ok((srtp.unwrap_or_default(), None)),
-            };
+        match from_name(&name) {
+            Some(known) => Ok(Some(known)),
+            None => Err(fault(name)),
         }
-        if let Some(srtp) = srtp.filter(|srtp| *srtp != SrtpPolicy::Off) {
-            return Err(SideFault::BothKeys(srtp.name()));
-        }
-        let dtls = DtlsConfig::of_process(ice.unwrap_or(IcePolicy::Full));
-        Ok((SrtpPolicy::Off, Some(dtls.ok_or(SideFault::NoCertificate)?)))
     }
 
     fn codecs(&self) -> Result<Option<Vec<Codec>>, SideFault> {
@@ -204,7 +255,7 @@ mod tests {
     fn read(side: &str) -> Result<(IpAddr, SideConfig), SideFault> {
         gst::init().unwrap();
         let structure: gst::Structure = side.parse().unwrap();
-        super::read(Some(&structure), Keying::Described(SrtpPolicy::Off))
+        SideOptions::read(Some(&structure))?.config()
     }
 
     #[test]
@@ -225,12 +276,43 @@ mod tests {
 
     #[test]
     fn what_it_does_not_say_is_as_the_profile_has_it() {
-        let usual = Keying::Described(SrtpPolicy::Required);
-        let (bind, side) = super::read(None, usual).unwrap();
+        let usual = SideOptions {
+            srtp: Some(SrtpPolicy::Required),
+            ..SideOptions::default()
+        };
+        let (bind, side) = SideOptions::default().or(&usual).config().unwrap();
         assert_eq!(side.srtp, SrtpPolicy::Required);
         assert!(side.rtcp_mux && !side.feedback);
         assert_eq!((side.codecs, side.ptime_ms), (None, None));
         assert_eq!((side.reached_at.ip(), side.peer), (bind, bind));
+    }
+
+    #[test]
+    fn what_it_says_of_keys_takes_the_place_of_all_that_is_usual() {
+        let secure = SideOptions {
+            srtp: Some(SrtpPolicy::Required),
+            ..SideOptions::default()
+        };
+        let shaking = SideOptions {
+            dtls: Some(true),
+            ice: Some(IcePolicy::Lite),
+            ..SideOptions::default()
+        };
+        let says = |dtls| SideOptions {
+            dtls: Some(dtls),
+            ..SideOptions::default()
+        };
+        let (_, side) = says(true).or(&secure).config().unwrap();
+        assert!(side.dtls.is_some());
+        let (_, side) = says(false).or(&secure).config().unwrap();
+        assert_eq!((side.srtp, side.dtls), (SrtpPolicy::Required, None));
+        let (_, side) = says(false).or(&shaking).config().unwrap();
+        assert_eq!((side.srtp, side.dtls), (SrtpPolicy::Off, None));
+        let error = secure.or(&shaking).config().unwrap_err();
+        assert!(
+            error.to_string().contains("srtp is \"required\""),
+            "{error}"
+        );
     }
 
     #[test]
@@ -249,16 +331,6 @@ mod tests {
             assert_eq!((dtls.ice, config.feedback), (ice, feedback), "{side}");
             assert_eq!(dtls.fingerprint.len(), 32);
         }
-        let (_, browser) = super::read(None, Keying::Handshake).unwrap();
-        assert_eq!(browser.dtls.unwrap().ice, IcePolicy::Full);
-        // A structure may want something else than the profile.
-        let plain: gst::Structure = "side, dtls=false".parse().unwrap();
-        let (_, plain) = super::read(Some(&plain), Keying::Handshake).unwrap();
-        assert_eq!((plain.dtls, plain.srtp), (None, SrtpPolicy::Off));
-        let over = Keying::Described(SrtpPolicy::Required);
-        let secure: gst::Structure = "side, dtls=true".parse().unwrap();
-        let (_, secure) = super::read(Some(&secure), over).unwrap();
-        assert!(secure.dtls.is_some() && secure.srtp == SrtpPolicy::Off);
     }
 
     #[test]
