@@ -10,6 +10,7 @@ mod guard;
 mod limits;
 mod parse;
 mod party;
+mod profile;
 mod rtp;
 mod secret;
 mod sfu;
@@ -43,6 +44,7 @@ pub(crate) use duration::duration;
 pub use guard::{Guard, Strangers};
 pub use limits::{Limits, Overload, Refusal};
 pub use party::Party;
+pub use profile::Profile;
 pub use sfu::{Connectors, SfuConfig, SfuKind};
 pub use user::{Registrar, User};
 
@@ -69,6 +71,8 @@ pub struct Config {
     pub guard: Guard,
     /// `[limits]`
     pub limits: Limits,
+    /// `[[profile]]`
+    pub profiles: Vec<Profile>,
     /// `[[route]]`: the first match wins.
     pub routes: Vec<Route>,
 }

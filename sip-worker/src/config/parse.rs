@@ -12,8 +12,8 @@ use super::duration::duration;
 use super::secret::secret;
 use super::value::{is_host, is_server};
 use super::{
-    Config, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, Turn, guard, limits, path_in, sfu, tls,
-    trunk, user,
+    Config, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, Turn, guard, limits, path_in, profile,
+    sfu, tls, trunk, user,
 };
 use crate::document::{Scalar, Section};
 
@@ -32,6 +32,7 @@ pub(super) fn config(mut root: Section<'_>) -> Config {
     let registrar = user::registrar(root.section("registrar"));
     let guard = guard::guard(root.section("guard"));
     let limits = limits::limits(root.section("limits"));
+    let profiles = profile::all(root.sections("profile"));
     let routes = root
         .sections("route")
         .into_iter()
@@ -60,6 +61,7 @@ pub(super) fn config(mut root: Section<'_>) -> Config {
         registrar,
         guard,
         limits,
+        profiles,
         routes,
     }
 }
