@@ -24,13 +24,15 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// What it is asked.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub enum Question {
-    /// A call between a phone that listens for PCMU and one that listens for Opus, at these ports.
+    /// A call between a phone that listens for PCMU and one that listens for Opus, or for PCMU too where packets
+    /// pass as they are, at these ports.
     Add {
         pcmu: u16,
         opus: u16,
         settings: Encoding,
         rate_hz: u32,
         dtx: bool,
+        passes: bool,
         played_out: bool,
     },
     /// The end of a call.
@@ -179,12 +181,17 @@ impl Bridge {
                 settings,
                 rate_hz,
                 dtx,
+                passes,
                 played_out,
             } => {
+                let said = if passes { Codec::Pcmu } else { Codec::Opus };
                 let context = Context::default_for_new_call()?;
                 let added = match played_out {
                     true => joined(&context, pcmu, opus, settings.into(), rate_hz)?,
-                    false => bridged(&context, pcmu, opus, settings.into(), dtx)?,
+                    false => {
+                        let phones = [(Codec::Pcmu, pcmu), (said, opus)];
+                        bridged(&context, phones, settings.into(), dtx)?
+                    }
                 };
                 self.keep(context, added)
             }
@@ -247,13 +254,12 @@ impl Bridge {
     }
 }
 
-/// A call, its two ports, and the payload type agreed on for Opus.
+/// A call, its two ports, and the payload type agreed on with the second phone.
 type Added = (Call, [u16; 2], u8);
 
 fn bridged(
     context: &Context,
-    pcmu: u16,
-    opus: u16,
+    phones: [(Codec, u16); 2],
     settings: OpusSettings,
     dtx: bool,
 ) -> Result<Added> {
@@ -264,7 +270,7 @@ fn bridged(
     };
     let bridge = bridge::open(context, [config(), config()], events)?;
     let mut payload_type = 0;
-    for (side, codec, remote) in [(Side::A, Codec::Pcmu, pcmu), (Side::B, Codec::Opus, opus)] {
+    for (side, (codec, remote)) in Side::BOTH.into_iter().zip(phones) {
         let negotiated = agree(codec, bridge.local_rtp(side).port(), remote)?;
         payload_type = negotiated.send_pt;
         bridge.apply(side, negotiated)?;

@@ -65,6 +65,8 @@ enum Command {
     Webrtc,
     /// Fifty phones in a room of the worker's in which twenty people talk: each voice is decoded once.
     Room,
+    /// Bridges: G.711 that passes as it is, and PCMU to Opus, beside rtpengine in user space.
+    Bridge,
     /// What more calls cost: 1, 10, 50, 100, 200.
     Growth,
     /// How speech sounds over good and bad networks (PESQ), beside rtpengine, stock GStreamer and AudioBridge.
@@ -81,7 +83,7 @@ enum Command {
     Answerer,
     /// The process that bridges, when we are measured ourselves.
     #[command(hide = true)]
-    Bridge,
+    Bridging,
     /// The process of WebRTC connections on this element, when they are measured.
     #[command(hide = true)]
     Legs { element: String },
@@ -91,7 +93,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command.unwrap_or(Command::All) {
         Command::Answerer => answerer::run(),
-        Command::Bridge => bridge::run(),
+        Command::Bridging => bridge::run(),
         Command::Legs { element } => legs::run(&element),
         command => bench(command, &cli.options),
     };
@@ -134,6 +136,9 @@ fn bench(command: Command, options: &Options) -> Result<()> {
     }
     if wanted(Command::Room) {
         report.room = Some(runs::room::room(&mut bench, measured)?);
+    }
+    if wanted(Command::Bridge) {
+        report.bridges = Some(runs::bridge::bridges(&mut bench, measured)?);
     }
     if wanted(Command::Growth) {
         report.growth = Some(runs::growth::growth(&mut bench, measured)?);

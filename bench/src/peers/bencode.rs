@@ -21,7 +21,7 @@ impl Value {
         Value::List(texts.iter().map(|text| Value::text(*text)).collect())
     }
 
-    pub fn dictionary<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    pub fn dictionary<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
         let entries = entries.into_iter();
         Value::Dictionary(
             entries

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Who is measured. All do the same work, with plain RTP: between a phone that speaks PCMU and one that
-//! speaks Opus, or in a conference; or they answer calls.
+//! speaks Opus (or PCMU too), or in a conference; or they answer calls.
 
 mod answerer;
 mod audiobridge;
@@ -78,6 +78,9 @@ fn named(audio_type: OpusAudioType) -> &'static str {
     }
 }
 
+/// What has to be transcoded.
+pub const TRANSCODED: [Codec; 2] = [Codec::Pcmu, Codec::Opus];
+
 /// The ports of one call: ours, which the peer is told, and the peer's.
 #[derive(Debug, Clone, Copy)]
 pub struct Leg {
@@ -93,6 +96,7 @@ pub struct Leg {
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
     pub pcmu: Leg,
+    /// The other phone's, which speaks PCMU as well where nothing is transcoded.
     pub opus: Leg,
 }
 
@@ -116,10 +120,15 @@ impl Stage {
     }
 }
 
-/// Somebody who transcodes.
+/// Somebody who transcodes, or passes on.
 pub trait Transcoder {
     /// As it stands in the table.
     fn name(&self) -> String;
+
+    /// What the two phones of a call speak.
+    fn codecs(&self) -> [Codec; 2] {
+        TRANSCODED
+    }
 
     /// What it does the work with.
     fn settings(&self) -> Settings;

@@ -5,8 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use gstsipbridge::codec::{OpusAudioType, OpusSettings};
+use sip_ua::sdp::Codec;
 
-use super::{Call, Leg, Running, Settings, Stage, Transcoder};
+use super::{Call, Leg, Running, Settings, Stage, TRANSCODED, Transcoder};
 use crate::bridge::{Answer, Question};
 use crate::process::Process;
 
@@ -19,6 +20,8 @@ pub struct Ours {
     pub rate_hz: u32,
     /// Whether pauses are left out.
     pub dtx: bool,
+    /// Whether both phones speak PCMU, and packets pass as they are.
+    pub passes: bool,
     /// As an endpoint rather than a bridge: what comes is played out of a jitter buffer, and spoken anew.
     pub played_out: bool,
 }
@@ -38,7 +41,16 @@ impl Ours {
             },
             rate_hz: 8_000,
             dtx: false,
+            passes: false,
             played_out: false,
+        }
+    }
+
+    /// Between two phones of one codec.
+    pub fn passing() -> Ours {
+        Ours {
+            passes: true,
+            ..Ours::bridge()
         }
     }
 
@@ -58,6 +70,7 @@ impl Ours {
             opus: OpusSettings::default(),
             rate_hz: 8_000,
             dtx: false,
+            passes: false,
             played_out: false,
         }
     }
@@ -66,6 +79,13 @@ impl Ours {
 impl Transcoder for Ours {
     fn name(&self) -> String {
         self.name.to_owned()
+    }
+
+    fn codecs(&self) -> [Codec; 2] {
+        match self.passes {
+            true => [Codec::Pcmu; 2],
+            false => TRANSCODED,
+        }
     }
 
     fn settings(&self) -> Settings {
@@ -96,7 +116,7 @@ pub struct Bridge {
 impl Bridge {
     pub fn start(stage: &Stage) -> Result<Bridge> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("bridge");
+        command.arg("bridging");
         let log = stage.log("bridge");
         let process = Process::start("the bridge", command, stage.core, &log, true)?;
         Ok(Bridge { process })
@@ -118,6 +138,7 @@ impl Bridge {
             settings: ours.opus.into(),
             rate_hz: ours.rate_hz,
             dtx: ours.dtx,
+            passes: ours.passes,
             played_out: ours.played_out,
         };
         let Answer::Added {

@@ -6,9 +6,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use sip_ua::sdp::Codec;
 
 use super::bencode::Value;
-use super::{Call, Leg, Running, Settings, Stage, Transcoder};
+use super::{Call, Leg, Running, Settings, Stage, TRANSCODED, Transcoder};
 use crate::process::Process;
 
 /// How long it may take to listen.
@@ -19,11 +20,28 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Rtpengine {
     /// Mono at 24 kb/s instead of its default of stereo at 32 kb/s.
     pub mono: bool,
+    /// Both phones speak PCMU, and packets pass as they are.
+    pub passes: bool,
+}
+
+impl Rtpengine {
+    /// As it transcodes where nobody says otherwise.
+    pub const DEFAULT: Rtpengine = Rtpengine {
+        mono: false,
+        passes: false,
+    };
 }
 
 impl Transcoder for Rtpengine {
     fn name(&self) -> String {
         "rtpengine".to_owned()
+    }
+
+    fn codecs(&self) -> [Codec; 2] {
+        match self.passes {
+            true => [Codec::Pcmu; 2],
+            false => TRANSCODED,
+        }
     }
 
     fn settings(&self) -> Settings {
@@ -91,7 +109,7 @@ impl Transcoder for Rtpengine {
 }
 
 impl Rtpengine {
-    /// The phone with PCMU calls, the one with Opus answers.
+    /// The phone with PCMU calls, the other one answers.
     fn call(&self, ng: &mut Ng, number: usize, pcmu: u16, opus: u16) -> Result<Call> {
         let codec = if self.mono {
             "opus/48000/1/24000"
@@ -99,22 +117,30 @@ impl Rtpengine {
             "opus"
         };
         let call = || Value::text(format!("call-{number}"));
-        let offer = ng.ask(&Value::dictionary([
+        let offers = [
             ("command", Value::text("offer")),
             ("call-id", call()),
             ("from-tag", Value::text("a")),
             ("ICE", Value::text("remove")),
             ("sdp", Value::text(sdp(pcmu, "0", "0 PCMU/8000"))),
-            (
-                "codec",
-                Value::dictionary([
-                    ("mask", Value::texts(&["PCMU"])),
-                    ("transcode", Value::texts(&[codec])),
-                ]),
-            ),
-        ]))?;
-        let payload_type = payload_type_of_opus(&offer).context("rtpengine offers no Opus")?;
-        let map = offered_map(&offer, payload_type).unwrap_or_else(|| "opus/48000/2".to_owned());
+        ];
+        let transcodes = (
+            "codec",
+            Value::dictionary([
+                ("mask", Value::texts(&["PCMU"])),
+                ("transcode", Value::texts(&[codec])),
+            ]),
+        );
+        let transcodes = (!self.passes).then_some(transcodes);
+        let offer = ng.ask(&Value::dictionary(offers.into_iter().chain(transcodes)))?;
+        let (payload_type, usual) = match self.passes {
+            true => (0, "PCMU/8000"),
+            false => {
+                let opus = payload_type_of_opus(&offer);
+                (opus.context("rtpengine offers no Opus")?, "opus/48000/2")
+            }
+        };
+        let map = offered_map(&offer, payload_type).unwrap_or_else(|| usual.to_owned());
         let answer = ng.ask(&Value::dictionary([
             ("command", Value::text("answer")),
             ("call-id", call()),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What was measured, as a table, as JSON and as a picture.
 
+mod bridge;
 mod calls;
 mod plot;
 mod quality;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 use crate::machine::Machine;
 use crate::peers::Settings;
+use crate::runs::bridge::Bridges;
 use crate::runs::calls::Calls;
 use crate::runs::growth::Growth;
 use crate::runs::load::Figures;
@@ -49,6 +51,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<Room>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridges: Option<Bridges>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub growth: Option<Growth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls: Option<Calls>,
@@ -68,6 +72,7 @@ impl Report {
             quality: None,
             webrtc: None,
             room: None,
+            bridges: None,
             growth: None,
             calls: None,
             soak: None,
@@ -143,6 +148,9 @@ impl Report {
         }
         if let Some(room) = &self.room {
             text.push_str(&room::text(room));
+        }
+        if let Some(bridges) = &self.bridges {
+            text.push_str(&bridge::text(bridges));
         }
         if let Some(growth) = &self.growth {
             text.push_str(&growth_text(growth));

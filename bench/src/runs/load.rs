@@ -189,7 +189,8 @@ fn take(
         .with_context(|| format!("{} cannot be set up", peer.name()))?;
     let mut streams = Vec::new();
     for (number, call) in running.calls.iter().enumerate() {
-        streams.extend(legs(bench, talk, number, call, places.sockets(number)));
+        let sockets = places.sockets(number);
+        streams.extend(legs(bench, talk, number, call, peer.codecs(), sockets));
     }
     let (outcome, used) = under_load(bench, &mut running.process, &streams, schedule)?;
     running.process.must_run()?;
@@ -205,8 +206,8 @@ fn take(
         tally,
         clean: tally.is_clean(streams.len()),
         // What is said in one codec is heard in the other.
-        pcmu_to_opus: direction(&outcome, calls, 0)?,
-        opus_to_pcmu: direction(&outcome, calls, 1)?,
+        pcmu_to_opus: direction(&outcome, peer.codecs(), calls, 0)?,
+        opus_to_pcmu: direction(&outcome, peer.codecs(), calls, 1)?,
         threads: used.last.threads,
         descriptors: used.last.descriptors,
         memory_kib: used.last.memory_kib,
@@ -246,9 +247,13 @@ fn legs(
     talk: Talk,
     number: usize,
     call: &Call,
+    codecs: [Codec; 2],
     sockets: (usize, usize),
 ) -> [Stream; 2] {
-    let (pcmu, opus) = (&bench.speech.pcmu, &bench.speech.opus);
+    let [pcmu, opus] = codecs.map(|codec| match codec {
+        Codec::Opus => &bench.speech.opus,
+        _ => &bench.speech.pcmu,
+    });
     // Sweeps make no pauses.
     let swept = talk == Talk::Always && number < SWEPT;
     let listened = (SWEPT..SWEPT + LISTENED).contains(&number);
@@ -345,21 +350,29 @@ pub(super) fn crossed(outcome: &Outcome, call: usize, side: usize) -> Option<Hea
     })
 }
 
-const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Opus];
-
 /// How long the sweeps of a call took that were said on one side.
-pub(super) fn swept(outcome: &Outcome, call: usize, side: usize) -> Result<Delays> {
+pub(super) fn swept(
+    outcome: &Outcome,
+    codecs: [Codec; 2],
+    call: usize,
+    side: usize,
+) -> Result<Delays> {
     match crossed(outcome, call, side) {
-        Some(heard) => delays(&heard, CODECS[side], CODECS[1 - side]),
+        Some(heard) => delays(&heard, codecs[side], codecs[1 - side]),
         None => Ok(Delays::default()),
     }
 }
 
-fn direction(outcome: &Outcome, calls: usize, side: usize) -> Result<Direction> {
-    let (said_in, heard_in) = (CODECS[side], CODECS[1 - side]);
+fn direction(
+    outcome: &Outcome,
+    codecs: [Codec; 2],
+    calls: usize,
+    side: usize,
+) -> Result<Direction> {
+    let (said_in, heard_in) = (codecs[side], codecs[1 - side]);
     let mut all = Delays::default();
     for call in 0..SWEPT.min(calls) {
-        all.add(swept(outcome, call, side)?);
+        all.add(swept(outcome, codecs, call, side)?);
     }
     let mut direction = Direction {
         delay_p50_ms: all.percentile(50.0),

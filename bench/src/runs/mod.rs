@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The measurements, one a file.
 
+pub mod bridge;
 pub mod calls;
 pub mod floor;
 pub mod growth;

@@ -97,11 +97,17 @@ pub fn transcode(bench: &mut Bench, measured: Duration, only: Option<&str>) -> R
         ..Ours::bridge().opus
     };
     let peers: [(Terms, Box<dyn Transcoder>); 11] = [
-        (Terms::Own, Box::new(Rtpengine { mono: false })),
+        (Terms::Own, Box::new(Rtpengine::DEFAULT)),
         (Terms::Own, Box::new(Stock::defaults())),
         (Terms::Own, Box::new(Ours::bridge())),
         (Terms::Own, Box::new(Ours::defaults())),
-        (Terms::EqualToRtpengine, Box::new(Rtpengine { mono: true })),
+        (
+            Terms::EqualToRtpengine,
+            Box::new(Rtpengine {
+                mono: true,
+                ..Rtpengine::DEFAULT
+            }),
+        ),
         (
             Terms::EqualToRtpengine,
             Box::new(Stock::set(48_000, 24_000, 10)),
@@ -118,7 +124,7 @@ pub fn transcode(bench: &mut Bench, measured: Duration, only: Option<&str>) -> R
         ),
         (Terms::EqualToOurs, Box::new(Stock::set(8_000, 24_000, 1))),
         (Terms::EqualToOurs, Box::new(Ours::bridge())),
-        (Terms::Conversation, Box::new(Rtpengine { mono: false })),
+        (Terms::Conversation, Box::new(Rtpengine::DEFAULT)),
         (
             Terms::Conversation,
             Box::new(Ours {

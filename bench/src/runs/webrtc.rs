@@ -108,7 +108,7 @@ pub fn webrtc(bench: &mut Bench, measured: Duration, only: Option<&str>) -> Resu
         }
     }
     if wanted("calls") {
-        let peer = Rtpengine { mono: false };
+        let peer = Rtpengine::DEFAULT;
         let plain = most(bench, &peer, Talk::Always, measured)?;
         for encoding in ENCODINGS {
             let mut calls = secured(bench, encoding, measured)?;

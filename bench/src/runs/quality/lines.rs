@@ -13,7 +13,7 @@ use super::super::Bench;
 use super::super::load::{Places, Strain, crossed, repeated, swept, under_load};
 use super::{FAR_END, LISTENED, WARM_UP};
 use crate::load::{Band, Delays, Heard, Network, Outcome, Schedule, Score, Sound, Stream, played};
-use crate::peers::{Ours, Rtpengine, Settings, Stock, Transcoder};
+use crate::peers::{Ours, Rtpengine, Settings, Stock, TRANSCODED, Transcoder};
 
 /// Calls over a network of each kind.
 const EACH: usize = 4;
@@ -89,7 +89,7 @@ pub struct Line {
 
 pub fn lines(bench: &mut Bench, score: &mut Score, only: Option<&str>) -> Result<Vec<Line>> {
     let peers: [Box<dyn Transcoder>; 6] = [
-        Box::new(Rtpengine { mono: false }),
+        Box::new(Rtpengine::DEFAULT),
         Box::new(Stock::defaults()),
         Box::new(Stock::patient()),
         Box::new(Ours::bridge()),
@@ -180,7 +180,7 @@ fn judge(
     for way in Way::BOTH {
         let mut delays = Delays::default();
         for call in 0..SWEPT {
-            delays.add(swept(outcome, call, way as usize)?);
+            delays.add(swept(outcome, TRANSCODED, call, way as usize)?);
         }
         for network in NETWORKS {
             let clean = network == Network::Clean;
