@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use gstsipbridge::codec::{OpusAudioType, OpusSettings};
+use gstsipbridge::codec::{OpusAudioType, OpusLimits, OpusSettings};
 use gstsipbridge::context::Context;
 use gstsipbridge::media::bridge::{self, BridgeHandle, Side};
 use gstsipbridge::media::{
@@ -75,6 +75,8 @@ impl From<OpusSettings> for Encoding {
             inband_fec,
             packet_loss_percent,
             dtx,
+            // What a phone says of itself comes with what is agreed on.
+            limits: _,
         } = settings;
         Encoding {
             complexity,
@@ -95,6 +97,7 @@ impl From<Encoding> for OpusSettings {
             inband_fec: encoding.inband_fec,
             packet_loss_percent: encoding.packet_loss_percent,
             dtx: encoding.dtx,
+            limits: OpusLimits::NONE,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use gstsipbridge::codec::{Decoder, Encoder, OpusAudioType, OpusEncoder, OpusSettings};
+use gstsipbridge::codec::{Decoder, Encoder, OpusAudioType, OpusEncoder, OpusLimits, OpusSettings};
 use sip_ua::sdp::Codec;
 use sipbridge_measure::{PHONE_SPEECH, ROOM_SPEECH, Wave};
 
@@ -21,6 +21,7 @@ pub const OPUS: OpusSettings = OpusSettings {
     inband_fec: true,
     packet_loss_percent: 0,
     dtx: false,
+    limits: OpusLimits::NONE,
 };
 
 /// A sweep comes once in so many frames …

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use gstsipbridge::codec::{OpusAudioType, OpusSettings};
+use gstsipbridge::codec::{OpusAudioType, OpusLimits, OpusSettings};
 use sip_ua::sdp::Codec;
 
 use super::{Call, Leg, Running, Settings, Stage, TRANSCODED, Transcoder};
@@ -38,6 +38,7 @@ impl Ours {
                 inband_fec: false,
                 packet_loss_percent: 0,
                 dtx: false,
+                limits: OpusLimits::NONE,
             },
             rate_hz: 8_000,
             dtx: false,

@@ -22,7 +22,7 @@ pub use opus::{
 };
 
 use gst::glib;
-use sip_ua::sdp::Codec;
+use sip_ua::sdp::{Codec, OpusFmtp};
 
 /// What Opus is tuned for: one of libopus's applications, named as GStreamer's `opusenc` names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, glib::Enum)]
@@ -37,6 +37,27 @@ pub enum OpusAudioType {
     /// as speech only where losses make forward error correction worth it.
     #[enum_value(name = "Whatever sounds, such as many voices", nick = "generic")]
     Generic,
+}
+
+/// What a far end wants no more of (RFC 7587 section 6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpusLimits {
+    /// Bits a second (`maxaveragebitrate`).
+    pub bitrate_bps: Option<u32>,
+    /// The sampling rate that it plays (`maxplaybackrate`): what sounds above half of that is for nobody.
+    pub playback_rate_hz: u32,
+    /// As many bits for every packet (`cbr`), for a line that has room for just so many, and for who would hear
+    /// from the length of encrypted packets what is said (RFC 6562).
+    pub cbr: bool,
+}
+
+impl OpusLimits {
+    /// It takes whatever comes.
+    pub const NONE: OpusLimits = OpusLimits {
+        bitrate_bps: None,
+        playback_rate_hz: 48_000,
+        cbr: false,
+    };
 }
 
 /// How Opus is encoded.
@@ -54,16 +75,38 @@ pub struct OpusSettings {
     pub packet_loss_percent: u8,
     /// Send next to nothing in silence.
     pub dtx: bool,
+    /// What the far end wants no more of.
+    pub limits: OpusLimits,
 }
 
 impl OpusSettings {
+    /// The same for a far end that says so of its Opus. Copies of packets are sent to who can use them.
+    #[must_use]
+    pub fn heeding(self, fmtp: &OpusFmtp) -> OpusSettings {
+        OpusSettings {
+            inband_fec: self.inband_fec && fmtp.use_inband_fec,
+            limits: OpusLimits {
+                bitrate_bps: fmtp.max_average_bitrate,
+                playback_rate_hz: fmtp.max_playback_rate_hz,
+                cbr: fmtp.cbr,
+            },
+            ..self
+        }
+    }
+
     /// Bits a second at this sample rate; 0: what libopus chooses. For one voice below 48 kHz that is too
     /// little: 10 kb/s of a telephone's, which are 3.5 of PESQ's points where 24 kb/s are 4.2.
     pub fn bitrate_at(&self, rate_hz: u32) -> u32 {
-        match (self.bitrate_bps, self.audio_type, rate_hz) {
+        let wanted = match (self.bitrate_bps, self.audio_type, rate_hz) {
             (0, OpusAudioType::Voice, ..=8_000) => 24_000,
             (0, OpusAudioType::Voice, ..=16_000) => 32_000,
             (wanted, ..) => wanted,
+        };
+        match (self.limits.bitrate_bps, wanted) {
+            (None, wanted) => wanted,
+            // What libopus chooses for frames of 20 ms.
+            (Some(most), 0) => most.min(rate_hz + 3_000),
+            (Some(most), wanted) => most.min(wanted),
         }
     }
 }
@@ -77,6 +120,7 @@ impl Default for OpusSettings {
             inband_fec: true,
             packet_loss_percent: 5,
             dtx: false,
+            limits: OpusLimits::NONE,
         }
     }
 }

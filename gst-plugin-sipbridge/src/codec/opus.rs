@@ -2,7 +2,7 @@
 //! Opus on libopus's single-stream API: GStreamer's own elements go through the multistream one,
 //! which executes a trapping instruction at every frame on a virtual machine.
 
-use opusic_c::{Application, Bitrate, Channels, ErrorCode, InbandFec, SampleRate};
+use opusic_c::{Application, Bandwidth, Bitrate, Channels, ErrorCode, InbandFec, SampleRate};
 
 use super::opus_state::State;
 use super::{CodecError, OpusAudioType, OpusSettings};
@@ -234,6 +234,7 @@ impl OpusEncoder {
             inband_fec,
             packet_loss_percent,
             dtx,
+            limits,
         } = settings;
         self.dtx = dtx;
         let encoder = &mut self.encoder;
@@ -246,6 +247,18 @@ impl OpusEncoder {
                 bps => Bitrate::Value(bps),
             })
             .map_err(refused("set the bit rate"))?;
+        encoder
+            .set_vbr(!limits.cbr)
+            .map_err(refused("set a constant bit rate"))?;
+        encoder
+            .set_max_bandwidth(match limits.playback_rate_hz {
+                ..12_000 => Bandwidth::Narrow,
+                12_000..16_000 => Bandwidth::Medium,
+                16_000..24_000 => Bandwidth::Wide,
+                24_000..48_000 => Bandwidth::Superwide,
+                48_000.. => Bandwidth::Full,
+            })
+            .map_err(refused("set the bandwidth"))?;
         encoder
             .set_inband_fec(if inband_fec {
                 InbandFec::Mode1
@@ -302,6 +315,7 @@ impl OpusEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sip_ua::sdp::OpusFmtp;
     use sipbridge_measure::{Marker, PHONE_SPEECH, Wave};
     use std::time::Duration;
 
@@ -491,6 +505,121 @@ mod tests {
             assert!(!has_no_voice(&[]) && !has_no_voice(&[byte]));
             carries_copy(&[byte, byte]);
             has_no_voice(&[byte, byte]);
+        }
+    }
+
+    /// The lengths of packets of speech for a far end that says this of its Opus, and whether they carry copies.
+    fn spoken_to(fmtp: OpusFmtp, settings: OpusSettings) -> (Vec<usize>, bool) {
+        let rate_hz = 48_000;
+        let speech = Wave::from_wav(PHONE_SPEECH).unwrap().resampled(rate_hz);
+        let mut encoder = OpusEncoder::new(rate_hz, settings.heeding(&fmtp)).unwrap();
+        let frames = speech.samples.chunks_exact(rate_hz as usize / 50);
+        let packets: Vec<Vec<u8>> = frames
+            .map(|frame| {
+                let mut packet = Vec::new();
+                encoder.encode(frame, &mut packet);
+                packet
+            })
+            .collect();
+        let lengths = packets.iter().map(Vec::len).collect();
+        (lengths, packets.iter().any(|packet| carries_copy(packet)))
+    }
+
+    #[test]
+    fn a_far_end_gets_no_more_than_it_wants() {
+        let settings = OpusSettings {
+            packet_loss_percent: 20,
+            bitrate_bps: 32_000,
+            ..OpusSettings::default()
+        };
+        let bps = |lengths: &[usize]| lengths.iter().sum::<usize>() * 8 * 50 / lengths.len();
+        let (free, copies) = spoken_to(OpusFmtp::OURS, settings);
+        assert!(bps(&free) > 20_000, "{}", bps(&free));
+        assert!(copies);
+
+        let (_, copies) = spoken_to(OpusFmtp::default(), settings);
+        assert!(!copies, "it cannot use them");
+
+        let few = OpusFmtp {
+            max_average_bitrate: Some(12_000),
+            ..OpusFmtp::OURS
+        };
+        for bitrate_bps in [0, 32_000] {
+            let settings = OpusSettings {
+                bitrate_bps,
+                ..settings
+            };
+            let (lengths, _) = spoken_to(few, settings);
+            assert!(bps(&lengths) < 15_000, "{}", bps(&lengths));
+        }
+        let more = OpusFmtp {
+            max_average_bitrate: Some(510_000),
+            ..OpusFmtp::OURS
+        };
+        let (lengths, _) = spoken_to(more, settings);
+        assert!(
+            bps(&lengths) < 40_000,
+            "a limit is no wish: {}",
+            bps(&lengths)
+        );
+    }
+
+    #[test]
+    fn a_constant_bit_rate_is_constant() {
+        let constant = OpusFmtp {
+            cbr: true,
+            ..OpusFmtp::OURS
+        };
+        let (lengths, _) = spoken_to(constant, OpusSettings::default());
+        let (first, rest) = lengths.split_first().unwrap();
+        assert!(rest.iter().all(|length| length == first), "{lengths:?}");
+        let (lengths, _) = spoken_to(OpusFmtp::OURS, OpusSettings::default());
+        assert!(lengths.iter().any(|length| *length != lengths[0]));
+    }
+
+    #[test]
+    fn nothing_is_coded_that_is_not_played() {
+        // By the configuration of a packet (RFC 6716 section 3.1).
+        let rate_of = |config| match config {
+            0..=3 | 16..=19 => 8_000,
+            4..=7 => 12_000,
+            8..=11 | 20..=23 => 16_000,
+            12 | 13 | 24..=27 => 24_000,
+            _ => 48_000,
+        };
+        // What is not speech is coded at no 12 kHz (RFC 6716 section 2): the next one holds it whole.
+        let cases = [
+            (OpusAudioType::Voice, 24_000, 12_000),
+            (OpusAudioType::Generic, 64_000, 16_000),
+        ];
+        for (audio_type, bitrate_bps, for_12_khz) in cases {
+            for (max_playback_rate_hz, wanted) in [
+                (8_000, 8_000),
+                (12_000, for_12_khz),
+                (16_000, 16_000),
+                (24_000, 24_000),
+            ] {
+                let settings = OpusSettings {
+                    bitrate_bps,
+                    audio_type,
+                    ..OpusSettings::default()
+                };
+                let fmtp = OpusFmtp {
+                    max_playback_rate_hz,
+                    ..OpusFmtp::OURS
+                };
+                let mut encoder = OpusEncoder::new(48_000, settings.heeding(&fmtp)).unwrap();
+                let mut widest = 0;
+                for frame in 0..20 {
+                    let mut packet = Vec::new();
+                    encoder.encode(&tone(48_000, frame), &mut packet);
+                    widest = widest.max(rate_of(packet[0] >> 3));
+                }
+                assert!(
+                    widest <= wanted,
+                    "{audio_type:?}: {widest} for {max_playback_rate_hz}"
+                );
+            }
         }
     }
 

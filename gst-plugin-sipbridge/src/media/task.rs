@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use sip_ua::sdp::{Codec, Negotiated};
+use sip_ua::sdp::{Codec, Negotiated, OpusFmtp};
 
 use super::api::{AudioOut, Format, MediaConfig, MediaEvent};
 use super::ears::{Ears, Nobody};
@@ -54,6 +54,8 @@ pub(super) struct Media {
     /// Decoders that came before there was an output to use them.
     decoders: Vec<(Codec, Decoder)>,
     opus: OpusSettings,
+    /// How the far end wants it.
+    wanted: OpusFmtp,
     /// Whether digits may come as tones.
     listens: bool,
     /// Digits that came so.
@@ -82,6 +84,7 @@ impl Media {
             output: None,
             decoders: Vec::new(),
             opus: config.opus,
+            wanted: OpusFmtp::OURS,
             listens: false,
             tones_heard: 0,
             singing: false,
@@ -101,6 +104,8 @@ impl Media {
                     self.fail(reason);
                 }
                 self.feed.prepare(prepared.encoders);
+                self.wanted = negotiated.opus_fmtp;
+                self.feed.set_opus(self.opus.heeding(&self.wanted));
                 match &mut self.output {
                     Some(output) => output.prepare(prepared.decoders),
                     None => self.decoders.extend(prepared.decoders),
@@ -118,7 +123,7 @@ impl Media {
             Command::Mute(mute) => self.pace.set_mute(mute),
             Command::Opus(settings) => {
                 self.opus = settings;
-                self.feed.set_opus(settings);
+                self.feed.set_opus(settings.heeding(&self.wanted));
             }
             Command::Digits(digits, duration_ms) => {
                 // Checked when they were asked for. An agreement that changed since has no use for

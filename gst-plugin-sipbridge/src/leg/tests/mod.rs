@@ -110,7 +110,7 @@ fn agreement(with: &str, codec: Codec) -> Negotiated {
         ptime_ms: 20,
         srtp: None,
         dtls: None,
-        opus_fmtp: Default::default(),
+        opus_fmtp: sip_ua::sdp::OpusFmtp::OURS,
     }
 }
 

@@ -61,6 +61,7 @@ struct Playing {
 struct Voice {
     codec: Codec,
     from_hz: u32,
+    opus: OpusSettings,
     encoder: Encoder,
     resampler: Option<Resampler>,
 }
@@ -73,13 +74,14 @@ impl Voice {
         Ok(Voice {
             codec,
             from_hz,
+            opus,
             encoder,
             resampler: resampler.transpose()?,
         })
     }
 
-    fn fits(&self, codec: Codec, from_hz: u32) -> bool {
-        (self.codec, self.from_hz) == (codec, from_hz)
+    fn fits(&self, codec: Codec, from_hz: u32, opus: OpusSettings) -> bool {
+        (self.codec, self.from_hz, self.opus) == (codec, from_hz, opus)
     }
 }
 
@@ -199,7 +201,8 @@ impl Instead {
         let playing = self.playing.as_ref();
         let is_last = playing.is_some_and(|playing| playing.is_read);
         let from_hz = playing.map_or(codec.audio_rate(), |playing| playing.recording.rate_hz);
-        let voice = match self.voice.take().filter(|voice| voice.fits(codec, from_hz)) {
+        let fits = |voice: &Voice| voice.fits(codec, from_hz, opus);
+        let voice = match self.voice.take().filter(fits) {
             Some(voice) => voice,
             None => Voice::new(codec, from_hz, opus)?,
         };

@@ -167,7 +167,7 @@ impl BridgeHandle {
         let codecs = |from: Side| match (&after[from.index()], &after[from.other().index()]) {
             (Some(heard), Some(said)) => {
                 let towards = &self.configs[from.other().index()];
-                Codecs::new(heard.codec, said.codec, towards).map(Some)
+                Codecs::new(heard.codec, said, towards).map(Some)
             }
             _ => Ok(None),
         };

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use sip_ua::sdp::Codec;
+use sip_ua::sdp::{Codec, Negotiated};
 
 use super::super::api::MediaConfig;
 use super::super::pace::Wire;
@@ -19,17 +19,20 @@ use crate::leg::{Leg, Relayed};
 pub(super) struct Codecs {
     heard: Codec,
     said: Codec,
+    /// How Opus is encoded, as the far end wants it.
+    opus: OpusSettings,
     between: Option<(Decoder, Encoder, Option<Resampler>)>,
 }
 
 impl Codecs {
-    /// Towards a leg of this configuration.
+    /// Towards a leg of this configuration, with which this was agreed on.
     pub(super) fn new(
         heard: Codec,
-        said: Codec,
+        said: &Negotiated,
         config: &MediaConfig,
     ) -> Result<Codecs, CodecError> {
-        Codecs::between(heard, said, config.opus, config.repacketize)
+        let opus = config.opus.heeding(&said.opus_fmtp);
+        Codecs::between(heard, said.codec, opus, config.repacketize)
     }
 
     fn between(
@@ -59,6 +62,7 @@ impl Codecs {
         Ok(Codecs {
             heard,
             said,
+            opus,
             between,
         })
     }
@@ -113,9 +117,13 @@ impl Way {
 
     pub(super) fn prepare(&mut self, codecs: Option<Codecs>) {
         let known = |codecs: &Codecs| {
-            let fits = |other: &Codecs| other.fits(codecs.heard, codecs.said);
+            let fits =
+                |other: &Codecs| other.fits(codecs.heard, codecs.said) && other.opus == codecs.opus;
             self.codecs.as_ref().is_some_and(fits)
         };
+        if let Some(codecs) = &codecs {
+            self.opus = codecs.opus;
+        }
         // The same as before goes on: its memory is what was heard last.
         if let Some(codecs) = codecs.filter(|codecs| !known(codecs)) {
             self.codecs = Some(codecs);

@@ -10,6 +10,7 @@ mod digits_cross;
 mod impulse_comes_through_soon;
 mod jitter_of_sixty_milliseconds;
 mod losses_are_filled;
+mod opus_is_as_it_is_wanted;
 mod paces_what_comes_in_lumps;
 mod passes_encoded_through;
 mod pauses_are_not_sent;
@@ -120,7 +121,7 @@ fn agreement(with: SocketAddr, codec: Codec) -> Negotiated {
         ptime_ms: 20,
         srtp: None,
         dtls: None,
-        opus_fmtp: Default::default(),
+        opus_fmtp: sip_ua::sdp::OpusFmtp::OURS,
     }
 }
 

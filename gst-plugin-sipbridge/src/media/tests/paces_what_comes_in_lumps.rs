@@ -73,7 +73,7 @@ impl Sending {
                 ptime_ms: 20,
                 srtp: None,
                 dtls: None,
-                opus_fmtp: Default::default(),
+                opus_fmtp: sip_ua::sdp::OpusFmtp::OURS,
             },
         );
         Sending {

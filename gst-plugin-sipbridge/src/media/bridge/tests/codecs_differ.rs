@@ -90,3 +90,28 @@ fn a_lost_packet_is_made_up_for() {
     assert!(quiet < Some(16), "{quiet:?} quiet samples in a row");
     assert_eq!(story.from.stats().concealed_frames, 4);
 }
+
+#[test]
+fn opus_is_encoded_as_its_far_end_wants_it() {
+    let mut lengths = [true, false].map(|cbr| {
+        let mut story = Story::new(Codec::Pcmu, Codec::Opus);
+        let mut agreed = agreement(BOB, Codec::Opus);
+        agreed.opus_fmtp.cbr = cbr;
+        let codecs = Codecs::new(Codec::Pcmu, &agreed, &MediaConfig::default()).unwrap();
+        story.way.prepare(Some(codecs));
+        for payload in spoken(Codec::Pcmu, 50) {
+            let packet = story.say(&payload, samples(Codec::Pcmu));
+            story.arrive(&packet);
+            story.pass(PTIME);
+        }
+        let lengths = story.sent.iter().map(|sent| sent.payload.len());
+        lengths.collect::<Vec<_>>()
+    });
+    for lengths in &mut lengths {
+        assert!(lengths.len() >= 49, "{}", lengths.len());
+        lengths.dedup();
+    }
+    let [constant, other] = lengths;
+    assert_eq!(constant.len(), 1, "{constant:?}");
+    assert!(other.len() > 1, "{other:?}");
+}

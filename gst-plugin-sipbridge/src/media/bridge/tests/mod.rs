@@ -21,7 +21,7 @@ use sip_ua::sdp::{Codec, Direction, Negotiated};
 use super::super::api::MediaConfig;
 use super::super::pace::Wire;
 use super::super::task::leg_config;
-use super::way::Way;
+use super::way::{Codecs, Way};
 use crate::codec::{Encoder, OpusSettings};
 use crate::leg::{Datagram, Leg};
 
@@ -55,7 +55,7 @@ fn agreement(with: &str, codec: Codec) -> Negotiated {
         ptime_ms: 20,
         srtp: None,
         dtls: None,
-        opus_fmtp: Default::default(),
+        opus_fmtp: sip_ua::sdp::OpusFmtp::OURS,
     }
 }
 
