@@ -3,7 +3,7 @@
 //!
 //! Everybody has the same password. It stays in the path of each call (Record-Route), asks for
 //! credentials (401 to REGISTER, 407 to INVITE), and calls whoever is registered under the name that is
-//! called; numbers belong to one of two trunks, by their first digit.
+//! called; numbers belong to one of two trunks, by their first digit. At the edge it takes WebSockets too.
 
 use crate::process::Process;
 use crate::{out_dir, ports};
@@ -29,12 +29,21 @@ pub struct Kamailio {
 impl Kamailio {
     /// Listens on loopback, over UDP and TCP.
     pub fn start(scenario: &str) -> Result<Kamailio> {
+        Kamailio::start_with(scenario, false)
+    }
+
+    /// The same for browsers and the like as well: `ws:` is spoken on the port of TCP.
+    pub fn start_as_edge(scenario: &str) -> Result<Kamailio> {
+        Kamailio::start_with(scenario, true)
+    }
+
+    fn start_with(scenario: &str, is_edge: bool) -> Result<Kamailio> {
         let folder = out_dir(scenario).join("kamailio");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
         let config = folder.join("kamailio.cfg");
-        std::fs::write(&config, configuration(address))?;
+        std::fs::write(&config, configuration(address, is_edge))?;
         let mut command = Command::new("kamailio");
         // In the foreground, what it says on standard error.
         command.args(["-DD", "-E", "-m", "32", "-M", "4"]);
@@ -75,7 +84,36 @@ impl Kamailio {
     }
 }
 
-fn configuration(address: SocketAddr) -> String {
+/// WebSockets begin as HTTP does; whoever comes by one is found again only through it.
+const EDGE: &str = r#"
+tcp_accept_no_cl=yes
+loadmodule "xhttp.so"
+loadmodule "websocket.so"
+loadmodule "nathelper.so"
+
+event_route[xhttp:request] {
+    set_reply_close();
+    set_reply_no_connect();
+    if ($rm == "GET" && $hdr(Upgrade) =~ "[Ww]eb[Ss]ocket") {
+        if (ws_handle_handshake()) exit;
+    }
+    xhttp_reply("404", "Not Found", "", "");
+}
+"#;
+
+/// What comes by a WebSocket.
+const FROM_EDGE: &str = r#"
+    if ($proto == "ws") {
+        force_rport();
+        if (is_method("INVITE")) add_contact_alias();
+    }
+"#;
+
+fn configuration(address: SocketAddr, is_edge: bool) -> String {
+    let (edge, from_edge, to_edge) = match is_edge {
+        true => (EDGE, FROM_EDGE, "if ($du == \"\") handle_ruri_alias();"),
+        false => ("", "", ""),
+    };
     format!(
         r#"#!KAMAILIO
 debug=1
@@ -99,15 +137,17 @@ loadmodule "usrloc.so"
 loadmodule "registrar.so"
 loadmodule "auth.so"
 modparam("registrar", "gruu_enabled", 0)
-
+{edge}
 request_route {{
     xlog("L_ALERT", "$rm $ru from $si:$sp over $proto\n");
     if (!mf_process_maxfwd_header("10")) {{
         sl_send_reply("483", "Too Many Hops");
         exit;
     }}
+{from_edge}
     if (has_totag()) {{
         if (loose_route()) {{
+            {to_edge}
             t_relay();
         }} else if (is_method("ACK")) {{
             if (t_check_trans()) t_relay();

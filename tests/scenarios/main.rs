@@ -48,6 +48,7 @@ mod scanners_cost_no_call_a_gap;
 mod secrets_stay_secret;
 mod sfu_comes_back;
 mod sfu_dies;
+mod sip_js_in_node;
 mod sip_worker_dial;
 mod sixty_calls_come_and_go;
 mod stranger_meets_silence;
