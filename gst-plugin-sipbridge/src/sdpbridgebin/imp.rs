@@ -268,8 +268,8 @@ mod tests {
         let context = Context::acquire("sdpbridgebin-null", MAX_WAIT).unwrap();
         let side: gst::Structure = "side, address=(string)127.0.0.1".parse().unwrap();
         let element: super::super::SdpBridgeBin = glib::Object::builder()
-            .property("side-a", &side)
-            .property("side-b", &side)
+            .property("side-a", side.to_value())
+            .property("side-b", side.to_value())
             .property("context", "sdpbridgebin-null")
             .property("media-ports", "20000-60000")
             .build();
