@@ -280,6 +280,14 @@ fn time_out(alice: &mut Phone) {
             !stats.has_field("a")
         });
     }
-    // It is forgotten first, and then closed.
+    // It is forgotten first, and then closed, on a thread that may have the element for a while longer.
     eventually("free ports", || taken(&said).is_none());
+    let elements: Vec<_> = bridges
+        .iter()
+        .map(|bridge| bridge.element.downgrade())
+        .collect();
+    drop(bridges);
+    eventually("elements that are gone", || {
+        elements.iter().all(|element| element.upgrade().is_none())
+    });
 }
