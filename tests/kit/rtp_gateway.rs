@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// Janus' own: the first stream of a remote publisher has this SSRC, the next ones others.
 const REMOTE_SSRC: u32 = 1_000;
 
 pub struct Gateway {
     address: SocketAddr,
+    desk: Arc<Desk>,
     _runtime: Runtime,
 }
 
@@ -26,13 +27,14 @@ impl Gateway {
     /// Serves `room`, which it makes, of this Janus.
     pub fn start(janus: &Janus, room: &str) -> Result<Gateway> {
         let runtime = Runtime::new()?;
-        let address = runtime.block_on(async {
+        let (address, desk) = runtime.block_on(async {
             let desk = Desk::open(janus, room).await?;
+            let served = desk.clone();
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
             let address = listener.local_addr()?;
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
-                    let desk = desk.clone();
+                    let desk = served.clone();
                     tokio::spawn(async move {
                         if let Err(error) = desk.serve(stream).await {
                             println!("the gateway: {error:#}");
@@ -40,16 +42,28 @@ impl Gateway {
                     });
                 }
             });
-            Ok::<_, anyhow::Error>(address)
+            Ok::<_, anyhow::Error>((address, desk))
         })?;
         Ok(Gateway {
             address,
+            desk,
             _runtime: runtime,
         })
     }
 
     pub fn url(&self) -> String {
         format!("http://{}/rtp", self.address)
+    }
+
+    /// Tells everybody who was let in by one more line.
+    pub fn tell(&self, line: &Value) {
+        // Nobody may be in.
+        let _ = self.desk.lines.send(line.to_string());
+    }
+
+    /// What those who were let in told: each `data` and `attributes`, as it was asked.
+    pub fn told(&self) -> watch::Receiver<Vec<Value>> {
+        self.desk.told.subscribe()
     }
 }
 
@@ -63,6 +77,8 @@ struct Desk {
     names: Mutex<HashMap<String, Value>>,
     /// What is forwarded, by track and whom it is for.
     forwarded: Mutex<HashMap<(String, String), Value>>,
+    told: watch::Sender<Vec<Value>>,
+    lines: broadcast::Sender<String>,
 }
 
 impl Desk {
@@ -79,6 +95,8 @@ impl Desk {
             people,
             names: Mutex::default(),
             forwarded: Mutex::default(),
+            told: watch::Sender::default(),
+            lines: broadcast::Sender::new(16),
         }))
     }
 
@@ -147,6 +165,7 @@ impl Desk {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id.to_owned(), name);
         let mut over = [0];
+        let mut lines = self.lines.subscribe();
         loop {
             let list: Vec<Value> = people
                 .borrow_and_update()
@@ -157,6 +176,7 @@ impl Desk {
             write.write_all(line.as_bytes()).await?;
             tokio::select! {
                 changed = people.changed() => changed?,
+                line = lines.recv() => write.write_all(format!("{}\n", line?).as_bytes()).await?,
                 // It leaves, or is gone.
                 _ = read.read(&mut over) => {
                     let gone = json!({"request": "remove_remote_publisher", "room": self.room, "id": id});
@@ -227,6 +247,10 @@ impl Desk {
                 let (of, _) = track.rsplit_once('/').context("a track")?;
                 self.videoroom.message(json!({"request": "stop_rtp_forward", "room": self.room, "publisher_id": of, "stream_id": id}))
                     .await?;
+                Ok(json!({}))
+            }
+            Some("data" | "attributes") => {
+                self.told.send_modify(|told| told.push(request.clone()));
                 Ok(json!({}))
             }
             Some("leave" | "unpublish") => {

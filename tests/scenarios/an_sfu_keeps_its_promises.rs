@@ -5,8 +5,10 @@
 //! leaves is gone within a second.
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use sip_worker::measure::Wave;
 use sip_worker::measure::steady::steadily;
-use sip_worker::sfu::{ParticipantId, SfuError, TrackId};
+use sip_worker::sfu::{Content, Data, ParticipantId, Sfu as _, SfuError, TrackId};
 use sip_worker::webrtc::participant::{RoomParticipant, Seen};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::house::House;
@@ -64,6 +66,105 @@ fn plain_rtp_does() -> Result<()> {
             &house.with_door(Arc::new(connector(&janus))),
             false,
         )
+    })
+}
+
+/// A phone in this house, and Ann.
+fn phone_and_ann(folder: &str, house: &House) -> Result<(Baresip, RoomParticipant)> {
+    let ann = house.join(ROOM, called("ann"))?;
+    let silence = Wave::silence(8_000, Duration::from_secs(60));
+    let mut phone = Baresip::start(folder, &Options::new("alice", &silence))?;
+    phone.dial(&house.uri(NUMBER))?;
+    phone.wait_established(Duration::from_secs(10))?;
+    house.wait(ann.hears("alice", SOON))?;
+    Ok((phone, ann))
+}
+
+/// Keys and how far a call is are told to the room, and a key that is for a phone is heard by it.
+#[test]
+fn the_embedded_sfu_tells_what_is_no_sound() -> Result<()> {
+    let folder = format!("{SCENARIO}/embedded-data");
+    let media = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let tables = open_house("at-once");
+    let house = House::open(&folder, media, "kind = \"embedded\"", &tables)?;
+    let (mut phone, ann) = phone_and_ann(&folder, &house)?;
+    let is_active = |seen: &Seen| {
+        let who = &seen.person("alice")?.who;
+        (who.attributes.get("sip.callStatus")? == "active").then(|| ParticipantId(who.id.clone()))
+    };
+    let alice = house.wait(ann.until("the call's status", SOON, is_active))?;
+    phone.send_digit('7')?;
+    let pressed = |seen: &Seen| {
+        let (from, data) = seen.told.first()?;
+        Some((from.clone(), data.content.clone()))
+    };
+    let (from, key) = house.wait(ann.until("a key", SOON, pressed))?;
+    ensure!(from.as_ref() == Some(&alice), "{from:?} pressed a key");
+    ensure!(
+        matches!(key, Content::Key { digit: '7', .. }),
+        "another key"
+    );
+
+    // Told to everybody, it is no phone's.
+    house.wait(ann.tell(&Data::key('1', None)))?;
+    house.wait(ann.tell(&Data::key('9', Some(100)).to(alice)))?;
+    assert_eq!(phone.wait_digit(SOON)?, "9");
+    Ok(())
+}
+
+#[test]
+fn a_server_that_is_asked_tells_what_is_no_sound() -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let janus = runtime.block_on(Janus::start(janus::Options::default()))?;
+    let gateway = Gateway::start(&janus, ROOM)?;
+    let lines = format!(
+        "kind = \"rtp\"\nurl = \"{}\"\naddress = \"127.0.0.1\"",
+        gateway.url()
+    );
+    let folder = format!("{SCENARIO}/rtp-data");
+    let house = House::open(&folder, janus.media(), &lines, &open_house("at-once"))?;
+    let house = house.with_door(Arc::new(connector(&janus)));
+    let mut told = gateway.told();
+    let (mut phone, _ann) = phone_and_ann(&folder, &house)?;
+    let mut until = |what: &str, fits: &dyn Fn(&Value) -> bool| -> Result<Value> {
+        let told = told.wait_for(|told| told.iter().any(fits));
+        let told = runtime.block_on(async { tokio::time::timeout(SOON, told).await });
+        let told = told.with_context(|| format!("nobody tells {what}"))??;
+        told.iter().find(|one| fits(one)).cloned().context("told")
+    };
+    let active = until("how far the call is", &|one| {
+        one["attributes"]["sip.callStatus"] == "active"
+    })?;
+    phone.send_digit('7')?;
+    let key = until("of a key", &|one| one["data"]["digit"] == "7")?;
+    ensure!(key["participant"] == active["participant"], "{key}");
+
+    gateway.tell(&json!({"data": {"digit": "1"}}));
+    gateway.tell(&json!({"data": {"digit": "9", "ms": 100, "to": [key["participant"]]}}));
+    assert_eq!(phone.wait_digit(SOON)?, "9");
+    Ok(())
+}
+
+/// VideoRoom has data channels alone, which we do not: it says so.
+#[test]
+fn janus_says_that_it_tells_no_more_than_sound() -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let janus = Janus::start(janus::Options::default()).await?;
+        let ann = connector(&janus).join(ROOM, called("ann")).await?.session;
+        let told = ann.send(&Data::key('1', None)).await;
+        ensure!(
+            matches!(told, Err(SfuError::Unsupported { .. })),
+            "{told:?}"
+        );
+        let status = [("sip.callStatus".to_owned(), "active".to_owned())].into();
+        let told = ann.change_attributes(&status).await;
+        ensure!(
+            matches!(told, Err(SfuError::Unsupported { .. })),
+            "{told:?}"
+        );
+        ann.leave().await;
+        Ok(())
     })
 }
 

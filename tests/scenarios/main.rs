@@ -62,6 +62,7 @@ mod two_handsets_of_one_number;
 mod two_phones_behind_kamailio;
 mod two_phones_hear_each_other;
 mod webrtc_missing_direction;
+mod what_people_tell_each_other;
 mod whip_and_whep_of_gstreamer;
 mod whip_refusals;
 mod worker_dials_a_phone;

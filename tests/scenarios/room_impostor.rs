@@ -2,13 +2,14 @@
 //! Whoever answers the DTLS handshake has to be who the signalling said: with another fingerprint in
 //! the session description nothing is sent and nothing is heard.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sip_worker::measure::{ROOM_SPEECH, Wave};
 use sip_worker::sfu::{
-    BoxFuture, Candidate, ConnectionId, Joined, Negotiation, Participant, ParticipantId, Published,
-    Session, Sfu, SfuError, Subscription, TrackId,
+    BoxFuture, Candidate, ConnectionId, Data, Joined, Negotiation, Participant, ParticipantId,
+    Published, Session, Sfu, SfuError, Subscription, TrackId,
 };
 use sipbridge_tests::janus::{Janus, Options};
 use sipbridge_tests::room::{ParticipantError, RoomParticipant, called, connector, join, options};
@@ -165,6 +166,17 @@ impl Session for Tampered<dyn Session> {
         muted: bool,
     ) -> BoxFuture<'a, Result<(), SfuError>> {
         self.0.mute(connection, muted)
+    }
+
+    fn send<'a>(&'a self, data: &'a Data) -> BoxFuture<'a, Result<(), SfuError>> {
+        self.0.send(data)
+    }
+
+    fn change_attributes<'a>(
+        &'a self,
+        attributes: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), SfuError>> {
+        self.0.change_attributes(attributes)
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {

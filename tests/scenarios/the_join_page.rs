@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Somebody joins by the page, dials a phone, talks with it, sends it digits, mutes it and themselves, and
+//! Somebody joins by the page, dials a phone, talks with it, sends it digits, sees its own, mutes it and themselves, and
 //! hangs up. All of it is well laid out on a phone's screen and on a desk's.
 
 use anyhow::{Result, ensure};
@@ -47,6 +47,8 @@ fn somebody_on_the_page_talks_with_a_phone() -> Result<()> {
     ensure!(bob.wait_digit(SOON)? == "#");
     ensure!(ann.page.eval("document.querySelector('#pressed').value")? == "5#");
     ann.page.click("#keypad [data-close]")?;
+    bob.send_digit('8')?;
+    ann.sees(&card("pressed 8"))?;
 
     ann.page.click("[data-act=mute]")?;
     let muted = |wanted: bool| move |call: &serde_json::Value| call["muted"] == wanted;

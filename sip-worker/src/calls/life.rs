@@ -210,12 +210,13 @@ impl Life {
         let (session, mut room) = (joined.session, Some(joined.events));
         let means = self.worker.means(&self.id, plan.sfu.name(), &plan.room);
         let (stay, mut inside) = Stay::begin(session, means);
+        if let Some(info) = self.worker.calls.get(&self.id) {
+            stay.tell_state(info.state);
+        }
         self.stay = Some(stay);
         if let Some(dial) = dial {
             self.follow(dial()?);
-            self.worker
-                .calls
-                .advance(&self.id, State::Dialling, Instant::now());
+            self.advance(State::Dialling);
         }
 
         let mut tick = interval(Duration::from_secs(1));
@@ -271,6 +272,7 @@ impl Life {
                     room = None;
                     self.lose(ending, &plan)?;
                 }
+                Change::Key { digit, ms } => self.press(digit, ms),
                 Change::Over(ending) => return Err(ending),
             }
             self.answer_if_due(plan.answer);
@@ -377,6 +379,22 @@ impl Life {
         self.leg = Some(leg);
     }
 
+    /// The call is this far; its room is told, too.
+    fn advance(&self, to: State) {
+        self.worker.calls.advance(&self.id, to, Instant::now());
+        if let Some(stay) = &self.stay {
+            stay.tell_state(to);
+        }
+    }
+
+    /// The phone hears a key that somebody in its room pressed, once it is answered.
+    fn press(&self, digit: char, ms: Option<u32>) {
+        if let Some(leg) = self.leg.as_ref().filter(|_| self.answered.is_some()) {
+            let ms = ms.unwrap_or(DIGIT_MS).clamp(SHORTEST_MS, LONGEST_MS);
+            send_digits(leg, &digit.to_string(), ms);
+        }
+    }
+
     fn on_notice(&mut self, notice: CallNotice, plan: &Plan) -> Result<(), Ending> {
         let calls = &self.worker.calls;
         // Of a call out it is known only when the INVITE is sent.
@@ -389,13 +407,13 @@ impl Life {
                 state: CallState::Ringing | CallState::EarlyMedia,
                 ..
             } => {
-                calls.advance(&self.id, State::Ringing, Instant::now());
+                self.advance(State::Ringing);
             }
             CallNotice::State {
                 state: CallState::Answered,
                 ..
             } => {
-                calls.advance(&self.id, State::Active, Instant::now());
+                self.advance(State::Active);
                 if self.answered.is_none() {
                     self.answered = Some(Instant::now());
                     self.watch = MediaWatch::new(SILENT_FOR, Instant::now());
@@ -421,7 +439,12 @@ impl Life {
                 digit,
                 duration_ms,
                 form,
-            } => calls.digit(&self.id, digit, duration_ms, form),
+            } => {
+                calls.digit(&self.id, digit, duration_ms, form);
+                if let Some(stay) = &self.stay {
+                    stay.tell_key(digit, duration_ms);
+                }
+            }
             CallNotice::Transfer {
                 state,
                 code,
@@ -553,6 +576,9 @@ async fn next_event(room: &mut Option<mpsc::UnboundedReceiver<SfuEvent>>) -> Sfu
 
 /// Length of a digit where none is asked for.
 pub const DIGIT_MS: u32 = 160;
+/// Shorter ones are missed, and longer ones keep a phone's line from all that follows.
+const SHORTEST_MS: u32 = 40;
+const LONGEST_MS: u32 = 2_000;
 
 fn send_digits(leg: &Leg, digits: &str, ms: u32) {
     if let Err(error) = leg.send_dtmf(digits, ms) {

@@ -6,7 +6,7 @@
 //! - [`api`]: what can be asked; [`events`]: what happens; [`metrics`]; [`page`]: for people
 //! - [`ladder`]: a call's SIP messages; [`bans`]: who is not heard
 //! - [`whip`]: the way into the rooms of the embedded SFU; [`rooms`]: who is there; [`room_calls`]: what hosts
-//!   do to phones there; [`room_token`]: who may
+//!   do to phones there; [`room_data`]: what people there tell each other; [`room_token`]: who may
 //! - [`client`] and [`ask`]: how `sip-worker dial`, `calls` and `bans` ask a running worker
 
 pub mod api;
@@ -21,6 +21,7 @@ pub mod ladder;
 pub mod metrics;
 pub mod page;
 pub mod room_calls;
+pub mod room_data;
 pub mod room_token;
 pub mod rooms;
 mod secure;
@@ -199,6 +200,7 @@ fn router(worker: Arc<Worker>, token: &SecretString, config: &Http) -> Router {
         .route("/v1/rooms/{room}", get(rooms::room))
         .route("/v1/rooms/{room}/events", get(rooms::events))
         .route("/v1/rooms/{room}/token", get(rooms::token))
+        .route("/v1/rooms/{room}/data", post(room_data::tell))
         .route("/v1/rooms/{room}/calls", post(room_calls::dial))
         .route("/v1/rooms/{room}/calls/{id}", delete(room_calls::hang_up))
         .route("/v1/rooms/{room}/calls/{id}/{what}", post(room_calls::ask))

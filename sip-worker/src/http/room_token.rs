@@ -146,7 +146,7 @@ impl Door<'_> {
         let mut parts = rest.split('/');
         let room = parts.next()?;
         let role = match parts.next() {
-            None | Some("events") => Role::Guest,
+            None | Some("events" | "data") => Role::Guest,
             Some("calls") => Role::Host,
             Some(_) => return None,
         };

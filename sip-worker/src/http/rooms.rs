@@ -24,8 +24,9 @@ use super::whip::Desk;
 use super::{ice, text, whip};
 use crate::calls::{CallInfo, Direction, Event, State as CallState};
 use crate::problem::Problem;
-use crate::sfu::Sfu as _;
+use crate::sfu::data::ToldForm;
 use crate::sfu::embedded::{PersonView, RoomView};
+use crate::sfu::{Session as _, Sfu as _};
 use crate::worker::Worker;
 
 /// Who looks at a room.
@@ -91,7 +92,7 @@ pub struct Manner {
     /// Who looks, where the token leaves that open.
     pub(super) name: Option<String>,
     /// Their WHIP session.
-    participant: Option<String>,
+    pub(super) participant: Option<String>,
 }
 
 impl Onlooker {
@@ -128,7 +129,7 @@ impl Onlooker {
     }
 
     pub(super) fn shown(&self, call: &CallInfo) -> RoomCall {
-        let hosts = self.pass.role == Role::Host;
+        let hosts = self.is_host();
         RoomCall {
             id: call.id.clone(),
             participant: call.participant.clone(),
@@ -146,7 +147,12 @@ impl Onlooker {
     /// Whether this call rings for them.
     pub(super) fn is_rung(&self, call: &CallInfo) -> bool {
         let name = self.pass.name.as_deref();
-        self.pass.role == Role::Host && call.state != CallState::Ended && call.rings_for(name)
+        self.is_host() && call.state != CallState::Ended && call.rings_for(name)
+    }
+
+    /// Whether they may do something to the room's phones.
+    pub(super) fn is_host(&self) -> bool {
+        self.pass.role == Role::Host
     }
 
     pub(super) fn worker(&self) -> &Arc<Worker> {
@@ -193,11 +199,13 @@ struct Watched {
     onlooker: Onlooker,
     view: watch::Receiver<RoomView>,
     calls: broadcast::Receiver<Event>,
+    /// What they are told as the participant that they are; none where they are none.
+    told: Option<broadcast::Receiver<ToldForm>>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Watched {
-    /// The room after its next change; `None` when there are no more.
+    /// The room after its next change, or what a participant told them; `None` when there are no more.
     async fn next(&mut self) -> Option<Line> {
         let mut ended = None;
         loop {
@@ -205,6 +213,9 @@ impl Watched {
                 // Without this an open stream would keep the server from closing.
                 _ = self.stopping.wait_for(|stop| *stop) => return None,
                 changed = self.view.changed() => changed.ok()?,
+                told = next_told(&mut self.told) => {
+                    return Line::default().event("data").json_data(told).ok();
+                }
                 event = self.calls.recv() => match event {
                     Ok(Event::Call { call }) if self.onlooker.is_here(&call) => {
                         ended = (call.state == CallState::Ended).then_some(call);
@@ -223,6 +234,19 @@ impl Watched {
     }
 }
 
+/// What somebody is told next; never anything where they are no participant (any more).
+async fn next_told(told: &mut Option<broadcast::Receiver<ToldForm>>) -> ToldForm {
+    while let Some(telling) = told {
+        match telling.recv().await {
+            Ok(said) => return said,
+            // What was missed is known to nobody any more.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => *told = None,
+        }
+    }
+    std::future::pending().await
+}
+
 /// `GET /v1/rooms/{room}`
 pub async fn room(
     State(worker): State<Arc<Worker>>,
@@ -237,7 +261,8 @@ pub async fn room(
     Ok(Json(json!(shown)))
 }
 
-/// `GET /v1/rooms/{room}/events`: the room as it is, again at each change.
+/// `GET /v1/rooms/{room}/events`: the room as it is, again at each change; and what is told to the participant that
+/// whoever asks is.
 pub async fn events(
     State(worker): State<Arc<Worker>>,
     State(desk): State<Desk>,
@@ -247,13 +272,19 @@ pub async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Line, Infallible>>>, Problem> {
     let mut onlooker = Onlooker::new(worker, room, admitted, manner.name)?;
     let session = manner.participant.as_deref();
-    onlooker.me = session.and_then(|session| desk.participant(&onlooker.room, session));
+    let speaker = session.and_then(|session| desk.speaker(&onlooker.room, session));
+    // Whoever looks keeps nobody in the room.
+    let (me, told) = speaker
+        .map(|(stay, told)| (stay.me().0, told.subscribe()))
+        .unzip();
+    onlooker.me = me;
     let mut view = onlooker.watch().await?;
     view.mark_changed();
     let watched = Watched {
         view,
         calls: onlooker.worker.calls.subscribe(),
         stopping: onlooker.worker.stopping(),
+        told,
         onlooker,
     };
     let lines = stream::unfold(watched, |mut watched| async {

@@ -9,6 +9,7 @@
 //! And one connection may carry one track (Janus, as used here) or all of them (LiveKit). Hence
 //! [`Subscription`] names the connection, says who offers, and where in it the track is.
 
+pub(crate) mod data;
 pub mod embedded;
 mod error;
 pub mod janus;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub use data::{Content, Data, Delivery, LONGEST_MESSAGE};
 pub use error::SfuError;
 
 /// What the trait's methods return, so that `dyn Sfu` and `dyn Session` work.
@@ -121,6 +123,16 @@ pub trait Session: Send + Sync {
         muted: bool,
     ) -> BoxFuture<'a, Result<(), SfuError>>;
 
+    /// Tells others something. An SFU without a way to do so says [`SfuError::Unsupported`].
+    fn send<'a>(&'a self, data: &'a Data) -> BoxFuture<'a, Result<(), SfuError>>;
+
+    /// Changes those of our own [`attributes`](Participant::attributes) that are named; an empty value takes one
+    /// away. An SFU in which they stay as they were at joining says [`SfuError::Unsupported`].
+    fn change_attributes<'a>(
+        &'a self,
+        attributes: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), SfuError>>;
+
     /// Leaves, and waits until the SFU has taken note. Idempotent.
     fn leave(&self) -> BoxFuture<'_, ()>;
 }
@@ -156,6 +168,17 @@ pub enum SfuEvent {
     /// Somebody is there, whether they publish or not.
     ParticipantJoined(Participant),
     ParticipantLeft(ParticipantId),
+    /// All attributes that somebody has now.
+    AttributesChanged {
+        participant: ParticipantId,
+        attributes: BTreeMap<String, String>,
+    },
+    /// Somebody tells us something, or us among others.
+    Data {
+        /// None: the SFU itself, or a server of its operator's.
+        from: Option<ParticipantId>,
+        data: Data,
+    },
     TrackAdded(Track),
     TrackRemoved(TrackId),
     /// A track carries voice, or does so no longer.

@@ -59,6 +59,17 @@ impl Session for Absent {
         nothing()
     }
 
+    fn send<'a>(&'a self, _: &'a Data) -> BoxFuture<'a, Result<(), SfuError>> {
+        nothing()
+    }
+
+    fn change_attributes<'a>(
+        &'a self,
+        _: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), SfuError>> {
+        nothing()
+    }
+
     fn leave(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }

@@ -14,7 +14,8 @@ pub use super::mouth::RATE_HZ as MOUTH_HZ;
 use super::{Peer, PeerConfig, PeerError, PeerEvent};
 use crate::measure::Wave;
 use crate::sfu::{
-    self, MediaKind, Negotiation, ParticipantId, Session, Sfu, SfuError, SfuEvent, Track, TrackId,
+    self, Data, MediaKind, Negotiation, ParticipantId, Session, Sfu, SfuError, SfuEvent, Track,
+    TrackId,
 };
 
 /// How a participant takes part.
@@ -87,6 +88,8 @@ pub struct Seen {
     /// In the order of their joining, including those who left.
     pub people: Vec<Presence>,
     pub heard: Vec<Heard>,
+    /// What was told, and by whom.
+    pub told: Vec<(Option<ParticipantId>, Data)>,
     /// The stay is over, and why.
     pub lost: Option<String>,
     /// What went wrong with single tracks.
@@ -175,6 +178,11 @@ impl RoomParticipant {
         if let Some(mouth) = &self.mouth {
             mouth.hush();
         }
+    }
+
+    /// Tells others something.
+    pub async fn tell(&self, data: &Data) -> Result<(), SfuError> {
+        self.session.send(data).await
     }
 
     /// What has been seen until now.
@@ -280,6 +288,18 @@ impl Follower {
                         person.left = Some(now);
                     }
                 }),
+                SfuEvent::AttributesChanged {
+                    participant,
+                    attributes,
+                } => self.seen.send_modify(|seen| {
+                    let of_them = |p: &&mut Presence| p.who.id == participant.0;
+                    if let Some(person) = seen.people.iter_mut().rev().find(of_them) {
+                        person.who.attributes = attributes;
+                    }
+                }),
+                SfuEvent::Data { from, data } => {
+                    self.seen.send_modify(|seen| seen.told.push((from, data)));
+                }
                 SfuEvent::TrackAdded(track) => {
                     if self.options.listens && track.kind == MediaKind::Audio {
                         self.listen(track);

@@ -8,6 +8,7 @@
 //! still report carries its number, and is put away.
 
 mod connect;
+mod telling;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,11 +22,13 @@ use super::ending::Ending;
 use super::graph::{GraphError, GraphNews};
 use super::meter::RoomProbes;
 use super::room::{Member, RoomKey, Rooms, trickled};
+use super::table::State;
 use crate::pipeline::Graph;
-use crate::sfu::{ConnectionId, Session, SfuEvent};
+use crate::sfu::{ConnectionId, Content, Data, Session, SfuEvent};
 use crate::webrtc::{PeerConfig, PeerEvent};
 pub(in crate::calls) use connect::StayError;
 use connect::{Media, Part, Publication, lock};
+use telling::Telling;
 
 /// The SFU is told that we leave; it may take this long to take note.
 const LEAVE_WITHIN: Duration = Duration::from_millis(700);
@@ -57,6 +60,12 @@ pub(super) enum Change {
     Hearing,
     /// The SFU is away, and may come back. [`Stay::lose`] is called for.
     Lost(Ending),
+    /// Somebody in the room presses a key for the phone to hear.
+    Key {
+        digit: char,
+        /// How long, where they say so.
+        ms: Option<u32>,
+    },
     /// The stay is over.
     Over(Ending),
 }
@@ -86,6 +95,7 @@ pub(super) struct Stay {
     /// There from the first publication on.
     media: Option<Media>,
     visit: Visit,
+    telling: Telling,
     /// The past visit is being cleared away.
     clearing: Option<JoinHandle<Result<(), GraphError>>>,
     tasks: JoinSet<()>,
@@ -131,12 +141,14 @@ impl Stay {
             report: report.clone(),
             media: None,
             visit: Visit {
-                session: Some(session),
+                session: Some(session.clone()),
                 ..Visit::default()
             },
+            telling: Telling::new(),
             clearing: None,
             tasks: JoinSet::new(),
         };
+        stay.tasks.spawn(stay.telling.begin(session));
         stay.tasks.spawn(async move {
             let _ = report.send(Inside::Opened(opening.await));
         });
@@ -154,6 +166,7 @@ impl Stay {
             },
         );
         self.member.loses();
+        self.telling.end();
         if let Some(session) = past.session {
             self.tasks.spawn(async move {
                 // An SFU that is gone has forgotten us; one that is not had better know.
@@ -178,6 +191,7 @@ impl Stay {
         let (number, report) = (self.visit.number, self.report.clone());
         self.visit.session = Some(session.clone());
         self.member.comes_back(&session);
+        self.tasks.spawn(self.telling.begin(session.clone()));
         let reopening = connect::reopen(
             session,
             media.graph.clone(),
@@ -212,6 +226,7 @@ impl Stay {
             SfuEvent::Offer { connection, .. } => {
                 tracing::warn!(%connection, "the SFU wants to change a connection, which is not built yet; it stays");
             }
+            SfuEvent::Data { data, .. } => return self.told(data),
             SfuEvent::Lost(reason) => {
                 return Change::Lost(Ending::new(503, format!("the SFU is lost: {reason}")));
             }
@@ -222,6 +237,27 @@ impl Stay {
             of_others => self.member.on_room(of_others),
         }
         Change::None
+    }
+
+    /// Keys are for the phones that they are addressed to. Those told to everybody are news of other phones, and
+    /// are theirs alone: two phones must not pass on each other's keys.
+    fn told(&self, data: Data) -> Change {
+        let me = self.visit.session.as_ref().map(|session| session.me());
+        let for_us = me.is_some_and(|me| data.to.contains(&me));
+        match data.content {
+            Content::Key { digit, ms } if for_us => Change::Key { digit, ms },
+            Content::Key { .. } | Content::Message { .. } => Change::None,
+        }
+    }
+
+    /// Tells the room how far the call is.
+    pub(super) fn tell_state(&self, state: State) {
+        self.telling.state(state);
+    }
+
+    /// Tells the room of a key that the phone pressed.
+    pub(super) fn tell_key(&self, digit: char, ms: u32) {
+        self.telling.key(digit, ms);
     }
 
     /// Takes note of what happened to our own parts.

@@ -75,6 +75,12 @@ function showRoom(view) {
   document.title = (rings.length ? "☎ " + rings[0].name + " – " : "") + access.room;
 }
 
+// The keys that a phone presses are shown with it, and messages pass by.
+function showData({ from, digit, text }) {
+  if (digit) people.press(from, digit);
+  if (text) note((people.names.get(from) || "The room") + ": " + text);
+}
+
 function showAway(error) {
   byId("away").hidden = !error;
   byId("room").classList.toggle("is-away", Boolean(error));
@@ -121,7 +127,7 @@ async function join() {
     microphone = stream.getAudioTracks()[0];
     audio = new AudioContext();
     setMuted(false);
-    session = new Session(you.name || name, microphone, { room: showRoom, away: showAway });
+    session = new Session(you.name || name, microphone, { room: showRoom, data: showData, away: showAway });
     await session.run();
     showLobby();
   } catch (error) {

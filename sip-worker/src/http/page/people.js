@@ -3,6 +3,8 @@
 // whoever works with the keyboard keeps their place.
 
 const NUMBER = "sip.phoneNumber";
+// Keys that somebody pressed are shown for so long.
+const PRESSED_MS = 8000;
 const STATES = { joining: "dialling …", dialling: "dialling …", ringing: "ringing …" };
 
 const initials = (name) => {
@@ -18,8 +20,20 @@ const clock = (seconds) => {
 class People {
   // `act` does what the buttons say: mute, keypad, hangUp, accept, decline.
   constructor(act) {
-    Object.assign(this, { act, cards: new Map(), rung: new Map(), names: new Map(), calls: new Map() });
+    Object.assign(this, { act, cards: new Map(), rung: new Map(), names: new Map(), calls: new Map(), pressed: new Map() });
     setInterval(() => this.tick(), 1000);
+  }
+
+  // Somebody's phone pressed a key.
+  press(id, digit) {
+    const card = this.cards.get(id);
+    if (!card) return;
+    const before = this.pressed.get(id);
+    clearTimeout(before?.timer);
+    const redraw = () => this.cards.has(id) && this.drawDetail(card, card.shown, this.calls.get(id));
+    const forget = () => (this.pressed.delete(id), redraw());
+    this.pressed.set(id, { digits: ((before?.digits || "") + digit).slice(-20), timer: setTimeout(forget, PRESSED_MS) });
+    redraw();
   }
 
   show({ you, me, participants, calls }) {
@@ -89,6 +103,8 @@ class People {
     if (call?.held) told.push("on hold");
     if (person.muted || call?.muted) told.push("muted");
     else if (!person.speaks && !call) told.push("listens");
+    const pressed = this.pressed.get(person.id);
+    if (pressed) told.push("pressed " + pressed.digits);
     const text = told.filter(Boolean).join(" · ");
     if (card.detail.textContent !== text) card.detail.textContent = text;
   }

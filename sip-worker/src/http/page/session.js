@@ -9,7 +9,8 @@ const WAITS_MS = [250, 500, 1000, 2000, 4000, 8000];
 const MENDS_MS = 5000;
 
 class Session {
-  // `tell.room` is told of each change of the room, `tell.away` why it is not there just now (null: it is).
+  // `tell.room` is told of each change of the room, `tell.data` of what others say beside their voice, `tell.away` why
+  // the room is not there just now (null: it is).
   constructor(name, microphone, tell) {
     Object.assign(this, { name, microphone, tell, over: false, entered: false });
   }
@@ -115,10 +116,16 @@ class Session {
       const parts = (text + value).split("\n\n");
       text = parts.pop();
       for (const part of parts) {
-        const line = part.split("\n").find((line) => line.startsWith("data:"));
+        const lines = part.split("\n");
+        const line = lines.find((line) => line.startsWith("data:"));
         if (!line) continue;
+        const told = JSON.parse(line.slice(5));
+        if (lines.some((line) => /^event: ?data$/.test(line))) {
+          this.tell.data(told);
+          continue;
+        }
         entered();
-        this.tell.room(JSON.parse(line.slice(5)));
+        this.tell.room(told);
       }
     }
   }

@@ -4,10 +4,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
+use crate::sfu::data::{DataForm, ToldForm};
 use crate::sfu::embedded::Stay;
 use crate::sfu::{ConnectionId, Session as _, SfuEvent};
+
+/// Whoever reads what they are told later than this much of it misses the oldest.
+const TOLD: usize = 64;
+
+/// What a participant is told by others, for whoever follows the room as them.
+pub(in crate::http) type Told = broadcast::Sender<ToldForm>;
 
 /// Which of the two endpoints a session belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +40,7 @@ pub(super) struct Session {
     pub(super) endpoint: Endpoint,
     pub(super) room: String,
     pub(super) stay: Arc<Stay>,
+    pub(super) told: Told,
     pub(super) connection: ConnectionId,
     /// The participant came with this session and goes with it.
     pub(super) owns: bool,
@@ -62,10 +70,10 @@ impl Desk {
             .cloned()
     }
 
-    /// The participant who speaks by a session of WHIP.
-    pub(in crate::http) fn participant(&self, room: &str, id: &str) -> Option<String> {
+    /// The participant who speaks by a session of WHIP, and what they are told.
+    pub(in crate::http) fn speaker(&self, room: &str, id: &str) -> Option<(Arc<Stay>, Told)> {
         let session = self.get(Endpoint::Whip, room, id)?;
-        Some(session.stay.me().0)
+        Some((session.stay, session.told))
     }
 
     /// ICE began anew. Returns the new tag.
@@ -83,13 +91,28 @@ impl Desk {
     }
 
     /// Forgets the sessions of a participant once they are over, the participant with the one they came
-    /// with.
-    pub(super) fn follow(&self, stay: &Arc<Stay>, mut events: mpsc::UnboundedReceiver<SfuEvent>) {
+    /// with. Returns what the participant is told.
+    pub(super) fn follow(
+        &self,
+        stay: &Arc<Stay>,
+        mut events: mpsc::UnboundedReceiver<SfuEvent>,
+    ) -> Told {
         let (desk, me) = (self.clone(), Arc::downgrade(stay));
+        let told = Told::new(TOLD);
+        let tell = told.clone();
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
-                let SfuEvent::ConnectionClosed { connection, .. } = event else {
-                    continue;
+                let connection = match event {
+                    SfuEvent::ConnectionClosed { connection, .. } => connection,
+                    SfuEvent::Data { from, data } => {
+                        let from = from.map(|from| from.0);
+                        if let Some(data) = DataForm::of(&data) {
+                            // Nobody may follow the room as them.
+                            let _ = tell.send(ToldForm { from, data });
+                        }
+                        continue;
+                    }
+                    _ => continue,
                 };
                 let Some(me) = me.upgrade() else { break };
                 if desk.forget(&me, Some(&connection)) {
@@ -100,6 +123,7 @@ impl Desk {
                 desk.forget(&me, None);
             }
         });
+        told
     }
 
     /// Forgets the sessions of `stay`, or the one of this connection. Whether the participant came with

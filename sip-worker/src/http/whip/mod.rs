@@ -28,7 +28,7 @@ use crate::sfu::embedded::{Embedded, Stay};
 use crate::sfu::{Participant, Published, Session as _, SfuError};
 use crate::worker::Worker;
 pub use desk::{Desk, Endpoint};
-use desk::{Session, new_etag};
+use desk::{Session, Told, new_etag};
 use fragment::Fragment;
 use rules::Change;
 pub(in crate::http) use rules::refusal;
@@ -96,22 +96,22 @@ pub async fn speak(visit: Visit) -> Outcome {
             "leave 'participant' to WHEP",
         ));
     }
-    let stay = visit.enter(SPEAKER).await?;
+    let (stay, told) = visit.enter(SPEAKER).await?;
     let published = stay.publish(&visit.offer).await;
-    visit.created(Endpoint::Whip, stay, published, true)
+    visit.created(Endpoint::Whip, (stay, told), published, true)
 }
 
 /// `POST /whep/{room}`
 pub async fn listen(visit: Visit) -> Outcome {
-    let (stay, owns) = match &visit.manner.participant {
+    let (who, owns) = match &visit.manner.participant {
         Some(id) => {
-            let speaker = visit.desk.get(Endpoint::Whip, &visit.room, id);
-            (speaker.ok_or_else(no_such_session)?.stay, false)
+            let speaker = visit.desk.speaker(&visit.room, id);
+            (speaker.ok_or_else(no_such_session)?, false)
         }
         None => (visit.enter(LISTENER).await?, true),
     };
-    let published = stay.listen(&visit.offer).await;
-    visit.created(Endpoint::Whep, stay, published, owns)
+    let published = who.0.listen(&visit.offer).await;
+    visit.created(Endpoint::Whep, who, published, owns)
 }
 
 /// `OPTIONS /whip/{room}` and `/whep/{room}`: what a POST may bring (RFC 9725 section 4.2).
@@ -207,19 +207,19 @@ fn named(name: Option<&str>, otherwise: &str) -> Result<Participant, Problem> {
 }
 
 impl Visit {
-    async fn enter(&self, otherwise: &str) -> Result<Arc<Stay>, Problem> {
+    async fn enter(&self, otherwise: &str) -> Result<(Arc<Stay>, Told), Problem> {
         let who = named(self.manner.name.as_deref(), otherwise)?;
         let entered = embedded(&self.worker)?.enter(&self.room, who).await;
         let (stay, events) = entered.map_err(|error| rules::refusal(&error))?;
-        self.desk.follow(&stay, events);
-        Ok(stay)
+        let told = self.desk.follow(&stay, events);
+        Ok((stay, told))
     }
 
     /// Answers once the SFU has; who came with the session goes with it where it `owns` them.
     fn created(
         &self,
         endpoint: Endpoint,
-        stay: Arc<Stay>,
+        (stay, told): (Arc<Stay>, Told),
         published: Result<Published, SfuError>,
         owns: bool,
     ) -> Outcome {
@@ -229,6 +229,7 @@ impl Visit {
             endpoint,
             room: self.room.clone(),
             stay,
+            told,
             connection: published.connection,
             owns,
             etag: etag.clone(),
@@ -252,7 +253,7 @@ impl Visit {
     }
 }
 
-fn no_such_session() -> Problem {
+pub(super) fn no_such_session() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "there is no such session (any more)",

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{EmbeddedConfig, LinkId};
 use crate::route::matches;
-use crate::sfu::{MediaKind, Participant, ParticipantId, SfuError, SfuEvent, Track, TrackId};
+use crate::sfu::{Data, MediaKind, Participant, ParticipantId, SfuError, SfuEvent, Track, TrackId};
 
 /// Names a stay in a room; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -213,6 +213,58 @@ impl Rooms {
     pub(super) fn mutes(&mut self, id: MemberId, track: &TrackId, muted: bool) {
         if let Some(room) = self.change(id, track, |state| state.muted = muted) {
             self.show(&room);
+        }
+    }
+
+    /// Somebody tells others something.
+    pub(super) fn send(&self, id: MemberId, data: &Data) -> Result<(), SfuError> {
+        let me = self.members.get(&id).ok_or_else(|| self.left())?;
+        let event = SfuEvent::Data {
+            from: Some(ParticipantId(me.who.id.clone())),
+            data: data.clone(),
+        };
+        if data.to.is_empty() {
+            self.tell_others(&me.room, id, &event);
+            return Ok(());
+        }
+        let there = self.rooms.get(&me.room).map(|room| room.members.iter());
+        for other in there.into_iter().flatten() {
+            let named = |member: &Member| data.to.iter().any(|to| to.0 == member.who.id);
+            if self.members.get(other).is_some_and(named) {
+                self.tell(*other, event.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes those of a member's attributes that are named; an empty one goes.
+    pub(super) fn change_attributes(
+        &mut self,
+        id: MemberId,
+        attributes: BTreeMap<String, String>,
+    ) -> Result<(), SfuError> {
+        let left = self.left();
+        let member = self.members.get_mut(&id).ok_or(left)?;
+        let before = member.who.attributes.clone();
+        member.who.attributes.extend(attributes);
+        member.who.attributes.retain(|_, value| !value.is_empty());
+        if member.who.attributes == before {
+            return Ok(());
+        }
+        let event = SfuEvent::AttributesChanged {
+            participant: ParticipantId(member.who.id.clone()),
+            attributes: member.who.attributes.clone(),
+        };
+        let room = member.room.clone();
+        self.tell_others(&room, id, &event);
+        self.show(&room);
+        Ok(())
+    }
+
+    fn left(&self) -> SfuError {
+        SfuError::Lost {
+            sfu: self.config.name.clone(),
+            reason: "we left the room".to_owned(),
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One participant's stay in a room of ours.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,8 +11,8 @@ use super::link::Restart;
 use super::rooms::MemberId;
 use super::task::Asker;
 use crate::sfu::{
-    BoxFuture, Candidate, ConnectionId, ParticipantId, Published, Session, SfuError, Subscription,
-    TrackId,
+    BoxFuture, Candidate, ConnectionId, Data, ParticipantId, Published, Session, SfuError,
+    Subscription, TrackId,
 };
 
 /// A stay. Leaves when dropped.
@@ -119,6 +120,19 @@ impl Session for Stay {
     ) -> BoxFuture<'a, Result<(), SfuError>> {
         let (member, connection) = (self.member, connection.clone());
         Box::pin(self.ask(move |exchange, now| exchange.muted(now, member, &connection, muted)))
+    }
+
+    fn send<'a>(&'a self, data: &'a Data) -> BoxFuture<'a, Result<(), SfuError>> {
+        let (member, data) = (self.member, data.clone());
+        Box::pin(self.ask(move |exchange, _| exchange.rooms.send(member, &data)))
+    }
+
+    fn change_attributes<'a>(
+        &'a self,
+        attributes: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), SfuError>> {
+        let (member, attributes) = (self.member, attributes.clone());
+        Box::pin(self.ask(move |exchange, _| exchange.rooms.change_attributes(member, attributes)))
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One participant's stay in a VideoRoom.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::ExposeSecret;
@@ -13,8 +13,8 @@ use super::message::{HandleEvent, Reply, code};
 use super::rooms::{Server, Stay};
 use super::roster::{Roster, feed_and_mid, participant_id};
 use crate::sfu::{
-    BoxFuture, Candidate, ConnectionId, Joined, Negotiation, Participant, ParticipantId, Published,
-    Session, SfuError, SfuEvent, Subscription, TrackId,
+    BoxFuture, Candidate, ConnectionId, Data, Joined, Negotiation, Participant, ParticipantId,
+    Published, Session, SfuError, SfuEvent, Subscription, TrackId,
 };
 
 /// Enters a room, making it where that is wanted.
@@ -199,6 +199,11 @@ impl JanusSession {
         }
     }
 
+    fn unsupported<'a>(&self, what: &'static str) -> BoxFuture<'a, Result<(), SfuError>> {
+        let sfu = self.server.config().name.clone();
+        Box::pin(async move { Err(SfuError::Unsupported { sfu, what }) })
+    }
+
     fn presence(&self) -> Result<Presence, SfuError> {
         lock(&self.presence).clone().ok_or_else(|| self.lost())
     }
@@ -362,6 +367,18 @@ impl Session for JanusSession {
                 .await
                 .map(drop)
         })
+    }
+
+    /// VideoRoom carries data by SCTP alone (RFC 8831), which our connections do not have.
+    fn send<'a>(&'a self, _: &'a Data) -> BoxFuture<'a, Result<(), SfuError>> {
+        self.unsupported("carry data without data channels")
+    }
+
+    fn change_attributes<'a>(
+        &'a self,
+        _: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), SfuError>> {
+        self.unsupported("change attributes once somebody has joined")
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::http::Server;
-use super::message::{Request, Who};
+use super::message::{ATTRIBUTES, DATA, Request, Who};
 use crate::sfu::SfuError;
 use crate::sfu::wire::{self, Failure};
 
@@ -186,6 +186,10 @@ impl Caller {
     fn refusal(&self, request: &Request<'_>, status: u16, reason: String) -> SfuError {
         let (sfu, room) = (self.sfu(), request.room.to_owned());
         match (status, request.track) {
+            (501, _) if matches!(request.action, DATA | ATTRIBUTES) => SfuError::Unsupported {
+                sfu,
+                what: "pass that on: its server says so",
+            },
             (401 | 403, _) => SfuError::Forbidden { sfu, reason },
             (404, Some(track)) => SfuError::NoSuchTrack {
                 sfu,

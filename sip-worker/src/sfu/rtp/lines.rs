@@ -2,6 +2,7 @@
 //! Lines that are settled beforehand: where a phone is sent to, and at which ports others are heard. Each takes
 //! one phone at a time.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,8 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::plain::Description;
 use crate::sfu::{
-    BoxFuture, Candidate, ConnectionId, Joined, MediaKind, Negotiation, Participant, ParticipantId,
-    Published, Session, SfuError, SfuEvent, Subscription, Track, TrackId,
+    BoxFuture, Candidate, ConnectionId, Data, Joined, MediaKind, Negotiation, Participant,
+    ParticipantId, Published, Session, SfuError, SfuEvent, Subscription, Track, TrackId,
 };
 
 /// `[[sfu.line]]`: what it hears is for the one phone that is on it.
@@ -193,6 +194,17 @@ impl Session for OnLine {
         Box::pin(async { Ok(()) })
     }
 
+    fn send<'a>(&'a self, _: &'a Data) -> BoxFuture<'a, Result<(), SfuError>> {
+        Box::pin(async { self.unsupported("carry data: a line has RTP alone") })
+    }
+
+    fn change_attributes<'a>(
+        &'a self,
+        _: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), SfuError>> {
+        Box::pin(async { self.unsupported("tell attributes: a line has RTP alone") })
+    }
+
     fn leave(&self) -> BoxFuture<'_, ()> {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         *events = None;
@@ -231,6 +243,11 @@ mod tests {
         for _ in ["who is there", "what they publish"] {
             assert!(events.recv().await.is_some());
         }
+        let told = session.send(&Data::key('1', None)).await;
+        assert!(
+            matches!(told, Err(SfuError::Unsupported { .. })),
+            "{told:?}"
+        );
         session.leave().await;
         assert!(events.recv().await.is_none());
         assert!(matches!(join(), Err(SfuError::Full { .. })));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What is said to the operator's server and what it answers, as JSON. docs/sfu/rtp.md describes it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,11 @@ use sip_ua::sdp::{MasterKey, Suite};
 
 use crate::plain::{self, Description};
 use crate::sfu;
+use crate::sfu::data::{DataForm, ToldForm};
+
+/// What a server may be without: it says 501 then.
+pub(super) const DATA: &str = "data";
+pub(super) const ATTRIBUTES: &str = "attributes";
 
 /// A request. All go to the same URL.
 #[derive(Serialize)]
@@ -21,6 +27,27 @@ pub(super) struct Request<'a> {
     pub(super) media: Option<Media>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) muted: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<DataForm>,
+    /// Those that change; an empty one goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) attributes: Option<&'a BTreeMap<String, String>>,
+}
+
+impl<'a> Request<'a> {
+    /// One that says no more than who wants what.
+    pub(super) fn new(action: &'static str, room: &'a str, participant: Who<'a>) -> Request<'a> {
+        Request {
+            action,
+            room,
+            participant,
+            track: None,
+            media: None,
+            muted: None,
+            data: None,
+            attributes: None,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -30,7 +57,7 @@ pub(super) enum Who<'a> {
     Whole {
         id: &'a str,
         name: &'a str,
-        attributes: &'a std::collections::BTreeMap<String, String>,
+        attributes: &'a BTreeMap<String, String>,
     },
     /// From then on.
     Id(&'a str),
@@ -150,6 +177,9 @@ pub(super) struct News {
     /// The track that carries voice from now on, or does so no longer.
     #[serde(default)]
     pub(super) talking: Option<Talking>,
+    /// Somebody tells us something.
+    #[serde(default)]
+    pub(super) data: Option<ToldForm>,
     /// We are put out of the room, and why.
     #[serde(default)]
     pub(super) expelled: Option<String>,
@@ -161,7 +191,7 @@ pub(super) struct Present {
     #[serde(default)]
     pub(super) name: String,
     #[serde(default)]
-    pub(super) attributes: std::collections::BTreeMap<String, String>,
+    pub(super) attributes: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) tracks: Vec<String>,
 }

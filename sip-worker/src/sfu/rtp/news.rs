@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::callout::{Caller, LONGEST};
 use super::message::News;
 use super::roster::Roster;
-use crate::sfu::{SfuError, SfuEvent, TrackId};
+use crate::sfu::{ParticipantId, SfuError, SfuEvent, TrackId};
 
 /// Reads the answer to `join`, or its first line where there are more to come.
 pub(super) async fn begin(
@@ -84,6 +84,16 @@ impl Follower {
                 track: TrackId(talking.track),
                 talking: talking.talking,
             });
+        }
+        if let Some(told) = news.data {
+            match told.data.read() {
+                Ok(data) => send(SfuEvent::Data {
+                    from: told.from.map(ParticipantId),
+                    data,
+                }),
+                // Nothing that is heard depends on it.
+                Err(why) => tracing::debug!(why, "data that is none"),
+            }
         }
         match news.expelled {
             Some(why) => {
@@ -158,6 +168,7 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
+    use crate::sfu::{Content, Data};
 
     type Piece = Result<Bytes, Infallible>;
 
@@ -198,6 +209,31 @@ mod tests {
     async fn nothing_but_line_ends_costs_no_more_than_its_length() {
         let mut lines = lines([vec![b'\n'; 1 << 24], b"{\"expelled\":\"a\"}\n".to_vec()]);
         assert_eq!(expelled(&mut lines).await.unwrap(), "a");
+    }
+
+    #[tokio::test]
+    async fn what_is_told_is_passed_on_and_nonsense_is_not() {
+        let (events, mut told) = mpsc::unbounded_channel();
+        let follower = Follower {
+            me: "ann".to_owned(),
+            roster: Arc::default(),
+            events,
+        };
+        let on = |text: &str| assert!(follower.on(serde_json::from_str(text).unwrap()));
+        on(r#"{"data": {"digit": "five"}}"#);
+        on(r#"{"data": {"from": "ben", "digit": "5", "ms": 100, "to": ["ann"]}}"#);
+        on(r#"{"data": {"text": "hello", "topic": "chat"}}"#);
+        drop(follower);
+        let key = Data::key('5', Some(100)).to(ParticipantId("ann".to_owned()));
+        let Some(SfuEvent::Data { from, data }) = told.recv().await else {
+            panic!("the key is not told");
+        };
+        assert_eq!((from, data), (Some(ParticipantId("ben".to_owned())), key));
+        let Some(SfuEvent::Data { from: None, data }) = told.recv().await else {
+            panic!("the message is not told");
+        };
+        assert!(matches!(data.content, Content::Message { payload, .. } if payload == b"hello"));
+        assert!(told.recv().await.is_none());
     }
 
     #[tokio::test]

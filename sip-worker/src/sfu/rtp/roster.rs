@@ -45,6 +45,14 @@ impl Roster {
             .iter()
             .filter(|(id, _)| !self.people.contains_key(*id));
         events.extend(came.map(|(_, who)| SfuEvent::ParticipantJoined(who.clone())));
+        let changed = people.iter().filter(|(id, who)| {
+            let before = self.people.get(*id);
+            before.is_some_and(|before| before.attributes != who.attributes)
+        });
+        events.extend(changed.map(|(id, who)| SfuEvent::AttributesChanged {
+            participant: ParticipantId(id.clone()),
+            attributes: who.attributes.clone(),
+        }));
         let added = tracks
             .iter()
             .filter(|(track, of)| self.tracks.get(*track) != Some(of));
@@ -74,6 +82,10 @@ mod tests {
             SfuEvent::ParticipantLeft(id) => format!("-{id}"),
             SfuEvent::TrackAdded(track) => format!("+{}/{}", track.participant, track.id),
             SfuEvent::TrackRemoved(track) => format!("-/{track}"),
+            SfuEvent::AttributesChanged {
+                participant,
+                attributes,
+            } => format!("{participant}: {attributes:?}"),
             other => format!("{other:?}"),
         };
         events.iter().map(of).collect()
@@ -90,10 +102,16 @@ mod tests {
         );
         assert!(roster.has(&TrackId("a".into())) && !roster.has(&TrackId("m".into())));
         assert!(roster.update("me", list(both)).is_empty());
+        let held = both.replace(
+            "\"id\":\"ben\"",
+            "\"id\":\"ben\",\"attributes\":{\"held\":\"yes\"}",
+        );
+        let change = told(&roster.update("me", list(&held)));
+        assert_eq!(change, ["ben: {\"held\": \"yes\"}"]);
         let later = r#"[{"id":"ben","tracks":["a","b"]}]"#;
         assert_eq!(
             told(&roster.update("me", list(later))),
-            ["-/a", "-ann", "+ben/a", "+ben/b"]
+            ["-/a", "-ann", "ben: {}", "+ben/a", "+ben/b"]
         );
     }
 }

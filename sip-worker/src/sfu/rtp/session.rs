@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One participant's stay in a room that the operator's server lets us into.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
@@ -8,13 +9,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::callout::Caller;
-use super::message::{Agreed, Request, Who};
+use super::message::{ATTRIBUTES, Agreed, DATA, Request, Who};
 use super::news::{Follower, begin};
 use super::roster::Roster;
 use crate::plain::Description;
+use crate::sfu::data::DataForm;
 use crate::sfu::{
-    BoxFuture, Candidate, ConnectionId, Joined, Negotiation, Participant, ParticipantId, Published,
-    Session, SfuError, Subscription, TrackId,
+    BoxFuture, Candidate, ConnectionId, Data, Joined, Negotiation, Participant, ParticipantId,
+    Published, Session, SfuError, Subscription, TrackId,
 };
 
 const PUBLISHED: &str = "publish";
@@ -52,14 +54,7 @@ fn may_be_there(error: &SfuError) -> bool {
 }
 
 async fn enter(caller: &Arc<Caller>, room: &str, who: Participant) -> Result<Joined, SfuError> {
-    let request = Request {
-        action: "join",
-        room,
-        participant: Who::whole(&who),
-        track: None,
-        media: None,
-        muted: None,
-    };
+    let request = Request::new("join", room, Who::whole(&who));
     let answer = caller.open(&request).await?;
     let (first, lines) = begin(caller, answer).await?;
     let me = first.participant.clone().unwrap_or(who.id);
@@ -101,12 +96,8 @@ impl Stay {
 
     fn request<'a>(&'a self, action: &'static str, track: Option<&'a str>) -> Request<'a> {
         Request {
-            action,
-            room: &self.room,
-            participant: Who::Id(&self.me),
             track,
-            media: None,
-            muted: None,
+            ..Request::new(action, &self.room, Who::Id(&self.me))
         }
     }
 
@@ -149,14 +140,7 @@ impl Stay {
 }
 
 async fn say_goodbye(caller: &Caller, room: &str, me: &str) {
-    let request = Request {
-        action: "leave",
-        room,
-        participant: Who::Id(me),
-        track: None,
-        media: None,
-        muted: None,
-    };
+    let request = Request::new("leave", room, Who::Id(me));
     // A server that is gone, or has forgotten us, need not be told.
     if let Err(error) = caller.tell(&request).await {
         tracing::debug!(%error, "an SFU was not told that a participant leaves");
@@ -242,6 +226,33 @@ impl Session for Stay {
             let request = Request {
                 muted: Some(muted),
                 ..self.request("mute", None)
+            };
+            self.caller.tell(&request).await
+        })
+    }
+
+    fn send<'a>(&'a self, data: &'a Data) -> BoxFuture<'a, Result<(), SfuError>> {
+        Box::pin(async move {
+            let form = DataForm::of(data).ok_or_else(|| SfuError::Unsupported {
+                sfu: self.caller.sfu(),
+                what: "carry a message that is no text",
+            })?;
+            let request = Request {
+                data: Some(form),
+                ..self.request(DATA, None)
+            };
+            self.caller.tell(&request).await
+        })
+    }
+
+    fn change_attributes<'a>(
+        &'a self,
+        attributes: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), SfuError>> {
+        Box::pin(async move {
+            let request = Request {
+                attributes: Some(attributes),
+                ..self.request(ATTRIBUTES, None)
             };
             self.caller.tell(&request).await
         })

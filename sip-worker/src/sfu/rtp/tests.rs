@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Against a server that answers whatever a test has it answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{CallOut, Rtp, RtpConfig, Way};
 use crate::plain::Description;
-use crate::sfu::{Participant, Sfu, SfuError};
+use crate::sfu::{Data, Participant, Sfu, SfuError};
 
 const TOKEN: &str = "open-sesame-4711";
 const SOON: Duration = Duration::from_secs(5);
@@ -186,6 +187,29 @@ async fn leaving_goes_on_if_nobody_waits_for_it() {
     session.leave().await;
     drop(session);
     assert!(asked.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn keys_are_told_and_a_server_may_have_no_use_for_more() {
+    let (sfu, mut asked) = server(|request| match request["action"] == "attributes" {
+        true => http("501 Not Implemented", "{}"),
+        false => http("200 OK", "{}"),
+    })
+    .await;
+    let session = sfu.join("lobby", ann()).await.unwrap().session;
+    session.send(&Data::key('5', Some(160))).await.unwrap();
+    let status = BTreeMap::from([("sip.callStatus".to_owned(), "active".to_owned())]);
+    let refused = session.change_attributes(&status).await;
+    assert!(
+        matches!(refused, Err(SfuError::Unsupported { .. })),
+        "{refused:?}"
+    );
+    next(&mut asked).await;
+    let key = next(&mut asked).await;
+    assert_eq!(key["participant"], "ann");
+    assert_eq!(key["data"], json!({"digit": "5", "ms": 160}));
+    let status = next(&mut asked).await;
+    assert_eq!(status["attributes"], json!({"sip.callStatus": "active"}));
 }
 
 #[tokio::test]

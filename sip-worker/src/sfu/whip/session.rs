@@ -13,8 +13,8 @@ use super::resource::{Begun, Post, Resource, begin};
 use super::template::Values;
 use super::{Presence, Server, lock};
 use crate::sfu::{
-    BoxFuture, Candidate, ConnectionId, Joined, Participant, ParticipantId, Published, Session,
-    SfuError, SfuEvent, Subscription, TrackId,
+    BoxFuture, Candidate, ConnectionId, Data, Joined, Participant, ParticipantId, Published,
+    Session, SfuError, SfuEvent, Subscription, TrackId,
 };
 
 /// The connection by which a participant speaks.
@@ -97,6 +97,11 @@ impl Shared {
             sfu: self.server.config.name.clone(),
             track: track.to_owned(),
         }
+    }
+
+    fn unsupported<'a>(&self, what: &'static str) -> BoxFuture<'a, Result<(), SfuError>> {
+        let sfu = self.server.config.name.clone();
+        Box::pin(async move { Err(SfuError::Unsupported { sfu, what }) })
     }
 
     pub(super) fn left(&self) -> SfuError {
@@ -276,6 +281,19 @@ impl Session for WhipSession {
     /// Nothing: a phone that is muted sends silence, and there is no word for it in WHIP.
     fn mute<'a>(&'a self, _: &'a ConnectionId, _: bool) -> BoxFuture<'a, Result<(), SfuError>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn send<'a>(&'a self, _: &'a Data) -> BoxFuture<'a, Result<(), SfuError>> {
+        self.shared
+            .unsupported("carry data: WHIP and WHEP have no word for it")
+    }
+
+    fn change_attributes<'a>(
+        &'a self,
+        _: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), SfuError>> {
+        self.shared
+            .unsupported("tell attributes: WHIP and WHEP have no word for them")
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::sfu::embedded::link::Restart;
+use crate::sfu::{Data, ParticipantId};
 
 #[test]
 fn everybody_is_told_of_everybody_else() {
@@ -39,6 +40,56 @@ fn who_vanishes_is_closed_and_the_others_hear_of_it() {
     );
     let view = world.exchange.rooms.watch("lobby").unwrap();
     assert!(!view.borrow().participants[1].speaks);
+}
+
+#[test]
+fn what_is_told_reaches_whom_it_is_for() {
+    let mut world = World::new();
+    let (mut ann, mut bob, mut cid) = (world.join("ann"), world.join("bob"), world.join("cid"));
+    let mut elsewhere = world.try_join("attic", "ann").unwrap();
+    for person in [&mut ann, &mut bob, &mut cid] {
+        person.told();
+    }
+    let data = |person: &mut Person| match person.events.try_recv() {
+        Ok(SfuEvent::Data { from, data }) => Some((from, data)),
+        _ => None,
+    };
+    let bobs = Some(ParticipantId("bob".to_owned()));
+    let key = Data::key('5', Some(160));
+    world.exchange.rooms.send(bob.member, &key).unwrap();
+    assert_eq!(data(&mut ann), Some((bobs.clone(), key.clone())));
+    assert_eq!(data(&mut cid), Some((bobs.clone(), key.clone())));
+    let for_ann = key.to(ParticipantId("ann".to_owned()));
+    world.exchange.rooms.send(bob.member, &for_ann).unwrap();
+    assert_eq!(data(&mut ann), Some((bobs, for_ann.clone())));
+    for person in [&mut bob, &mut cid, &mut elsewhere] {
+        assert_eq!(data(person), None);
+    }
+    let now = world.now;
+    world.exchange.leave(now, bob.member);
+    let late = world.exchange.rooms.send(bob.member, &for_ann);
+    assert!(matches!(late, Err(SfuError::Lost { .. })), "{late:?}");
+}
+
+#[test]
+fn changed_attributes_are_told_whole_and_once() {
+    let mut world = World::new();
+    let (mut ann, bob) = (world.join("ann"), world.join("bob"));
+    ann.told();
+    let mut change = |key: &str, value: &str| {
+        let change = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        let rooms = &mut world.exchange.rooms;
+        rooms.change_attributes(bob.member, change).unwrap();
+        match ann.events.try_recv() {
+            Ok(SfuEvent::AttributesChanged { attributes, .. }) => Some(attributes),
+            _ => None,
+        }
+    };
+    assert_eq!(change("a", "1").unwrap().len(), 1);
+    assert_eq!(change("b", "2").unwrap().len(), 2);
+    assert_eq!(change("b", "2"), None, "nothing new");
+    let left = change("a", "").unwrap();
+    assert_eq!(left, BTreeMap::from([("b".to_owned(), "2".to_owned())]));
 }
 
 #[test]
