@@ -11,6 +11,7 @@ use super::secret::secret;
 use super::whip;
 use super::{Ice, path_in};
 use crate::document::Section;
+use crate::pipeline::PLAIN;
 use crate::plain::PlainConfig;
 use crate::sfu::Sfu;
 use crate::sfu::embedded::{Embedded, EmbeddedConfig, MAX_PARTICIPANTS};
@@ -25,6 +26,8 @@ pub struct SfuConfig {
     pub name: String,
     /// Which connector, and what that needs.
     pub kind: SfuKind,
+    /// The media graph of calls there, where it is not the usual one.
+    pub pipeline: Option<String>,
 }
 
 /// The connectors there are.
@@ -41,6 +44,15 @@ pub enum SfuKind {
 }
 
 impl SfuConfig {
+    /// The media graph of calls there: the one it names, that of plain RTP where it speaks that, or none in particular.
+    pub fn graph(&self) -> Option<&str> {
+        let usual = match &self.kind {
+            SfuKind::Rtp(_) => Some(PLAIN),
+            _ => None,
+        };
+        self.pipeline.as_deref().or(usual)
+    }
+
     /// What counts for its connections, where they are of plain RTP.
     pub fn plain(&self) -> Option<PlainConfig> {
         match &self.kind {
@@ -96,6 +108,7 @@ pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
         if sfus.iter().any(|sfu| sfu.name == name) {
             section.find("another SFU has this name");
         }
+        let pipeline = section.string("pipeline").map(|name| name.value);
         let stated = section.has("kind");
         let kind = section.parsed("kind", |kind| match kind {
             "janus" => Ok(SfuKind::Janus(JanusConfig::new("", ""))),
@@ -143,7 +156,11 @@ pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
             // name it without a second complaint.
             None => SfuKind::Janus(JanusConfig::new(name.clone(), String::new())),
         };
-        sfus.push(SfuConfig { name, kind });
+        sfus.push(SfuConfig {
+            name,
+            kind,
+            pipeline,
+        });
     }
     sfus
 }

@@ -15,7 +15,7 @@ mod set;
 
 pub use file::looks_like_one;
 pub use part::{Graph, Part, PartError, PartInstance};
-pub use set::{DEFAULT, PipelineError, PipelineSet};
+pub use set::{DEFAULT, PLAIN, PipelineError, PipelineSet};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Graph;
-use crate::config::Config;
+use crate::config::{Config, SfuConfig};
 use crate::document::{Document, Finding};
 use crate::installed;
 
@@ -97,19 +97,11 @@ impl PipelineSet {
                 Err(found) => findings.extend(found),
             }
         }
+        if findings.is_empty() {
+            findings = misnamed(config, &graphs);
+        }
         match graphs.get(&config.media.pipeline).cloned() {
             Some(chosen) if findings.is_empty() => Ok(PipelineSet { graphs, chosen }),
-            None if findings.is_empty() => {
-                let known: Vec<&str> = graphs.keys().map(String::as_str).collect();
-                Err(PipelineError(vec![Finding::of_file(
-                    Path::new("[media]"),
-                    format!(
-                        "there is no pipeline \"{}\"; known are {}",
-                        config.media.pipeline,
-                        known.join(", ")
-                    ),
-                )]))
-            }
             _ => Err(PipelineError(findings)),
         }
     }
@@ -119,16 +111,48 @@ impl PipelineSet {
         self.chosen.clone()
     }
 
-    /// The one for rooms that are reached by plain RTP.
-    pub fn plain(&self) -> Arc<Graph> {
-        let plain = self.graphs.get(PLAIN);
-        plain.unwrap_or(&self.chosen).clone()
+    /// The one that an SFU's calls are to have, or the one the configuration names.
+    pub fn of(&self, named: Option<&str>) -> Arc<Graph> {
+        let named = named.and_then(|name| self.graphs.get(name));
+        named.unwrap_or(&self.chosen).clone()
     }
 
     /// The one of this name.
     pub fn get(&self, name: &str) -> Option<Arc<Graph>> {
         self.graphs.get(name).cloned()
     }
+}
+
+/// What the configuration says of graphs that comes to nothing.
+fn misnamed(config: &Config, graphs: &BTreeMap<String, Arc<Graph>>) -> Vec<Finding> {
+    let media = &config.media;
+    let of_sfus = config.sfus.iter().filter_map(|sfu| {
+        let place = format!("[[sfu]] \"{}\"", sfu.name);
+        Some((place, sfu.pipeline.as_ref()?))
+    });
+    let named = std::iter::once(("[media]".to_owned(), &media.pipeline)).chain(of_sfus);
+    let unknown = named.filter(|(_, name)| !graphs.contains_key(*name));
+    let mut findings: Vec<Finding> = unknown
+        .map(|(place, name)| {
+            let known: Vec<&str> = graphs.keys().map(String::as_str).collect();
+            let sentence = format!(
+                "there is no pipeline \"{name}\"; known are {}",
+                known.join(", ")
+            );
+            Finding::of_file(Path::new(&place), sentence)
+        })
+        .collect();
+    let has_it = |sfu: &SfuConfig| sfu.graph().is_none_or(|graph| graph == media.pipeline);
+    if !media.params.is_empty() && !config.sfus.is_empty() && !config.sfus.iter().any(has_it) {
+        findings.push(Finding::of_file(
+            Path::new("[media.params]"),
+            format!(
+                "they count for the pipeline \"{}\", which no [[sfu]] has; name theirs as `pipeline` of [media]",
+                media.pipeline
+            ),
+        ));
+    }
+    findings
 }
 
 fn stem(file: &Path) -> String {

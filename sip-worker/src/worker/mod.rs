@@ -249,7 +249,7 @@ impl Worker {
             .clone();
         let alike = self.sfu(Some(sfu)).is_none_or(|sfu| sfu.is_heard_alike());
         let mut sfus = self.config.sfus.iter();
-        let plain = sfus.find(|of| of.name == sfu).and_then(SfuConfig::plain);
+        let config = sfus.find(|of| of.name == sfu);
         Means {
             rooms: self.rooms.clone(),
             room: RoomKey {
@@ -257,12 +257,9 @@ impl Worker {
                 room: room.to_owned(),
                 alone: (!alike).then(|| call.to_owned()),
             },
-            graph: match &plain {
-                Some(_) => pipelines.plain(),
-                None => pipelines.chosen(),
-            },
+            graph: pipelines.of(config.and_then(SfuConfig::graph)),
             peer: PeerConfig {
-                plain: plain.unwrap_or_default(),
+                plain: config.and_then(SfuConfig::plain).unwrap_or_default(),
                 addresses: self.config.ice.addresses.clone(),
                 advertise: self.config.ice.advertise,
                 stun: self.config.ice.stun.first().map(|server| {

@@ -241,8 +241,29 @@ fn the_built_in_graphs_load_and_take_parameters() {
             "[media]\npipeline = \"rooms\"",
             "no pipeline \"rooms\"; known are room, room-rtp, room-stock",
         ),
+        (
+            "[[sfu]]\nname = \"a\"\nkind = \"embedded\"\npipeline = \"rooms\"",
+            "[[sfu]] \"a\": there is no pipeline \"rooms\"",
+        ),
+        (
+            "[[sfu]]\nname = \"a\"\nkind = \"rtp\"\nurl = \"http://127.0.0.1:7000\"\n[media.params]\ncomplexity = 1",
+            "[media.params]: they count for the pipeline \"room\", which no [[sfu]] has",
+        ),
     ] {
         let error = load(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn each_sfu_has_the_graph_that_it_names() {
+    let text = "[[sfu]]\nname = \"a\"\nkind = \"embedded\"\n\
+                [[sfu]]\nname = \"b\"\nkind = \"janus\"\nurl = \"ws://127.0.0.1\"\npipeline = \"room-stock\"\n\
+                [[sfu]]\nname = \"c\"\nkind = \"rtp\"\nurl = \"http://127.0.0.1:7000\"\n\
+                [[sfu]]\nname = \"d\"\nkind = \"rtp\"\nurl = \"http://127.0.0.1:7000\"\npipeline = \"room\"\n";
+    let config = crate::config::Config::parse(&Document::new("c.toml", text)).unwrap();
+    let set = PipelineSet::load(&config).unwrap();
+    let graphs = config.sfus.iter().map(|sfu| set.of(sfu.graph()));
+    let names: Vec<String> = graphs.map(|graph| graph.name.clone()).collect();
+    assert_eq!(names, ["room", "room-stock", "room-rtp", "room"]);
 }
