@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use gst::glib;
+
 use super::*;
 use crate::webrtc::{PeerConfig, PeerError};
 
@@ -105,6 +107,30 @@ async fn what_is_said_is_heard_as_it_was_agreed_on() {
     for suite in [Suite::AesCm128HmacSha1Tag80, Suite::AeadAes256Gcm] {
         assert_eq!(heard(Some(suite), false).await, Some((96, 77)), "{suite}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_before_both_are_agreed_disturbs_nothing() {
+    gst::init().unwrap();
+    let (tell, told) = mpsc::channel();
+    let warning = glib::LogLevels::LEVEL_WARNING;
+    let handler = glib::log_set_handler(
+        Some("GStreamer"),
+        warning,
+        false,
+        false,
+        move |_, _, said| {
+            let _ = tell.send(said.to_owned());
+        },
+    );
+    let came = heard(None, false).await;
+    glib::log_remove_handler(Some("GStreamer"), handler);
+    assert!(came.is_some());
+    let of_ours: Vec<String> = told
+        .try_iter()
+        .filter(|said| said.contains("said:"))
+        .collect();
+    assert!(of_ours.is_empty(), "{of_ours:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,8 @@
 //! alone. Packets of the other end come from where it is, with their payload type and SSRC (where that was named)
 //! and the right key; ours are given theirs.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gst::prelude::*;
@@ -66,8 +68,9 @@ impl Wire {
         }
         // What they go to does not stand before both ends are agreed.
         self.each(pad(rtpbin, "send_rtcp_src_0"), |wire, _| wire.is_open());
-        if let Some(entry) = pad(rtpbin, "send_rtp_sink_0") {
-            self.labels(&entry);
+        let entry = pad(rtpbin, "send_rtp_sink_0");
+        if let Some(feed) = entry.and_then(|entry| entry.peer()) {
+            self.labels(&feed);
         }
     }
 
@@ -147,17 +150,22 @@ impl Wire {
         })
     }
 
-    /// Gives what goes in the agreed payload type and SSRC, in its packets and in what is said of them.
-    fn labels(&self, entry: &gst::Pad) {
-        let wire = self.clone();
-        entry.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+    /// Gives what goes in the agreed payload type and SSRC, in its packets and in what is said of them. Of neither does
+    /// `rtpbin` see anything before both ends are agreed, for it warns of packets that nothing was said of; what was
+    /// said until then is said before the first packet.
+    fn labels(&self, feed: &gst::Pad) {
+        let is_said = Arc::new(AtomicBool::new(false));
+        let (wire, said) = (self.clone(), is_said.clone());
+        feed.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
                 return gst::PadProbeReturn::Ok;
             };
             let caps = match event.view() {
+                gst::EventView::StreamStart(_) | gst::EventView::Eos(_) => {
+                    return gst::PadProbeReturn::Ok;
+                }
                 gst::EventView::Caps(caps) => wire.labelled(caps.caps()),
-                // It follows the caps, and is said again with them.
-                gst::EventView::Segment(_) if !wire.is_open() => None,
+                _ if event.is_serialized() && !said.load(Ordering::Acquire) => None,
                 _ => return gst::PadProbeReturn::Ok,
             };
             let Some(caps) = caps else {
@@ -166,22 +174,20 @@ impl Wire {
             };
             let labelled = gst::event::Caps::builder(&caps).seqnum(event.seqnum());
             *event = labelled.build();
+            said.store(true, Ordering::Release);
             gst::PadProbeReturn::Ok
         });
-        let pad = entry.downgrade();
-        self.each(Some(entry.clone()), move |wire, packet| {
+        let pad = feed.downgrade();
+        self.each(Some(feed.clone()), move |wire, packet| {
             let Some((payload_type, ssrc)) = wire.label() else {
                 return false;
             };
-            if let Some(pad) = pad.upgrade()
-                && pad.current_caps().is_none()
-                && let Some(feed) = pad.peer()
-            {
-                if let Some(caps) = feed.current_caps() {
-                    pad.send_event(gst::event::Caps::new(&caps));
+            if !is_said.load(Ordering::Acquire) {
+                if let Some(pad) = pad.upgrade() {
+                    say_again(&pad);
                 }
-                if let Some(segment) = feed.sticky_event::<gst::event::Segment>(0) {
-                    pad.send_event(segment);
+                if !is_said.load(Ordering::Acquire) {
+                    return false;
                 }
             }
             let Ok(mut bytes) = packet.make_mut().map_writable() else {
@@ -213,6 +219,22 @@ impl Wire {
             labelled.set("ssrc", ssrc);
         }
         Some(caps)
+    }
+}
+
+/// Has what sticks to a pad go out of it once more, in its order. As copies, for what a pad has been told before it
+/// takes for passed on.
+fn say_again(pad: &gst::Pad) {
+    let mut said = Vec::new();
+    pad.sticky_events_foreach(|event| {
+        let goes_alone = [gst::EventType::StreamStart, gst::EventType::Eos];
+        if !goes_alone.contains(&event.type_()) {
+            said.push(event.copy());
+        }
+        ControlFlow::Continue(gst::EventForeachAction::Keep)
+    });
+    for event in said {
+        pad.push_event(event);
     }
 }
 
