@@ -80,6 +80,8 @@ struct Server {
     failures: Mutex<HashMap<Url, Setback>>,
     /// What a server told of where it sees us.
     stun: Mutex<Option<String>>,
+    /// Whether they took a connection when they were last tried, by origin: once for all sessions there.
+    tried: Mutex<HashMap<String, Arc<Tried>>>,
     /// Who of ours is in which room: servers cannot tell two of the same name apart.
     present: Mutex<HashSet<(String, String)>>,
 }
@@ -95,6 +97,9 @@ impl Drop for Presence {
         lock(&self.server.present).remove(&self.who);
     }
 }
+
+/// When it was last seen whether a server takes connections, and whether it does.
+type Tried = tokio::sync::Mutex<Option<(Instant, bool)>>;
 
 struct Setback {
     error: SfuError,
@@ -125,6 +130,33 @@ impl Server {
         }
         let server = self.clone();
         Ok(Presence { server, who })
+    }
+
+    /// Whether the server at `url` takes a connection. However many sessions want to know, it is tried no more than
+    /// once in `every`.
+    async fn takes_connections(&self, url: &Url, every: Duration) -> bool {
+        let tried = {
+            let mut all = lock(&self.tried);
+            // Those that somebody waits for stay, and so do those that are still true.
+            all.retain(|_, tried| {
+                let last = tried.try_lock().ok();
+                let stays = last
+                    .as_deref()
+                    .is_none_or(|last| last.is_some_and(|(at, _)| at.elapsed() < every));
+                stays || Arc::strong_count(tried) > 1
+            });
+            let origin = url.origin().ascii_serialization();
+            all.entry(origin).or_default().clone()
+        };
+        let mut last = tried.lock().await;
+        match *last {
+            Some((at, takes)) if at.elapsed() < every => takes,
+            _ => {
+                let takes = self.http.connect(url).await.is_ok();
+                *last = Some((Instant::now(), takes));
+                takes
+            }
+        }
     }
 
     /// Whether `endpoint` may be asked now: not soon after it failed.
@@ -225,6 +257,7 @@ impl Whip {
                 http,
                 failures: Mutex::default(),
                 stun: Mutex::default(),
+                tried: Mutex::default(),
                 present: Mutex::default(),
             }),
         }
@@ -281,4 +314,42 @@ impl Sfu for Whip {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_is_tried_once_for_all_sessions() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/session", listener.local_addr().unwrap());
+        let url: Url = url.parse().unwrap();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = taken.clone();
+        let there = tokio::spawn(async move {
+            while listener.accept().await.is_ok() {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let whip = Whip::new(WhipConfig::new("main", UrlTemplate::nowhere(), Vec::new()));
+        let long = Duration::from_secs(3600);
+        let mut asking = JoinSet::new();
+        for _ in 0..50 {
+            let (server, url) = (whip.server.clone(), url.clone());
+            asking.spawn(async move { server.takes_connections(&url, long).await });
+        }
+        assert!(asking.join_all().await.iter().all(|takes| *takes));
+        assert_eq!(taken.load(Ordering::SeqCst), 1);
+        there.abort();
+        // Its socket is closed with it.
+        assert!(there.await.is_err());
+        assert!(whip.server.takes_connections(&url, long).await, "as before");
+        assert!(!whip.server.takes_connections(&url, Duration::ZERO).await);
+    }
 }

@@ -24,6 +24,9 @@ const ASK_EVERY: Duration = Duration::from_secs(15);
 const ASK_AT_MOST_EVERY: Duration = Duration::from_secs(2);
 /// A server that cannot be reached is tried once more after so long.
 const SECOND_TRY: Duration = Duration::from_millis(500);
+/// So long it counts, for all sessions there, whether a server takes connections: however many rest, it is tried only
+/// a few times in a second.
+const TRIED_WITHIN: Duration = Duration::from_millis(250);
 /// A server that dies closes one socket after the other: it may take connections for so long after it closed
 /// one.
 const DIES_WITHIN: Duration = Duration::from_millis(100);
@@ -229,7 +232,7 @@ impl Resource {
         let until = Instant::now() + pause;
         while Instant::now() < until {
             sleep(SECOND_TRY).await;
-            if self.server.http.connect(&self.url).await.is_err() {
+            if !self.server.takes_connections(&self.url, TRIED_WITHIN).await {
                 return;
             }
         }
