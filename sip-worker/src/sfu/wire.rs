@@ -22,6 +22,20 @@ use url::{Host, Url};
 /// Of a server's own words, so much is passed on.
 const DETAIL: usize = 200;
 
+/// What is wrong with somebody's JSON, without any value of it: a key may stand where another thing belongs.
+pub(super) fn told_wrong(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let names_ours = ["missing field", "duplicate field"];
+    match error.is_data() && !names_ours.iter().any(|ours| said.starts_with(ours)) {
+        true => format!(
+            "what stands at line {} column {} is no such thing",
+            error.line(),
+            error.column()
+        ),
+        false => said,
+    }
+}
+
 /// When the kernel begins to ask whether a server that says nothing is still there, how often, and after how many
 /// questions without an answer it is not.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -155,7 +155,8 @@ impl Caller {
         let answer = self.open(request).await?;
         let read = async {
             let body = self.whole(request.action, answer).await?;
-            serde_json::from_slice(&body).map_err(|why| self.nonsense(request.action, why))
+            let read = serde_json::from_slice(&body);
+            read.map_err(|why| self.nonsense(request.action, wire::told_wrong(&why)))
         };
         self.in_time(request.action, read).await
     }

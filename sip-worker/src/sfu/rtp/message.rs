@@ -128,7 +128,7 @@ impl Media {
     /// What the far end says of itself, in answer to `ours`. An error is what is wrong with it.
     pub(super) fn described(self, ours: &Description) -> Result<Description, String> {
         if !self.codec.to_ascii_lowercase().starts_with("opus") {
-            return Err(format!("the codec {:?} is not opus", self.codec));
+            return Err("its codec is not opus".to_owned());
         }
         let payload_type = self.payload_type.unwrap_or(ours.payload_type);
         if !plain::is_payload_type(payload_type) {
@@ -137,7 +137,7 @@ impl Media {
         let key = match self.srtp {
             Some(srtp) => {
                 let suite = Suite::from_name(&srtp.suite);
-                let suite = suite.ok_or_else(|| format!("no SRTP suite {:?}", srtp.suite))?;
+                let suite = suite.ok_or("it names no SRTP suite that is known")?;
                 let key = MasterKey::from_inline(suite, &srtp.key);
                 Some(key.ok_or_else(|| format!("a key of another length than {suite} has"))?)
             }

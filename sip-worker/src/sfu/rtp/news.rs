@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use super::callout::{Caller, LONGEST};
 use super::message::News;
 use super::roster::Roster;
+use crate::sfu::wire::told_wrong;
 use crate::sfu::{ParticipantId, SfuError, SfuEvent, TrackId};
 
 /// Reads the answer to `join`, or its first line where there are more to come.
@@ -31,7 +32,7 @@ pub(super) async fn begin(
         if !goes_on {
             let body = caller.whole("join", answer).await?;
             let first = serde_json::from_slice(&body);
-            return Ok((first.map_err(|why| nonsense(why.to_string()))?, None));
+            return Ok((first.map_err(|why| nonsense(told_wrong(&why)))?, None));
         }
         let mut lines = NewsLines::of(Body::new(answer.into_body()).into_data_stream());
         let first = lines.next().await.map_err(nonsense)?;
@@ -144,7 +145,7 @@ where
                 let news = serde_json::from_slice(line);
                 return news
                     .map(Some)
-                    .map_err(|why| format!("a line is no news: {why}"));
+                    .map_err(|why| format!("a line is no news: {}", told_wrong(&why)));
             }
             // What came with them moves once for all lines that came together, not for each.
             self.read.drain(..self.begins);
@@ -195,6 +196,20 @@ mod tests {
             assert_eq!(expelled(&mut lines).await.unwrap(), "a", "{cut}");
             assert_eq!(expelled(&mut lines).await.unwrap(), "b", "{cut}");
             assert_eq!(expelled(&mut lines).await, None, "{cut}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_news_is_not_shown() {
+        for line in [
+            "{\"participants\":\"canary\"}\n",
+            "{\"expelled\":{\"canary\":1}}\n",
+            "{\"talking\":{\"track\":[\"canary\"]}}\n",
+            "canary\n",
+        ] {
+            let why = lines([line.as_bytes().to_vec()]).next().await.unwrap_err();
+            assert!(why.starts_with("a line is no news: "), "{why}");
+            assert!(!why.contains("canary"), "{why}");
         }
     }
 
