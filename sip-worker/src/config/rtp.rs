@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! `[[sfu]]` of the kind "rtp".
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
@@ -17,13 +16,9 @@ use crate::plain::{self, OPUS, PlainConfig, above};
 use crate::sfu::janus::OUTAGE_PATIENCE;
 use crate::sfu::rtp::{CallOut, Line, PATIENCE, RtpConfig, Way};
 
-pub(super) fn rtp(section: &mut Section<'_>, name: &str) -> RtpConfig {
+/// Reads one, which comes after those that `local` knows.
+pub(super) fn rtp(section: &mut Section<'_>, name: &str, local: &mut Local) -> RtpConfig {
     let (stated, lined) = (section.has("url"), section.has("line"));
-    let lines: Vec<Line> = section
-        .sections("line")
-        .into_iter()
-        .filter_map(line)
-        .collect();
     if stated == lined {
         section.find(
             "either `url` names the server that is asked, such as \"http://127.0.0.1:7000/rtp\", or each [[sfu.line]] says where a phone is sent to",
@@ -51,7 +46,17 @@ pub(super) fn rtp(section: &mut Section<'_>, name: &str) -> RtpConfig {
             )),
         }
     });
-    clashes(section, &lines, ports.as_ref());
+    let at = section.parsed("address", address);
+    let here = PlainConfig {
+        address: at,
+        ..PlainConfig::default()
+    };
+    let here = here.local();
+    if let Some(ports) = &ports {
+        local.is_chosen_from(section, here, ports);
+    }
+    let lines = section.sections("line").into_iter();
+    let lines: Vec<Line> = lines.filter_map(|of| line(of, here, local)).collect();
     let way = match stated.then(|| callout(section)) {
         Some(Some(callout)) => Way::CallOut(callout),
         _ => Way::Lines(lines),
@@ -63,7 +68,7 @@ pub(super) fn rtp(section: &mut Section<'_>, name: &str) -> RtpConfig {
         );
     }
     let plain = PlainConfig {
-        address: section.parsed("address", address),
+        address: at,
         ports,
         payload_type: payload_type
             .and_then(|payload| u8::try_from(payload).ok())
@@ -78,10 +83,9 @@ pub(super) fn rtp(section: &mut Section<'_>, name: &str) -> RtpConfig {
         there.extend(lines.iter().flat_map(both));
     }
     for (key, at) in there {
-        let local = plain.local();
-        if at.is_ipv4() != local.is_ipv4() {
+        if at.is_ipv4() != here.is_ipv4() {
             section.find(format!(
-                "`{key}` is {at}, and our sockets are at {local} (`address`): one is IPv4, the other IPv6"
+                "`{key}` is {at}, and our sockets are at {here} (`address`): one is IPv4, the other IPv6"
             ));
         }
     }
@@ -113,13 +117,20 @@ fn callout(section: &mut Section<'_>) -> Option<CallOut> {
     })
 }
 
-fn line(mut section: Section<'_>) -> Option<Line> {
+fn line(mut section: Section<'_>, here: IpAddr, local: &mut Local) -> Option<Line> {
+    section.rename("[[sfu.line]]");
     for key in ["room", "to"] {
         if !section.has(key) {
             section.find(format!("`{key}` is missing"));
         }
     }
-    let room = section.string("room").map(|room| room.value);
+    let room = section.parsed("room", |room| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        match (1..=64).contains(&room.len()) && room.chars().all(fits) {
+            true => Ok(room.to_owned()),
+            false => Err("no room is called that: 1 to 64 of A-Z a-z 0-9 . _ -"),
+        }
+    });
     let to = section.parsed("to", |to| {
         let to = to.parse::<SocketAddr>().ok();
         to.filter(|to| to.port() != 0 && !to.ip().is_unspecified())
@@ -130,6 +141,9 @@ fn line(mut section: Section<'_>) -> Option<Line> {
         port.filter(|port| (1..u16::MAX).contains(port))
             .ok_or("a port is from \"1\" to \"65534\"")
     });
+    for port in hear.iter().flatten() {
+        local.hears(&section, here, *port);
+    }
     let from = section.parsed("from", address);
     let ssrc = section.integer("ssrc", 0..=u32::MAX.into());
     section.finish();
@@ -143,24 +157,49 @@ fn line(mut section: Section<'_>) -> Option<Line> {
     })
 }
 
-/// Each local port is used once, and so is the one above; and neither is one of those that others are chosen from.
-fn clashes(section: &mut Section<'_>, lines: &[Line], chosen: Option<&RangeInclusive<u16>>) {
-    let mut used = BTreeSet::new();
-    for port in lines.iter().flat_map(|line| &line.hear) {
-        if let Some(chosen) = chosen
-            && (chosen.contains(port) || chosen.contains(&above(*port)))
-        {
+/// The local ports that SFUs of this kind use. At one address each is used once, and so is the one above; and neither is
+/// one of those that others are chosen from.
+#[derive(Default)]
+pub(super) struct Local {
+    heard: Vec<(IpAddr, u16)>,
+    chosen: Vec<(IpAddr, RangeInclusive<u16>)>,
+}
+
+impl Local {
+    /// Something is heard at this port.
+    fn hears(&mut self, section: &Section<'_>, here: IpAddr, port: u16) {
+        let both = [port, above(port)];
+        let mut chosen = self.chosen.iter().filter(|(at, _)| meet(*at, here));
+        if chosen.any(|(_, ports)| both.iter().any(|port| ports.contains(port))) {
             section.find(format!(
                 "`hear`: port {port} is one of `ports`, and may be taken for what a phone says"
             ));
         }
-        let fresh = [used.insert(*port), used.insert(above(*port))];
-        if fresh.contains(&false) {
+        let mut heard = self.heard.iter().filter(|(at, _)| meet(*at, here));
+        if heard.any(|(_, port)| both.contains(port)) {
             section.find(format!(
                 "`hear`: port {port} is in use already, for what is heard elsewhere or its RTCP"
             ));
         }
+        self.heard.extend(both.map(|port| (here, port)));
     }
+
+    /// What phones say is sent from some of these.
+    fn is_chosen_from(&mut self, section: &Section<'_>, here: IpAddr, ports: &RangeInclusive<u16>) {
+        let mut heard = self.heard.iter().filter(|(at, _)| meet(*at, here));
+        if let Some((_, port)) = heard.find(|(_, port)| ports.contains(port)) {
+            section.find(format!(
+                "`ports`: at port {port} something is heard from another SFU, or its RTCP"
+            ));
+        }
+        self.chosen.push((here, ports.clone()));
+    }
+}
+
+/// Whether a port of the one address may be one of the other's.
+fn meet(one: IpAddr, other: IpAddr) -> bool {
+    one == other
+        || (one.is_ipv4() == other.is_ipv4() && (one.is_unspecified() || other.is_unspecified()))
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {
@@ -179,6 +218,7 @@ mod tests {
     use crate::sfu::rtp::{RtpConfig, Way};
 
     const HERE: &str = "url = \"http://127.0.0.1:7000/rtp\"\n";
+    const OTHER: &str = "[[sfu]]\nname = \"other\"\nkind = \"rtp\"\n";
     const LINE: &str = "[[sfu.line]]\nroom = \"lobby\"\nto = \"192.0.2.7:5004\"\n";
 
     fn parsed(lines: &str) -> Result<RtpConfig, Vec<String>> {
@@ -225,6 +265,14 @@ mod tests {
         assert_eq!(first.from, "192.0.2.8".parse::<std::net::IpAddr>().unwrap());
         assert_eq!(first.ssrc, Some(4_711));
         assert_eq!((second.from, second.ssrc), (second.to.ip(), None));
+    }
+
+    #[test]
+    fn at_two_addresses_a_port_is_two() {
+        let at = |address: &str| format!("address = \"{address}\"\n{LINE}hear = [\"5010\"]\n");
+        let both = |other: &str| parsed(&format!("{}{OTHER}{}", at("192.0.2.1"), at(other)));
+        assert!(both("192.0.2.2").is_ok());
+        assert!(both("192.0.2.1").is_err());
     }
 
     #[test]
@@ -303,6 +351,26 @@ mod tests {
             (
                 format!("{LINE}hear = [\"5010\"]\n{LINE}hear = [\"5011\"]\n"),
                 "port 5011 is in use already",
+            ),
+            (
+                format!("{LINE}hear = [\"5010\"]\n{LINE}hear = [\"5010\"]\n"),
+                "c.toml:8: [[sfu.line]]: `hear`: port 5010 is in use already",
+            ),
+            (
+                format!("{LINE}hear = [\"5010\"]\n{OTHER}{LINE}hear = [\"5010\"]\n"),
+                "port 5010 is in use already",
+            ),
+            (
+                format!("{LINE}hear = [\"5010\"]\n{OTHER}ports = \"5000-5010\"\n{LINE}"),
+                "[[sfu]] \"other\": `ports`: at port 5010 something is heard",
+            ),
+            (
+                format!("ports = \"5000-5010\"\n{LINE}{OTHER}{LINE}hear = [\"5010\"]\n"),
+                "port 5010 is one of `ports`",
+            ),
+            (
+                LINE.replace("lobby", "the lobby"),
+                "[[sfu.line]]: `room`: no room is called that",
             ),
             (
                 format!("ports = \"5000-5011\"\n{LINE}hear = [\"5011\"]\n"),

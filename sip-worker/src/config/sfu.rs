@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sip_ua::agent::{Tls, TlsFiles};
 
 use super::duration::duration;
-use super::rtp::rtp;
+use super::rtp::{Local, rtp};
 use super::secret::secret;
 use super::whip;
 use super::{Ice, path_in};
@@ -98,6 +98,7 @@ impl Connectors {
 
 pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
     let mut sfus: Vec<SfuConfig> = Vec::new();
+    let mut local = Local::default();
     for mut section in sections {
         let name = section.string("name").map(|name| name.value);
         match &name {
@@ -148,7 +149,7 @@ pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
                 SfuKind::Whip(Box::new(whip))
             }
             Some(SfuKind::Rtp(_)) => {
-                let rtp = rtp(&mut section, &name);
+                let rtp = rtp(&mut section, &name, &mut local);
                 section.finish();
                 SfuKind::Rtp(rtp)
             }

@@ -318,9 +318,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc;
     use tokio::task::JoinSet;
 
     use super::*;
@@ -328,13 +327,12 @@ mod tests {
     #[tokio::test]
     async fn a_server_is_tried_once_for_all_sessions() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/session", listener.local_addr().unwrap());
-        let url: Url = url.parse().unwrap();
-        let taken = Arc::new(AtomicUsize::new(0));
-        let counted = taken.clone();
+        let address = listener.local_addr().unwrap();
+        let url: Url = format!("http://{address}/session").parse().unwrap();
+        let (tell, mut taken) = mpsc::unbounded_channel();
         let there = tokio::spawn(async move {
-            while listener.accept().await.is_ok() {
-                counted.fetch_add(1, Ordering::SeqCst);
+            while let Ok((_, from)) = listener.accept().await {
+                let _ = tell.send(from);
             }
         });
         let whip = Whip::new(WhipConfig::new("main", UrlTemplate::nowhere(), Vec::new()));
@@ -345,7 +343,9 @@ mod tests {
             asking.spawn(async move { server.takes_connections(&url, long).await });
         }
         assert!(asking.join_all().await.iter().all(|takes| *takes));
-        assert_eq!(taken.load(Ordering::SeqCst), 1);
+        assert!(taken.recv().await.is_some());
+        let next = TcpStream::connect(address).await.unwrap();
+        assert_eq!(taken.recv().await, next.local_addr().ok(), "tried twice");
         there.abort();
         // Its socket is closed with it.
         assert!(there.await.is_err());
