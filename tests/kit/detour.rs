@@ -3,18 +3,20 @@
 
 use anyhow::Result;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// A port on loopback that leads to another.
 pub struct Detour {
     address: SocketAddr,
-    ways: Arc<Mutex<Ways>>,
+    ways: Arc<(Mutex<Ways>, Condvar)>,
 }
 
 #[derive(Default)]
 struct Ways {
     cut: bool,
+    /// Whoever comes is neither let through nor hung up on.
+    silent: bool,
     over: bool,
     open: Vec<TcpStream>,
 }
@@ -23,12 +25,16 @@ impl Detour {
     pub fn to(server: SocketAddr) -> Result<Detour> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let ways = Arc::<Mutex<Ways>>::default();
+        let ways = Arc::<(Mutex<Ways>, Condvar)>::default();
         thread::spawn({
             let ways = ways.clone();
             move || {
                 for here in listener.incoming().flatten() {
-                    let mut ways = lock(&ways);
+                    let (ways, mended) = &*ways;
+                    let mut ways = lock(ways);
+                    while ways.silent && !ways.over {
+                        ways = mended.wait(ways).unwrap_or_else(PoisonError::into_inner);
+                    }
                     if ways.over {
                         return;
                     }
@@ -56,24 +62,40 @@ impl Detour {
 
     /// Ends all connections, and lets no new one through.
     pub fn cut(&self) {
-        let mut ways = lock(&self.ways);
+        let mut ways = lock(&self.ways.0);
         ways.cut = true;
-        for stream in ways.open.drain(..) {
-            // It may be closed already.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        ways.end_all();
+    }
+
+    /// Ends all connections, and lets new ones wait until it is mended: as if what is sent did not arrive.
+    pub fn fall_silent(&self) {
+        let mut ways = lock(&self.ways.0);
+        ways.silent = true;
+        ways.end_all();
     }
 
     /// Lets new connections through again.
     pub fn mend(&self) {
-        lock(&self.ways).cut = false;
+        let mut ways = lock(&self.ways.0);
+        (ways.cut, ways.silent) = (false, false);
+        self.ways.1.notify_all();
+    }
+}
+
+impl Ways {
+    fn end_all(&mut self) {
+        for stream in self.open.drain(..) {
+            // It may be closed already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
 impl Drop for Detour {
     fn drop(&mut self) {
         self.cut();
-        lock(&self.ways).over = true;
+        lock(&self.ways.0).over = true;
+        self.ways.1.notify_all();
         // Wakes the listener, which then ends.
         let _ = TcpStream::connect(self.address);
     }

@@ -12,6 +12,7 @@ mod a_phone_is_transferred;
 mod a_phone_over_tls;
 mod a_room_as_large_as_its_thread;
 mod a_room_is_decoded_once;
+mod a_session_is_claimed;
 mod a_silent_phone_is_explained;
 mod a_whip_server_comes_back;
 mod an_app_answers_a_call;

@@ -28,6 +28,8 @@ pub struct Options {
     /// Its WebSocket API speaks TLS with this certificate and key; our own connections believe the
     /// authority.
     pub tls: Option<TlsFiles>,
+    /// So many seconds it keeps a session whose connection broke; 0: none.
+    pub reclaim_s: u32,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             api_secret: None,
             token_secret: None,
             tls: None,
+            reclaim_s: 0,
         }
     }
 }
@@ -233,6 +236,7 @@ fn configure(
     debug_level = 4
     interface = "127.0.0.1"
     session_timeout = 30
+    reclaim_session_timeout = {reclaim}
     {secret}
     {tokens}
 }}
@@ -241,6 +245,7 @@ plugins: {{ disable = "{no_plugins}" }}
 transports: {{ disable = "{no_transports}" }}
 events: {{ broadcast = false }}
 "#,
+        reclaim = options.reclaim_s,
         configs = folder.display(),
         plugins = part("plugins"),
         transports = part("transports"),

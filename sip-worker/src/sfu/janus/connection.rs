@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One WebSocket to a Janus, and on it one session, shared by all calls.
 //!
-//! A task owns the socket. Everybody else sends it commands; it ends with the last of them.
+//! A task owns the socket. Everybody else sends it commands; it ends with the last of them. When the socket breaks and
+//! Janus lives, the task connects once more and claims the session (`reclaim_session_timeout` of Janus' core has to be
+//! set for that): its media go on, and nobody hears of it but those who were waiting for an answer.
+
+mod claim;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,6 +81,7 @@ impl Connection {
             next_transaction: 0,
             pending: HashMap::new(),
             handles: HashMap::new(),
+            detaching: HashMap::new(),
             heard: Instant::now(),
         };
         tokio::spawn(actor.run(stream, receiver, lost));
@@ -280,7 +285,23 @@ struct Actor {
     next_transaction: u64,
     pending: HashMap<String, Pending>,
     handles: HashMap<u64, HandleEvents>,
+    /// Handles that Janus has not let go yet, as far as we know, and the transaction that asks for it.
+    detaching: HashMap<u64, Option<String>>,
     heard: Instant,
+}
+
+/// Why a socket is served no more.
+enum End {
+    /// It broke; the session may still be there.
+    Broken(String),
+    /// The session has ended.
+    Over(String),
+}
+
+impl From<String> for End {
+    fn from(reason: String) -> End {
+        End::Broken(reason)
+    }
 }
 
 impl Actor {
@@ -290,7 +311,21 @@ impl Actor {
         mut commands: mpsc::UnboundedReceiver<Command>,
         lost: watch::Sender<Option<String>>,
     ) {
-        let reason = self.serve(&mut stream, &mut commands).await;
+        let reason = loop {
+            match self.serve(&mut stream, &mut commands).await {
+                End::Over(reason) => break reason,
+                End::Broken(reason) => match self.claim().await {
+                    Ok(claimed) => {
+                        tracing::info!(sfu = %self.config.name, reason, "the session at the SFU goes on by a new connection");
+                        stream = claimed;
+                    }
+                    Err(why) => {
+                        tracing::debug!(sfu = %self.config.name, why, "the session was not claimed");
+                        break reason;
+                    }
+                },
+            }
+        };
         tracing::debug!(sfu = %self.config.name, reason, "connection to Janus ended");
         lost.send_replace(Some(reason.clone()));
         for (handle, events) in self.handles.drain() {
@@ -298,18 +333,29 @@ impl Actor {
         }
     }
 
-    /// Runs until the connection is over, and says why it is.
+    /// Has Janus let go of a handle. Returns the transaction.
+    async fn detach(&mut self, id: u64) -> Result<String, String> {
+        self.handles.remove(&id);
+        self.detaching.insert(id, None);
+        let posted = self
+            .post(json!({"janus": "detach", "handle_id": id}))
+            .await?;
+        self.detaching.insert(id, Some(posted.clone()));
+        Ok(posted)
+    }
+
+    /// Runs until the socket is of no use any more, and says why.
     async fn serve(
         &mut self,
         stream: &mut SplitStream<Socket>,
         commands: &mut mpsc::UnboundedReceiver<Command>,
-    ) -> String {
+    ) -> End {
         let mut keep_alive = tokio::time::interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
         loop {
             let done = tokio::select! {
                 message = stream.next() => match message {
-                    None => Err("the SFU closed the connection".to_owned()),
-                    Some(Err(e)) => Err(e.to_string()),
+                    None => Err(End::Broken("the SFU closed the connection".to_owned())),
+                    Some(Err(e)) => Err(End::Broken(e.to_string())),
                     Some(Ok(message)) => self.receive(message).await,
                 },
                 command = commands.recv() => match command {
@@ -317,28 +363,30 @@ impl Actor {
                     None => {
                         let _ = self.post(json!({"janus": "destroy"})).await;
                         let _ = tokio::time::timeout(self.config.patience, self.sink.close()).await;
-                        Err("closed by us".to_owned())
+                        Err(End::Over("closed by us".to_owned()))
                     }
                 },
                 _ = keep_alive.tick() => self.keep_alive().await,
             };
-            if let Err(reason) = done {
-                return reason;
+            if let Err(end) = done {
+                return end;
             }
         }
     }
 
-    async fn keep_alive(&mut self) -> Result<(), String> {
+    async fn keep_alive(&mut self) -> Result<(), End> {
         if self.heard.elapsed() > SILENCE {
-            return Err(format!("the SFU has been silent for {SILENCE:?}"));
+            let silent = format!("the SFU has been silent for {SILENCE:?}");
+            return Err(End::Broken(silent));
         }
         // Nobody waits any more for what timed out.
         self.pending
             .retain(|_, p| p.events.is_some() || !p.answer.is_closed());
-        self.post(json!({"janus": "keepalive"})).await.map(drop)
+        self.post(json!({"janus": "keepalive"})).await?;
+        Ok(())
     }
 
-    async fn execute(&mut self, command: Command) -> Result<(), String> {
+    async fn execute(&mut self, command: Command) -> Result<(), End> {
         match command {
             Command::Request {
                 body,
@@ -346,12 +394,11 @@ impl Actor {
                 events,
             } => {
                 let creates = body["janus"] == "create";
-                if body["janus"] == "detach"
-                    && let Some(id) = body["handle_id"].as_u64()
-                {
-                    self.handles.remove(&id);
-                }
-                let transaction = self.post(body).await?;
+                let detached = (body["janus"] == "detach").then(|| body["handle_id"].as_u64());
+                let transaction = match detached.flatten() {
+                    Some(id) => self.detach(id).await?,
+                    None => self.post(body).await?,
+                };
                 let pending = Pending {
                     answer,
                     events,
@@ -362,9 +409,8 @@ impl Actor {
                 }
             }
             Command::Detach(id) => {
-                if self.handles.remove(&id).is_some() {
-                    self.post(json!({"janus": "detach", "handle_id": id}))
-                        .await?;
+                if self.handles.contains_key(&id) {
+                    self.detach(id).await?;
                 }
             }
         }
@@ -393,11 +439,13 @@ impl Actor {
         }
     }
 
-    async fn receive(&mut self, message: Message) -> Result<(), String> {
+    async fn receive(&mut self, message: Message) -> Result<(), End> {
         self.heard = Instant::now();
         let text = match &message {
             Message::Text(text) => text.as_str(),
-            Message::Close(_) => return Err("the SFU closed the connection".to_owned()),
+            Message::Close(_) => {
+                return Err(End::Broken("the SFU closed the connection".to_owned()));
+            }
             _ => return Ok(()),
         };
         match message::read(text) {
@@ -415,7 +463,7 @@ impl Actor {
                 }
                 Ok(())
             }
-            Ok(Incoming::SessionEnded) => Err("the SFU ended our session".to_owned()),
+            Ok(Incoming::SessionEnded) => Err(End::Over("the SFU ended our session".to_owned())),
             Ok(Incoming::Other) => Ok(()),
             // One strange message is no reason to drop every call; whoever waits will time out.
             Err(problem) => {
@@ -429,7 +477,9 @@ impl Actor {
         &mut self,
         transaction: &str,
         outcome: Result<Reply, Refusal>,
-    ) -> Result<(), String> {
+    ) -> Result<(), End> {
+        self.detaching
+            .retain(|_, asked| asked.as_deref() != Some(transaction));
         let Some(pending) = self.pending.remove(transaction) else {
             return Ok(());
         };

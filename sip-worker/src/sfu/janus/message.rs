@@ -48,6 +48,8 @@ pub(super) enum HandleEvent {
     Hangup(String),
     /// The handle is no more.
     Detached,
+    /// The connection to Janus broke, and another has taken over the session: what happened meanwhile was not told.
+    Claimed,
     /// The whole connection to Janus is no more.
     Lost(String),
 }

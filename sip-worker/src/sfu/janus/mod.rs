@@ -3,10 +3,12 @@
 //!
 //! One WebSocket and one Janus session serve all calls. A participant is a publisher's handle, each
 //! subscription a handle of its own; a handle that is dropped is detached, and so nobody stays in a
-//! room whose call is gone. When the WebSocket is gone, so are all its participants: their sessions
-//! end with [`SfuEvent::Lost`](super::SfuEvent::Lost), and the next call connects anew.
+//! room whose call is gone. When the WebSocket breaks, the session is claimed by another; where that is in vain, its
+//! participants are gone: their sessions end with [`SfuEvent::Lost`](super::SfuEvent::Lost), and the next call connects
+//! anew.
 
 mod connection;
+mod follower;
 mod message;
 mod rooms;
 mod roster;

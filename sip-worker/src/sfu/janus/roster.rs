@@ -61,6 +61,44 @@ impl Roster {
         changes
     }
 
+    /// Takes in the list of all who are there, after a time of which nothing was told. Returns what has changed, and
+    /// who publishes what is not known; `None` where we are not there any more.
+    pub(super) fn resume(
+        &mut self,
+        me: &ParticipantId,
+        data: &Value,
+    ) -> Option<(Vec<SfuEvent>, Vec<Value>)> {
+        let list = data["participants"].as_array()?;
+        let ids: Vec<_> = list.iter().map(|one| participant_id(&one["id"])).collect();
+        if !ids.iter().flatten().any(|id| id == me) {
+            return None;
+        }
+        let (mut changes, mut unknown) = (Vec::new(), Vec::new());
+        let stays = |id: &ParticipantId| ids.iter().flatten().any(|there| there == id);
+        let gone: Vec<_> = self
+            .others
+            .keys()
+            .filter(|id| !stays(id))
+            .cloned()
+            .collect();
+        for id in &gone {
+            self.leaves(id, &mut changes);
+        }
+        for (one, id) in list.iter().zip(&ids) {
+            let Some(id) = id.as_ref().filter(|id| *id != me) else {
+                continue;
+            };
+            self.meet(one, &mut changes);
+            let is_known = self.others.get(id).is_some_and(|of| !of.is_empty());
+            match (one["publisher"] == true, is_known) {
+                (true, false) => unknown.push(one["id"].clone()),
+                (false, true) => self.unpublishes(id, &mut changes),
+                _ => {}
+            }
+        }
+        Some((changes, unknown))
+    }
+
     fn meet(&mut self, one: &Value, changes: &mut Vec<SfuEvent>) {
         let Some(id) = participant_id(&one["id"]) else {
             return;
@@ -190,6 +228,31 @@ mod tests {
             told(&roster.apply(&destroyed)),
             ["expelled: the room was destroyed"]
         );
+    }
+
+    #[test]
+    fn what_was_missed_is_made_up_for() {
+        let mut roster = Roster::default();
+        roster.apply(&json!({"attendees": [{"id": "q"}, {"id": "gone"}],
+            "publishers": [{"id": "ann", "streams": [{"type": "audio", "mid": "0"}]},
+                {"id": "ben", "streams": [{"type": "audio", "mid": "0"}]}]}));
+        let me = ParticipantId("me".to_owned());
+        let now = json!({"videoroom": "participants", "participants": [
+            {"id": "me", "publisher": true}, {"id": "q", "publisher": true},
+            {"id": "ann", "publisher": true}, {"id": "ben", "publisher": false},
+            {"id": "cid", "display": "Cid", "publisher": true}]});
+        let (changes, unknown) = roster.resume(&me, &now).unwrap();
+        assert_eq!(told(&changes), ["gone left", "-ben/0", "cid is Cid"]);
+        assert_eq!(unknown, [json!("q"), json!("cid")]);
+        let (changes, unknown) = roster.resume(&me, &now).unwrap();
+        assert_eq!(
+            (told(&changes).len(), unknown.len()),
+            (0, 2),
+            "once is enough"
+        );
+        let without_us = json!({"participants": [{"id": "ann", "publisher": true}]});
+        assert!(roster.resume(&me, &without_us).is_none());
+        assert!(roster.resume(&me, &json!({})).is_none());
     }
 
     #[test]

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::connection::{Handle, HandleEvents};
-use super::message::{HandleEvent, Reply, code};
+use super::follower::Follower;
+use super::message::{Reply, code};
 use super::rooms::{Server, Stay};
 use super::roster::{Roster, feed_and_mid, participant_id};
 use crate::sfu::{
     BoxFuture, Candidate, ConnectionId, Data, Joined, Negotiation, Participant, ParticipantId,
-    Published, Session, SfuError, SfuEvent, Subscription, TrackId,
+    Published, Session, SfuError, Subscription, TrackId,
 };
 
 /// Enters a room, making it where that is wanted.
@@ -46,11 +47,21 @@ pub(super) async fn join(
     for change in roster.apply(&reply.data) {
         let _ = events.send(change);
     }
-    tokio::spawn(follow(roster, publisher.id(), handle_events, events));
+    let publisher = Arc::new(publisher);
+    let private_id = reply.data["private_id"].clone();
+    let follower = Follower {
+        roster,
+        server: Arc::downgrade(&server),
+        publisher: (publisher.id(), Arc::downgrade(&publisher)),
+        room: room.to_owned(),
+        me: me.clone(),
+        private_id: private_id.clone(),
+    };
+    tokio::spawn(follower.follow(handle_events, events));
     let session = JanusSession {
-        private_id: reply.data["private_id"].clone(),
+        private_id,
         presence: Mutex::new(Some(Presence {
-            publisher: Arc::new(publisher),
+            publisher,
             events: sender,
         })),
         mid: Mutex::default(),
@@ -126,41 +137,23 @@ fn in_room(error: SfuError, server: &Server, room: &str, who: &str) -> SfuError 
     }
 }
 
-/// Turns what happens to the session's handles into what happens in the room.
-async fn follow(
-    mut roster: Roster,
-    publisher: u64,
-    mut handle_events: mpsc::UnboundedReceiver<(u64, HandleEvent)>,
-    events: mpsc::UnboundedSender<SfuEvent>,
-) {
-    while let Some((handle, event)) = handle_events.recv().await {
-        let connection = ConnectionId(handle.to_string());
-        let changes = match event {
-            HandleEvent::Plugin { data, sdp: None } if handle == publisher => roster.apply(&data),
-            HandleEvent::Plugin {
-                sdp: Some(offer), ..
-            } => {
-                vec![SfuEvent::Offer { connection, offer }]
-            }
-            HandleEvent::Plugin { .. } | HandleEvent::Candidate(None) => continue,
-            HandleEvent::Candidate(Some(candidate)) => vec![SfuEvent::Candidate {
-                connection,
-                candidate,
-            }],
-            HandleEvent::Hangup(reason) => vec![SfuEvent::ConnectionClosed { connection, reason }],
-            HandleEvent::Detached if handle == publisher => {
-                vec![SfuEvent::Lost("the SFU took us out of the room".to_owned())]
-            }
-            HandleEvent::Detached => continue,
-            HandleEvent::Lost(reason) => vec![SfuEvent::Lost(reason)],
-        };
-        for change in changes {
-            let last = matches!(change, SfuEvent::Lost(_) | SfuEvent::Expelled(_));
-            if events.send(change).is_err() || last {
-                return;
-            }
-        }
+/// What `streams` of others are to be subscribed to.
+pub(super) fn subscriber_body(
+    server: &Server,
+    room: &str,
+    private_id: &Value,
+    streams: Value,
+) -> Result<Value, SfuError> {
+    let mut body = json!({
+        "ptype": "subscriber",
+        "room": server.room_id(room)?,
+        "streams": streams,
+        "private_id": private_id,
+    });
+    if let Some(pin) = &server.config().pin {
+        body["pin"] = pin.expose_secret().into();
     }
+    Ok(body)
 }
 
 struct JanusSession {
@@ -262,15 +255,8 @@ impl Session for JanusSession {
             let feed = self.server.id(feed).ok_or_else(gone)?;
             let events = self.presence()?.events;
             let handle = self.server.connection().attach(events).await?;
-            let mut body = json!({
-                "ptype": "subscriber",
-                "room": self.server.room_id(&self.room)?,
-                "streams": [{"feed": feed, "mid": mid}],
-                "private_id": self.private_id,
-            });
-            if let Some(pin) = &self.server.config().pin {
-                body["pin"] = pin.expose_secret().into();
-            }
+            let wanted = json!([{"feed": feed, "mid": mid}]);
+            let body = subscriber_body(&self.server, &self.room, &self.private_id, wanted)?;
             let reply = handle
                 .message("join", body, None)
                 .await
