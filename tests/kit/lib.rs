@@ -8,6 +8,7 @@ pub mod comfort;
 pub mod coturn;
 pub mod detour;
 pub mod document;
+pub mod far_apart;
 pub mod house;
 pub mod http;
 pub mod installed;

@@ -5,16 +5,16 @@
 use anyhow::{Context as _, Result, anyhow, ensure};
 use std::fs::File;
 use std::io::{Error, Write as _};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Set in a process that may make hosts.
 const APART: &str = "SIPBRIDGE_TESTS_APART";
 /// What `unshare` makes such a process by: as root, and as anybody where the kernel lets them.
 const WAYS: [&[&str]; 2] = [&["--net"], &["--user", "--map-root-user", "--net"]];
 /// Whatever hosts need, tried on a network that nobody uses.
-const TRIED: &str = "ip link set lo up && echo 1 >/proc/sys/net/ipv4/ip_forward";
+const TRIED: &str = "ip link set lo up && echo 1 >/proc/sys/net/ipv4/ip_forward && nft list tables";
 
 /// Runs a scenario in another process of the same tests, where it may make hosts; `test` is its full name there.
 /// Where this system lets nobody make any, the scenario is skipped, and says so.
@@ -95,21 +95,33 @@ impl Host {
     }
 
     /// Lays a cable to another host, whose way to everywhere it is from then on. Here it is called `name`. Both
-    /// have an address of the same /24.
-    pub fn cable(&self, name: &str, here: Ipv4Addr, other: &Host, there: Ipv4Addr) -> Result<()> {
+    /// have an address of the same /24, or /64 where that is IPv6.
+    pub fn cable<A: Into<IpAddr>>(
+        &self,
+        name: &str,
+        here: A,
+        other: &Host,
+        there: A,
+    ) -> Result<()> {
+        let (here, there) = (here.into(), there.into());
+        // Nobody else is on the cable who might have the address already (RFC 4862 section 5.4).
+        let (family, size, at_once) = match here.is_ipv4() {
+            true => ("-4", 24, ""),
+            false => ("-6", 64, "nodad"),
+        };
         let me = std::process::id();
         let network = format!("/proc/{me}/fd/{}", other.network.as_raw_fd());
         self.there(|| {
             ip(&format!(
                 "link add {name} type veth peer name uplink netns {network}"
             ))?;
-            ip(&format!("address add {here}/24 dev {name}"))?;
+            ip(&format!("address add {here}/{size} dev {name} {at_once}"))?;
             ip(&format!("link set {name} up"))
         })?;
         other.there(|| {
-            ip(&format!("address add {there}/24 dev uplink"))?;
+            ip(&format!("address add {there}/{size} dev uplink {at_once}"))?;
             ip("link set uplink up")?;
-            ip(&format!("route add default via {here}"))
+            ip(&format!("{family} route add default via {here}"))
         })
     }
 
@@ -121,6 +133,55 @@ impl Host {
             cables
                 .iter()
                 .try_for_each(|cable| ip(&format!("rule add iif {cable} ipproto udp prohibit")))
+        })
+    }
+}
+
+/// Loads rules of `nft`, on the host of the calling thread.
+fn nft(rules: &str) -> Result<()> {
+    let mut run = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("nft (./dev setup installs it)")?;
+    let mut into = run.stdin.take().context("its standard input")?;
+    into.write_all(rules.as_bytes())?;
+    drop(into);
+    let run = run.wait_with_output()?;
+    let said = String::from_utf8_lossy(&run.stderr);
+    ensure!(run.status.success(), "nft {rules}: {}", said.trim());
+    Ok(())
+}
+
+impl Host {
+    /// From now on this host passes on what comes to it, and translates addresses as these rules of `nft` have it, on
+    /// the way out and on the way in.
+    pub fn translate(&self, leaves: &str, comes: &str) -> Result<()> {
+        self.there(|| {
+            std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+            nft(&format!(
+                "table ip translation {{
+                    chain comes {{ type nat hook prerouting priority dstnat; {comes}; }}
+                    chain leaves {{ type nat hook postrouting priority srcnat; {leaves}; }}
+                }}"
+            ))
+        })
+    }
+
+    /// It has this address, too, by this cable.
+    pub fn owns(&self, cable: &str, address: Ipv4Addr) -> Result<()> {
+        self.there(|| ip(&format!("address add {address}/32 dev {cable}")))
+    }
+
+    /// What comes by this cable for that network is dropped, unless it was sent to what is translated to there.
+    pub fn passes_nothing_to(&self, cable: &str, network: &str) -> Result<()> {
+        self.there(|| {
+            nft(&format!(
+                "table ip private {{
+                    chain comes {{ type filter hook prerouting priority raw; iifname \"{cable}\" ip daddr {network} drop; }}
+                }}"
+            ))
         })
     }
 }

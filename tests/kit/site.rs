@@ -20,6 +20,7 @@ const RATE_HZ: u32 = 48_000;
 pub struct Site {
     scenario: &'static str,
     sip: SocketAddr,
+    http: SocketAddr,
     url: String,
     token: String,
     /// What browsers are told of its key.
@@ -78,6 +79,7 @@ kind = \"embedded\"
         Ok(Site {
             scenario,
             sip,
+            http,
             url,
             token: token.trim().to_owned(),
             pin,
@@ -90,14 +92,28 @@ kind = \"embedded\"
         format!("sip:{user}@{}", self.sip)
     }
 
+    /// As it is to whoever reaches its host by another address.
+    pub fn reached_at(self, host: IpAddr) -> Site {
+        Site {
+            url: format!("https://{}", SocketAddr::new(host, self.http.port())),
+            ..self
+        }
+    }
+
     /// Somebody comes in, whose microphone says a tone.
     pub fn visited(&self, name: &str, tone_hz: f64) -> Result<Visitor> {
+        self.visited_by(name, tone_hz, &[])
+    }
+
+    /// The same, by a browser that is told so much more.
+    pub fn visited_by(&self, name: &str, tone_hz: f64, more: &[String]) -> Result<Visitor> {
         let folder = out_dir(self.scenario).join(name);
         std::fs::create_dir_all(&folder)?;
         let says = folder.join("microphone.wav");
         tone(tone_hz, RATE_HZ, MICROPHONE).write(&says)?;
         let believes = format!("--ignore-certificate-errors-spki-list={}", self.pin);
-        let browser = Browser::speaking(&folder, "about:blank", &says, &[believes])?;
+        let told: Vec<String> = more.iter().cloned().chain([believes]).collect();
+        let browser = Browser::speaking(&folder, "about:blank", &says, &told)?;
         let mut page = browser.page()?;
         page.go(&self.url)?;
         ensure!(

@@ -27,6 +27,7 @@ mod check_says_what_is_wrong;
 mod either_side_hangs_up;
 mod ends_during_an_outage;
 mod garbage_harms_no_running_call;
+mod hosts_behind_nat;
 mod kamailio_in_front;
 mod keys_in_three_forms;
 mod muted_leg_is_not_heard;
