@@ -3,6 +3,7 @@
 
 use crate::{out_dir, ports};
 use anyhow::{Context as _, Result};
+use sip_worker::calls::Event;
 use sip_worker::config::Config;
 use sip_worker::run;
 use sip_worker::sfu::{Participant, Sfu};
@@ -14,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::sync::broadcast;
 
 /// Two for each call, with some to spare.
 const RTP_PORTS: u16 = 120;
@@ -109,6 +111,11 @@ name = \"main\"
     /// What opens it.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// What its calls do from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.worker.calls.subscribe()
     }
 
     /// The worker's connector.

@@ -6,6 +6,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use sip_worker::calls::Event;
 use sip_worker::measure::Wave;
 use sip_worker::measure::steady::steadily;
 use sip_worker::sfu::{Content, Data, ParticipantId, Sfu as _, SfuError, TrackId};
@@ -86,7 +87,12 @@ fn the_embedded_sfu_tells_what_is_no_sound() -> Result<()> {
     let folder = format!("{SCENARIO}/embedded-data");
     let media = IpAddr::from(Ipv4Addr::LOCALHOST);
     let tables = open_house("at-once");
-    let house = House::open(&folder, media, "kind = \"embedded\"", &tables)?;
+    let house = House::open(
+        &folder,
+        media,
+        "kind = \"embedded\"\ntell_keys = true",
+        &tables,
+    )?;
     let (mut phone, ann) = phone_and_ann(&folder, &house)?;
     let is_active = |seen: &Seen| {
         let who = &seen.person("alice")?.who;
@@ -112,13 +118,38 @@ fn the_embedded_sfu_tells_what_is_no_sound() -> Result<()> {
     Ok(())
 }
 
+/// Unless the configuration says so: a key may be one of a PIN.
+#[test]
+fn nobody_is_told_keys_who_is_not_meant_to_know() -> Result<()> {
+    let folder = format!("{SCENARIO}/embedded-keys");
+    let media = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let tables = open_house("at-once");
+    let house = House::open(&folder, media, "kind = \"embedded\"", &tables)?;
+    let (mut phone, ann) = phone_and_ann(&folder, &house)?;
+    let mut events = house.events();
+    phone.send_digit('7')?;
+    house.wait(async {
+        let pressed = async {
+            while !matches!(events.recv().await?, Event::Dtmf { digit: '7', .. }) {}
+            Ok::<_, anyhow::Error>(())
+        };
+        tokio::time::timeout(SOON, pressed).await?
+    })?;
+    phone.hang_up()?;
+    house.wait(ann.until("the phone is gone", SOON, |seen| {
+        seen.person("alice")?.left.map(drop)
+    }))?;
+    ensure!(ann.seen().told.is_empty(), "{:?}", ann.seen().told);
+    Ok(())
+}
+
 #[test]
 fn a_server_that_is_asked_tells_what_is_no_sound() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let janus = runtime.block_on(Janus::start(janus::Options::default()))?;
     let gateway = Gateway::start(&janus, ROOM)?;
     let lines = format!(
-        "kind = \"rtp\"\nurl = \"{}\"\naddress = \"127.0.0.1\"",
+        "kind = \"rtp\"\nurl = \"{}\"\naddress = \"127.0.0.1\"\ntell_keys = true",
         gateway.url()
     );
     let folder = format!("{SCENARIO}/rtp-data");

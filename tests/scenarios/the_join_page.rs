@@ -16,7 +16,7 @@ const CLOSE_HZ: f64 = 15.0;
 #[test]
 fn somebody_on_the_page_talks_with_a_phone() -> Result<()> {
     let mut bob = phone(SCENARIO, "bob", PHONES_HZ)?;
-    let mut ann = JoinPage::open(SCENARIO, "", &trunk_to(&bob.uri()))?;
+    let mut ann = JoinPage::open(SCENARIO, "tell_keys = true", &trunk_to(&bob.uri()))?;
     let link = ann.link(ROOM, "role=host&name=Ann")?;
     ann.page.go(&link)?;
     let address = ann.page.eval("location.href")?;

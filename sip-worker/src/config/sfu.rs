@@ -28,6 +28,8 @@ pub struct SfuConfig {
     pub kind: SfuKind,
     /// The media graph of calls there, where it is not the usual one.
     pub pipeline: Option<String>,
+    /// Whether everybody in a room is told which keys the phones there press.
+    pub tell_keys: bool,
 }
 
 /// The connectors there are.
@@ -127,6 +129,17 @@ pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
             section
                 .find("`kind` is missing; \"embedded\", \"janus\", \"whip\" and \"rtp\" are built");
         }
+        let tell_keys = section.boolean("tell_keys").unwrap_or(false);
+        let carries_keys = match &kind {
+            Some(SfuKind::Embedded(_)) | None => true,
+            Some(SfuKind::Rtp(_)) => section.has("url"),
+            Some(SfuKind::Janus(_) | SfuKind::Whip(_)) => false,
+        };
+        if tell_keys && !carries_keys {
+            section.find(
+                "`tell_keys`: this SFU carries nothing but sound; \"embedded\" and \"rtp\" with `url` carry keys",
+            );
+        }
         let inside = |sfu: &SfuConfig| matches!(sfu.kind, SfuKind::Embedded(_));
         let kind = match kind {
             Some(SfuKind::Embedded(_)) => {
@@ -161,6 +174,7 @@ pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<SfuConfig> {
             name,
             kind,
             pipeline,
+            tell_keys,
         });
     }
     sfus

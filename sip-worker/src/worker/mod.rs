@@ -269,6 +269,7 @@ impl Worker {
                 ..PeerConfig::default()
             },
             call: call.to_owned(),
+            tells_keys: config.is_some_and(|sfu| sfu.tell_keys),
         }
     }
 

@@ -85,6 +85,8 @@ pub struct Means {
     pub(crate) peer: PeerConfig,
     /// Name of the SIP call, for `sipbin`.
     pub(crate) call: String,
+    /// Whether the room is told which keys the phone presses.
+    pub(crate) tells_keys: bool,
 }
 
 /// Everything a call has in a room.
@@ -144,7 +146,7 @@ impl Stay {
                 session: Some(session.clone()),
                 ..Visit::default()
             },
-            telling: Telling::new(),
+            telling: Telling::new(means.tells_keys),
             clearing: None,
             tasks: JoinSet::new(),
         };
@@ -255,7 +257,7 @@ impl Stay {
         self.telling.state(state);
     }
 
-    /// Tells the room of a key that the phone pressed.
+    /// Tells the room of a key that the phone pressed, where it is to know.
     pub(super) fn tell_key(&self, digit: char, ms: u32) {
         self.telling.key(digit, ms);
     }

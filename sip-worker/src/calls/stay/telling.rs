@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! What a call tells its room beside its media: the keys that its phone presses, and how far the call is. SFUs
-//! that cannot carry it go without.
+//! What a call tells its room beside its media: how far the call is and, where the configuration has the room know,
+//! the keys that its phone presses. SFUs that cannot carry it go without.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,14 +18,17 @@ const WAITING: usize = 32;
 /// The way to the room, visit after visit.
 pub(super) struct Telling {
     state: watch::Sender<Option<State>>,
+    /// A key may be one of a PIN: nobody is told without being meant to be.
+    tells_keys: bool,
     /// None while the SFU is away.
     keys: Option<mpsc::Sender<Data>>,
 }
 
 impl Telling {
-    pub(super) fn new() -> Telling {
+    pub(super) fn new(tells_keys: bool) -> Telling {
         Telling {
             state: watch::Sender::new(None),
+            tells_keys,
             keys: None,
         }
     }
@@ -57,7 +60,7 @@ impl Telling {
 
     /// The phone pressed a key.
     pub(super) fn key(&self, digit: char, ms: u32) {
-        let told = self.keys.as_ref();
+        let told = self.keys.as_ref().filter(|_| self.tells_keys);
         let told = told.map(|keys| keys.try_send(Data::key(digit, Some(ms))));
         if told.is_some_and(|told| told.is_err()) {
             tracing::debug!("the SFU is too slow to be told of a key");
@@ -113,11 +116,12 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::time::Duration;
 
+    use tokio::task::JoinHandle;
     use tokio::time::timeout;
 
     use super::*;
     use crate::sfu::embedded::{Embedded, EmbeddedConfig};
-    use crate::sfu::{Joined, Participant, Sfu as _, SfuEvent};
+    use crate::sfu::{Content, Joined, Participant, Sfu as _, SfuEvent};
 
     async fn join(sfu: &Embedded, id: &str) -> Joined {
         let who = Participant {
@@ -125,6 +129,33 @@ mod tests {
             ..Participant::default()
         };
         sfu.join("lobby", who).await.unwrap()
+    }
+
+    /// A phone in a room with Ann.
+    struct Visit {
+        sfu: Embedded,
+        ann: Joined,
+        phone: Arc<dyn Session>,
+        telling: Telling,
+        tells: JoinHandle<()>,
+    }
+
+    async fn begin(tells_keys: bool) -> Visit {
+        let sfu = Embedded::new(EmbeddedConfig {
+            addresses: vec![Ipv4Addr::LOCALHOST.into()],
+            ..EmbeddedConfig::new("main")
+        });
+        let ann = join(&sfu, "ann").await;
+        let phone = join(&sfu, "phone").await.session;
+        let mut telling = Telling::new(tells_keys);
+        let tells = tokio::spawn(telling.begin(phone.clone()));
+        Visit {
+            sfu,
+            ann,
+            phone,
+            telling,
+            tells,
+        }
     }
 
     /// What the room is told of the phone next: a key, or its status.
@@ -145,35 +176,58 @@ mod tests {
 
     #[tokio::test]
     async fn each_visit_is_told_how_far_the_call_is_and_keys_in_their_order() {
-        let sfu = Embedded::new(EmbeddedConfig {
-            addresses: vec![Ipv4Addr::LOCALHOST.into()],
-            ..EmbeddedConfig::new("main")
-        });
-        let Joined {
-            session: _ann,
-            events: mut ann,
-        } = join(&sfu, "ann").await;
-        let phone = join(&sfu, "phone").await.session;
-        let mut telling = Telling::new();
-        let visit = tokio::spawn(telling.begin(phone.clone()));
+        let Visit {
+            sfu,
+            mut ann,
+            phone,
+            mut telling,
+            tells,
+        } = begin(true).await;
         telling.state(State::Ringing);
-        assert_eq!(next(&mut ann).await, "ringing");
+        assert_eq!(next(&mut ann.events).await, "ringing");
         telling.state(State::Active);
-        assert_eq!(next(&mut ann).await, "active");
+        assert_eq!(next(&mut ann.events).await, "active");
         // A phone that rings on elsewhere changes nothing.
         telling.state(State::Ringing);
         telling.key('1', 100);
         telling.key('2', 200);
-        assert_eq!(next(&mut ann).await, "Key(Some(100) ms)");
-        assert_eq!(next(&mut ann).await, "Key(Some(200) ms)");
+        assert_eq!(next(&mut ann.events).await, "Key(Some(100) ms)");
+        assert_eq!(next(&mut ann.events).await, "Key(Some(200) ms)");
         telling.end();
         telling.key('3', 300);
-        visit.await.unwrap();
+        tells.await.unwrap();
         phone.leave().await;
         let again = join(&sfu, "phone").await.session;
         let visit = tokio::spawn(telling.begin(again));
-        assert_eq!(next(&mut ann).await, "active");
+        assert_eq!(next(&mut ann.events).await, "active");
         telling.end();
         visit.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn keys_are_kept_where_nobody_is_to_be_told() {
+        let Visit {
+            sfu: _sfu,
+            mut ann,
+            phone,
+            mut telling,
+            tells,
+        } = begin(false).await;
+        telling.key('1', 100);
+        telling.state(State::Active);
+        assert_eq!(next(&mut ann.events).await, "active");
+        telling.key('2', 100);
+        telling.end();
+        // By then all that was to be told is told.
+        tells.await.unwrap();
+        let end = Data {
+            content: Content::Message {
+                topic: None,
+                payload: Vec::new(),
+            },
+            ..Data::key('0', None)
+        };
+        phone.send(&end).await.unwrap();
+        assert_eq!(next(&mut ann.events).await, format!("{:?}", end.content));
     }
 }

@@ -26,6 +26,34 @@ fn an_embedded_sfu_needs_no_more_than_its_name() {
 }
 
 #[test]
+fn keys_are_told_to_rooms_that_are_meant_to_know_them_and_by_sfus_that_can() {
+    let told = |lines: &str| {
+        let config = Config::parse(&Document::new("c.toml", lines)).unwrap();
+        config.sfus[0].tell_keys
+    };
+    let sfu = |lines: &str| format!("[[sfu]]\nname = \"main\"\n{lines}");
+    for able in [
+        "kind = \"embedded\"\n",
+        "kind = \"rtp\"\nurl = \"http://127.0.0.1:7000\"\n",
+    ] {
+        assert!(!told(&sfu(able)), "a key may be one of a PIN");
+        assert!(told(&sfu(&format!("{able}tell_keys = true\n"))));
+    }
+    for unable in [
+        "kind = \"janus\"\nurl = \"ws://127.0.0.1\"\n",
+        "kind = \"whip\"\nwhip = \"http://127.0.0.1/{room}/{participant}\"\n",
+        "kind = \"rtp\"\n[[sfu.line]]\nroom = \"lobby\"\nto = \"192.0.2.7:5004\"\n",
+    ] {
+        assert!(!told(&sfu(unable)));
+        let found = findings(&sfu(&format!("tell_keys = true\n{unable}"))).concat();
+        assert!(
+            found.contains("[[sfu]] \"main\": `tell_keys`: this SFU carries nothing but"),
+            "{found}"
+        );
+    }
+}
+
+#[test]
 fn what_an_embedded_sfu_does_not_know_is_refused() {
     for (lines, wanted) in [
         (
