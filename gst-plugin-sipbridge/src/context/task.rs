@@ -94,6 +94,25 @@ impl Cx<'_> {
         self.registry.deregister(socket)
     }
 
+    /// Watches a connection: [`Task::readable`] is called when it can be read, and when it can be written.
+    pub fn register_stream(
+        &mut self,
+        stream: &mut mio::net::TcpStream,
+        token: usize,
+    ) -> std::io::Result<()> {
+        debug_assert!(token < 1 << TOKEN_BITS);
+        self.registry.register(
+            stream,
+            Token((self.slot << TOKEN_BITS) | token),
+            Interest::READABLE | Interest::WRITABLE,
+        )
+    }
+
+    /// Stops watching a connection. Closing it does so too.
+    pub fn deregister_stream(&mut self, stream: &mut mio::net::TcpStream) -> std::io::Result<()> {
+        self.registry.deregister(stream)
+    }
+
     /// Where datagrams are read into.
     pub fn inbox(&mut self) -> &mut Inbox {
         self.inbox

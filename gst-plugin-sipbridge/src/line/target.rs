@@ -85,7 +85,8 @@ pub(crate) fn check_header(name: &str, value: &[u8]) -> Result<(String, Vec<u8>)
     Ok((name.to_owned(), value.to_vec()))
 }
 
-fn unescape(text: &[u8]) -> Vec<u8> {
+/// `%XX` for what stands there; what is no such thing stays.
+pub(crate) fn unescape(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {

@@ -14,6 +14,7 @@ pub(crate) mod path;
 mod plan;
 mod receiver;
 mod reflexive;
+mod relay;
 mod transport;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use negotiation::{
 pub use plan::{HeaderExtension, MediaPlan, Plan, ReceivePlan, Remote, SendPlan};
 pub use receiver::{Arrival, Receiver, ReceiverStats};
 pub use reflexive::Reflexive;
+pub use relay::{Relay, RelayEvent, RelayLogin, RelayOver};
 pub use transport::{
     Action, IceState, Outgoing, Packet, Payload, Transport, TransportEvent, TransportState,
     TransportStats, host_candidate,

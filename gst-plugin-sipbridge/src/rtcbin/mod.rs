@@ -21,16 +21,16 @@
  * `add-transceiver`; it is told by `on-negotiation-needed`, `on-ice-candidate`, `pad-added` and
  * the properties' notifications.
  *
- * What it does: full ICE, or lite (`ice-lite`); host candidates, and server-reflexive ones where a
- * `stun-server` is set; candidates that come later (trickle); several tracks, all over one
+ * What it does: full ICE, or lite (`ice-lite`); host candidates, server-reflexive ones where a
+ * `stun-server` is set, and relayed ones where a `turn-server` is (RFC 8656, over UDP, TCP and TLS;
+ * with `ice-transport-policy=relay` no others); candidates that come later (trickle); several tracks, all over one
  * transport; renegotiation and ICE restarts (option `ice-restart` of `create-offer`). The far end's
  * certificate is compared with the SHA-256 fingerprint in its description, and without one nothing
  * connects. A connection whose far end stops answering connectivity checks stops sending (RFC 7675),
  * and fails 15 seconds later.
  *
  * What it does not: other media than audio (such lines are declined), data channels, provisional
- * answers, rollback, and TURN: a worker is reached at an address of its own, and relays are the
- * business of who has none. Candidates that name a `.local` host are passed over: a browser that
+ * answers, rollback, TURN over DTLS. Candidates that name a `.local` host are passed over: a browser that
  * hides behind one finds us all the same.
  *
  * `add-transceiver` returns nothing, since GstWebRTCRTPTransceiver cannot be made outside of
@@ -43,13 +43,16 @@ mod incoming;
 mod operations;
 mod outgoing;
 mod pad;
+mod relays;
 mod session;
 mod settings;
 mod signals;
 mod source;
 mod stats;
 mod steps;
+mod stream;
 mod task;
+mod turn;
 
 use gst::glib;
 use gst::prelude::*;

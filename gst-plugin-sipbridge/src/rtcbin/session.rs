@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The element's side of a session: descriptions, and the connection that carries them out.
 
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +14,7 @@ use super::pad::SinkPad;
 use super::settings::{AddressError, Settings};
 use super::source::Source;
 use super::task::{Command, Connection, Shared};
+use super::turn::TurnServer;
 use crate::context::{Context, ContextError, TaskHandle};
 use crate::handover::Outlet as _;
 use crate::rtc::description::{Description, DescriptionError, Direction, Format};
@@ -44,8 +45,12 @@ pub(super) enum SessionError {
     Kind(WebRTCSDPType),
     #[error("none of the local addresses can be a candidate")]
     NoCandidates,
-    #[error("ice-transport-policy is relay, and there is no TURN client: no candidate is left")]
+    #[error("ice-transport-policy is relay, and there is no turn-server: no candidate is left")]
     NoRelay,
+    #[error(
+        "ice-transport-policy is relay, and ice-lite has host candidates only: no candidate is left"
+    )]
+    LiteRelay,
 }
 
 /// A sink pad's way to the connection.
@@ -127,6 +132,8 @@ pub(super) struct Applied {
     pub(super) line: usize,
     /// Ask this server how it sees us: host and port.
     pub(super) stun: Option<(String, u16)>,
+    /// Ask this server to relay.
+    pub(super) turn: Option<TurnServer>,
     /// Gathering began.
     pub(super) gathering: bool,
 }
@@ -367,8 +374,12 @@ impl Session {
         let shared = self.shared().ok_or(SessionError::NotReady)?;
         let kind = kind_of(kind)?;
         let description = Description::read(text)?;
-        if settings.ice_transport_policy == WebRTCICETransportPolicy::Relay {
-            return Err(SessionError::NoRelay);
+        let turn = settings.turn()?;
+        let hidden = settings.ice_transport_policy == WebRTCICETransportPolicy::Relay;
+        match (hidden, &turn) {
+            (true, None) => return Err(SessionError::NoRelay),
+            (true, Some(_)) if settings.ice_lite => return Err(SessionError::LiteRelay),
+            _ => {}
         }
         // Before anything is promised: without a socket there is nothing to promise.
         let sockets = if self.listening {
@@ -379,14 +390,14 @@ impl Session {
         let plan = self.negotiation.set_local(kind, description)?;
         let mut applied = Applied::default();
         if !sockets.is_empty() {
-            for socket in &sockets {
+            for socket in sockets.iter().filter(|_| !hidden) {
                 let Ok(local) = socket.local_addr() else {
                     continue;
                 };
                 let told = settings.told(local)?;
                 self.candidates.extend(host_candidate(told));
             }
-            if self.candidates.is_empty() {
+            if self.candidates.is_empty() && !hidden {
                 return Err(SessionError::NoCandidates);
             }
             for candidate in &self.candidates {
@@ -395,10 +406,12 @@ impl Session {
             self.listening = true;
             applied.candidates = self.candidates.clone();
             applied.gathering = true;
-            applied.stun = settings.stun().filter(|_| !settings.ice_lite);
-            shared.command(Command::Sockets(sockets));
-            if applied.stun.is_none() {
-                shared.command(Command::NoStun);
+            // Those who are asked for more of them: a lite agent has none but host candidates (RFC 8445 section 2.5).
+            applied.stun = settings.stun().filter(|_| !settings.ice_lite && !hidden);
+            applied.turn = turn.filter(|_| !settings.ice_lite);
+            shared.command(Command::Sockets { sockets, hidden });
+            if applied.stun.is_none() && applied.turn.is_none() {
+                shared.command(Command::NoMoreServers);
             }
         }
         applied.line = self.negotiation.transport_line();
@@ -519,15 +532,21 @@ impl Session {
     }
 }
 
-/// The addresses of a server. Waits for the name service.
-pub(super) fn resolve(host: &str, port: u16) -> Vec<std::net::SocketAddr> {
-    match (host, port).to_socket_addrs() {
+/// The addresses of a server, one of each kind. Waits for the name service.
+pub(super) fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
+    let found: Vec<SocketAddr> = match (host, port).to_socket_addrs() {
         Ok(addresses) => addresses.collect(),
         Err(error) => {
-            tracing::warn!(host, %error, "the STUN server's name has no address");
+            tracing::warn!(host, %error, "the name of a STUN or TURN server has no address");
             Vec::new()
         }
-    }
+    };
+    let first = |v4| found.iter().find(|address| address.is_ipv4() == v4);
+    [first(true), first(false)]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect()
 }
 
 fn negotiation(certificate: Option<&Certificate>, lite: bool) -> Negotiation {

@@ -8,6 +8,7 @@ use gst::glib;
 use gst::prelude::*;
 use gst_webrtc::{WebRTCBundlePolicy, WebRTCICETransportPolicy};
 
+use super::turn::{TurnError, TurnServer};
 use crate::handover::Handover;
 use crate::property::{contexts, flag, put, text, uint};
 
@@ -20,8 +21,8 @@ pub(super) struct Settings {
     pub(super) bundle_policy: WebRTCBundlePolicy,
     pub(super) ice_transport_policy: WebRTCICETransportPolicy,
     pub(super) stun_server: Option<String>,
-    /// Somebody set one. It is not kept: it has a password in it.
-    pub(super) wants_turn: bool,
+    /// As it was understood, or why not.
+    turn_server: Option<Result<TurnServer, TurnError>>,
     pub(super) latency_ms: u32,
     pub(super) ice_lite: bool,
     pub(super) local_addresses: Option<String>,
@@ -39,7 +40,7 @@ impl Default for Settings {
             bundle_policy: WebRTCBundlePolicy::MaxBundle,
             ice_transport_policy: WebRTCICETransportPolicy::All,
             stun_server: None,
-            wants_turn: false,
+            turn_server: None,
             latency_ms: DEFAULT_LATENCY_MS,
             ice_lite: false,
             local_addresses: None,
@@ -64,6 +65,8 @@ pub(super) enum AddressError {
     TooMany,
     #[error("min-rtp-port {min} is above max-rtp-port {max}")]
     Ports { min: u32, max: u32 },
+    #[error(transparent)]
+    Turn(#[from] TurnError),
     #[error("no free UDP port on {address}: {error}")]
     Bind {
         address: IpAddr,
@@ -95,6 +98,11 @@ impl Settings {
             return Some((host.trim_matches(['[', ']']).to_owned(), port));
         }
         Some((server.trim_matches(['[', ']']).to_owned(), 3478))
+    }
+
+    /// The server that relays, if one is set.
+    pub(super) fn turn(&self) -> Result<Option<TurnServer>, AddressError> {
+        Ok(self.turn_server.clone().transpose()?)
     }
 
     /// The addresses to be reached at: those named, else those that lead out, else loopback.
@@ -182,7 +190,7 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
             WebRTCICETransportPolicy::All,
         )
         .nick("ICE transport policy")
-        .blurb("As webrtcbin's; with relay nothing connects, for there is no TURN client")
+        .blurb("As webrtcbin's: with relay, addresses at the turn-server are the only ones")
         .mutable_ready()
         .build(),
         text(
@@ -192,7 +200,7 @@ pub(super) fn properties() -> Vec<glib::ParamSpec> {
         ),
         glib::ParamSpecString::builder("turn-server")
             .nick("TURN server")
-            .blurb("As webrtcbin's, but not used: there is no TURN client, and a warning says so")
+            .blurb("The server to be reached through: turn://user:password@host:port?transport=udp or tcp, turns:// for TLS; percent-encoded. Cannot be read: there is a password in it")
             .flags(glib::ParamFlags::WRITABLE | gst::PARAM_FLAG_MUTABLE_READY)
             .build(),
         uint(
@@ -244,9 +252,9 @@ impl Settings {
             "ice-transport-policy" => put(&mut self.ice_transport_policy, value),
             "stun-server" => put(&mut self.stun_server, value),
             "turn-server" => {
-                self.wants_turn = value
-                    .get::<Option<&str>>()
-                    .is_ok_and(|server| server.is_some());
+                let server = value.get::<Option<&str>>().ok().flatten();
+                let server = server.filter(|server| !server.is_empty());
+                self.turn_server = server.map(TurnServer::read);
             }
             "latency" => put(&mut self.latency_ms, value),
             "ice-lite" => put(&mut self.ice_lite, value),

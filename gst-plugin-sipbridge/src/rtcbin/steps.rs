@@ -12,10 +12,12 @@ use gst_webrtc::{
 
 use super::RtcBin;
 use super::imp::CAT;
+use super::relays::RelayServer;
 use super::session::{SessionError, resolve};
 use super::source::Source;
 use super::stats;
 use super::task::{Command, Counting, Notice};
+use super::turn::TurnServer;
 use crate::handover::Outlet as _;
 use crate::rtc::description::{Description, Direction};
 use crate::rtc::{TransportEvent, TransportState};
@@ -91,33 +93,41 @@ impl RtcBin {
             Err(error) => return reply(self, promise, Err(error)),
         };
         if applied.gathering {
-            if settings.wants_turn {
-                gst::element_warning!(
-                    self,
-                    gst::ResourceError::Settings,
-                    ("There is no TURN client: the TURN server is not used")
-                );
-            }
             self.set_gathering(WebRTCICEGatheringState::Gathering);
         }
         reply(self, promise, Ok(None));
         for candidate in &applied.candidates {
             self.emit_by_name::<()>("on-ice-candidate", &[&(applied.line as u32), candidate]);
         }
-        if let Some((host, port)) = applied.stun {
+        if applied.stun.is_some() || applied.turn.is_some() {
             // Beside the chain: a name service that is slow must hold up nothing.
-            self.call_async(move |element| {
-                let servers = resolve(&host, port);
-                let shared = element.imp().session().shared();
-                if let Some(shared) = shared {
-                    for family in [true, false] {
-                        if let Some(server) = servers.iter().find(|s| s.is_ipv4() == family) {
-                            shared.command(Command::Stun(*server));
-                        }
-                    }
-                    shared.command(Command::NoStun);
-                }
-            });
+            self.call_async(move |element| element.ask_servers(applied.stun, applied.turn));
+        }
+    }
+
+    /// Has the connection ask who may know more candidates.
+    fn ask_servers(&self, stun: Option<(String, u16)>, turn: Option<TurnServer>) {
+        let mut commands = Vec::new();
+        if let Some((host, port)) = stun {
+            commands.extend(resolve(&host, port).into_iter().map(Command::Stun));
+        }
+        if let Some(turn) = turn {
+            let found = resolve(&turn.host, turn.port);
+            commands.extend(found.into_iter().map(|address| {
+                Command::Relay(Box::new(RelayServer {
+                    address,
+                    over: turn.over,
+                    name: turn.encrypted.then(|| turn.host.clone()),
+                    login: turn.login.clone(),
+                }))
+            }));
+        }
+        commands.push(Command::NoMoreServers);
+        let shared = self.imp().session().shared();
+        if let Some(shared) = shared {
+            commands
+                .into_iter()
+                .for_each(|command| shared.command(command));
         }
     }
 
@@ -194,6 +204,13 @@ impl RtcBin {
                 Notice::Gathered => {
                     element.imp().session().candidates_complete();
                     element.set_gathering(WebRTCICEGatheringState::Complete);
+                }
+                Notice::NoRelay { server, reason } => {
+                    gst::element_warning!(
+                        element,
+                        gst::ResourceError::OpenReadWrite,
+                        ("No address at the TURN server {server}: {reason}")
+                    );
                 }
                 Notice::Track(line) => {
                     if let Err(error) = element.add_source(line) {

@@ -10,6 +10,7 @@ use gst::prelude::*;
 
 use super::incoming::Incoming;
 use super::outgoing::Rewriter;
+use super::relays::{FIRST_TOKEN, RelayNews, RelayServer, Relays};
 use super::source::Source;
 use crate::context::{Cx, Mailbox, Notifier, Task, stamp_arrivals};
 use crate::rtc::{
@@ -21,12 +22,17 @@ const INPUT_MAX: usize = 128;
 
 /// What the owner asks.
 pub(super) enum Command {
-    /// To be reached here.
-    Sockets(Vec<UdpSocket>),
+    /// To be reached here; `hidden`: by relays alone.
+    Sockets {
+        sockets: Vec<UdpSocket>,
+        hidden: bool,
+    },
     /// Ask this server how it sees us.
     Stun(SocketAddr),
-    /// Nobody will ask anything more about how we are seen.
-    NoStun,
+    /// Ask this server to relay.
+    Relay(Box<RelayServer>),
+    /// No more servers will be named.
+    NoMoreServers,
     Plan(Box<Plan>),
     Candidate(String),
     /// What arrives on a line goes there.
@@ -76,6 +82,11 @@ pub(super) enum Notice {
     Candidate(String),
     /// No more are coming.
     Gathered,
+    /// A server relays nothing for us.
+    NoRelay {
+        server: SocketAddr,
+        reason: String,
+    },
     /// Something arrives on a line that has no pad yet.
     Track(usize),
 }
@@ -154,9 +165,23 @@ impl Running {
     }
 }
 
-struct Socket {
+/// A socket of ours.
+pub(super) struct Socket {
     socket: mio::net::UdpSocket,
     local: SocketAddr,
+}
+
+impl Socket {
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub(super) fn send(&self, bytes: &[u8], to: SocketAddr) {
+        if let Err(error) = self.socket.send_to(bytes, to) {
+            // Lost, as it might have been on the way.
+            tracing::trace!(%to, %error, "a packet was not sent");
+        }
+    }
 }
 
 pub(super) struct Connection {
@@ -164,6 +189,7 @@ pub(super) struct Connection {
     transport: Transport,
     sockets: Vec<Socket>,
     reflexives: Vec<Reflexive>,
+    relays: Relays,
     /// No server will be named any more.
     asked: bool,
     gathered: bool,
@@ -188,6 +214,7 @@ impl Connection {
             transport,
             sockets: Vec::new(),
             reflexives: Vec::new(),
+            relays: Relays::default(),
             asked: false,
             gathered: false,
             incoming: Vec::new(),
@@ -201,7 +228,7 @@ impl Connection {
 
     fn obey(&mut self, cx: &mut Cx<'_>, command: Command) {
         match command {
-            Command::Sockets(sockets) => self.listen(cx, sockets),
+            Command::Sockets { sockets, hidden } => self.listen(cx, sockets, hidden),
             Command::Stun(server) => {
                 let now = cx.now();
                 let asked = self
@@ -209,9 +236,9 @@ impl Connection {
                     .iter()
                     .filter_map(|socket| Reflexive::new(now, server, socket.local));
                 self.reflexives.extend(asked);
-                self.asked = true;
             }
-            Command::NoStun => self.asked = true,
+            Command::Relay(server) => self.relays.ask(cx, &server, &self.sockets),
+            Command::NoMoreServers => self.asked = true,
             Command::Plan(plan) => {
                 self.transport.apply(cx.now(), (*plan).clone());
                 self.incoming.retain(|incoming| incoming.is_in(&plan));
@@ -252,7 +279,7 @@ impl Connection {
         &mut self.outgoing[place].1
     }
 
-    fn listen(&mut self, cx: &mut Cx<'_>, sockets: Vec<UdpSocket>) {
+    fn listen(&mut self, cx: &mut Cx<'_>, sockets: Vec<UdpSocket>, hidden: bool) {
         for socket in sockets {
             let Ok(local) = socket.local_addr() else {
                 continue;
@@ -265,8 +292,10 @@ impl Connection {
                 tracing::error!(%local, %error, "cannot watch a socket of a WebRTC connection");
                 continue;
             }
-            // Its text went out with the description; this tells the agent.
-            self.transport.add_host(local);
+            if !hidden {
+                // Its text went out with the description; this tells the agent.
+                self.transport.add_host(local);
+            }
             self.sockets.push(Socket { socket, local });
         }
     }
@@ -277,11 +306,15 @@ impl Connection {
         self.transport.timeout(now);
         self.speak(now);
         let mut running = Running::default();
-        let wait = self.drain(&mut running);
+        self.relays.timeout(now, &self.sockets);
+        self.hear_of_relays();
+        let wait = self.drain(now, &mut running);
+        self.relays.flush(&self.sockets);
         self.ask(now);
         let held = self.listen_again(now, &mut running);
         let asking = self.reflexives.iter().filter_map(Reflexive::due).min();
-        match [wait, held, asking].into_iter().flatten().min() {
+        let due = [wait, held, asking, self.relays.due()];
+        match due.into_iter().flatten().min() {
             Some(at) => cx.set_timer(at),
             None => cx.clear_timer(),
         }
@@ -303,14 +336,13 @@ impl Connection {
     }
 
     /// Carries out what the transport wants; the time of its next wish.
-    fn drain(&mut self, running: &mut Running) -> Option<Instant> {
+    fn drain(&mut self, now: Instant, running: &mut Running) -> Option<Instant> {
         loop {
             match self.transport.poll() {
                 Action::Send { from, to, bytes } => {
-                    let socket = self.sockets.iter().find(|socket| socket.local == from);
-                    if let Some(Err(error)) = socket.map(|s| s.socket.send_to(&bytes, to)) {
-                        // Lost, as it might have been on the way.
-                        tracing::trace!(%to, %error, "a packet was not sent");
+                    match self.sockets.iter().find(|socket| socket.local == from) {
+                        Some(socket) => socket.send(&bytes, to),
+                        None => self.relays.send(now, from, to, bytes),
                     }
                 }
                 Action::Packet(packet) => {
@@ -347,6 +379,22 @@ impl Connection {
         next.map(|at| now + at.saturating_sub(running))
     }
 
+    /// Tells what became of relays.
+    fn hear_of_relays(&mut self) {
+        for news in self.relays.take_news() {
+            match news {
+                RelayNews::Allocated { relayed, base } => {
+                    if let Some(candidate) = self.transport.add_relayed(relayed, base) {
+                        (self.tell)(Notice::Candidate(candidate));
+                    }
+                }
+                RelayNews::Failed { server, reason } => {
+                    (self.tell)(Notice::NoRelay { server, reason });
+                }
+            }
+        }
+    }
+
     /// Asks servers how they see us.
     fn ask(&mut self, now: Instant) {
         for reflexive in &mut self.reflexives {
@@ -354,14 +402,13 @@ impl Connection {
                 continue;
             };
             let base = reflexive.base();
-            if let Some(socket) = self.sockets.iter().find(|socket| socket.local == base)
-                && let Err(error) = socket.socket.send_to(&request, reflexive.server())
-            {
-                tracing::debug!(%error, "a STUN server cannot be asked");
+            if let Some(socket) = self.sockets.iter().find(|socket| socket.local == base) {
+                socket.send(&request, reflexive.server());
             }
         }
         self.reflexives.retain(|reflexive| !reflexive.is_over());
-        if self.asked && self.reflexives.is_empty() && !self.gathered {
+        let settled = self.reflexives.is_empty() && self.relays.are_settled();
+        if self.asked && settled && !self.gathered {
             self.gathered = true;
             (self.tell)(Notice::Gathered);
         }
@@ -373,14 +420,27 @@ impl Connection {
             sockets,
             transport,
             reflexives,
+            relays,
             tell,
             ..
         } = self;
+        if token >= FIRST_TOKEN {
+            relays.readable(cx, token, |own, peer, said| {
+                transport.receive(now, own, peer, said);
+            });
+            return;
+        }
         let Some(Socket { socket, local }) = sockets.get(token) else {
             return;
         };
         let more = cx.inbox().read(socket, now, |at, from, bytes| {
-            if !answered(reflexives, transport, tell, from, bytes) {
+            if answered(reflexives, transport, tell, from, bytes) {
+                return;
+            }
+            let relayed = relays.receive(now, *local, from, bytes, |own, peer, said| {
+                transport.receive(at, own, peer, said);
+            });
+            if !relayed {
                 transport.receive(at, *local, from, bytes);
             }
         });
@@ -436,6 +496,7 @@ impl Task for Connection {
                 tracing::debug!(%error, "a socket was not watched");
             }
         }
+        self.relays.leave(cx);
     }
 
     fn arrive(&mut self, cx: &mut Cx<'_>) {
@@ -444,11 +505,13 @@ impl Task for Connection {
                 tracing::error!(%error, "cannot watch a socket of a WebRTC connection");
             }
         }
+        self.relays.arrive(cx);
     }
 
-    fn stop(&mut self, _cx: &mut Cx<'_>) {
+    fn stop(&mut self, cx: &mut Cx<'_>) {
         self.transport.close();
-        self.drain(&mut Running::default());
+        self.drain(cx.now(), &mut Running::default());
+        self.relays.close(cx.now(), &self.sockets);
     }
 }
 

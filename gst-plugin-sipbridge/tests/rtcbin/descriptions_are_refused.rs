@@ -61,5 +61,19 @@ fn where_only_relays_may_be_used() {
     a.play();
     let offer = a.create(WebRTCSDPType::Offer);
     let error = a.apply("set-local-description", &offer);
-    assert!(error.unwrap().contains("TURN"));
+    assert!(error.unwrap().contains("turn-server"));
+}
+
+#[test]
+fn where_the_turn_server_cannot_be_understood() {
+    let a = App::speaking(RTCBIN);
+    a.rtc.set_property(
+        "turn-server",
+        "turn://ann:secret@turn.example?transport=sctp",
+    );
+    a.play();
+    let offer = a.create(WebRTCSDPType::Offer);
+    let error = a.apply("set-local-description", &offer).unwrap();
+    assert!(error.contains("turn-server"), "{error}");
+    assert!(!error.contains("secret"), "{error}");
 }

@@ -213,6 +213,15 @@ impl Transport {
         self.add_local(Candidate::server_reflexive(seen, base, "udp").ok()?)
     }
 
+    /// An address at a relay, which `base` speaks with; its candidate, where that is news. What is sent from it
+    /// has to be given to the relay.
+    pub fn add_relayed(&mut self, relayed: SocketAddr, base: SocketAddr) -> Option<String> {
+        if self.lite {
+            return None;
+        }
+        self.add_local(Candidate::relayed(relayed, base, "udp").ok()?)
+    }
+
     fn add_local(&mut self, candidate: Candidate) -> Option<String> {
         let candidate = self.candidates.add_local(candidate)?;
         if let Some(link) = &mut self.link {

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A connection to a relay's server, over TCP or TLS, that never waits.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use openssl::ssl::{ErrorCode, SslConnector, SslMethod, SslStream};
+
+/// What may wait to be written: some seconds of speech. What does not fit is lost, as it might have been on
+/// the way.
+const WAITING_MAX: usize = 64 * 1024;
+
+/// Read at once; a message of a relay is shorter.
+const READ_MAX: usize = 4_096;
+
+/// Readings before others have their turn.
+const READS_MAX: usize = 16;
+
+enum Io {
+    Plain(TcpStream),
+    Tls {
+        stream: SslStream<TcpStream>,
+        shaken: bool,
+    },
+}
+
+/// A connection, from its beginning on.
+pub(super) struct Stream {
+    io: Io,
+    local: SocketAddr,
+    connected: bool,
+    /// What is to be written.
+    waiting: Vec<u8>,
+}
+
+impl Stream {
+    /// Begins to connect; with `name`, the server has to show a certificate for that.
+    pub(super) fn connect(server: SocketAddr, name: Option<&str>) -> io::Result<Stream> {
+        let stream = TcpStream::connect(server)?;
+        stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
+        let io = match name {
+            None => Io::Plain(stream),
+            Some(name) => {
+                // It believes whom the system believes, and compares the name.
+                let connector = SslConnector::builder(SslMethod::tls_client())?.build();
+                let ssl = connector.configure()?.into_ssl(name)?;
+                Io::Tls {
+                    stream: SslStream::new(ssl, stream)?,
+                    shaken: false,
+                }
+            }
+        };
+        Ok(Stream {
+            io,
+            local,
+            connected: false,
+            waiting: Vec::new(),
+        })
+    }
+
+    /// Our end of it.
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// For whoever watches it.
+    pub(super) fn socket(&mut self) -> &mut TcpStream {
+        match &mut self.io {
+            Io::Plain(stream) => stream,
+            Io::Tls { stream, .. } => stream.get_mut(),
+        }
+    }
+
+    /// Takes something to write.
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        if self.waiting.len() + bytes.len() <= WAITING_MAX {
+            self.waiting.extend_from_slice(bytes);
+        }
+    }
+
+    /// Connects, shakes hands and writes as far as it goes.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if !self.is_open()? {
+            return Ok(());
+        }
+        let mut written = 0;
+        while written < self.waiting.len() {
+            let rest = &self.waiting[written..];
+            let wrote = match &mut self.io {
+                Io::Plain(stream) => stream.write(rest),
+                Io::Tls { stream, .. } => tls(stream.ssl_write(rest)),
+            };
+            match wrote {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.waiting.drain(..written);
+        Ok(())
+    }
+
+    /// Hands over what came. True: there may be more.
+    pub(super) fn read(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<bool> {
+        if !self.is_open()? {
+            return Ok(false);
+        }
+        let mut room = [0; READ_MAX];
+        for _ in 0..READS_MAX {
+            let read = match &mut self.io {
+                Io::Plain(stream) => stream.read(&mut room),
+                Io::Tls { stream, .. } => tls(stream.ssl_read(&mut room)),
+            };
+            match read {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => take(&room[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether there is a connection, and who is at its end is known where that has to be.
+    fn is_open(&mut self) -> io::Result<bool> {
+        if !self.connected {
+            let socket = self.socket();
+            if let Some(error) = socket.take_error()? {
+                return Err(error);
+            }
+            match socket.peer_addr() {
+                Ok(_) => self.connected = true,
+                Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        let Io::Tls { stream, shaken } = &mut self.io else {
+            return Ok(true);
+        };
+        if !*shaken {
+            match tls(stream.connect()) {
+                Ok(()) => *shaken = true,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What TLS says, as a socket would say it.
+fn tls<T>(result: Result<T, openssl::ssl::Error>) -> io::Result<T> {
+    result.map_err(|error| match error.code() {
+        ErrorCode::WANT_READ | ErrorCode::WANT_WRITE => ErrorKind::WouldBlock.into(),
+        ErrorCode::ZERO_RETURN => ErrorKind::UnexpectedEof.into(),
+        _ => error.into_io_error().unwrap_or_else(io::Error::other),
+    })
+}
