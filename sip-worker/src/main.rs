@@ -74,9 +74,13 @@ fn main() -> ExitCode {
     done.unwrap_or_else(|error| failed(&error))
 }
 
+/// The TURN client tells each of its steps at the level of our calls. What goes wrong is told all the same.
+const TURN: &str = "turn_client_proto=warn,turn_types=warn,stun_proto=warn,stun_types=warn";
+
 /// As `RUST_LOG` asks, else from `level` on.
 fn log_to_stderr(level: &str) {
-    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let asked = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{level},{TURN}")));
     // The WebSocket library logs whole frames, and those to an SFU carry its secrets: whatever was
     // asked for, it stays silent.
     let no_frames = filter_fn(|event| !event.target().starts_with("tungstenite"));

@@ -85,6 +85,26 @@ impl Coturn {
         ]
     }
 
+    /// How many packets went through each of so many addresses, once they are all given back.
+    pub fn until_given_back(&self, addresses: usize, patience: Duration) -> Result<Vec<u64>> {
+        let mut read = 0;
+        let mut carried = Vec::new();
+        while carried.len() < addresses {
+            let line = self
+                .process
+                .wait_for_line_after(&mut read, &["peer usage:"], patience)?;
+            // What came from peers, and what went to them.
+            let packets = |of: &str| -> Option<u64> {
+                let (_, rest) = line.split_once(of)?;
+                rest.split(',').next()?.parse().ok()
+            };
+            let sum = packets(", rp=").zip(packets(", sp="));
+            let (came, went) = sum.context("how many packets went through an address")?;
+            carried.push(came + went);
+        }
+        Ok(carried)
+    }
+
     /// Packets of coturn's own client come back to it over TLS with these credentials.
     pub fn relays_over_tls(&self, username: &str, credential: &str) -> Result<()> {
         let mut command = Command::new("turnutils_uclient");

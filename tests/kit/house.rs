@@ -7,8 +7,8 @@ use sip_worker::calls::Event;
 use sip_worker::config::Config;
 use sip_worker::run;
 use sip_worker::sfu::{Participant, Sfu};
-use sip_worker::webrtc::PeerConfig;
 use sip_worker::webrtc::participant::{Options, RoomParticipant};
+use sip_worker::webrtc::{PeerConfig, Relay};
 use sip_worker::worker::Worker;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -158,7 +158,7 @@ name = \"main\"
             listens,
             peer: PeerConfig {
                 addresses: vec![self.media],
-                relay: relay.map(Into::into),
+                relay: relay.map(|url| Relay::only(url.into())),
                 latency: EAR,
                 ..PeerConfig::default()
             },

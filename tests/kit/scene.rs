@@ -70,6 +70,8 @@ pub struct Setup {
     pub sip: String,
     /// More lines of its `[media]`.
     pub media: String,
+    /// More lines of its `[ice]`.
+    pub ice: String,
     /// More lines of its `[[sfu]]`.
     pub sfu: String,
     /// What the worker finds in its environment.
@@ -125,6 +127,7 @@ room_create = true
         let settings = Settings {
             sip: setup.sip,
             media: setup.media,
+            ice: setup.ice,
             tables,
             tls: setup.tls,
             environment: setup.environment,

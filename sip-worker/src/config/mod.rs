@@ -16,6 +16,7 @@ mod secret;
 mod sfu;
 mod tls;
 mod trunk;
+mod turn;
 mod user;
 mod value;
 mod whip;
@@ -46,6 +47,7 @@ pub use limits::{Limits, Overload, Refusal};
 pub use party::Party;
 pub use profile::Profile;
 pub use sfu::{Connectors, SfuConfig, SfuKind};
+pub use turn::{Turn, TurnCredentials, TurnPolicy};
 pub use user::{Registrar, User};
 
 /// All of it.
@@ -173,21 +175,10 @@ pub struct Ice {
     pub addresses: Vec<IpAddr>,
     /// `stun:host:port`
     pub stun: Vec<String>,
-    /// For people in browsers and the like; our own connections use none.
+    /// For people in browsers and the like; for our own connections where it says so.
     pub turn: Option<Turn>,
     /// What the world reaches the local address of its kind (IPv4, IPv6) by: a one-to-one NAT is in between.
     pub advertise: Option<IpAddr>,
-}
-
-/// A TURN server that people may use, with credentials that we make for them.
-#[derive(Debug, Clone)]
-pub struct Turn {
-    /// `turn:host:port?transport=udp` and the like.
-    pub urls: Vec<String>,
-    /// What we share with it.
-    pub secret: SecretString,
-    /// How long credentials last.
-    pub lasts: Duration,
 }
 
 /// `[[trunk]]`: somebody who may call us, or through whom we may call.

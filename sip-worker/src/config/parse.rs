@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use sip_ua::agent::{Listen, SessionTimer, TlsFiles, Transport};
 
 use super::duration::duration;
-use super::secret::secret;
 use super::value::{is_host, is_server};
 use super::{
     Config, DEFAULT_MEDIA_TIMEOUT, Http, Ice, Media, Sip, Turn, guard, limits, path_in, profile,
@@ -254,7 +252,7 @@ fn ice(section: Option<Section<'_>>) -> Ice {
     if ice.stun.len() > 1 {
         section.find("more than one `stun` server is not built yet");
     }
-    ice.turn = turn(&mut section);
+    ice.turn = Turn::read(&mut section);
     ice.advertise = section.parsed("advertise", |text| {
         let address = text.parse::<IpAddr>();
         let address = address.map_err(|_| format!("\"{text}\" is not an IP address"))?;
@@ -279,49 +277,6 @@ fn ice(section: Option<Section<'_>>) -> Ice {
     }
     section.finish();
     ice
-}
-
-/// How long credentials for a TURN server last: an allocation that is in use needs them as long as it lasts.
-const TURN_LASTS: Duration = Duration::from_secs(86_400);
-
-fn turn(section: &mut Section<'_>) -> Option<Turn> {
-    let stated = section.has("turn");
-    let urls = section.parsed_list("turn", |text| {
-        let server = text.strip_prefix("turn:").or(text.strip_prefix("turns:"));
-        let (server, transport) = match server.unwrap_or_default().split_once('?') {
-            Some((server, transport)) => (server, Some(transport)),
-            None => (server.unwrap_or_default(), None),
-        };
-        let known = matches!(transport, None | Some("transport=udp" | "transport=tcp"));
-        match is_server(server) && known {
-            true => Ok(text.to_owned()),
-            false => Err(format!(
-                "\"{text}\" is not of the form turn:HOST:PORT?transport=udp, turn:…?transport=tcp or turns:…?transport=tcp"
-            )),
-        }
-    });
-    let secret = secret(section, "turn_secret");
-    let lasting = section.has("turn_lasts");
-    let lasts = duration(section, "turn_lasts", 60).unwrap_or(TURN_LASTS);
-    if !stated && lasting {
-        section.find("`turn_lasts` is of no use without `turn`");
-    }
-    match (urls, secret) {
-        (Some(urls), Some(secret)) if !urls.is_empty() => Some(Turn {
-            urls,
-            secret,
-            lasts,
-        }),
-        (_, None) if stated => {
-            section.find("`turn` wants the secret that its servers share with us: `turn_secret_file` or `turn_secret_env`");
-            None
-        }
-        (_, Some(_)) if !stated => {
-            section.find("`turn_secret` is of no use without `turn`");
-            None
-        }
-        _ => None,
-    }
 }
 
 fn http(mut section: Section<'_>) -> Option<Http> {

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The ICE servers that whoever enters a room by WebRTC is told of. For a TURN server they are given credentials
-//! that last for a while, made from the secret that we share with it ("A REST API for access to TURN services",
-//! draft-uberti-behave-turn-rest, which coturn calls `use-auth-secret`).
+//! The ICE servers that whoever enters a room by WebRTC is told of, TURN servers with credentials.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use axum::http::HeaderValue;
-use data_encoding::BASE64;
-use hmac::{Hmac, KeyInit, Mac};
-use secrecy::ExposeSecret;
 use serde::Serialize;
-use sha1::Sha1;
 
-use crate::config::{Ice, Turn};
+use crate::config::Ice;
 
 /// One of them, as `RTCIceServer` has it. What it holds opens a relay: it has no `Debug`.
 #[derive(Serialize)]
@@ -36,7 +30,10 @@ pub(super) fn servers(ice: &Ice) -> Vec<Server> {
 fn servers_at(ice: &Ice, now: SystemTime) -> Vec<Server> {
     let stun = ice.stun.iter().map(|server| (server, None));
     let turn = ice.turn.iter().flat_map(|turn| {
-        let credentials = credentials(turn, now);
+        let credentials = turn.credentials(now).map(|given| Credentials {
+            username: given.username,
+            credential: given.credential,
+        });
         turn.urls.iter().map(move |url| (url, credentials.clone()))
     });
     stun.chain(turn)
@@ -45,20 +42,6 @@ fn servers_at(ice: &Ice, now: SystemTime) -> Vec<Server> {
             credentials,
         })
         .collect()
-}
-
-fn credentials(turn: &Turn, now: SystemTime) -> Option<Credentials> {
-    let until = now.duration_since(UNIX_EPOCH).ok()? + turn.lasts;
-    let username = format!("{}:sipbridge", until.as_secs());
-    let secret = turn.secret.expose_secret().as_bytes();
-    // Of whatever length.
-    let mut mac = Hmac::<Sha1>::new_from_slice(secret).ok()?;
-    mac.update(username.as_bytes());
-    let credential = BASE64.encode(&mac.finalize().into_bytes());
-    Some(Credentials {
-        username,
-        credential,
-    })
 }
 
 impl Server {
@@ -79,9 +62,10 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::config::Turn;
 
     #[test]
     fn credentials_are_what_coturn_expects() {
@@ -91,6 +75,7 @@ mod tests {
                 urls: vec!["turn:192.0.2.1:3478?transport=udp".to_owned()],
                 secret: "north".to_owned().into(),
                 lasts: Duration::from_secs(3_600),
+                policy: None,
             }),
             ..Ice::default()
         };

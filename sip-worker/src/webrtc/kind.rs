@@ -52,13 +52,17 @@ impl Kind {
         if let Some(stun) = &config.stun {
             element.set_property("stun-server", stun);
         }
+        if let Some(relay) = &config.relay {
+            if let Some(url) = relay.url() {
+                element.set_property("turn-server", url.expose_secret());
+            }
+            if relay.is_only_way() {
+                element.set_property("ice-transport-policy", WebRTCICETransportPolicy::Relay);
+            }
+        }
         match self {
             Kind::Webrtcbin { .. } => {
                 element.set_property("bundle-policy", WebRTCBundlePolicy::MaxBundle);
-                if let Some(relay) = &config.relay {
-                    element.set_property("turn-server", relay.expose_secret());
-                    element.set_property("ice-transport-policy", WebRTCICETransportPolicy::Relay);
-                }
                 element.set_property("latency", config.latency.as_millis() as u32);
                 use_addresses(element, &config.addresses)
             }

@@ -12,8 +12,10 @@ mod kind;
 mod mouth;
 pub mod participant;
 mod peer;
+mod relay;
 mod running;
 mod stats;
 
 pub use peer::{Peer, PeerConfig, PeerError, PeerEvent, Probe};
+pub use relay::Relay;
 pub use stats::LinkStats;

@@ -11,12 +11,12 @@ use gst::prelude::*;
 use gst_webrtc::{
     WebRTCICEGatheringState, WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription,
 };
-use secrecy::SecretString;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::description::{self, DescriptionError};
 use super::gate::Gate;
 use super::kind::Kind;
+use super::relay::Relay;
 use super::stats::{self, LinkStats};
 use crate::plain::PlainConfig;
 use crate::sfu::Candidate;
@@ -30,8 +30,8 @@ pub struct PeerConfig {
     pub advertise: Option<IpAddr>,
     /// `stun://host:port`
     pub stun: Option<String>,
-    /// `turn://user:password@host:port?transport=udp`: everything goes by this relay. rtcbin knows no relays.
-    pub relay: Option<SecretString>,
+    /// The relay that it may use.
+    pub relay: Option<Relay>,
     /// The depth of the jitter buffers.
     pub latency: Duration,
     /// How long to collect candidates before a description goes out with those found so far.
@@ -96,6 +96,8 @@ pub enum PeerError {
     Unreadable(String),
     #[error(transparent)]
     Description(#[from] DescriptionError),
+    #[error("the TURN server gives no address, and `turn_policy` leaves no other way")]
+    NoRelay,
     #[error("no local address to connect from{0}")]
     NoCandidates(String),
     #[error("{0} is not an address of this machine that ICE could use")]
@@ -244,12 +246,14 @@ impl Peer {
         let _ = tokio::time::timeout(self.inner.config.gathering, complete).await;
         let found = *self.gathering.borrow();
         if found.candidates == 0 {
-            return Err(PeerError::NoCandidates(
-                match &self.inner.config.addresses[..] {
-                    [] => String::new(),
-                    some => format!(" among {some:?}"),
-                },
-            ));
+            let config = &self.inner.config;
+            if config.relay.as_ref().is_some_and(Relay::is_only_way) {
+                return Err(PeerError::NoRelay);
+            }
+            return Err(PeerError::NoCandidates(match &config.addresses[..] {
+                [] => String::new(),
+                some => format!(" among {some:?}"),
+            }));
         }
         self.inner.described.store(true, Ordering::Release);
         let local: Option<WebRTCSessionDescription> = self.inner.bin.property("local-description");

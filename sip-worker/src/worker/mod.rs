@@ -10,7 +10,7 @@ mod news;
 pub mod screen;
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use gstsipbridge::call::MediaParams;
 use gstsipbridge::context::{self, Context, ContextError, ContextStats, LATENESS_MS, MAX_WAIT};
@@ -23,13 +23,13 @@ use crate::calls::limits::{Bounds, Limits};
 use crate::calls::room::{RoomKey, Rooms};
 use crate::calls::stay::Means;
 use crate::calls::table::{CallTable, Control};
-use crate::config::{Config, Connectors, Party, SfuConfig};
+use crate::config::{Config, Connectors, Party, SfuConfig, SfuKind, TurnPolicy};
 use crate::exposition::Exposition;
 use crate::pipeline::{PipelineError, PipelineSet};
 use crate::registrations::{self, Registrations, UserRegistration};
 use crate::sfu::Sfu;
 use crate::sfu::embedded::Embedded;
-use crate::webrtc::PeerConfig;
+use crate::webrtc::{PeerConfig, Relay};
 use balance::Burden;
 use screen::Doorkeeper;
 
@@ -250,6 +250,8 @@ impl Worker {
         let alike = self.sfu(Some(sfu)).is_none_or(|sfu| sfu.is_heard_alike());
         let mut sfus = self.config.sfus.iter();
         let config = sfus.find(|of| of.name == sfu);
+        // The one inside is here: no relay leads to it.
+        let outside = config.is_some_and(|of| !matches!(of.kind, SfuKind::Embedded(_)));
         Means {
             rooms: self.rooms.clone(),
             room: RoomKey {
@@ -266,11 +268,21 @@ impl Worker {
                     // As GStreamer writes it.
                     server.replacen("stun:", "stun://", 1)
                 }),
+                relay: self.relay().filter(|_| outside),
                 ..PeerConfig::default()
             },
             call: call.to_owned(),
             tells_keys: config.is_some_and(|sfu| sfu.tell_keys),
         }
+    }
+
+    /// The relay of connections to SFUs, where there is to be one.
+    fn relay(&self) -> Option<Relay> {
+        let turn = self.config.ice.turn.clone()?;
+        let only = turn.policy? == TurnPolicy::Relay;
+        Some(Relay::new(only, move || {
+            turn.first_with_credentials(SystemTime::now())
+        }))
     }
 
     /// Adds what the layers below know of themselves to the metrics.

@@ -98,7 +98,8 @@ fn relays_are_named_as_browsers_take_them() {
     ] {
         let text = format!("{GOOD}[ice]\nturn = [\"{good}\"]\n{secret}\n");
         let config = Config::parse(&Document::new("c.toml", text)).unwrap();
-        assert_eq!(config.ice.turn.unwrap().urls, [good]);
+        let turn = config.ice.turn.unwrap();
+        assert_eq!((turn.urls, turn.policy), (vec![good.to_owned()], None));
     }
     let no_server = "is not of the form turn:HOST:PORT";
     for (lines, wanted) in [
@@ -112,6 +113,10 @@ fn relays_are_named_as_browsers_take_them() {
         ("turn = [\"turn:turn.example?transport=tls\"]", no_server),
         ("turn = [\"turn:turn.example:3478>; rel=next\"]", no_server),
         ("stun = [\"stun:stun.example:no\"]", "stun:HOST:PORT"),
+        (
+            "turn = [\"turn:turn.example\"]\nturn_policy = \"never\"",
+            "\"never\" is none of \"all\", \"relay\"",
+        ),
     ] {
         let found = findings(&format!("{GOOD}[ice]\n{lines}\n{secret}\n"));
         assert!(
@@ -125,6 +130,10 @@ fn relays_are_named_as_browsers_take_them() {
         (
             "turn_lasts = \"1h\"",
             "`turn_lasts` is of no use without `turn`",
+        ),
+        (
+            "turn_policy = \"all\"",
+            "`turn_policy` is of no use without `turn`",
         ),
     ] {
         let found = findings(&format!("{GOOD}[ice]\n{lines}\n"));
