@@ -21,11 +21,10 @@ const SECRET: &str = "the secret of our own relay";
 const SOON: Duration = Duration::from_secs(10);
 
 /// A way to coturn, its place among what coturn is named by, and the worker's graph.
-const WAYS: [(&str, usize, &str); 4] = [
-    ("udp", 0, "room"),
-    ("tcp", 1, "room"),
-    ("tls", 2, "room"),
-    ("udp-stock", 0, "room-stock"),
+type Way = (&'static str, usize, &'static str);
+const WAYS: [[Way; 2]; 2] = [
+    [("udp", 0, "room"), ("tcp", 1, "room")],
+    [("tls", 2, "room"), ("udp-stock", 0, "room-stock")],
 ];
 
 /// What was said, and heard of it.
@@ -38,21 +37,23 @@ struct Told {
 
 #[test]
 fn everything_goes_by_the_relay() -> Result<()> {
-    steadily(|| {
-        let told = together(&WAYS, |(way, server, graph)| {
-            call(&format!("{SCENARIO}/{way}"), *server, graph).context(*way)
-        })?;
-        // Only now, for it takes the processor from those who speak.
-        for ((way, ..), told) in WAYS.iter().zip(&told) {
-            let folder = format!("{SCENARIO}/{way}");
-            let name = |direction| format!("{direction} over {way}");
-            told.phone_says
-                .assert_heard_in(&told.in_room, &folder, &name("phone to room"))?;
-            told.room_says
-                .assert_heard_in(&told.by_phone, &folder, &name("room to phone"))?;
-        }
-        Ok(())
-    })
+    WAYS.iter().try_for_each(|two| steadily(|| at_a_time(two)))
+}
+
+fn at_a_time(ways: &[Way]) -> Result<()> {
+    let told = together(ways, |(way, server, graph)| {
+        call(&format!("{SCENARIO}/{way}"), *server, graph).context(*way)
+    })?;
+    // Only now, for it takes the processor from those who speak.
+    for ((way, ..), told) in ways.iter().zip(&told) {
+        let folder = format!("{SCENARIO}/{way}");
+        let name = |direction| format!("{direction} over {way}");
+        told.phone_says
+            .assert_heard_in(&told.in_room, &folder, &name("phone to room"))?;
+        told.room_says
+            .assert_heard_in(&told.by_phone, &folder, &name("room to phone"))?;
+    }
+    Ok(())
 }
 
 fn call(folder: &str, server: usize, graph: &str) -> Result<Told> {
@@ -130,9 +131,13 @@ fn whoever_cannot_show_that_it_is_the_relay_is_none() -> Result<()> {
     phone.dial(&scene.worker.uri(NUMBER))?;
     let why = phone.wait_closed(SOON)?;
     ensure!(why.contains("503"), "{why}");
+    for line in [
+        "No address at the TURN server",
+        "the TURN server gives no address",
+    ] {
+        scene.worker.wait_for_line(line, SOON)?;
+    }
     let log = std::fs::read_to_string(scene.worker.log())?;
-    ensure!(log.contains("No address at the TURN server"), "{log}");
-    ensure!(log.contains("the TURN server gives no address"), "{log}");
     ensure!(!log.contains(SECRET), "the secret is in the log");
     Ok(())
 }

@@ -47,6 +47,7 @@ mod relays;
 mod session;
 mod settings;
 mod signals;
+mod socket;
 mod source;
 mod stats;
 mod steps;

@@ -5,8 +5,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::socket::Socket;
 use super::stream::Stream;
-use super::task::Socket;
 use crate::context::Cx;
 use crate::rtc::{Relay, RelayEvent, RelayLogin, RelayOver};
 

@@ -11,8 +11,9 @@ use gst::prelude::*;
 use super::incoming::Incoming;
 use super::outgoing::Rewriter;
 use super::relays::{FIRST_TOKEN, RelayNews, RelayServer, Relays};
+use super::socket::Socket;
 use super::source::Source;
-use crate::context::{Cx, Mailbox, Notifier, Task, stamp_arrivals};
+use crate::context::{Cx, Mailbox, Notifier, Task};
 use crate::rtc::{
     Action, Plan, ReceiverStats, Reflexive, Transport, TransportEvent, TransportStats,
 };
@@ -165,25 +166,6 @@ impl Running {
     }
 }
 
-/// A socket of ours.
-pub(super) struct Socket {
-    socket: mio::net::UdpSocket,
-    local: SocketAddr,
-}
-
-impl Socket {
-    pub(super) fn local(&self) -> SocketAddr {
-        self.local
-    }
-
-    pub(super) fn send(&self, bytes: &[u8], to: SocketAddr) {
-        if let Err(error) = self.socket.send_to(bytes, to) {
-            // Lost, as it might have been on the way.
-            tracing::trace!(%to, %error, "a packet was not sent");
-        }
-    }
-}
-
 pub(super) struct Connection {
     shared: Arc<Shared>,
     transport: Transport,
@@ -234,7 +216,7 @@ impl Connection {
                 let asked = self
                     .sockets
                     .iter()
-                    .filter_map(|socket| Reflexive::new(now, server, socket.local));
+                    .filter_map(|socket| Reflexive::new(now, server, socket.local()));
                 self.reflexives.extend(asked);
             }
             Command::Relay(server) => self.relays.ask(cx, &server, &self.sockets),
@@ -281,14 +263,11 @@ impl Connection {
 
     fn listen(&mut self, cx: &mut Cx<'_>, sockets: Vec<UdpSocket>, hidden: bool) {
         for socket in sockets {
-            let Ok(local) = socket.local_addr() else {
+            let Ok(mut socket) = Socket::new(socket) else {
                 continue;
             };
-            if let Err(error) = stamp_arrivals(&socket) {
-                tracing::debug!(%local, %error, "the system does not say when packets came");
-            }
-            let mut socket = mio::net::UdpSocket::from_std(socket);
-            if let Err(error) = cx.register(&mut socket, self.sockets.len()) {
+            let local = socket.local();
+            if let Err(error) = cx.register(socket.source(), self.sockets.len()) {
                 tracing::error!(%local, %error, "cannot watch a socket of a WebRTC connection");
                 continue;
             }
@@ -296,7 +275,7 @@ impl Connection {
                 // Its text went out with the description; this tells the agent.
                 self.transport.add_host(local);
             }
-            self.sockets.push(Socket { socket, local });
+            self.sockets.push(socket);
         }
     }
 
@@ -340,7 +319,7 @@ impl Connection {
         loop {
             match self.transport.poll() {
                 Action::Send { from, to, bytes } => {
-                    match self.sockets.iter().find(|socket| socket.local == from) {
+                    match self.sockets.iter().find(|socket| socket.local() == from) {
                         Some(socket) => socket.send(&bytes, to),
                         None => self.relays.send(now, from, to, bytes),
                     }
@@ -402,7 +381,7 @@ impl Connection {
                 continue;
             };
             let base = reflexive.base();
-            if let Some(socket) = self.sockets.iter().find(|socket| socket.local == base) {
+            if let Some(socket) = self.sockets.iter().find(|socket| socket.local() == base) {
                 socket.send(&request, reflexive.server());
             }
         }
@@ -430,18 +409,19 @@ impl Connection {
             });
             return;
         }
-        let Some(Socket { socket, local }) = sockets.get(token) else {
+        let Some(socket) = sockets.get(token) else {
             return;
         };
+        let local = socket.local();
         let more = cx.inbox().read(socket, now, |at, from, bytes| {
             if answered(reflexives, transport, tell, from, bytes) {
                 return;
             }
-            let relayed = relays.receive(now, *local, from, bytes, |own, peer, said| {
+            let relayed = relays.receive(now, local, from, bytes, |own, peer, said| {
                 transport.receive(at, own, peer, said);
             });
             if !relayed {
-                transport.receive(at, *local, from, bytes);
+                transport.receive(at, local, from, bytes);
             }
         });
         if more {
@@ -492,7 +472,7 @@ impl Task for Connection {
 
     fn leave(&mut self, cx: &mut Cx<'_>) {
         for socket in &mut self.sockets {
-            if let Err(error) = cx.deregister(&mut socket.socket) {
+            if let Err(error) = cx.deregister(socket.source()) {
                 tracing::debug!(%error, "a socket was not watched");
             }
         }
@@ -501,7 +481,7 @@ impl Task for Connection {
 
     fn arrive(&mut self, cx: &mut Cx<'_>) {
         for (token, socket) in self.sockets.iter_mut().enumerate() {
-            if let Err(error) = cx.register(&mut socket.socket, token) {
+            if let Err(error) = cx.register(socket.source(), token) {
                 tracing::error!(%error, "cannot watch a socket of a WebRTC connection");
             }
         }
