@@ -124,10 +124,11 @@ pub(super) fn caps_of(format: &Format) -> gst::Caps {
         builder = builder.field("encoding-params", channels.to_string());
     }
     for parameter in format.fmtp.iter().flat_map(|fmtp| fmtp.split(';')) {
-        if let Some((name, value)) = parameter.trim().split_once('=')
-            && is_field(name)
-        {
-            builder = builder.field(name.to_ascii_lowercase(), value.trim());
+        if let Some((name, value)) = parameter.trim().split_once('=') {
+            let name = name.to_ascii_lowercase();
+            if is_field(&name) {
+                builder = builder.field(name, value.trim());
+            }
         }
     }
     builder.build()
@@ -186,7 +187,7 @@ mod tests {
     fn parameters_of_the_far_end_cannot_pose_as_fields() {
         gst::init().unwrap();
         let format = Format {
-            fmtp: Some("payload=5; media=video; 0a=1; a b=2; stereo=1".to_owned()),
+            fmtp: Some("payload=5; Media=video; 0a=1; a b=2; stereo=1".to_owned()),
             ..usual().remove(0)
         };
         let caps = caps_of(&format);
