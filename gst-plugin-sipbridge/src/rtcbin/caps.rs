@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Between `application/x-rtp` caps and the formats of a description.
 
+use crate::rtc::HeaderExtension;
 use crate::rtc::description::Format;
 
 /// Fields of RTP caps that are no `a=fmtp` parameters.
@@ -110,8 +111,9 @@ fn format(structure: &gst::StructureRef) -> Option<Format> {
     })
 }
 
-/// The caps of packets in this format.
-pub(super) fn caps_of(format: &Format) -> gst::Caps {
+/// The caps of packets in this format, and where in their headers a level stands: depayloaders and mixers
+/// look for it there.
+pub(super) fn caps_of(format: &Format, extensions: &[(u8, HeaderExtension)]) -> gst::Caps {
     let mut builder = gst::Caps::builder("application/x-rtp")
         .field("media", "audio")
         .field("payload", i32::from(format.pt))
@@ -122,6 +124,11 @@ pub(super) fn caps_of(format: &Format) -> gst::Caps {
         .field("encoding-name", format.name.to_ascii_uppercase());
     if let Some(channels) = format.channels {
         builder = builder.field("encoding-params", channels.to_string());
+    }
+    for (number, extension) in extensions {
+        if *extension == HeaderExtension::AudioLevel {
+            builder = builder.field(format!("extmap-{number}"), extension.uri());
+        }
     }
     for parameter in format.fmtp.iter().flat_map(|fmtp| fmtp.split(';')) {
         if let Some((name, value)) = parameter.trim().split_once('=') {
@@ -137,6 +144,7 @@ pub(super) fn caps_of(format: &Format) -> gst::Caps {
 /// What the far end writes must not become a field that means something else.
 fn is_field(name: &str) -> bool {
     !NO_PARAMETERS.contains(&name)
+        && !name.starts_with("extmap-")
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name
             .chars()
@@ -167,7 +175,7 @@ mod tests {
             formats[0].fmtp.as_deref(),
             Some("sprop-stereo=0;minptime=10;useinbandfec=1")
         );
-        let back = caps_of(&formats[0]);
+        let back = caps_of(&formats[0], &[]);
         let structure = back.structure(0).unwrap();
         assert_eq!(structure.get::<&str>("encoding-params"), Ok("2"));
         assert_eq!(structure.get::<&str>("useinbandfec"), Ok("1"));
@@ -187,14 +195,29 @@ mod tests {
     fn parameters_of_the_far_end_cannot_pose_as_fields() {
         gst::init().unwrap();
         let format = Format {
-            fmtp: Some("payload=5; Media=video; 0a=1; a b=2; stereo=1".to_owned()),
+            fmtp: Some("payload=5; Media=video; 0a=1; a b=2; Extmap-2=urn:x; stereo=1".to_owned()),
             ..usual().remove(0)
         };
-        let caps = caps_of(&format);
+        let caps = caps_of(&format, &[]);
         let structure = caps.structure(0).unwrap();
         assert_eq!(structure.get::<i32>("payload"), Ok(111));
         assert_eq!(structure.get::<&str>("media"), Ok("audio"));
         assert_eq!(structure.get::<&str>("stereo"), Ok("1"));
         assert!(!structure.has_field("a b") && !structure.has_field("0a"));
+        assert!(!structure.has_field("extmap-2"));
+    }
+
+    #[test]
+    fn they_say_where_a_level_stands() {
+        gst::init().unwrap();
+        let extensions = [(4, HeaderExtension::Mid), (9, HeaderExtension::AudioLevel)];
+        let caps = caps_of(&usual()[0], &extensions);
+        let structure = caps.structure(0).unwrap();
+        assert_eq!(
+            structure.get::<&str>("extmap-9"),
+            Ok("urn:ietf:params:rtp-hdrext:ssrc-audio-level")
+        );
+        assert!(!structure.has_field("extmap-4"));
+        assert_eq!(formats(&caps)[0].fmtp, usual()[0].fmtp);
     }
 }

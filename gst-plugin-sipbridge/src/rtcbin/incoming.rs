@@ -86,7 +86,7 @@ impl Incoming {
                     // Never agreed on.
                     return false;
                 };
-                let event = gst::event::Caps::new(&caps::caps_of(format));
+                let event = gst::event::Caps::new(&caps::caps_of(format, &plan.extensions));
                 self.send(Item::Event(event));
                 let clock_hz = format.clock_hz;
                 self.format = Some(format.clone());

@@ -8,7 +8,8 @@
  *
  * What goes into a sink pad is RTP, as from a payloader; what comes out of a source pad is RTP in
  * order, with `GstRTPPacketLost` events for what did not come. Payload types and sources are
- * translated to those that were agreed on, so nothing upstream need know them.
+ * translated to those that were agreed on, so nothing upstream need know them. Where it was agreed that
+ * packets tell their level (RFC 6464), a source pad's caps say where it stands in their headers (`extmap-N`).
  *
  * ## Example
  *

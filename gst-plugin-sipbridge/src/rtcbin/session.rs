@@ -526,9 +526,11 @@ impl Session {
 
     /// What a new source pad's caps say first, and the latency it answers with.
     pub(super) fn received(&self, line: usize) -> Option<(gst::Caps, gst::ClockTime)> {
-        let media = self.plan.as_ref()?.media.iter().find(|m| m.line == line)?;
+        let plan = self.plan.as_ref()?;
+        let media = plan.media.iter().find(|media| media.line == line)?;
         let format = media.receive.as_ref()?.formats.first()?;
-        Some((caps::caps_of(format), self.running.as_ref()?.latency))
+        let caps = caps::caps_of(format, &plan.extensions);
+        Some((caps, self.running.as_ref()?.latency))
     }
 }
 
