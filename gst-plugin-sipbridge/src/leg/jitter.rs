@@ -55,6 +55,8 @@ pub(super) struct Arrived<'a> {
     pub(super) sequence: i64,
     pub(super) timestamp: u32,
     pub(super) marker: bool,
+    /// What the sender tells of its level (RFC 6464), in dB below full scale.
+    pub(super) level: Option<u8>,
     pub(super) content: Content<'a>,
 }
 
@@ -83,6 +85,7 @@ struct Entry {
     timestamp: i64,
     duration: i64,
     marker: bool,
+    level: Option<u8>,
     codec: Option<Codec>,
     noise: Option<Noise>,
     payload: Vec<u8>,
@@ -298,6 +301,7 @@ impl JitterBuffer {
                 timestamp,
                 duration,
                 marker: arrived.marker,
+                level: arrived.level,
                 codec,
                 noise,
                 payload,
@@ -533,6 +537,7 @@ impl JitterBuffer {
                 talkspurt: talkspurt || entry.marker,
                 follows,
                 tempo,
+                level: entry.level,
                 timestamp: entry.timestamp as u32,
                 sequence: entry.sequence as u16,
             }),

@@ -70,6 +70,8 @@ pub struct Frame<'a> {
     pub follows: bool,
     /// For a [`Listener`] that is elastic: how fast to play it.
     pub tempo: Tempo,
+    /// What its sender tells of its level (RFC 6464), in dB below full scale.
+    pub level: Option<u8>,
     /// The timestamp it came with.
     pub timestamp: u32,
     /// The sequence number it came with.

@@ -110,6 +110,8 @@ impl Leg {
                 sequence,
                 timestamp: packet.timestamp(),
                 marker: packet.marker_bit(),
+                // No offer to a phone names the extension.
+                level: None,
                 content,
             };
             let inserted = match &mut self.sequencer {

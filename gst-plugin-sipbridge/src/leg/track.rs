@@ -57,8 +57,9 @@ impl Track {
         self.codec
     }
 
-    /// One packet. Its payload type is whatever was agreed on.
-    pub fn insert(&mut self, now: Instant, packet: &RtpPacket<'_>) {
+    /// One packet, with the level that it tells (RFC 6464), in dB below full scale. Its payload type is
+    /// whatever was agreed on.
+    pub fn insert(&mut self, now: Instant, packet: &RtpPacket<'_>, level: Option<u8>) {
         let payload = packet.payload();
         let Some(samples) = packet_samples(self.codec, payload) else {
             self.stats.malformed += 1;
@@ -79,6 +80,7 @@ impl Track {
                 sequence,
                 timestamp: packet.timestamp(),
                 marker: packet.marker_bit(),
+                level,
                 content: Content::Audio(self.codec, payload, samples),
             },
         );

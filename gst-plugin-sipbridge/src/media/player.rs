@@ -25,6 +25,28 @@ const UNASKED_DB: u8 = 50;
 /// The longest piece of audio that is said twice to play slower.
 const PIECE_US: u32 = 15_000;
 
+/// What senders tell of the level of the samples that wait (RFC 6464), in dB below full scale.
+#[derive(Default)]
+struct Told {
+    /// Of those that are taken next: the loudest, for a word may begin in the last of them.
+    next: Option<u8>,
+    /// Of the last that came.
+    last: Option<u8>,
+}
+
+impl Told {
+    /// Samples that begin before the end of those that are taken next.
+    fn came(&mut self, level: Option<u8>) {
+        self.next = self.next.into_iter().chain(level).min();
+        self.last = level;
+    }
+
+    /// What is left is of the last that came: whatever came before it ended earlier.
+    fn took(&mut self, is_left: bool) {
+        self.next = self.last.filter(|_| is_left);
+    }
+}
+
 /// Plays one far end. Its samples wait in `pcm` until they are taken.
 pub(crate) struct Player {
     /// Decoders by codec; a call that changes codec may change back.
@@ -42,6 +64,7 @@ pub(crate) struct Player {
     /// Nobody would hear silence.
     pub(crate) may_rest: bool,
     rest: Rest,
+    told: Told,
     failed: Option<CodecError>,
 }
 
@@ -59,6 +82,7 @@ impl Player {
             quiet: false,
             may_rest: false,
             rest: Rest::default(),
+            told: Told::default(),
             failed: None,
         }
     }
@@ -105,7 +129,12 @@ impl Player {
                 elastic: true,
                 held: self.held(rate_hz),
             };
-            match heard.playout(now, listener) {
+            let playout = heard.playout(now, listener);
+            self.told.came(match playout {
+                Playout::Frame(frame) => frame.level,
+                _ => None,
+            });
+            match playout {
                 Playout::Frame(frame) => {
                     something = true;
                     let (codec, tempo) = (frame.codec, frame.tempo);
@@ -160,6 +189,13 @@ impl Player {
     /// Takes the first samples out.
     pub(crate) fn took(&mut self, count: usize) {
         self.pcm.drain(..count.min(self.pcm.len()));
+        self.told.took(!self.pcm.is_empty());
+    }
+
+    /// The level that the sender tells of what [`Player::fill`] let wait and nobody took yet (RFC 6464), in dB
+    /// below full scale.
+    pub(crate) fn told_level(&self) -> Option<u8> {
+        self.told.next
     }
 
     fn since(&mut self, from: usize) -> &mut [i16] {

@@ -29,6 +29,7 @@ pub use plan::{HeaderExtension, MediaPlan, Plan, ReceivePlan, Remote, SendPlan};
 pub use receiver::{Arrival, Receiver, ReceiverStats};
 pub use reflexive::Reflexive;
 pub use relay::{Relay, RelayEvent, RelayLogin, RelayOver};
+pub(crate) use transport::told_level;
 pub use transport::{
     Action, IceState, Outgoing, Packet, Payload, Transport, TransportEvent, TransportState,
     TransportStats, host_candidate,

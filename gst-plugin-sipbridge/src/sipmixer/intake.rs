@@ -97,16 +97,21 @@ impl Intake {
         self.packets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on packets of this codec come. Opus is decoded at `rate_max`.
+    /// From now on packets of this codec come, and tell their level in the header extension of this number.
+    /// Opus is decoded at `rate_max`.
     pub(super) fn set_packets(
         &self,
         now: Instant,
         codec: Codec,
         rate_max: Rate,
+        level: Option<u8>,
     ) -> Result<(), CodecError> {
         let mut packets = self.packets();
         if packets.as_ref().is_none_or(|now| now.codec() != codec) {
             *packets = Some(Packets::new(now, codec, rate_max)?);
+        }
+        if let Some(packets) = &mut *packets {
+            packets.set_level_extension(level);
         }
         self.lock().rate = None;
         Ok(())

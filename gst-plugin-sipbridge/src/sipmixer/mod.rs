@@ -42,13 +42,14 @@
  * ```
  *
  * When the set of those who speak changes, the element posts `sip-speakers`. A sink pad's properties
- * `speaking` and `level` tell the same at any time. Where buffers carry the level that a sender told
- * (RFC 6464, as GstAudioLevelMeta: depayloaders make it of the RTP header extension), it counts instead
- * of what is measured.
+ * `speaking` and `level` tell the same at any time. Where a sender tells their level (RFC 6464), it counts
+ * instead of what is measured: in the headers of RTP whose caps name that extension (`extmap-N`, as those of
+ * `rtcbin` do), and with raw audio as GstAudioLevelMeta, which depayloaders make of it.
  */
 mod beat;
 mod imp;
 mod intake;
+mod levels;
 mod output;
 mod packets;
 mod pads;

@@ -7,16 +7,20 @@ use std::time::Instant;
 use rtp_types::RtpPacket;
 use sip_ua::sdp::Codec;
 
+use super::levels;
 use crate::codec::{CodecError, Decoder};
 use crate::leg::{Track, TrackStats};
 use crate::media::Player;
 use crate::mixer::Rate;
+use crate::rtc::told_level;
 
 /// What came of a participant and is yet to be heard.
 pub(super) struct Packets {
     track: Track,
     player: Player,
     rate: Rate,
+    /// The header extension that holds a level (RFC 6464), where packets have it.
+    level_extension: Option<u8>,
     /// Somebody has been heard since it began, or began anew.
     begun: bool,
     ended: bool,
@@ -36,9 +40,15 @@ impl Packets {
             track: Track::new(now, codec),
             player,
             rate,
+            level_extension: None,
             begun: false,
             ended: false,
         })
+    }
+
+    /// Where packets tell their level from now on.
+    pub(super) fn set_level_extension(&mut self, number: Option<u8>) {
+        self.level_extension = number;
     }
 
     pub(super) fn codec(&self) -> Codec {
@@ -55,7 +65,9 @@ impl Packets {
         match RtpPacket::parse(bytes) {
             Ok(packet) => {
                 self.begun = true;
-                self.track.insert(now, &packet);
+                let extension = self.level_extension;
+                let level = extension.and_then(|number| told_level(&packet, number));
+                self.track.insert(now, &packet, level);
                 true
             }
             Err(_) => false,
@@ -77,8 +89,9 @@ impl Packets {
         self.ended
     }
 
-    /// The 20 ms of the tick at `now`, and their level where they only stand for silence of it: as nobody
-    /// hears any, that is not decoded. `None`: nobody speaks, and what their line sounds like is not known.
+    /// The 20 ms of the tick at `now`, and their level where the packets they came in tell it, or where they
+    /// only stand for silence of it: as nobody hears any, that is not decoded. `None`: nobody speaks, and what
+    /// their line sounds like is not known.
     pub(super) fn take(
         &mut self,
         now: Instant,
@@ -94,10 +107,11 @@ impl Packets {
         let heard = self
             .player
             .fill(now, &mut self.track, wanted, rate_hz, |_| {});
+        let told = self.player.told_level().map(levels::dbfs);
         frame.clear();
         frame.extend_from_slice(self.player.next(wanted));
         self.player.took(wanted);
-        heard.then(|| (self.rate, self.player.rests_at_dbfs()))
+        heard.then(|| (self.rate, told.or_else(|| self.player.rests_at_dbfs())))
     }
 
     pub(super) fn stats(&self) -> TrackStats {
@@ -233,6 +247,109 @@ mod tests {
                 assert!(*level > 1_000.0, "{codec:?}, tick {tick}: {level}");
             }
             assert!(packets.stats().missed >= 18);
+        }
+    }
+
+    /// The number of the extension that holds a level.
+    const LEVEL: u8 = 5;
+
+    /// How loud the sender of the tests below says packet `n` is: never as loud as it sounds.
+    fn level(n: u32) -> u8 {
+        80 + (n * 37 % 41) as u8
+    }
+
+    /// A packet of L16 of one value, which is that of no other.
+    fn plain(n: u32, ms: u32) -> Vec<u8> {
+        let value = (1_000 + 100 * n) as i16;
+        let payload: Vec<u8> = (0..ms * 16).flat_map(|_| value.to_be_bytes()).collect();
+        let told = [LEVEL << 4, level(n), 0, 0];
+        let mut bytes = Vec::new();
+        RtpPacketBuilder::<&[u8], &[u8]>::new()
+            .payload_type(96)
+            .sequence_number(n as u16)
+            .timestamp(n * ms * 16)
+            .ssrc(7)
+            .payload(&payload)
+            .extension(0xbede, &told)
+            .write_into_vec_unchecked(&mut bytes);
+        bytes
+    }
+
+    /// Plays packets of this length, packet `n` coming `late(n)` milliseconds after its time, or never: which
+    /// of them are in each tick from the first on, and what is told of its level.
+    fn play_told(
+        ms: u32,
+        late: impl Fn(u32) -> Option<u64>,
+        extension: Option<u8>,
+    ) -> Vec<(Vec<u32>, Option<f32>)> {
+        let begin = Instant::now();
+        let mut packets = Packets::new(begin, Codec::L16, Rate::Hz48000).unwrap();
+        packets.set_level_extension(extension);
+        let on_time = |n: u32| Duration::from_millis(u64::from(n * ms));
+        let mut wire: Vec<(Duration, u32)> = (0..100)
+            .filter_map(|n| Some((on_time(n) + Duration::from_millis(late(n)?), n)))
+            .collect();
+        wire.sort();
+        let mut wire = wire.into_iter().peekable();
+        let mut frame = Vec::new();
+        let mut ticks = Vec::new();
+        for tick in 0..98 * ms / 20 {
+            let at = TICK * tick + Duration::from_millis(7);
+            while let Some((came, n)) = wire.next_if(|(came, _)| *came <= at) {
+                assert!(packets.push(begin + came, &plain(n, ms)));
+            }
+            if let Some((_, told)) = packets.take(begin + at, true, &mut frame) {
+                let numbers = frame
+                    .iter()
+                    .map(|sample| (i32::from(*sample) - 1_000) / 100);
+                let mut numbers: Vec<u32> = numbers.map(|number| number as u32).collect();
+                numbers.dedup();
+                ticks.push((numbers, told));
+            }
+        }
+        ticks
+    }
+
+    #[test]
+    fn a_level_is_that_of_the_packets_that_are_heard() {
+        for ms in [10, 20, 30, 40, 60] {
+            let ticks = play_told(ms, |_| Some(0), Some(LEVEL));
+            assert!(ticks.len() as u32 > 90 * ms / 20, "{ms} ms: {ticks:?}");
+            for (numbers, told) in &ticks {
+                let loudest = numbers.iter().map(|n| level(*n)).min();
+                assert_eq!(*told, loudest.map(levels::dbfs), "{ms} ms: {ticks:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn packets_that_overtake_each_other_keep_their_levels() {
+        let late = |n: u32| Some(if n % 10 == 4 { 22 } else { 0 });
+        let ticks = play_told(20, late, Some(LEVEL));
+        assert!(ticks.len() > 90);
+        for (n, (numbers, told)) in (0..).zip(&ticks) {
+            assert_eq!(*numbers, [n]);
+            assert_eq!(*told, Some(levels::dbfs(level(n))));
+        }
+    }
+
+    #[test]
+    fn of_what_is_lost_no_level_is_told() {
+        let lost = |n: u32| n % 10 == 9;
+        let ticks = play_told(20, |n| (!lost(n)).then_some(0), Some(LEVEL));
+        assert!(ticks.len() > 90);
+        for (n, (_, told)) in (0..).zip(&ticks) {
+            let expected = (!lost(n)).then(|| levels::dbfs(level(n)));
+            assert_eq!(*told, expected, "{n}");
+        }
+    }
+
+    #[test]
+    fn where_no_extension_was_agreed_on_no_level_is_told() {
+        for extension in [None, Some(LEVEL + 1)] {
+            let ticks = play_told(20, |_| Some(0), extension);
+            assert!(ticks.len() > 90);
+            assert!(ticks.iter().all(|(_, told)| told.is_none()));
         }
     }
 

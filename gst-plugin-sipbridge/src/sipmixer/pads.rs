@@ -12,7 +12,7 @@ use super::imp::SipMixer;
 use super::intake::{Pushing, Refused};
 use super::output::Output;
 use super::participant::{Participant, SipMixerPad};
-use super::{CAT, SINK_CAPS, TICK};
+use super::{CAT, SINK_CAPS, TICK, levels};
 use crate::context::on_context_thread;
 use crate::line::caps;
 use crate::media::Format;
@@ -190,7 +190,7 @@ impl SipMixer {
         }
         let told = buffer
             .meta::<gst_audio::AudioLevelMeta>()
-            .map(|meta| -f32::from(meta.level()));
+            .map(|meta| levels::dbfs(meta.level()));
         let waits = !on_context_thread();
         let how = if !waits {
             Pushing::OnContext {
@@ -222,7 +222,9 @@ impl SipMixer {
                     },
                     Some(Format::Rtp { codec, .. }) => {
                         let rate_max = self.settings().mixer.rate_max;
-                        if let Err(error) = intake.set_packets(Instant::now(), codec, rate_max) {
+                        let level = levels::extension_number(caps.caps());
+                        let now = Instant::now();
+                        if let Err(error) = intake.set_packets(now, codec, rate_max, level) {
                             gst::error!(CAT, obj = pad, "{codec:?} cannot be decoded: {error}");
                             return false;
                         }

@@ -36,6 +36,7 @@ impl Playable for Line {
             talkspurt: false,
             follows: true,
             tempo: Tempo::Keep,
+            level: None,
             timestamp: 0,
             sequence: 0,
         })

@@ -70,6 +70,13 @@ impl<'a> Extensions<'a> {
     }
 }
 
+/// The level that a packet tells (RFC 6464), in dB below full scale, where its extension has this number.
+pub(crate) fn told_level(packet: &RtpPacket<'_>, number: u8) -> Option<u8> {
+    let known = [(number, HeaderExtension::AudioLevel)];
+    let (level, _) = Extensions::read(packet, &known).level?;
+    Some(level)
+}
+
 /// A packet as it goes out, before it is encrypted; `None`: it cannot be written.
 pub(super) fn write(
     ssrc: u32,

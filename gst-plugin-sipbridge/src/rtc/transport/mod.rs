@@ -26,6 +26,7 @@ use link::Link;
 use reports::Reports;
 use sources::Sources;
 
+pub(crate) use header::told_level;
 pub use payload::Payload;
 pub use stats::TransportStats;
 
