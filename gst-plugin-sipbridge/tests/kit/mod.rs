@@ -5,6 +5,7 @@
 
 pub mod codec;
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
@@ -217,6 +218,25 @@ pub fn say_at(line: &Line, appsrc: &str, samples: &[i16], at: gst::ClockTime) {
     let mut buffer = gst::Buffer::from_mut_slice(bytes);
     buffer.get_mut().unwrap().set_pts(at);
     appsrc.push_buffer(buffer).unwrap();
+}
+
+/// Makes the payloader `pay` write levels into its packets (RFC 6464), so far as the capsfilter `extmap` after it
+/// lets it: what is in the number that is returned, and that is 127, silence, for now.
+pub fn tell_levels(line: &Line) -> Arc<AtomicU8> {
+    // As a payloader writes it: RFC 8285's direction, name and attributes.
+    let extmap = ["", "urn:ietf:params:rtp-hdrext:ssrc-audio-level", "vad=on"];
+    let caps = gst::Caps::builder("application/x-rtp").field("extmap-1", gst::Array::new(extmap));
+    line.element("extmap").set_property("caps", caps.build());
+    let told = Arc::new(AtomicU8::new(127));
+    let tell = told.clone();
+    let payloader = line.element("pay").static_pad("sink").unwrap();
+    payloader.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let level = tell.load(Ordering::Relaxed);
+        let buffer = info.buffer_mut().unwrap().make_mut();
+        gst_audio::AudioLevelMeta::add(buffer, level, false);
+        gst::PadProbeReturn::Ok
+    });
+    told
 }
 
 /// What an appsink heard so far, with the PTS of each frame.

@@ -72,6 +72,15 @@ impl App {
         })
     }
 
+    /// What it is sent goes to the pipeline's sipmixer `mix`, as it came.
+    pub fn mixing(factory: &str, launch: &str) -> App {
+        App::leading(factory, launch, |pipeline, pad, _| {
+            let mixer = pipeline.by_name("mix").unwrap();
+            let sink = mixer.request_pad_simple("sink_%u").unwrap();
+            pad.link(&sink).unwrap();
+        })
+    }
+
     fn leading(
         factory: &str,
         launch: &str,

@@ -11,6 +11,7 @@ mod it_is_shaped_like_webrtcbin;
 mod it_stops_and_starts_again;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod levels_reach_a_mixer;
 mod nobody_else_gets_in;
 mod one_way;
 mod stun_shows_the_world;

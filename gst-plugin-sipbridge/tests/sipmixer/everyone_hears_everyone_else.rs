@@ -138,43 +138,28 @@ fn a_level_that_the_sender_told_counts() {
     })
 }
 
-/// A WebRTC track's way here: the level is in the RTP header, and counts after depayloader and decoder.
-#[test]
-fn a_level_in_the_rtp_header_counts() {
+/// Somebody speaks, and their packets tell another level than is heard (RFC 6464): at first that they are
+/// silent. `way` leads from the payloader to the mixer.
+fn a_level_that_packets_tell_counts(way: &str) {
     asserted_steadily(|| {
         let line = Line::new(&format!(
             "sipmixer name=m {} \
          appsrc name=mouth1 format=time caps=audio/x-raw,format=S16LE,layout=interleaved,rate=8000,channels=1 \
          ! sipopusenc ! rtpopuspay name=pay \
-         ! capsfilter name=extmap ! rtpopusdepay ! sipopusdec ! m.sink_1",
+         ! capsfilter name=extmap ! {way} ! m.sink_1",
             person(0, 8_000),
         ));
         let ear = Ear::on(&line, "ear0");
-        // As the payloader writes it: RFC 8285's direction, name and attributes.
-        let extmap = ["", "urn:ietf:params:rtp-hdrext:ssrc-audio-level", "vad=on"];
-        let caps =
-            gst::Caps::builder("application/x-rtp").field("extmap-1", gst::Array::new(extmap));
-        line.element("extmap").set_property("caps", caps.build());
-        let told = Arc::new(std::sync::atomic::AtomicU8::new(127));
-        let tell = told.clone();
-        let payloader = line.element("pay").static_pad("sink").unwrap();
-        payloader.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            let level = tell.load(std::sync::atomic::Ordering::Relaxed);
-            let buffer = info.buffer_mut().unwrap().make_mut();
-            gst_audio::AudioLevelMeta::add(buffer, level, false);
-            gst::PadProbeReturn::Ok
-        });
+        let told = kit::tell_levels(&line);
         line.play();
-        say(&line, "mouth1", &voice(8, 1.0), false);
-        let level = || {
-            let pad = line.element("m").static_pad("sink_1").unwrap();
-            pad.property::<f64>("level")
-        };
+        say(&line, "mouth1", &voice(8, 8.0), false);
         eventually("a second", || ear.samples().len() > 2 * 8_000);
         assert!(ear.samples().iter().all(|sample| *sample == 0));
         told.store(20, std::sync::atomic::Ordering::Relaxed);
-        say(&line, "mouth1", &voice(8, 5.0), false);
-        eventually("the level that was told", || (level() + 20.0).abs() < 0.1);
+        let pad = line.element("m").static_pad("sink_1").unwrap();
+        eventually("the level that was told", || {
+            (pad.property::<f64>("level") + 20.0).abs() < 0.1
+        });
         eventually("a voice", || {
             ear.samples()
                 .iter()
@@ -182,6 +167,18 @@ fn a_level_in_the_rtp_header_counts() {
         });
         line.no_errors();
     })
+}
+
+/// By way of webrtcbin: the level counts after depayloader and decoder.
+#[test]
+fn a_level_in_the_rtp_header_counts() {
+    a_level_that_packets_tell_counts("rtpopusdepay ! sipopusdec");
+}
+
+/// By way of rtcbin: the mixer takes the packets as they come.
+#[test]
+fn a_level_in_rtp_that_the_mixer_takes_counts() {
+    a_level_that_packets_tell_counts("clocksync");
 }
 
 #[test]
