@@ -35,6 +35,8 @@ pub(crate) struct Tick {
     pub(crate) discont: bool,
     /// The first since the pipeline plays.
     pub(crate) begins: bool,
+    /// How many before it came too late to happen.
+    pub(crate) skipped: u64,
 }
 
 /// The row of ticks.
@@ -118,6 +120,7 @@ impl Ticks {
         let follows = self
             .pts
             .filter(|pts| late <= MAKE_UP && off(*pts).abs() <= CLOCK_OFF_NS);
+        let before = self.skipped;
         let pts = match follows {
             Some(pts) => {
                 let follow = (off(pts) / 8).clamp(-FOLLOW_NS, FOLLOW_NS);
@@ -139,6 +142,7 @@ impl Ticks {
             pts,
             discont: follows.is_none(),
             begins,
+            skipped: self.skipped - before,
         })
     }
 }
@@ -229,10 +233,11 @@ mod tests {
         let mut row = Row::new();
         let tick = row.at(120).unwrap();
         assert_eq!(
-            (tick.pts, tick.discont, tick.begins),
-            (ms(120), true, false)
+            (tick.pts, tick.discont, tick.begins, tick.skipped),
+            (ms(120), true, false, 5)
         );
         assert_eq!((row.due(), row.ticks.skipped()), (140, 5));
+        assert_eq!(row.at(140).unwrap().skipped, 0);
     }
 
     #[test]

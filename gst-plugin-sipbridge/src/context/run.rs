@@ -373,6 +373,7 @@ impl Loop {
             timer: &mut entry.timer,
             again: &mut self.again,
             inbox: &mut self.inbox,
+            counters: &self.shared.counters,
         };
         let task = entry.task.as_mut();
         let outcome = catch_unwind(AssertUnwindSafe(|| step(task, &mut cx)));

@@ -28,8 +28,10 @@ pub struct ContextStats {
     pub lateness: [u64; LATENESS_MS.len() + 1],
     /// The share of the last second it worked, in thousandths of a core.
     pub load_permille: u32,
-    /// Times a timer fired more than 20 ms late, so that a tick of a call was skipped.
+    /// Times a timer fired more than 20 ms late: a tick of a call or a room came after its time.
     pub overruns: u64,
+    /// Ticks of calls and rooms that came too late to happen at all: what was to be heard then is missing.
+    pub skipped: u64,
     /// Tasks removed because they panicked.
     pub panics: u64,
 }
@@ -44,6 +46,7 @@ pub(super) struct Counters {
     lateness: [AtomicU64; LATENESS_MS.len() + 1],
     pub(super) load_permille: AtomicU32,
     overruns: AtomicU64,
+    pub(super) skipped: AtomicU64,
     pub(super) panics: AtomicU64,
 }
 
@@ -79,6 +82,7 @@ impl Counters {
                 .map(|class| class.load(Ordering::Relaxed)),
             load_permille: self.load_permille.load(Ordering::Relaxed),
             overruns: self.overruns.load(Ordering::Relaxed),
+            skipped: self.skipped.load(Ordering::Relaxed),
             panics: self.panics.load(Ordering::Relaxed),
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry, Token};
 
+use super::stats::Counters;
 use super::{Command, Context, Inbox, Shared, on_context_thread};
 
 /// Something that lives on a context: usually one call's media.
@@ -47,6 +48,7 @@ pub struct Cx<'a> {
     pub(super) timer: &'a mut Option<Instant>,
     pub(super) again: &'a mut Vec<(usize, usize)>,
     pub(super) inbox: &'a mut Inbox,
+    pub(super) counters: &'a Counters,
 }
 
 /// Tokens of one task's sockets: a slot's share of mio's token space.
@@ -116,6 +118,13 @@ impl Cx<'_> {
     /// Where datagrams are read into.
     pub fn inbox(&mut self) -> &mut Inbox {
         self.inbox
+    }
+
+    /// Counts ticks of the task that came too late to happen ([`ContextStats::skipped`](super::ContextStats)).
+    pub fn skipped(&self, ticks: u64) {
+        if ticks > 0 {
+            self.counters.skipped.fetch_add(ticks, Ordering::Relaxed);
+        }
     }
 
     /// Calls [`Task::readable`] with `token` once more in the next round, for a task that stopped

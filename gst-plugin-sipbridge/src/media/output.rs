@@ -98,10 +98,10 @@ impl Output {
         self.player.failed()
     }
 
-    /// One tick, if it is due.
-    pub(super) fn tick(&mut self, now: Instant, leg: &mut Leg) {
+    /// One tick, if it is due. Says how many before it came too late to happen.
+    pub(super) fn tick(&mut self, now: Instant, leg: &mut Leg) -> u64 {
         let Some(tick) = self.ticks.tick(now, || self.sink.running_time()) else {
-            return;
+            return 0;
         };
         if tick.begins {
             self.player.pcm.clear();
@@ -121,6 +121,7 @@ impl Output {
                 self.tick_encoded(now, leg, tick.pts, codec);
             }
         }
+        tick.skipped
     }
 
     fn tick_raw(&mut self, now: Instant, leg: &mut Leg, pts: gst::ClockTime, rate_hz: u32) {

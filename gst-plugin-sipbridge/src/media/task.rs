@@ -179,7 +179,7 @@ impl Media {
             .pace
             .run(now, &mut self.leg, &mut self.feed, &mut self.sockets);
         if let Some(output) = &mut self.output {
-            output.tick(now, &mut self.leg);
+            cx.skipped(output.tick(now, &mut self.leg));
         }
         self.tell();
         if self.snapshot_due <= now {

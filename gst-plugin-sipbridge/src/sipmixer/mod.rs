@@ -56,6 +56,8 @@ mod pads;
 mod participant;
 mod settings;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::sync::LazyLock;
 

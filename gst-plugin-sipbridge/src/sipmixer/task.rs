@@ -29,7 +29,7 @@ const SPEAKERS_EVERY: u32 = 10;
 const LOAD_OVER: f64 = 50.0;
 
 /// Who does not hear the room in time is told so once in so many ticks: ten seconds.
-const LATE_EVERY: u64 = 500;
+pub(super) const LATE_EVERY: u64 = 500;
 
 /// Comfort noise, below the loudest there can be.
 const COMFORT_DB: u8 = 50;
@@ -161,6 +161,7 @@ impl Room {
             }
             let share = began.elapsed().as_secs_f64() / TICK_S;
             self.load += (share - self.load) / LOAD_OVER;
+            cx.skipped(tick.skipped);
             self.tell_late();
         }
         cx.set_timer(due);

@@ -347,7 +347,7 @@ impl Worker {
         }
         self.doorkeeper.watchman.expose(Instant::now(), out);
         type Reading = fn(&ContextStats) -> f64;
-        let of_contexts: [(&str, &str, &str, Reading); 5] = [
+        let of_contexts: [(&str, &str, &str, Reading); 6] = [
             (
                 "sipbridge_context_tasks",
                 gauge,
@@ -371,6 +371,12 @@ impl Worker {
                 "counter",
                 "Ticks more than 20 ms late.",
                 |s| s.overruns as f64,
+            ),
+            (
+                "sipbridge_context_skipped_ticks_total",
+                "counter",
+                "Ticks of calls and rooms that came too late to happen: what was to be heard then is missing.",
+                |s| s.skipped as f64,
             ),
             (
                 "sipbridge_context_panics_total",
