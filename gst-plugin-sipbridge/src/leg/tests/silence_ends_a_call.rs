@@ -129,3 +129,23 @@ fn comfort_noise_says_that_silence_is_meant() {
     story.run(LIMIT + Duration::from_secs(1));
     assert_eq!(told(&story).len(), 1);
 }
+
+/// Opus that sends nothing in silence (DTX) says so by the size of its last packet; a longer one says nothing.
+#[test]
+fn opus_that_pauses_says_so_too() {
+    for (last, limit) in [(&[0x08; 1][..], LIMIT * 5), (&[0x08; 40], LIMIT)] {
+        let mut story = story();
+        let now = story.now;
+        story.alice.apply(now, &agreement(BOB, Codec::Opus));
+        story.talking = false;
+        let last = story.alice.send_audio(last, 960).unwrap().bytes.to_vec();
+        story.carry(last);
+        story.run(limit - Duration::from_secs(1));
+        assert_eq!(told(&story), []);
+        story.run(Duration::from_secs(2));
+        let [silent] = told(&story)[..] else {
+            panic!("{:?}", story.events);
+        };
+        assert!(silent.abs_diff(limit) < 50 * MS, "{silent:?}");
+    }
+}
