@@ -160,3 +160,125 @@ fn lost(sequence: u16, pts: Duration, duration: Duration) -> gst::Event {
 fn time(time: Duration) -> gst::ClockTime {
     gst::ClockTime::from_nseconds(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX - 1))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Instant;
+
+    use gst::prelude::*;
+
+    use super::*;
+    use crate::handover::{Handover, Outlet as _};
+    use crate::rtc::{MediaPlan, Payload, ReceivePlan, credentials};
+
+    const PACKET: Duration = Duration::from_millis(20);
+
+    /// What came out of a pad.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Seen {
+        /// The packet with this number in its payload.
+        Packet(u8),
+        /// A packet did not come: its number, its place in time, and its length.
+        Lost(u32, Duration, Duration),
+    }
+
+    /// A pad of line 0, and what comes out of it.
+    fn pad() -> (Arc<Source>, Arc<Mutex<Vec<Seen>>>, gst::Pad) {
+        gst::init().unwrap();
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let (packets, events) = (seen.clone(), seen.clone());
+        let sink = gst::Pad::builder(gst::PadDirection::Sink)
+            .chain_function(move |_, _, buffer| {
+                let map = buffer.map_readable().unwrap();
+                packets.lock().unwrap().push(Seen::Packet(map[0]));
+                Ok(gst::FlowSuccess::Ok)
+            })
+            .event_function(move |_, _, event| {
+                let lost = event.structure().filter(|s| s.name() == PACKET_LOST);
+                if let Some(lost) = lost {
+                    let time = |field: &str| Duration::from_nanos(lost.get::<u64>(field).unwrap());
+                    let number = lost.get::<u32>("seqnum").unwrap();
+                    let lost = Seen::Lost(number, time("timestamp"), time("duration"));
+                    events.lock().unwrap().push(lost);
+                }
+                true
+            })
+            .build();
+        sink.set_active(true).unwrap();
+        let any = gst::Caps::new_any();
+        let template = gst::PadTemplate::new(
+            "src_%u",
+            gst::PadDirection::Src,
+            gst::PadPresence::Sometimes,
+            &any,
+        );
+        let element = gst::Bin::new();
+        let source = Source::new(
+            element.upcast_ref(),
+            &template.unwrap(),
+            0,
+            gst::ClockTime::from_mseconds(40),
+            &caps::caps_of(&caps::usual()[0], &[]),
+        )
+        .unwrap();
+        source.pad().link(&sink).unwrap();
+        source.begin(Handover::Direct).unwrap();
+        (source, seen, sink)
+    }
+
+    fn plan() -> Plan {
+        Plan {
+            credentials: credentials(),
+            cname: String::new(),
+            formats: caps::usual(),
+            extensions: Vec::new(),
+            remote: None,
+            media: vec![MediaPlan {
+                line: 0,
+                mid: "audio0".to_owned(),
+                send: None,
+                receive: Some(ReceivePlan {
+                    formats: caps::usual(),
+                    sources: Vec::new(),
+                }),
+            }],
+        }
+    }
+
+    fn packet(number: u8) -> Packet {
+        Packet {
+            line: 0,
+            ssrc: 7,
+            sequence: u64::from(number),
+            timestamp: u32::from(number) * 960,
+            marker: false,
+            pt: 111,
+            level: None,
+            payload: Payload::from([number]),
+            at: Instant::now(),
+        }
+    }
+
+    /// As webrtcbin's jitter buffer tells depayloaders, who tell decoders of a gap.
+    #[test]
+    fn a_pad_tells_what_did_not_come_and_where_it_belonged() {
+        let (source, seen, _sink) = pad();
+        let plan = plan();
+        let mut incoming = Incoming::new(0, PACKET * 2);
+        incoming.lead_to(source);
+        for number in [0, 1, 3, 4] {
+            let running = PACKET * u32::from(number);
+            incoming.take(&plan, running, packet(number));
+            incoming.hand_on(running);
+        }
+        let expected = [
+            Seen::Packet(0),
+            Seen::Packet(1),
+            Seen::Lost(2, PACKET * 2, PACKET),
+            Seen::Packet(3),
+            Seen::Packet(4),
+        ];
+        assert_eq!(*seen.lock().unwrap(), expected);
+    }
+}

@@ -62,3 +62,34 @@ fn opus_waits_for_copies_and_uses_them() {
     let mos = stats.mos.unwrap();
     assert!(mos > 4.0, "{mos}");
 }
+
+/// Opus that is passed on as it came has a gap for what was lost, in its place: whoever decodes it conceals it.
+#[test]
+fn what_is_passed_on_has_gaps_instead() {
+    let mut wired = Wired::new(Setup {
+        format: Format::Encoded(Codec::Opus),
+        ..Setup::new(Line::lossy(10), Codec::Opus)
+    });
+    wired.say(Duration::from_secs(20), voice);
+    let mut next: Option<gst::ClockTime> = None;
+    let mut gaps = 0;
+    for frame in wired.frames() {
+        let (pts, duration) = match frame {
+            OutFrame::Audio(buffer) => (buffer.pts().unwrap(), buffer.duration().unwrap()),
+            OutFrame::Gap {
+                pts,
+                duration,
+                lost,
+            } => {
+                gaps += u64::from(lost);
+                (pts, duration)
+            }
+        };
+        assert!(next.is_none_or(|next| next == pts), "{next:?} {pts}");
+        next = Some(pts + duration);
+    }
+    let stats = wired.bob.stats();
+    assert!((60..150).contains(&stats.lost), "{}", stats.lost);
+    assert_eq!(gaps, stats.concealed_frames);
+    assert!(gaps >= 60, "{gaps}");
+}

@@ -224,6 +224,11 @@ impl Wired {
         self.held_up = self.now + time;
     }
 
+    /// What Bob's audio came out as since the last call.
+    pub(super) fn frames(&mut self) -> Vec<OutFrame> {
+        self.frames.try_iter().collect()
+    }
+
     /// What Bob heard since the last call, with silence where time was skipped.
     pub(super) fn heard(&mut self) -> Vec<i16> {
         let mut pcm = Vec::new();
