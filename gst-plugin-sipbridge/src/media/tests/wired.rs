@@ -167,6 +167,13 @@ impl Wired {
         }
     }
 
+    /// Alice's next packet was encoded elsewhere; it lasts so long.
+    pub(super) fn pass_on(&mut self, codec: Codec, packet: Vec<u8>, time: Duration) {
+        let packet = gst::Buffer::from_slice(packet);
+        self.input.push(Format::Encoded(codec), packet);
+        self.wait(time);
+    }
+
     /// Alice presses keys, which are heard as tones, each this long.
     pub(super) fn press(&mut self, digits: &str, ms: u32) {
         self.feed.queue_tones(digits, ms);
