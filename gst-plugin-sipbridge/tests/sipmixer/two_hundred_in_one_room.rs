@@ -115,7 +115,7 @@ fn three_are_heard_by_all() {
         let ticks: u64 = stats.get("ticks").unwrap();
         let skipped: u64 = stats.get("ticks-skipped").unwrap();
         // Ticks that are late are made up for, unless the machine stood still for long.
-        assert!(skipped <= ticks / 10, "{skipped} of {ticks} ticks");
+        assert!(skipped <= ticks / 50, "{skipped} of {ticks} ticks");
         for (number, (_, heard)) in ears.iter().enumerate() {
             let packets = heard.lock().unwrap().0 as u64;
             assert!(packets + 2 >= ticks, "{number}: {packets} of {ticks}");
