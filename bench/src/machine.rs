@@ -174,6 +174,8 @@ fn everybody() -> HashMap<u32, (String, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -185,6 +187,26 @@ mod tests {
         let (busy, _) = Burden::now().unwrap().since(&burden);
         assert!(busy >= Duration::from_millis(20), "{busy:?}");
         assert!(everybody().contains_key(&std::process::id()));
+    }
+
+    #[test]
+    fn a_busy_machine_is_refused_and_who_is_at_work_is_named() {
+        let done = AtomicBool::new(false);
+        let refused = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+            let refused = must_be_quiet();
+            done.store(true, Ordering::Relaxed);
+            refused
+        });
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains(&format!("({})", std::process::id())),
+            "{refused}"
+        );
     }
 
     #[test]
