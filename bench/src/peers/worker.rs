@@ -102,6 +102,11 @@ impl Meeting {
         Ok(meeting)
     }
 
+    /// The process in which people are.
+    pub fn people(&self) -> u32 {
+        self.people.process.pid()
+    }
+
     /// How many tracks of people the worker decodes.
     pub fn decoded(&self) -> Result<usize> {
         self.api.figure("sipbridge_room_tracks ")

@@ -8,14 +8,16 @@ use gstsipbridge::codec::{OpusDecoder, OpusEncoder, OpusSettings};
 use serde::Serialize;
 
 use super::Bench;
+use super::load::{Moment, Strain, Used, repeated};
 use crate::load::Sound;
 use crate::machine;
+use crate::process::Usage;
 
 /// How long to encode and decode.
 const LOOK: Duration = Duration::from_secs(3);
 
 /// libopus alone, on the core that is measured.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Floor {
     pub rate_hz: u32,
     pub complexity: u8,
@@ -23,6 +25,8 @@ pub struct Floor {
     pub calls: usize,
     /// A frame of 20 ms encoded and another decoded, in microseconds.
     pub both_ways_us: f64,
+    #[serde(flatten)]
+    pub strain: Strain,
 }
 
 impl Floor {
@@ -33,8 +37,22 @@ impl Floor {
 
 /// Encodes and decodes what so many calls would, in the order of a bridge: each call in turn hears a
 /// frame and says one.
-pub fn floor(bench: &Bench, calls: usize, rate_hz: u32, settings: OpusSettings) -> Result<Floor> {
+pub fn floor(
+    bench: &mut Bench,
+    calls: usize,
+    rate_hz: u32,
+    settings: OpusSettings,
+) -> Result<Floor> {
+    repeated(bench, |bench| {
+        let floor = take(bench, calls, rate_hz, settings)?;
+        Ok((floor.strain.clone(), floor))
+    })
+}
+
+fn take(bench: &Bench, calls: usize, rate_hz: u32, settings: OpusSettings) -> Result<Floor> {
     bench.progress.step("the codec alone", LOOK);
+    let own = std::process::id();
+    let from = Moment::now(own, &[])?;
     let core = bench.cores.measured;
     let sounds = &bench.speech;
     let said = sounds
@@ -61,11 +79,13 @@ pub fn floor(bench: &Bench, calls: usize, rate_hz: u32, settings: OpusSettings) 
             .join()
             .unwrap_or_else(|_| anyhow::bail!("the codec panicked"))
     })?;
+    let used = Used::between(&from, &Moment::now(own, &[])?, Usage::of(own)?);
     Ok(Floor {
         rate_hz,
         complexity: settings.complexity,
         calls,
         both_ways_us,
+        strain: Strain::unloaded(&used),
     })
 }
 

@@ -56,6 +56,8 @@ pub struct Strain {
     #[serde(skip)]
     pub cpu_percent: f64,
     pub generator: Fitness,
+    /// What the far ends used that are processes of their own, of one core.
+    pub far_percent: f64,
     /// What others used meanwhile, of one core.
     pub others_percent: f64,
     /// What the hypervisor kept from this machine, of one core.
@@ -63,22 +65,32 @@ pub struct Strain {
 }
 
 impl Strain {
+    /// With a load of the generator's.
     pub(super) fn of(outcome: &Outcome, used: &Used) -> Strain {
+        Strain::with(outcome.generator, used)
+    }
+
+    /// With no load but what the measured and their far ends make themselves.
+    pub(super) fn unloaded(used: &Used) -> Strain {
+        Strain::with(Fitness::default(), used)
+    }
+
+    fn with(generator: Fitness, used: &Used) -> Strain {
         let seconds = used.time.as_secs_f64().max(0.001);
         let percent = |cpu: Duration| 100.0 * cpu.as_secs_f64() / seconds;
-        let cpu_percent = percent(used.cpu);
-        let generator = outcome.generator;
-        let others = percent(used.everybody) - cpu_percent - generator.cpu_percent;
+        let (cpu_percent, far_percent) = (percent(used.cpu), percent(used.far));
+        let known = cpu_percent + far_percent + generator.cpu_percent;
         Strain {
             cpu_percent,
             generator,
-            others_percent: others.max(0.0),
+            far_percent,
+            others_percent: (percent(used.everybody) - known).max(0.0),
             stolen_percent: percent(used.stolen),
         }
     }
 
     /// Why nothing that was measured meanwhile counts, if it does not.
-    fn disturbance(&self) -> Option<String> {
+    pub(super) fn disturbance(&self) -> Option<String> {
         let others_percent = self.others_percent;
         if others_percent > OTHERS_MAX_PERCENT {
             return Some(format!(
@@ -192,7 +204,7 @@ fn take(
         let sockets = places.sockets(number);
         streams.extend(legs(bench, talk, number, call, peer.codecs(), sockets));
     }
-    let (outcome, used) = under_load(bench, &mut running.process, &streams, schedule)?;
+    let (outcome, used) = under_load(bench, &running.process, &[], &streams, schedule)?;
     running.process.must_run()?;
     let strain = Strain::of(&outcome, &used);
     let cpu_percent = strain.cpu_percent;
@@ -281,19 +293,59 @@ fn legs(
     ]
 }
 
+/// What was used until some moment.
+pub(super) struct Moment {
+    at: Instant,
+    cpu: Duration,
+    far: Duration,
+    burden: Burden,
+}
+
+impl Moment {
+    /// `far`: processes that are part of the measurement, and no disturbance.
+    pub(super) fn now(measured: u32, far: &[u32]) -> Result<Moment> {
+        let far = far.iter().map(|pid| Usage::cpu(*pid));
+        Ok(Moment {
+            at: Instant::now(),
+            cpu: Usage::cpu(measured)?,
+            far: far.sum::<Result<Duration>>()?,
+            burden: Burden::now()?,
+        })
+    }
+}
+
 /// What was used while it counted.
 pub(super) struct Used {
     pub(super) cpu: Duration,
+    /// By far ends that are processes of their own.
+    far: Duration,
     everybody: Duration,
     stolen: Duration,
     pub(super) time: Duration,
     pub(super) last: Usage,
 }
 
-/// Runs the generator on its core, and reads what the peer uses at both ends of what counts.
+impl Used {
+    /// `last`: what the measured holds at the end.
+    pub(super) fn between(from: &Moment, to: &Moment, last: Usage) -> Used {
+        let (everybody, stolen) = to.burden.since(&from.burden);
+        Used {
+            cpu: to.cpu.saturating_sub(from.cpu),
+            far: to.far.saturating_sub(from.far),
+            everybody,
+            stolen,
+            time: to.at - from.at,
+            last,
+        }
+    }
+}
+
+/// Runs the generator on its core, and reads what the peer uses at both ends of what counts. `far`: other
+/// processes that are part of it.
 pub(super) fn under_load(
     bench: &mut Bench,
-    process: &mut Process,
+    process: &Process,
+    far: &[u32],
     streams: &[Stream],
     schedule: Schedule,
 ) -> Result<(Outcome, Used)> {
@@ -309,33 +361,19 @@ pub(super) fn under_load(
         let mut begin = None;
         let mut end = None;
         for mark in said {
-            let at = (
-                Instant::now(),
-                crate::process::Usage::cpu(pid)?,
-                Burden::now()?,
-            );
+            let moment = Moment::now(pid, far)?;
             match mark {
-                Mark::Begin => begin = Some(at),
-                Mark::End => end = Some((at, Usage::of(pid)?)),
+                Mark::Begin => begin = Some(moment),
+                Mark::End => end = Some((moment, Usage::of(pid)?)),
             }
         }
         let outcome = load
             .join()
             .map_err(|_| anyhow::anyhow!("the load generator panicked"))??;
-        let (Some((from, cpu_from, burden_from)), Some(((to, cpu_to, burden_to), last))) =
-            (begin, end)
-        else {
+        let (Some(from), Some((to, last))) = (begin, end) else {
             bail!("the load generator ended too soon");
         };
-        let (everybody, stolen) = burden_to.since(&burden_from);
-        let used = Used {
-            cpu: cpu_to.saturating_sub(cpu_from),
-            everybody,
-            stolen,
-            time: to - from,
-            last,
-        };
-        Ok((outcome, used))
+        Ok((outcome, Used::between(&from, &to, last)))
     })
 }
 

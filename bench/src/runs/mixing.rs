@@ -213,7 +213,7 @@ fn take(
             }
         })
         .collect();
-    let (outcome, used) = under_load(bench, &mut conference.process, &streams, schedule)?;
+    let (outcome, used) = under_load(bench, &conference.process, &[], &streams, schedule)?;
     conference.process.must_run()?;
     let tally = outcome.total();
     let strain = Strain::of(&outcome, &used);

@@ -150,12 +150,11 @@ fn take(
             network: Network::Clean,
         })
         .collect();
-    let (outcome, used) = under_load(bench, &mut meeting.process, &streams, schedule)?;
+    let people = [meeting.people()];
+    let (outcome, used) = under_load(bench, &meeting.process, &people, &streams, schedule)?;
     meeting.process.must_run()?;
     let decoders = meeting.decoded()?;
-    let mut strain = Strain::of(&outcome, &used);
-    // The people work on the load's core: they are no disturbance.
-    strain.others_percent = 0.0;
+    let strain = Strain::of(&outcome, &used);
     let tally = outcome.total();
     let heard = outcome.heard.get(&0).context("it was recorded")?;
     Ok(Line {

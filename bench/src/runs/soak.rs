@@ -102,7 +102,7 @@ pub fn soak(bench: &mut Bench, length: Duration) -> Result<Soak> {
             .iter()
             .flat_map(|(number, place, call)| streams(bench, &places, *number, *place, call))
             .collect();
-        let (outcome, used) = under_load(bench, &mut bridge.process, &streams, TURN)?;
+        let (outcome, used) = under_load(bench, &bridge.process, &[], &streams, TURN)?;
         bridge.process.must_run()?;
         soak.tally.add(&outcome.total());
         soak.points.push(Point {

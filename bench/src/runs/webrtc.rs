@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::Bench;
-use super::load::{Figures, Places, Strain, Talk, repeated, under_load};
+use super::load::{Figures, Moment, Places, Strain, Talk, Used, repeated, under_load};
 use super::transcode::most;
 use crate::load::{Network, Schedule, Stream, Tally};
 use crate::peers::{Pairs, Rtpengine};
@@ -164,23 +164,28 @@ fn one_more(
 }
 
 fn taken(bench: &mut Bench, element: &str, count: usize, measured: Duration) -> Result<Taken> {
-    bench.progress.step(
-        &format!("{element}: {count} connections"),
-        SETTLED + measured,
-    );
-    let mut pairs = Pairs::of(&bench.stage, element, count, bench.cores.generator)?;
-    std::thread::sleep(SETTLED);
-    let pid = pairs.measured.process.pid();
-    let (before, heard) = (Usage::cpu(pid)?, pairs.measured.state()?.heard);
-    let from = Instant::now();
-    std::thread::sleep(measured);
-    let usage = Usage::of(pid)?;
-    let (heard, time) = (pairs.measured.state()?.heard - heard, from.elapsed());
-    let due = (time.as_millis() as u64 / 20 * count as u64).max(1);
-    Ok(Taken {
-        cpu_percent: 100.0 * (usage.cpu - before).as_secs_f64() / time.as_secs_f64(),
-        usage,
-        lost_percent: 100.0 * due.saturating_sub(heard) as f64 / due as f64,
+    repeated(bench, |bench| {
+        bench.progress.step(
+            &format!("{element}: {count} connections"),
+            SETTLED + measured,
+        );
+        let mut pairs = Pairs::of(&bench.stage, element, count, bench.cores.generator)?;
+        std::thread::sleep(SETTLED);
+        let (pid, far) = (pairs.measured.process.pid(), [pairs.far.process.pid()]);
+        let heard = pairs.measured.state()?.heard;
+        let from = Moment::now(pid, &far)?;
+        std::thread::sleep(measured);
+        let to = Moment::now(pid, &far)?;
+        let heard = pairs.measured.state()?.heard - heard;
+        let used = Used::between(&from, &to, Usage::of(pid)?);
+        let strain = Strain::unloaded(&used);
+        let due = (used.time.as_millis() as u64 / 20 * count as u64).max(1);
+        let taken = Taken {
+            cpu_percent: strain.cpu_percent,
+            usage: used.last,
+            lost_percent: 100.0 * due.saturating_sub(heard) as f64 / due as f64,
+        };
+        Ok((strain, taken))
     })
 }
 
@@ -229,12 +234,11 @@ fn take(bench: &mut Bench, encoding: &str, calls: usize, schedule: Schedule) -> 
         .collect();
     let from = Instant::now();
     let heard = pairs.far.state()?.heard;
-    let (outcome, used) = under_load(bench, &mut pairs.measured.process, &streams, schedule)?;
+    let far = [pairs.far.process.pid()];
+    let (outcome, used) = under_load(bench, &pairs.measured.process, &far, &streams, schedule)?;
     let heard = pairs.far.state()?.heard - heard;
     let due = (from.elapsed().as_millis() as u64 / 20 * calls as u64).max(1);
-    let mut strain = Strain::of(&outcome, &used);
-    // The far ends work on the load's core: they are no disturbance.
-    strain.others_percent = 0.0;
+    let strain = Strain::of(&outcome, &used);
     let tally = outcome.total();
     Ok(Secured {
         encoding: encoding.to_owned(),

@@ -164,7 +164,7 @@ fn listen_to(bench: &mut Bench, peer: &dyn Transcoder, numbers: Range<usize>) ->
                 });
             }
         }
-        let (outcome, used) = under_load(bench, &mut running.process, &streams, schedule)?;
+        let (outcome, used) = under_load(bench, &running.process, &[], &streams, schedule)?;
         running.process.must_run()?;
         Ok((Strain::of(&outcome, &used), outcome))
     })

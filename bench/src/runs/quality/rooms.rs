@@ -147,7 +147,7 @@ fn listen(bench: &mut Bench, peer: &dyn Mixes, codec: Codec, all_talk: bool) -> 
                 }
             })
             .collect();
-        let (outcome, used) = under_load(bench, &mut conference.process, &streams, schedule)?;
+        let (outcome, used) = under_load(bench, &conference.process, &[], &streams, schedule)?;
         conference.process.must_run()?;
         Ok((Strain::of(&outcome, &used), outcome))
     })
