@@ -379,8 +379,11 @@ fn growth_text(growth: &Growth) -> String {
             format!("{:.1}", step.memory_kib as f64 / 1_024.0),
         ]);
     }
+    let settings = growth.steps.first().map(|step| &step.settings);
     format!(
-        "\nsipbridge, more and more calls\n{table}\n  {:.0} KiB a call; the dearest call costs {:.2} times the cheapest; threads {}\n",
+        "\nsipbridge, more and more calls (Opus: {}; jitter buffer: {})\n{table}\n  {:.0} KiB a call; the dearest call costs {:.2} times the cheapest; threads {}\n",
+        settings.map_or_else(String::new, opus),
+        settings.map_or("", |of| of.jitter_buffer),
         growth.memory_kib_per_call,
         growth.dearest_to_cheapest,
         if growth.threads_constant {

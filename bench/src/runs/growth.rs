@@ -21,6 +21,7 @@ pub struct Growth {
     pub memory_kib_per_call: f64,
     /// The dearest call to the cheapest, from ten calls on.
     pub dearest_to_cheapest: f64,
+    /// The same number at each step.
     pub threads_constant: bool,
 }
 
@@ -48,7 +49,10 @@ pub fn growth(bench: &mut Bench, measured: Duration) -> Result<Growth> {
     Ok(Growth {
         memory_kib_per_call: memory,
         dearest_to_cheapest: most / least,
-        threads_constant: first.zip(last).is_some_and(|(a, b)| a.threads == b.threads),
+        threads_constant: steps.windows(2).all(|pair| match pair {
+            [before, after] => before.threads == after.threads,
+            _ => true,
+        }),
         steps,
     })
 }
