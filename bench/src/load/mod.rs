@@ -24,7 +24,7 @@ pub use network::Network;
 pub use probe::{Delays, delays, heard_as, played};
 pub use score::{Band, Score};
 pub use sipp::{Caller, Counts, Way};
-pub use speech::{Media, Sound, Speech, TURN};
+pub use speech::{Media, OPUS, Sound, Speech, TURN};
 pub use tally::{Heard, Tally};
 
 use std::sync::Arc;

@@ -49,7 +49,7 @@ pub struct Settings {
 
 impl Settings {
     /// Our own, at this rate.
-    fn of_ours(opus: &OpusSettings, rate_hz: u32) -> Settings {
+    pub fn of_ours(opus: &OpusSettings, rate_hz: u32) -> Settings {
         Settings {
             library: "bundled by opusic-c",
             rate_hz,

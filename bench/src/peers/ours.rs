@@ -64,6 +64,19 @@ impl Ours {
         }
     }
 
+    /// As rtpengine encodes, and therefore played out: a bridge never encodes at a rate that was not heard.
+    pub fn as_rtpengine() -> Ours {
+        Ours {
+            opus: OpusSettings {
+                complexity: 10,
+                ..Ours::bridge().opus
+            },
+            rate_hz: 48_000,
+            played_out: true,
+            ..Ours::bridge()
+        }
+    }
+
     /// As the elements are set where nobody says otherwise.
     pub fn defaults() -> Ours {
         Ours {

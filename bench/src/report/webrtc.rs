@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What WebRTC connections took.
 
-use super::{Bar, Table, bars};
+use super::{Bar, Table, bars, opus};
+use crate::runs::transcode::Terms;
 use crate::runs::webrtc::Webrtc;
 
 pub fn text(webrtc: &Webrtc) -> String {
@@ -14,6 +15,8 @@ pub fn text(webrtc: &Webrtc) -> String {
         "descriptors",
         "KiB",
         "lost %",
+        "Opus",
+        "jitter buffer",
     ]);
     for line in &webrtc.connections {
         table.row(vec![
@@ -24,15 +27,18 @@ pub fn text(webrtc: &Webrtc) -> String {
             format!("{:.1}", line.descriptors),
             format!("{:.0}", line.memory_kib),
             format!("{:.2}", line.lost_percent),
+            opus(&line.settings),
+            line.settings.jitter_buffer.to_owned(),
         ]);
     }
     if !table.is_empty() {
         text.push_str(&format!(
-            "\nOne WebRTC connection more, 50 packets of Opus a second each way\n{table}"
+            "\nOne WebRTC connection more, 50 packets of Opus a second each way, encoded beforehand\n{table}"
         ));
     }
     let mut table = Table::new(&[
         "between sipbin and rtpopuspay",
+        "settings",
         "calls/core",
         "times rtpengine",
         "calls",
@@ -43,10 +49,13 @@ pub fn text(webrtc: &Webrtc) -> String {
         "threads",
         "descriptors",
         "MiB",
+        "Opus",
+        "jitter buffer",
     ]);
     for calls in &webrtc.calls {
         table.row(vec![
             calls.encoding.clone(),
+            kind(calls.terms).to_owned(),
             format!("{:.0}", calls.calls_per_core),
             calls
                 .times_rtpengine
@@ -59,6 +68,8 @@ pub fn text(webrtc: &Webrtc) -> String {
             calls.threads.to_string(),
             calls.descriptors.to_string(),
             format!("{:.0}", calls.memory_kib as f64 / 1_024.0),
+            opus(&calls.settings),
+            calls.settings.jitter_buffer.to_owned(),
         ]);
     }
     if !table.is_empty() {
@@ -66,13 +77,22 @@ pub fn text(webrtc: &Webrtc) -> String {
             "\nPCMU phones to Opus over ICE, DTLS and SRTP (sipbin, rtpopuspay, rtcbin), and back\n{table}"
         ));
     }
-    if let Some(plain) = &webrtc.rtpengine {
+    for plain in &webrtc.rtpengine {
         text.push_str(&format!(
-            "  rtpengine with plain RTP on both sides: {:.0} calls/core\n",
-            plain.calls_per_core
+            "  rtpengine with plain RTP on both sides, {} settings: {:.0} calls/core ({})\n",
+            kind(plain.terms),
+            plain.figures.calls_per_core,
+            opus(&plain.figures.settings)
         ));
     }
     text
+}
+
+fn kind(terms: Terms) -> &'static str {
+    match terms {
+        Terms::EqualToRtpengine | Terms::EqualToOurs => "equal",
+        Terms::Own | Terms::Conversation => "own",
+    }
 }
 
 pub fn picture(facts: &str, webrtc: &Webrtc) -> String {
@@ -82,18 +102,19 @@ pub fn picture(facts: &str, webrtc: &Webrtc) -> String {
         .map(|calls| Bar {
             name: "sipbin, rtcbin".to_owned(),
             detail: calls.encoding.clone(),
-            group: "calls per core".to_owned(),
+            group: format!("calls per core, {} settings", kind(calls.terms)),
             value: calls.calls_per_core,
             ours: true,
         })
         .collect();
     all.extend(webrtc.rtpengine.iter().map(|plain| Bar {
-        name: plain.peer.clone(),
+        name: plain.figures.peer.clone(),
         detail: "plain RTP on both sides".to_owned(),
-        group: "calls per core".to_owned(),
-        value: plain.calls_per_core,
+        group: format!("calls per core, {} settings", kind(plain.terms)),
+        value: plain.figures.calls_per_core,
         ours: false,
     }));
+    all.sort_by(|a, b| a.group.cmp(&b.group));
     all.extend(webrtc.connections.iter().map(|line| Bar {
         name: line.element.clone(),
         detail: format!("50 packets of Opus a second each way, {} of them", line.to),

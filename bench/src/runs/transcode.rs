@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use gstsipbridge::codec::OpusSettings;
 use serde::Serialize;
 
 use super::Bench;
@@ -92,10 +91,6 @@ pub struct Transcoding {
 
 /// Everybody in turn. `only`: a part of the name of those wanted.
 pub fn transcode(bench: &mut Bench, measured: Duration, only: Option<&str>) -> Result<Transcoding> {
-    let at_rtpengines = OpusSettings {
-        complexity: 10,
-        ..Ours::bridge().opus
-    };
     let peers: [(Terms, Box<dyn Transcoder>); 11] = [
         (Terms::Own, Box::new(Rtpengine::DEFAULT)),
         (Terms::Own, Box::new(Stock::defaults())),
@@ -112,16 +107,7 @@ pub fn transcode(bench: &mut Bench, measured: Duration, only: Option<&str>) -> R
             Terms::EqualToRtpengine,
             Box::new(Stock::set(48_000, 24_000, 10)),
         ),
-        (
-            Terms::EqualToRtpengine,
-            Box::new(Ours {
-                opus: at_rtpengines,
-                rate_hz: 48_000,
-                // A bridge never encodes at a rate that was not heard.
-                played_out: true,
-                ..Ours::bridge()
-            }),
-        ),
+        (Terms::EqualToRtpengine, Box::new(Ours::as_rtpengine())),
         (Terms::EqualToOurs, Box::new(Stock::set(8_000, 24_000, 1))),
         (Terms::EqualToOurs, Box::new(Ours::bridge())),
         (Terms::Conversation, Box::new(Rtpengine::DEFAULT)),

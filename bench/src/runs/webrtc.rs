@@ -5,24 +5,79 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use gstsipbridge::codec::OpusSettings;
 use serde::Serialize;
 
 use super::Bench;
-use super::load::{Figures, Moment, Places, Strain, Talk, Used, repeated, under_load};
-use super::transcode::most;
-use crate::load::{Network, Schedule, Stream, Tally};
-use crate::peers::{Pairs, Rtpengine};
+use super::load::{Moment, Places, Strain, Talk, Used, repeated, under_load};
+use super::transcode::{Line, Terms, most};
+use crate::load::{Network, OPUS, Schedule, Stream, Tally};
+use crate::peers::{Ours, Pairs, Rtpengine, Settings};
 use crate::process::Usage;
 
 /// Connections: what one more takes is what lies between two of these. The last is more than one core
 /// carries of what is measured beside us.
 const COUNTS: [usize; 3] = [1, 41, 201];
 
-/// A bridge's settings (those of the other comparisons), and the elements' own.
-const ENCODINGS: [&str; 2] = [
-    "audio/x-raw,rate=8000 ! sipopusenc complexity=1 bitrate=24000 inband-fec=false packet-loss-percentage=0",
-    "audio/x-opus",
-];
+/// How calls are encoded: with a bridge's settings (those of the other comparisons), with the elements' own, and
+/// as rtpengine does it.
+fn encodings() -> [Encoding; 3] {
+    let [bridge, elements, rtpengine] = [Ours::bridge(), Ours::defaults(), Ours::as_rtpengine()];
+    [
+        Encoding::explicit(Terms::Own, &bridge),
+        Encoding {
+            terms: Terms::Own,
+            // Encoded by `sipbin` itself, at the rate that it heard.
+            launch: "audio/x-opus".to_owned(),
+            settings: over_rtcbin(&elements),
+        },
+        Encoding::explicit(Terms::EqualToRtpengine, &rtpengine),
+    ]
+}
+
+struct Encoding {
+    terms: Terms,
+    /// What stands between `sipbin` and the payloader.
+    launch: String,
+    settings: Settings,
+}
+
+impl Encoding {
+    fn explicit(terms: Terms, ours: &Ours) -> Encoding {
+        let OpusSettings {
+            complexity,
+            bitrate_bps,
+            inband_fec,
+            packet_loss_percent,
+            ..
+        } = ours.opus;
+        Encoding {
+            terms,
+            launch: format!(
+                "audio/x-raw,rate={} ! sipopusenc complexity={complexity} bitrate={bitrate_bps} \
+                 inband-fec={inband_fec} packet-loss-percentage={packet_loss_percent}",
+                ours.rate_hz
+            ),
+            settings: over_rtcbin(ours),
+        }
+    }
+}
+
+/// `sipbin` plays what it hears out of a jitter buffer.
+fn over_rtcbin(ours: &Ours) -> Settings {
+    Settings::of_ours(&ours.opus, ours.rate_hz)
+}
+
+/// What is said over connections alone: encoded beforehand, as a browser does it.
+fn talked(element: &str) -> Settings {
+    Settings {
+        jitter_buffer: match element {
+            "webrtcbin" => "rtpjitterbuffer, 200 ms",
+            _ => "in order, 40 ms at most",
+        },
+        ..Settings::of_ours(&OPUS, 48_000)
+    }
+}
 
 /// The share of a core that calls are to take.
 const AIM: f64 = 0.5;
@@ -36,6 +91,8 @@ const SETTLED: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Serialize)]
 pub struct Connection {
     pub element: String,
+    /// What is said, encoded beforehand.
+    pub settings: Settings,
     /// Between how many and how many.
     pub from: usize,
     pub to: usize,
@@ -50,6 +107,8 @@ pub struct Connection {
 /// Calls between a PCMU phone and Opus over ICE, DTLS and SRTP.
 #[derive(Debug, Clone, Serialize)]
 pub struct Secured {
+    pub terms: Terms,
+    pub settings: Settings,
     /// What stands between `sipbin` and the payloader.
     pub encoding: String,
     pub calls: usize,
@@ -72,8 +131,8 @@ pub struct Secured {
 pub struct Webrtc {
     pub connections: Vec<Connection>,
     pub calls: Vec<Secured>,
-    /// rtpengine with plain RTP, in the same run.
-    pub rtpengine: Option<Figures>,
+    /// rtpengine with plain RTP, in the same run, once for each kind of settings.
+    pub rtpengine: Vec<Line>,
 }
 
 /// `only`: a part of the name of what is wanted: an element's, or "calls".
@@ -82,7 +141,7 @@ pub fn webrtc(bench: &mut Bench, measured: Duration, only: Option<&str>) -> Resu
     let mut found = Webrtc {
         connections: Vec::new(),
         calls: Vec::new(),
-        rtpengine: None,
+        rtpengine: Vec::new(),
     };
     // What the process takes for talking is everybody's, and no connection's.
     let mut alone = None;
@@ -108,14 +167,19 @@ pub fn webrtc(bench: &mut Bench, measured: Duration, only: Option<&str>) -> Resu
         }
     }
     if wanted("calls") {
-        let peer = Rtpengine::DEFAULT;
-        let plain = most(bench, &peer, Talk::Always, measured)?;
-        for encoding in ENCODINGS {
-            let mut calls = secured(bench, encoding, measured)?;
-            calls.times_rtpengine = Some(calls.calls_per_core / plain.calls_per_core);
-            found.calls.push(calls);
+        for (terms, mono) in [(Terms::Own, false), (Terms::EqualToRtpengine, true)] {
+            let peer = Rtpengine {
+                mono,
+                ..Rtpengine::DEFAULT
+            };
+            let figures = most(bench, &peer, Talk::Always, measured)?;
+            for encoding in encodings().iter().filter(|one| one.terms == terms) {
+                let mut calls = secured(bench, encoding, measured)?;
+                calls.times_rtpengine = Some(calls.calls_per_core / figures.calls_per_core);
+                found.calls.push(calls);
+            }
+            found.rtpengine.push(Line { terms, figures });
         }
-        found.rtpengine = Some(plain);
     }
     Ok(found)
 }
@@ -153,6 +217,7 @@ fn one_more(
     let each = |value: fn(&Taken) -> f64| (value(many) - value(few)) / (to - from) as f64;
     Connection {
         element: element.to_owned(),
+        settings: talked(element),
         from: *from,
         to: *to,
         cpu_percent: each(|taken| taken.cpu_percent),
@@ -189,7 +254,7 @@ fn taken(bench: &mut Bench, element: &str, count: usize, measured: Duration) -> 
     })
 }
 
-fn secured(bench: &mut Bench, encoding: &str, measured: Duration) -> Result<Secured> {
+fn secured(bench: &mut Bench, encoding: &Encoding, measured: Duration) -> Result<Secured> {
     let schedule = |measured| Schedule {
         warm_up: SETTLED,
         measured,
@@ -207,7 +272,12 @@ fn secured(bench: &mut Bench, encoding: &str, measured: Duration) -> Result<Secu
     Ok(calls)
 }
 
-fn take(bench: &mut Bench, encoding: &str, calls: usize, schedule: Schedule) -> Result<Secured> {
+fn take(
+    bench: &mut Bench,
+    encoding: &Encoding,
+    calls: usize,
+    schedule: Schedule,
+) -> Result<Secured> {
     bench.progress.step(
         &format!("sipbin and rtcbin: {calls} calls"),
         schedule.warm_up + schedule.measured,
@@ -215,7 +285,7 @@ fn take(bench: &mut Bench, encoding: &str, calls: usize, schedule: Schedule) -> 
     let places = Places::of(bench)?;
     let phones: Vec<u16> = places.phones(calls).iter().map(|(pcmu, _)| *pcmu).collect();
     let far = bench.cores.generator;
-    let mut pairs = Pairs::of_phones(&bench.stage, encoding, &phones, far)
+    let mut pairs = Pairs::of_phones(&bench.stage, &encoding.launch, &phones, far)
         .context("calls between phones and rtcbin cannot be set up")?;
     let streams: Vec<Stream> = pairs
         .phones
@@ -241,7 +311,9 @@ fn take(bench: &mut Bench, encoding: &str, calls: usize, schedule: Schedule) -> 
     let strain = Strain::of(&outcome, &used);
     let tally = outcome.total();
     Ok(Secured {
-        encoding: encoding.to_owned(),
+        terms: encoding.terms,
+        settings: encoding.settings.clone(),
+        encoding: encoding.launch.clone(),
         calls,
         cpu_percent: strain.cpu_percent,
         calls_per_core: calls as f64 / (strain.cpu_percent / 100.0).max(0.001),
