@@ -22,6 +22,15 @@ fn networks(lines: &[Line]) -> Vec<&str> {
     all
 }
 
+/// Whose row a line is in, and whether that has equal settings.
+fn who(line: &Line) -> (&str, bool) {
+    (line.peer.as_str(), line.equal)
+}
+
+fn kind(equal: bool) -> &'static str {
+    if equal { "equal" } else { "own" }
+}
+
 fn mos(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |mos| format!("{mos:.2}"))
 }
@@ -36,24 +45,27 @@ pub fn text(quality: &Quality) -> String {
             .cloned()
             .collect();
         let networks = networks(&lines);
-        let mut head = vec![""];
+        let mut head = vec!["", "settings"];
         head.extend(&networks);
-        head.extend(["gaps", "delay ms p50", "p99", "Opus", "jitter buffer"]);
+        let mut gaps = Table::new(&head);
+        head.extend(["delay ms p50", "p99", "Opus", "jitter buffer"]);
         let mut table = Table::new(&head);
-        let mut peers: Vec<&str> = lines.iter().map(|line| line.peer.as_str()).collect();
+        let mut peers: Vec<_> = lines.iter().map(who).collect();
         peers.dedup();
         for peer in peers {
-            let of_peer = || lines.iter().filter(|line| line.peer == peer);
+            let of_peer = || lines.iter().filter(|line| who(line) == peer);
             let Some(first) = of_peer().next() else {
                 continue;
             };
-            let mut row = vec![peer.to_owned()];
-            row.extend(networks.iter().map(|network| {
-                let mut lines = of_peer();
-                let line = lines.find(|line| line.network == *network);
-                mos(line.and_then(|line| line.pesq))
-            }));
-            row.push(of_peer().map(|line| line.gaps).sum::<usize>().to_string());
+            let over = |said: &dyn Fn(&Line) -> String| -> Vec<String> {
+                let line = |network: &&str| of_peer().find(|line| line.network == *network);
+                let cells = networks.iter().map(line);
+                let named = [peer.0.to_owned(), kind(peer.1).to_owned()];
+                let cells = cells.map(|line| line.map_or_else(|| "-".to_owned(), said));
+                named.into_iter().chain(cells).collect()
+            };
+            gaps.row(over(&|line| line.gaps.to_string()));
+            let mut row = over(&|line| mos(line.pesq));
             row.push(ms(first.delay_p50_ms));
             row.push(ms(first.delay_p99_ms));
             row.push(first.settings.as_ref().map_or_else(String::new, opus));
@@ -62,16 +74,29 @@ pub fn text(quality: &Quality) -> String {
             table.row(row);
         }
         if !table.is_empty() {
-            text.push_str(&format!("\n{}: PESQ, MOS-LQO\n{table}", titled(way)));
+            text.push_str(&format!(
+                "\n{}: PESQ, MOS-LQO\n{table}\n  Silences where something was said, in all calls together\n{gaps}",
+                titled(way)
+            ));
         }
     }
-    let mut table = Table::new(&["", "codec", "talk", "settings", "PESQ", "wideband", "Opus"]);
+    let mut table = Table::new(&[
+        "",
+        "codec",
+        "in a room",
+        "talk",
+        "settings",
+        "PESQ",
+        "wideband",
+        "Opus",
+    ]);
     for room in &quality.rooms {
         table.row(vec![
             room.peer.clone(),
             room.codec.clone(),
-            if room.all_talk { "all" } else { "one" }.to_owned(),
-            if room.equal { "equal" } else { "own" }.to_owned(),
+            room.size.to_string(),
+            room.talking.to_string(),
+            kind(room.equal).to_owned(),
             mos(room.narrow),
             mos(room.wide),
             opus(&room.settings),
@@ -79,7 +104,7 @@ pub fn text(quality: &Quality) -> String {
     }
     if !table.is_empty() {
         text.push_str(&format!(
-            "\nIn a conference of four: PESQ, MOS-LQO\n{table}"
+            "\nWhat a silent one hears in a conference: PESQ, MOS-LQO\n{table}"
         ));
     }
     text
@@ -92,7 +117,10 @@ pub fn picture(facts: &str, quality: &Quality) -> String {
             let mut lines = quality.lines.iter();
             while let Some(line) = lines.find(|line| line.way == way && line.network == network) {
                 all.push(Bar {
-                    name: line.peer.clone(),
+                    name: match line.equal {
+                        true => format!("{}, equal settings", line.peer),
+                        false => line.peer.clone(),
+                    },
                     detail: line.settings.as_ref().map_or_else(String::new, |of| {
                         format!("jitter buffer: {}", of.jitter_buffer)
                     }),

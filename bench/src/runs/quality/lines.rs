@@ -74,6 +74,8 @@ pub struct Line {
     pub peer: String,
     /// None: nobody was between.
     pub settings: Option<Settings>,
+    /// Settings as near to rtpengine's as can be.
+    pub equal: bool,
     pub way: Way,
     pub network: String,
     /// The mean, MOS-LQO; none where too little was heard of a call to tell.
@@ -88,19 +90,28 @@ pub struct Line {
 }
 
 pub fn lines(bench: &mut Bench, score: &mut Score, only: Option<&str>) -> Result<Vec<Line>> {
-    let peers: [Box<dyn Transcoder>; 6] = [
-        Box::new(Rtpengine::DEFAULT),
-        Box::new(Stock::defaults()),
-        Box::new(Stock::patient()),
-        Box::new(Ours::bridge()),
-        Box::new(Ours::endpoint()),
-        Box::new(Ours::defaults()),
+    let peers: [(bool, Box<dyn Transcoder>); 9] = [
+        (false, Box::new(Rtpengine::DEFAULT)),
+        (false, Box::new(Stock::defaults())),
+        (false, Box::new(Stock::patient())),
+        (false, Box::new(Ours::bridge())),
+        (false, Box::new(Ours::endpoint())),
+        (false, Box::new(Ours::defaults())),
+        (
+            true,
+            Box::new(Rtpengine {
+                mono: true,
+                ..Rtpengine::DEFAULT
+            }),
+        ),
+        (true, Box::new(Stock::set(48_000, 24_000, 10))),
+        (true, Box::new(Ours::as_rtpengine())),
     ];
     let mut lines = Vec::new();
-    for peer in peers {
+    for (equal, peer) in peers {
         if only.is_none_or(|only| peer.name().contains(only)) {
             let outcome = listen(bench, peer.as_ref())?;
-            judge(bench, score, peer.as_ref(), &outcome, &mut lines)?;
+            judge(bench, score, (peer.as_ref(), equal), &outcome, &mut lines)?;
             if !lines.iter().any(|line: &Line| line.settings.is_none()) {
                 unaided(bench, score, &outcome, &mut lines)?;
             }
@@ -173,7 +184,7 @@ fn listen_to(bench: &mut Bench, peer: &dyn Transcoder, numbers: Range<usize>) ->
 fn judge(
     bench: &mut Bench,
     score: &mut Score,
-    peer: &dyn Transcoder,
+    (peer, equal): (&dyn Transcoder, bool),
     outcome: &Outcome,
     lines: &mut Vec<Line>,
 ) -> Result<()> {
@@ -184,7 +195,8 @@ fn judge(
         }
         for network in NETWORKS {
             let clean = network == Network::Clean;
-            let name = format!("{}, {network}", peer.name());
+            let kind = if equal { ", equal settings" } else { "" };
+            let name = format!("{}{kind}, {network}", peer.name());
             let [_, heard_in] = way.codecs();
             let judged = each(bench, score, way, network, &name, outcome, |heard| {
                 played(&heard.received, heard_in, RATE_HZ, FAR_END)
@@ -192,6 +204,7 @@ fn judge(
             lines.push(Line {
                 peer: peer.name(),
                 settings: Some(peer.settings()),
+                equal,
                 delay_p50_ms: delays.percentile(50.0).filter(|_| clean),
                 delay_p99_ms: delays.percentile(99.0).filter(|_| clean),
                 ..judged
@@ -264,6 +277,7 @@ fn each(
     Ok(Line {
         peer: String::new(),
         settings: None,
+        equal: false,
         way,
         network: network_.to_string(),
         pesq: all.map(|scores| scores.iter().sum::<f64>() / scores.len().max(1) as f64),

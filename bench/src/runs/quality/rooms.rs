@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! What somebody in a conference of four hears: one who talks, or all others at once.
+//! What somebody in a conference of 4 or of 40 hears who is silent: one or three who talk, or all others at once.
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -12,10 +12,8 @@ use super::{FAR_END, LISTENED, WARM_UP};
 use crate::load::{Band, Network, Outcome, Schedule, Score, Sound, Stream, played};
 use crate::peers::{AudioBridge, Mixes, Rooms, Settings, Sipmixer};
 
-const SIZE: usize = 4;
-
-/// The one who listens, to the others.
-const LISTENER: usize = SIZE - 1;
+/// How many there are, and how many of them talk.
+const KINDS: [(usize, usize); 4] = [(4, 1), (4, 3), (40, 3), (40, 39)];
 
 /// What is compared: all that both bands of PESQ know.
 const RATE_HZ: u32 = 16_000;
@@ -26,7 +24,8 @@ pub struct Room {
     pub peer: String,
     pub settings: Settings,
     pub codec: String,
-    pub all_talk: bool,
+    pub size: usize,
+    pub talking: usize,
     pub equal: bool,
     /// In the telephone's band, MOS-LQO.
     pub narrow: Option<f64>,
@@ -51,18 +50,17 @@ pub fn rooms(bench: &mut Bench, score: &mut Score, only: Option<&str>) -> Result
                 .iter()
                 .filter(|peer| only.is_none_or(|only| peer.name().contains(only)))
             {
-                for all_talk in [false, true] {
-                    let outcome = listen(bench, peer.as_ref(), codec, all_talk)?;
+                for (size, talking) in KINDS {
+                    let outcome = listen(bench, peer.as_ref(), codec, (size, talking))?;
                     let wave = outcome
                         .heard
-                        .get(&LISTENER)
+                        .get(&(size - 1))
                         .context("it was recorded")
                         .and_then(|heard| played(&heard.received, codec, RATE_HZ, FAR_END))?;
-                    let said = mixed(bench, all_talk);
+                    let said = mixed(bench, talking);
                     let name = format!(
-                        "{}, {codec}, {}, {}",
+                        "{}, {codec}, {talking} of {size} talk, {}",
                         peer.name(),
-                        if all_talk { "all talk" } else { "one talks" },
                         if equal {
                             "equal settings"
                         } else {
@@ -77,7 +75,8 @@ pub fn rooms(bench: &mut Bench, score: &mut Score, only: Option<&str>) -> Result
                         peer: peer.name(),
                         settings: peer.settings(),
                         codec: codec.to_string(),
-                        all_talk,
+                        size,
+                        talking,
                         equal,
                         narrow: score.of(Band::Narrow, &said, &wave, &name)?,
                         wide,
@@ -89,36 +88,45 @@ pub fn rooms(bench: &mut Bench, score: &mut Score, only: Option<&str>) -> Result
     Ok(heard)
 }
 
-/// Who says what, from which frame on.
-fn seat(number: usize, all_talk: bool) -> (Sound, usize) {
+/// Who says what, from which frame on. The last one listens.
+fn seat(number: usize, talking: usize) -> (Sound, usize) {
     match number {
-        LISTENER => (Sound::Rest, 0),
-        0 => (Sound::Phone, 0),
-        _ if !all_talk => (Sound::Rest, 0),
-        1 => (Sound::Room, 0),
-        _ => (Sound::Phone, 190),
+        _ if number >= talking => (Sound::Rest, number * 37),
+        _ if number.is_multiple_of(2) => (Sound::Phone, number / 2 * 190),
+        _ => (Sound::Room, number / 2 * 190),
     }
 }
 
-fn listen(bench: &mut Bench, peer: &dyn Mixes, codec: Codec, all_talk: bool) -> Result<Outcome> {
+fn listen(
+    bench: &mut Bench,
+    peer: &dyn Mixes,
+    codec: Codec,
+    (size, talking): (usize, usize),
+) -> Result<Outcome> {
     let schedule = Schedule {
         warm_up: WARM_UP,
         measured: LISTENED,
     };
     let rooms = Rooms {
         codec,
-        size: SIZE,
+        size,
         count: 1,
     };
     repeated(bench, |bench| {
         bench.progress.step(
-            &format!("{}: a room of {SIZE}, {codec}", peer.name()),
+            &format!(
+                "{}: {talking} talk in a room of {size}, {codec}",
+                peer.name()
+            ),
             WARM_UP + LISTENED,
         );
         let ports = bench.generator.ports()?;
-        let phones = ports.get(..SIZE).context("there are too few sockets")?;
+        let socket = |number: usize| number % ports.len();
+        let phones: Vec<u16> = (0..size)
+            .filter_map(|number| ports.get(socket(number)).copied())
+            .collect();
         let mut conference = peer
-            .start(&bench.stage, rooms, phones)
+            .start(&bench.stage, rooms, &phones)
             .with_context(|| format!("{} cannot be set up", peer.name()))?;
         let sounds = match codec {
             Codec::Opus => &bench.speech.opus,
@@ -129,20 +137,20 @@ fn listen(bench: &mut Bench, peer: &dyn Mixes, codec: Codec, all_talk: bool) -> 
             .iter()
             .enumerate()
             .map(|(number, leg)| {
-                let (sound, first_frame) = seat(number, all_talk);
+                let (sound, first_frame) = seat(number, talking);
                 let media = match sound {
                     Sound::Phone => &sounds.phone,
                     Sound::Room => &sounds.room,
                     _ => &sounds.rest,
                 };
                 Stream {
-                    socket: number,
+                    socket: socket(number),
                     to: leg.to,
                     from: leg.from,
                     payload_type: leg.payload_type,
                     media: media.clone(),
                     first_frame,
-                    recorded: number == LISTENER,
+                    recorded: number == size - 1,
                     network: Network::Clean,
                 }
             })
@@ -153,16 +161,13 @@ fn listen(bench: &mut Bench, peer: &dyn Mixes, codec: Codec, all_talk: bool) -> 
     })
 }
 
-/// What the listener should hear, at half the level so that no sum of it clips; PESQ knows no levels.
-fn mixed(bench: &Bench, all_talk: bool) -> Wave {
+/// What the listener should hear, as loud as does not clip; PESQ knows no levels.
+fn mixed(bench: &Bench, talking: usize) -> Wave {
     let frame = RATE_HZ as usize / 50;
     let first = WARM_UP.as_millis() as usize / 20;
     let mut sum = vec![0f32; LISTENED.as_millis() as usize / 20 * frame];
-    for number in 0..LISTENER {
-        let (sound, first_frame) = seat(number, all_talk);
-        if sound == Sound::Rest {
-            continue;
-        }
+    for number in 0..talking {
+        let (sound, first_frame) = seat(number, talking);
         let wave = bench.speech.speech.wave(sound).resampled(RATE_HZ);
         let whole = wave.samples.len() / frame * frame;
         let said = wave.samples[..whole].iter().cycle();
@@ -170,11 +175,16 @@ fn mixed(bench: &Bench, all_talk: bool) -> Wave {
             .iter_mut()
             .zip(said.skip((first + first_frame) * frame % whole.max(1)))
         {
-            *sum += f32::from(*sample) / 2.0;
+            *sum += f32::from(*sample);
         }
     }
+    let peak = sum.iter().fold(1f32, |peak, sample| peak.max(sample.abs()));
+    let loudness = f32::from(i16::MAX / 2) / peak;
     Wave {
         rate_hz: RATE_HZ,
-        samples: sum.into_iter().map(|sample| sample as i16).collect(),
+        samples: sum
+            .into_iter()
+            .map(|sample| (sample * loudness) as i16)
+            .collect(),
     }
 }
