@@ -5,7 +5,6 @@
 //! object a line.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
@@ -18,6 +17,8 @@ use gstsipbridge::media::{
 };
 use serde::{Deserialize, Serialize};
 use sip_ua::sdp::{self, Codec, LocalMedia, Negotiated};
+
+use crate::process::serve;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -129,18 +130,7 @@ pub struct Sums {
 pub fn run() -> Result<()> {
     gst::init().context("GStreamer does not start")?;
     let mut bridge = Bridge::default();
-    let mut output = std::io::stdout().lock();
-    for line in std::io::stdin().lock().lines() {
-        let answer = match serde_json::from_str(&line?) {
-            Ok(question) => bridge
-                .obey(question)
-                .unwrap_or_else(|error| Answer::Refused(format!("{error:#}"))),
-            Err(error) => Answer::Refused(error.to_string()),
-        };
-        writeln!(output, "{}", serde_json::to_string(&answer)?)?;
-        output.flush()?;
-    }
-    Ok(())
+    serve(|question| bridge.obey(question), Answer::Refused)
 }
 
 /// One call.

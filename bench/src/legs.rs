@@ -5,7 +5,6 @@
 //! What is said was encoded beforehand, and goes from one thread straight into the pads: no other element
 //! stands between, so what is measured is the connection.
 
-use std::io::{BufRead as _, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sip_ua::sdp::Codec;
 
 use crate::load::{Media, Sound, Speech};
+use crate::process::serve;
 
 /// How long a connection may take to know its candidates.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -71,17 +71,7 @@ pub fn run(element: &str) -> Result<()> {
     gst::init().context("GStreamer does not start")?;
     gstsipbridge::register_once().context("the plugin does not register")?;
     let mut legs = Legs::new(element)?;
-    let mut output = std::io::stdout().lock();
-    for line in std::io::stdin().lock().lines() {
-        let answer = match serde_json::from_str(&line?) {
-            Ok(question) => legs
-                .obey(question)
-                .unwrap_or_else(|error| Answer::Refused(format!("{error:#}"))),
-            Err(error) => Answer::Refused(error.to_string()),
-        };
-        writeln!(output, "{}", serde_json::to_string(&answer)?)?;
-        output.flush()?;
-    }
+    serve(|question| legs.obey(question), Answer::Refused)?;
     legs.talking.stop.store(true, Ordering::Relaxed);
     Ok(())
 }

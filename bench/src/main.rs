@@ -9,6 +9,7 @@ mod legs;
 mod load;
 mod machine;
 mod peers;
+mod phones;
 mod process;
 mod progress;
 mod report;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
 use report::Report;
@@ -71,7 +72,8 @@ enum Command {
     Growth,
     /// How speech sounds over good and bad networks (PESQ), beside rtpengine, stock GStreamer and AudioBridge.
     Quality,
-    /// A hundred calls that come and go for half an hour: memory must stay flat.
+    /// Calls that come and go for half an hour, over a bridge and then into rooms of the worker: memory must stay
+    /// flat.
     Soak {
         #[arg(long, default_value_t = 30)]
         minutes: u64,
@@ -87,6 +89,9 @@ enum Command {
     /// The process of WebRTC connections on this element, when they are measured.
     #[command(hide = true)]
     Legs { element: String },
+    /// The process of telephones that call the worker.
+    #[command(hide = true)]
+    Phones,
 }
 
 fn main() -> ExitCode {
@@ -95,6 +100,7 @@ fn main() -> ExitCode {
         Command::Answerer => answerer::run(),
         Command::Bridging => bridge::run(),
         Command::Legs { element } => legs::run(&element),
+        Command::Phones => phones::run(),
         command => bench(command, &cli.options),
     };
     match done {
@@ -149,13 +155,21 @@ fn bench(command: Command, options: &Options) -> Result<()> {
     }
     if let Command::Soak { minutes } = command {
         let length = Duration::from_secs(minutes * 60);
-        report.soak = Some(runs::soak::soak(&mut bench, length)?);
+        let only = options.only.as_deref();
+        report.soaks = runs::soak::soak(&mut bench, length, only)?;
     }
     bench.progress.step("done", Duration::ZERO);
     eprintln!();
     println!("{}", report.text());
     for path in report.write(&options.out)? {
         println!("{}", path.display());
+    }
+    if let Some(soak) = report.soaks.iter().find(|soak| !soak.flat) {
+        bail!(
+            "memory of the {} is not flat: {:.1} KiB a minute",
+            soak.what,
+            soak.kib_a_minute
+        );
     }
     Ok(())
 }

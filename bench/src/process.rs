@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::machine;
 
@@ -113,6 +114,24 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a process of ours does that is told line by line what to do: it answers questions, one JSON object a line,
+/// until standard input ends.
+pub fn serve<Q: DeserializeOwned, A: Serialize>(
+    mut obey: impl FnMut(Q) -> Result<A>,
+    refused: impl Fn(String) -> A,
+) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let answer = match serde_json::from_str(&line?) {
+            Ok(question) => obey(question).unwrap_or_else(|error| refused(format!("{error:#}"))),
+            Err(error) => refused(error.to_string()),
+        };
+        writeln!(output, "{}", serde_json::to_string(&answer)?)?;
+        output.flush()?;
+    }
+    Ok(())
 }
 
 /// What a process holds and has used.

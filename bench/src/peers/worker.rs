@@ -19,8 +19,8 @@ use crate::legs::Question;
 use crate::process::Process;
 
 /// How long all who are to be there may take to come.
-const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Where those are who talk, and the phones that hear them.
 const ROOM: &str = "lobby";
@@ -72,7 +72,13 @@ impl Meeting {
         far_core: usize,
     ) -> Result<Meeting> {
         let (agent, calls, runtime) = answering()?;
-        let (process, api) = worker(stage, agent.local_addr().port())?;
+        let setup = Setup {
+            phones: agent.local_addr().port(),
+            srtp: "off",
+            to: "1000",
+            room: ROOM,
+        };
+        let (process, api) = worker(stage, &setup)?;
         let mut people = Connections::start(stage, "rtcbin", far_core, "people")?;
         for number in 0..talking {
             let offer = people.describe(&Question::Offer)?;
@@ -135,7 +141,7 @@ impl Meeting {
 }
 
 /// The worker's API.
-struct Api {
+pub(super) struct Api {
     at: SocketAddr,
     token: String,
 }
@@ -168,7 +174,7 @@ impl Api {
     }
 
     /// One of its metrics, by name and labels.
-    fn figure(&self, name: &str) -> Result<usize> {
+    pub(super) fn figure(&self, name: &str) -> Result<usize> {
         let (_, all) = self.ask("GET", "/metrics", "text/plain", "")?;
         let line = all.lines().find_map(|line| line.strip_prefix(name));
         let value = line.with_context(|| format!("the worker tells no {name}"))?;
@@ -181,8 +187,32 @@ impl Api {
     }
 }
 
-/// Starts it with phones that answer at this port; what is measured is never refused for its cost.
-fn worker(stage: &Stage, phones: u16) -> Result<(Process, Api)> {
+/// How it is set up.
+pub(super) struct Setup {
+    /// The port at which phones answer.
+    pub(super) phones: u16,
+    /// Whether the media of phones are encrypted.
+    pub(super) srtp: &'static str,
+    /// Which calls in go to which room.
+    pub(super) to: &'static str,
+    pub(super) room: &'static str,
+}
+
+impl Api {
+    /// Where it takes calls: the port before that of the API.
+    pub(super) fn sip(&self) -> SocketAddr {
+        SocketAddr::new(self.at.ip(), self.at.port() - 1)
+    }
+}
+
+/// Starts it; what is measured is never refused for its cost.
+pub(super) fn worker(stage: &Stage, setup: &Setup) -> Result<(Process, Api)> {
+    let Setup {
+        phones,
+        srtp,
+        to,
+        room,
+    } = setup;
     let program = std::env::current_exe()?.with_file_name("sip-worker");
     ensure!(
         program.is_file(),
@@ -218,10 +248,11 @@ uri = \"sip:127.0.0.1:{phones}\"
 from = \"+15550100\"
 allow = [\"127.0.0.0/8\"]
 dial_allow = [\"*\"]
+srtp = \"{srtp}\"
 
 [[route]]
-to = \"1000\"
-room = \"{ROOM}\"
+to = \"{to}\"
+room = \"{room}\"
 answer = \"at-once\"
 ",
         first + 2,

@@ -56,8 +56,8 @@ pub struct Report {
     pub growth: Option<Growth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls: Option<Calls>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub soak: Option<Soak>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub soaks: Vec<Soak>,
 }
 
 impl Report {
@@ -75,7 +75,7 @@ impl Report {
             bridges: None,
             growth: None,
             calls: None,
-            soak: None,
+            soaks: Vec::new(),
         }
     }
 
@@ -118,8 +118,9 @@ impl Report {
             let facts = facts(&self.machine);
             write("calls.svg", calls::picture(&facts, calls))?;
         }
-        if let Some(soak) = &self.soak {
-            write("soak.svg", soak_picture(&self.machine, soak))?;
+        for soak in &self.soaks {
+            let name = format!("soak-{}.svg", soak.what);
+            write(&name, soak_picture(&self.machine, soak))?;
         }
         Ok(written)
     }
@@ -158,7 +159,7 @@ impl Report {
         if let Some(calls) = &self.calls {
             text.push_str(&calls::text(calls));
         }
-        if let Some(soak) = &self.soak {
+        for soak in &self.soaks {
             text.push_str(&soak_text(soak));
         }
         text
@@ -396,18 +397,24 @@ fn growth_text(growth: &Growth) -> String {
 
 fn soak_text(soak: &Soak) -> String {
     let minutes = soak.points.last().map_or(0, |point| point.at_s / 60);
+    let counts = soak.counts.iter();
+    let counts: String = counts
+        .map(|(what, count)| format!("  {what}: {count}\n"))
+        .collect();
     format!(
-        "\nsipbridge for {minutes} minutes, {} calls at a time, {} in all: {:.2} % lost, {} gaps; memory grew by {:.1} KiB a minute in the last two thirds ({}); threads {} to {}, descriptors {} to {}\n",
+        "\nThe {} for {minutes} minutes, {} calls at a time, {} in all: {:.2} % lost; memory grew by {:.1} KiB a minute in the last two thirds ({}); threads {} to {}, descriptors {} to {}; {} of {} turns disturbed\n{counts}",
+        soak.what,
         soak.calls_at_a_time,
         soak.calls,
         soak.tally.loss_percent(),
-        soak.tally.gaps,
         soak.kib_a_minute,
         if soak.flat { "flat" } else { "NOT FLAT" },
         soak.extremes(|point| point.threads).0,
         soak.extremes(|point| point.threads).1,
         soak.extremes(|point| point.descriptors).0,
         soak.extremes(|point| point.descriptors).1,
+        soak.disturbed,
+        soak.points.len(),
     )
 }
 
@@ -418,7 +425,10 @@ fn soak_picture(machine: &Machine, soak: &Soak) -> String {
             .collect()
     };
     curves(
-        "A hundred calls that come and go",
+        &format!(
+            "{}: {} calls at a time, that come and go",
+            soak.what, soak.calls_at_a_time
+        ),
         &facts(machine),
         "minutes",
         &[
