@@ -9,7 +9,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::Bench;
-use super::load::{AGAIN, OTHERS_MAX_PERCENT};
+use super::load::AGAIN;
+use super::strain::OTHERS_MAX_PERCENT;
 use crate::load::{Caller, Counts, Way};
 use crate::machine::Burden;
 use crate::peers::Answerer;

@@ -8,7 +8,8 @@ use gstsipbridge::codec::{OpusDecoder, OpusEncoder, OpusSettings};
 use serde::Serialize;
 
 use super::Bench;
-use super::load::{Moment, Strain, Used, repeated};
+use super::load::repeated;
+use super::strain::{Moment, Strain, Used};
 use crate::load::Sound;
 use crate::machine;
 use crate::process::Usage;

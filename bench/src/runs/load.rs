@@ -2,7 +2,7 @@
 //! One load on one peer: calls that talk all the time, both ways, and what it took.
 
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -10,10 +10,11 @@ use sip_ua::sdp::Codec;
 use sipbridge_measure::{Wave, compare};
 
 use super::Bench;
+use super::strain::{Moment, Strain, Used};
 use crate::load::{
-    Delays, Fitness, Heard, Mark, Network, Outcome, Schedule, Stream, TURN, Tally, delays, heard_as,
+    Delays, Heard, Mark, Network, Outcome, Schedule, Stream, TURN, Tally, delays, heard_as,
 };
-use crate::machine::{self, Burden};
+use crate::machine;
 use crate::peers::{Call, Settings, Transcoder};
 use crate::process::{Process, Usage};
 
@@ -21,12 +22,6 @@ use crate::process::{Process, Usage};
 const SWEPT: usize = 4;
 /// Calls that are listened to.
 const LISTENED: usize = 1;
-
-/// A load that is itself late more often than this, in thousandths of its ticks, measures nothing.
-const LATE_MAX_PERMILLE: f64 = 50.0;
-
-/// Others may use this much of a core while we measure.
-pub(super) const OTHERS_MAX_PERCENT: f64 = 10.0;
 
 /// What a load came to.
 #[derive(Debug, Clone, Serialize)]
@@ -47,69 +42,6 @@ pub struct Figures {
     pub memory_kib: u64,
     #[serde(flatten)]
     pub strain: Strain,
-}
-
-/// What the measured and everybody else used, and how the load itself fared.
-#[derive(Debug, Clone, Serialize)]
-pub struct Strain {
-    /// The measured, of one core.
-    #[serde(skip)]
-    pub cpu_percent: f64,
-    pub generator: Fitness,
-    /// What the far ends used that are processes of their own, of one core.
-    pub far_percent: f64,
-    /// What others used meanwhile, of one core.
-    pub others_percent: f64,
-    /// What the hypervisor kept from this machine, of one core.
-    pub stolen_percent: f64,
-}
-
-impl Strain {
-    /// With a load of the generator's.
-    pub(super) fn of(outcome: &Outcome, used: &Used) -> Strain {
-        Strain::with(outcome.generator, used)
-    }
-
-    /// With no load but what the measured and their far ends make themselves.
-    pub(super) fn unloaded(used: &Used) -> Strain {
-        Strain::with(Fitness::default(), used)
-    }
-
-    fn with(generator: Fitness, used: &Used) -> Strain {
-        let seconds = used.time.as_secs_f64().max(0.001);
-        let percent = |cpu: Duration| 100.0 * cpu.as_secs_f64() / seconds;
-        let (cpu_percent, far_percent) = (percent(used.cpu), percent(used.far));
-        let known = cpu_percent + far_percent + generator.cpu_percent;
-        Strain {
-            cpu_percent,
-            generator,
-            far_percent,
-            others_percent: (percent(used.everybody) - known).max(0.0),
-            stolen_percent: percent(used.stolen),
-        }
-    }
-
-    /// Why nothing that was measured meanwhile counts, if it does not.
-    pub(super) fn disturbance(&self) -> Option<String> {
-        let others_percent = self.others_percent;
-        if others_percent > OTHERS_MAX_PERCENT {
-            return Some(format!(
-                "something else used {others_percent:.0} % of a core during this measurement"
-            ));
-        }
-        let Fitness {
-            late_permille,
-            late_max_us,
-            refused,
-            ..
-        } = self.generator;
-        (late_permille > LATE_MAX_PERMILLE || refused > 0).then(|| {
-            format!(
-                "the load itself was late ({late_permille:.0} of a thousand times by more than 2 ms, {} ms at most) or not taken ({refused} packets)",
-                late_max_us / 1_000
-            )
-        })
-    }
 }
 
 /// One direction of the calls.
@@ -291,53 +223,6 @@ fn legs(
         stream(sockets.0, call.pcmu, media(pcmu, true)),
         stream(sockets.1, call.opus, media(opus, false)),
     ]
-}
-
-/// What was used until some moment.
-pub(super) struct Moment {
-    at: Instant,
-    cpu: Duration,
-    far: Duration,
-    burden: Burden,
-}
-
-impl Moment {
-    /// `far`: processes that are part of the measurement, and no disturbance.
-    pub(super) fn now(measured: u32, far: &[u32]) -> Result<Moment> {
-        let far = far.iter().map(|pid| Usage::cpu(*pid));
-        Ok(Moment {
-            at: Instant::now(),
-            cpu: Usage::cpu(measured)?,
-            far: far.sum::<Result<Duration>>()?,
-            burden: Burden::now()?,
-        })
-    }
-}
-
-/// What was used while it counted.
-pub(super) struct Used {
-    pub(super) cpu: Duration,
-    /// By far ends that are processes of their own.
-    far: Duration,
-    everybody: Duration,
-    stolen: Duration,
-    pub(super) time: Duration,
-    pub(super) last: Usage,
-}
-
-impl Used {
-    /// `last`: what the measured holds at the end.
-    pub(super) fn between(from: &Moment, to: &Moment, last: Usage) -> Used {
-        let (everybody, stolen) = to.burden.since(&from.burden);
-        Used {
-            cpu: to.cpu.saturating_sub(from.cpu),
-            far: to.far.saturating_sub(from.far),
-            everybody,
-            stolen,
-            time: to.at - from.at,
-            last,
-        }
-    }
 }
 
 /// Runs the generator on its core, and reads what the peer uses at both ends of what counts. `far`: other

@@ -9,7 +9,8 @@ use serde::Serialize;
 use sip_ua::sdp::Codec;
 
 use super::Bench;
-use super::load::{Strain, repeated, under_load};
+use super::load::{repeated, under_load};
+use super::strain::Strain;
 use crate::load::{Network, Schedule, Stream, Tally, heard_as};
 use crate::peers::{AudioBridge, Mixes, Rooms, Settings, Sipmixer};
 

@@ -10,6 +10,7 @@ pub mod mixing;
 pub mod quality;
 pub mod room;
 pub mod soak;
+pub mod strain;
 pub mod transcode;
 pub mod webrtc;
 

@@ -9,7 +9,8 @@ use gstsipbridge::codec::OpusSettings;
 use serde::Serialize;
 
 use super::Bench;
-use super::load::{Moment, Places, Strain, Talk, Used, repeated, under_load};
+use super::load::{Places, Talk, repeated, under_load};
+use super::strain::{Moment, Strain, Used};
 use super::transcode::{Line, Terms, most};
 use crate::load::{Network, OPUS, Schedule, Stream, Tally};
 use crate::peers::{Ours, Pairs, Rtpengine, Settings};

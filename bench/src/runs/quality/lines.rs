@@ -10,7 +10,8 @@ use sip_ua::sdp::Codec;
 use sipbridge_measure::{Wave, compare};
 
 use super::super::Bench;
-use super::super::load::{Places, Strain, crossed, repeated, swept, under_load};
+use super::super::load::{Places, crossed, repeated, swept, under_load};
+use super::super::strain::Strain;
 use super::{FAR_END, LISTENED, WARM_UP};
 use crate::load::{Band, Delays, Heard, Network, Outcome, Schedule, Score, Sound, Stream, played};
 use crate::peers::{Ours, Rtpengine, Settings, Stock, TRANSCODED, Transcoder};

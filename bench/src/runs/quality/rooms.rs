@@ -7,7 +7,8 @@ use sip_ua::sdp::Codec;
 use sipbridge_measure::Wave;
 
 use super::super::Bench;
-use super::super::load::{Strain, repeated, under_load};
+use super::super::load::{repeated, under_load};
+use super::super::strain::Strain;
 use super::{FAR_END, LISTENED, WARM_UP};
 use crate::load::{Band, Network, Outcome, Schedule, Score, Sound, Stream, played};
 use crate::peers::{AudioBridge, Mixes, Rooms, Settings, Sipmixer};

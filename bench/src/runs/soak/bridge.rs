@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::super::Bench;
-use super::super::load::{Places, Strain, under_load};
+use super::super::load::{Places, under_load};
+use super::super::strain::Strain;
 use super::Soak;
 use crate::load::{Media, Network, Schedule, Stream};
 use crate::peers::{Bridge, Call, Ours};

@@ -11,7 +11,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::Bench;
-use super::load::{Strain, Used};
+use super::strain::{Strain, Used};
 use crate::load::Tally;
 
 /// Memory that grows by more than this is not flat, in KiB a minute: a call leaves less than a

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::super::Bench;
-use super::super::load::{Moment, Strain, Used};
+use super::super::strain::{Moment, Strain, Used};
 use super::Soak;
 use crate::load::Tally;
 use crate::peers::Office;
