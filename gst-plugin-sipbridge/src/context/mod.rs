@@ -8,6 +8,7 @@
 
 mod clock;
 mod inbox;
+mod load;
 mod mailbox;
 mod run;
 mod stats;

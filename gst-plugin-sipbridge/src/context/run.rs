@@ -13,16 +13,13 @@ use mio::{Events, Poll, Token};
 
 use super::clock::Clock;
 use super::inbox::Inbox;
+use super::load::Load;
 use super::stats::Counters;
 use super::task::{Control, Cx, TOKEN_BITS, Task};
 use super::{Command, Context, ContextError, ON_CONTEXT, PanicHook, Shared};
 
 /// The token of the waker; slots count from 1, so no socket has it.
 const WAKER: Token = Token(0);
-
-/// Above this share of a core (in thousandths) the loop is throttled in full; below, in proportion:
-/// an idle machine has no need to trade delay for fewer wake-ups.
-const FULL_THROTTLE_PERMILLE: u32 = 100;
 
 /// A task, and what its context keeps of it.
 pub(super) struct Entry {
@@ -138,7 +135,7 @@ impl Loop {
     fn run(&mut self) {
         let mut events = Events::with_capacity(1024);
         let mut ready: Vec<(usize, usize)> = Vec::new();
-        let mut load = Load::new();
+        let mut load = Load::new(Instant::now());
         let mut asked_more = false;
         loop {
             let sleep = if self.again.is_empty() && !asked_more {
@@ -147,14 +144,14 @@ impl Loop {
             } else {
                 Sleep::For(Duration::ZERO)
             };
-            load.rests();
+            load.rests(Instant::now());
             if let Err(error) = self.poll.poll(&mut events, sleep.timeout())
                 && error.kind() != std::io::ErrorKind::Interrupted
             {
                 tracing::error!(context = self.shared.name, %error, "a media thread cannot wait");
                 std::thread::sleep(self.wait);
             }
-            load.works(&self.shared.counters);
+            load.works(Instant::now(), &self.shared.counters);
 
             ready.clear();
             ready.append(&mut self.again);
@@ -213,17 +210,13 @@ impl Loop {
         if !self.shared.clock.passes() {
             return;
         }
+        let timer = self.next_deadline();
+        let timer = timer.map(|at| at.saturating_duration_since(self.shared.clock.now()));
         let permille = self.shared.counters.load_permille.load(Ordering::Relaxed);
-        let wait = self.wait * permille.min(FULL_THROTTLE_PERMILLE) / FULL_THROTTLE_PERMILLE;
-        let elapsed = load.round_started.elapsed();
-        let mut pause = wait.saturating_sub(elapsed);
-        if let Some(at) = self.next_deadline() {
-            pause = pause.min(at.saturating_duration_since(self.shared.clock.now()));
-        }
-        if pause > Duration::from_micros(100) {
-            load.rests();
+        if let Some(pause) = load.pause(Instant::now(), self.wait, permille, timer) {
+            load.rests(Instant::now());
             std::thread::sleep(pause);
-            load.works(&self.shared.counters);
+            load.works(Instant::now(), &self.shared.counters);
         }
     }
 
@@ -447,43 +440,6 @@ impl Sleep {
         match self {
             Sleep::UntilWoken => None,
             Sleep::For(time) => Some(*time),
-        }
-    }
-}
-
-/// How much of real time the thread works: measured by the system's clock whatever the context's
-/// own, for it is the machine's burden.
-struct Load {
-    window_started: Instant,
-    round_started: Instant,
-    worked: Duration,
-}
-
-impl Load {
-    fn new() -> Load {
-        let now = Instant::now();
-        Load {
-            window_started: now,
-            round_started: now,
-            worked: Duration::ZERO,
-        }
-    }
-
-    fn rests(&mut self) {
-        self.worked += self.round_started.elapsed();
-    }
-
-    fn works(&mut self, counters: &Counters) {
-        let now = Instant::now();
-        self.round_started = now;
-        let window = now.duration_since(self.window_started);
-        if window >= Duration::from_secs(1) {
-            let permille = self.worked.as_micros() * 1000 / window.as_micros();
-            counters
-                .load_permille
-                .store(permille as u32, Ordering::Relaxed);
-            self.window_started = now;
-            self.worked = Duration::ZERO;
         }
     }
 }
