@@ -10,6 +10,7 @@ use sipbridge_tests::http::ask;
 use sipbridge_tests::room::called;
 use sipbridge_tests::scene::{NUMBER, ROOM, open_house};
 use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "a_room_is_decoded_once";
@@ -39,6 +40,14 @@ fn fifty_phones_and_twenty_speakers_are_twenty_decoders() -> Result<()> {
             tracks: SPEAKERS,
         },
     )?;
+    // Each media thread is accounted for, the SFU's own too.
+    for thread in ["sipbridge-0", "sipbridge-sfu"] {
+        for figure in ["load", "late_max_seconds", "overruns_total"] {
+            let name = format!("sipbridge_context_{figure}{{context=\"{thread}\"}}");
+            let value: f64 = figure_of(&metrics(&house)?, &name)?;
+            ensure!(value >= 0.0, "{name} {value}");
+        }
+    }
     phones.truncate(PHONES / 2);
     until(
         &house,
@@ -84,24 +93,27 @@ struct Figures {
 
 impl Figures {
     fn read(house: &House) -> Result<Figures> {
-        let bearer = format!("Bearer {}", house.token());
-        let answer = ask(
-            house.http(),
-            "GET",
-            "/metrics",
-            &[("Authorization", &bearer)],
-            "",
-        )?;
-        let read = |name: &str| -> Result<usize> {
-            let line = answer.body.lines().find_map(|line| line.strip_prefix(name));
-            Ok(line.with_context(|| format!("no {name}"))?.trim().parse()?)
-        };
+        let all = metrics(house)?;
         Ok(Figures {
-            calls: read("sipbridge_calls{state=\"active\"}")?,
-            rooms: read("sipbridge_rooms ")?,
-            tracks: read("sipbridge_room_tracks ")?,
+            calls: figure_of(&all, "sipbridge_calls{state=\"active\"}")?,
+            rooms: figure_of(&all, "sipbridge_rooms ")?,
+            tracks: figure_of(&all, "sipbridge_room_tracks ")?,
         })
     }
+}
+
+fn metrics(house: &House) -> Result<String> {
+    let bearer = format!("Bearer {}", house.token());
+    let headers = [("Authorization", bearer.as_str())];
+    Ok(ask(house.http(), "GET", "/metrics", &headers, "")?.body)
+}
+
+fn figure_of<T>(metrics: &str, name: &str) -> Result<T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    Ok(line.with_context(|| format!("no {name}"))?.trim().parse()?)
 }
 
 fn until(house: &House, wanted: Figures) -> Result<()> {

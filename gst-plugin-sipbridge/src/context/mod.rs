@@ -212,6 +212,15 @@ impl Context {
         }
     }
 
+    /// All that run and have a name to be found by, in the order of their names.
+    pub fn all() -> Vec<Context> {
+        let registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = registry.values().filter_map(Weak::upgrade);
+        let mut all: Vec<Context> = running.map(Context).collect();
+        all.sort_by(|a, b| a.name().cmp(b.name()));
+        all
+    }
+
     /// Its name, which is also its thread's.
     pub fn name(&self) -> &str {
         &self.shared().name

@@ -105,6 +105,22 @@ fn many_tasks_are_one_thread_and_it_ends_with_the_last_handle() {
 }
 
 #[test]
+fn those_that_run_are_found_by_name() {
+    let names = || -> Vec<String> {
+        let all = Context::all();
+        let names = all.iter().map(|context| context.name().to_owned());
+        names.filter(|name| name.starts_with("ctx-all-")).collect()
+    };
+    let second = Context::acquire("ctx-all-2", MAX_WAIT).unwrap();
+    let first = Context::acquire("ctx-all-1", MAX_WAIT).unwrap();
+    assert_eq!(names(), ["ctx-all-1", "ctx-all-2"]);
+    drop(second);
+    assert_eq!(names(), ["ctx-all-1"]);
+    drop(first);
+    assert!(names().is_empty());
+}
+
+#[test]
 fn ticks_are_spread_over_the_period() {
     let clock = ManualClock::new();
     let context = Context::with_clock("ctx-spread", MAX_WAIT, Arc::new(clock.clone())).unwrap();

@@ -50,11 +50,6 @@ impl Burden {
         }
     }
 
-    /// The media threads.
-    pub fn contexts(&self) -> &[Context] {
-        &self.contexts
-    }
-
     /// Whether there is a thread for one more call.
     pub fn admits(&self) -> Result<(), Overload> {
         let loads = self.contexts.iter().map(|c| c.stats().load_permille);

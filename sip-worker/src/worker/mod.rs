@@ -351,7 +351,7 @@ impl Worker {
             (
                 "sipbridge_context_tasks",
                 gauge,
-                "Phone legs of each media thread.",
+                "Tasks of each media thread: phone legs, rooms, connections, the SFU.",
                 |s| f64::from(s.tasks),
             ),
             (
@@ -381,13 +381,15 @@ impl Worker {
             (
                 "sipbridge_context_panics_total",
                 "counter",
-                "Phone legs that broke down.",
+                "Tasks that broke down.",
                 |s| s.panics as f64,
             ),
         ];
+        // Those that a graph names, too, and the SFU's own.
+        let contexts = Context::all();
         for (name, kind, help, reading) in of_contexts {
             out.metric(name, kind, help);
-            for context in self.burden.contexts() {
+            for context in &contexts {
                 out.sample(
                     name,
                     &[("context", context.name())],
@@ -395,23 +397,23 @@ impl Worker {
                 );
             }
         }
-        self.expose_lateness(out);
+        expose_lateness(&contexts, out);
     }
+}
 
-    fn expose_lateness(&self, out: &mut Exposition) {
-        let name = "sipbridge_context_late_seconds";
-        out.metric(name, "histogram", "How late ticks were.");
-        for context in self.burden.contexts() {
-            let stats = context.stats();
-            let bounds = LATENESS_MS.iter().map(|ms| *ms as f64 / 1e3);
-            let total = stats.lateness.iter().sum();
-            out.histogram(
-                name,
-                ("context", context.name()),
-                bounds.zip(stats.lateness),
-                (stats.late_sum_us as f64 / 1e6, total),
-            );
-        }
+fn expose_lateness(contexts: &[Context], out: &mut Exposition) {
+    let name = "sipbridge_context_late_seconds";
+    out.metric(name, "histogram", "How late ticks were.");
+    for context in contexts {
+        let stats = context.stats();
+        let bounds = LATENESS_MS.iter().map(|ms| *ms as f64 / 1e3);
+        let total = stats.lateness.iter().sum();
+        out.histogram(
+            name,
+            ("context", context.name()),
+            bounds.zip(stats.lateness),
+            (stats.late_sum_us as f64 / 1e6, total),
+        );
     }
 }
 
