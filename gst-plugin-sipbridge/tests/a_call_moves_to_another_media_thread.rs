@@ -47,6 +47,12 @@ fn and_no_packet_is_lost_either_way() {
             hears(&calling, 25);
             hears(&answering, 25);
             assert_eq!(threads_named(context), 1);
+            let stats = calling.element("s").property::<gst::Structure>("stats");
+            assert_eq!(stats.get::<&str>("context"), Ok(context));
+            let load: f64 = stats.get("context-load").unwrap();
+            assert!((0.0..1.0).contains(&load), "{load}");
+            assert!(stats.get::<f64>("context-late").unwrap() < 20.0);
+            assert_eq!(stats.get::<u64>("context-overruns"), Ok(0));
         }
         eventually("the thread that was left ends", || {
             threads_named("here") == 0

@@ -173,7 +173,10 @@ impl Line {
         // open), `srtp-suite` where media are encrypted, `frames-concealed`, `remote-lost` (as the far end
         // reports), and in milliseconds `jitter`, `depth` of the jitter buffer, `concealed` and
         // `round-trip`. `mos` (how the far end sounds to us) and `remote-mos` (how we sound there), from 1
-        // to 4.4 by the E-model of ITU-T G.107; 0 while there is too little to judge by.
+        // to 4.4 by the E-model of ITU-T G.107; 0 while there is too little to judge by. `context` is the
+        // media thread, `context-load` the share of the last second it worked, 0 to 1, `context-late` the
+        // most milliseconds that any tick on it was ever late, and `context-overruns` how many were by more
+        // than 20.
         let mut stats = gst::Structure::builder("application/x-sip-stats");
         let Some(call) = self.call() else {
             return stats.build();
@@ -184,6 +187,9 @@ impl Line {
         let Some(leg) = call.stats() else {
             return stats.build();
         };
+        if let Some(context) = call.context() {
+            stats = figures::put_context(stats, &context);
+        }
         figures::put(stats, &leg).build()
     }
 

@@ -4,6 +4,20 @@
 use sip_ua::sdp::Codec;
 
 use super::LegStats;
+use crate::context::Context;
+
+/// Puts the media thread into a structure that somebody's figures are in who runs there.
+pub(crate) fn put_context(
+    stats: gst::structure::Builder,
+    context: &Context,
+) -> gst::structure::Builder {
+    let figures = context.stats();
+    stats
+        .field("context", context.name())
+        .field("context-load", f64::from(figures.load_permille) / 1_000.0)
+        .field("context-late", figures.late_max_us as f64 / 1_000.0)
+        .field("context-overruns", figures.overruns)
+}
 
 /// Puts it into a structure.
 pub(crate) fn put(stats: gst::structure::Builder, leg: &LegStats) -> gst::structure::Builder {

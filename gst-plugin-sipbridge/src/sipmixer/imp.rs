@@ -13,6 +13,7 @@ use super::settings::{self, Settings};
 use super::task::{Room, Shared};
 use super::{CAT, MINUS_CAPS, SINK_CAPS};
 use crate::context::{Context, ContextError, TaskHandle};
+use crate::media::figures::put_context;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -140,8 +141,11 @@ impl SipMixer {
         // that grows, the room is more than its media thread carries. What the last tick took: `voices`
         // in the mix, `sharing` who hear the mix of all the silent, `own-encodes` for one listener each,
         // `shared-encodes` for many. `rate` is the room's, in Hz;
-        // `load` the share of its media thread's time that mixing took in the last second, 0 to 1.
-        gst::Structure::builder("application/x-sipmixer-stats")
+        // `load` the share of its media thread's time that mixing took in the last second, 0 to 1. `context`
+        // is that thread, `context-load` the share of the last second it worked, `context-late` the most
+        // milliseconds that any tick on it was ever late, and `context-overruns` how many were by more than
+        // 20.
+        let stats = gst::Structure::builder("application/x-sipmixer-stats")
             .field("participants", participants as u32)
             .field("ticks", figures.ticks)
             .field("ticks-skipped", figures.skipped)
@@ -150,8 +154,12 @@ impl SipMixer {
             .field("own-encodes", figures.work.own_encodes)
             .field("shared-encodes", figures.work.shared_encodes)
             .field("rate", figures.room_hz)
-            .field("load", figures.load)
-            .build()
+            .field("load", figures.load);
+        let context = self.state().context.clone();
+        match context {
+            Some(context) => put_context(stats, &context).build(),
+            None => stats.build(),
+        }
     }
 }
 
