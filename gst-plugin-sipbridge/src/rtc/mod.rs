@@ -31,6 +31,6 @@ pub use reflexive::Reflexive;
 pub use relay::{Relay, RelayEvent, RelayLogin, RelayOver};
 pub(crate) use transport::told_level;
 pub use transport::{
-    Action, IceState, Outgoing, Packet, Payload, Transport, TransportEvent, TransportState,
+    Action, IceState, Outgoing, Packet, Payload, Told, Transport, TransportEvent, TransportState,
     TransportStats, host_candidate,
 };

@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use gst_webrtc::WebRTCStatsType;
 
 use super::task::Snapshot;
+use crate::rtc::Told;
+use crate::rtcp::NTP_UNIX;
 
 /// The whole reply, or the part of one media line. `clock_hz` says the RTP clock of a line.
 pub(super) fn reply(
@@ -35,6 +37,12 @@ pub(super) fn reply(
             .field("num-late", received.late)
             .build();
         part.set("gst-rtpjitterbuffer-stats", buffer);
+        // Said only once the far end has reported.
+        if let Some(told) = snapshot.told.iter().find(|told| told.ssrc == ssrc) {
+            let remote_id = format!("rtp-remote-outbound-stream-stats_{ssrc}");
+            part.set("remote-id", remote_id.as_str());
+            reply.set(remote_id.as_str(), sender(&remote_id, &id, told));
+        }
         reply.set(id, part);
     }
     for sent in snapshot.transport.lines.iter().filter(|s| wanted(s.line)) {
@@ -67,6 +75,19 @@ pub(super) fn reply(
     }
     reply.set(transport.name().as_str().to_owned(), transport);
     reply
+}
+
+/// What the far end says that it sent, under the name of what was received of that.
+fn sender(id: &str, local_id: &str, told: &Told) -> gst::Structure {
+    let mut part = part(id, WebRTCStatsType::RemoteOutboundRtp);
+    part.set("ssrc", told.ssrc);
+    part.set("local-id", local_id);
+    // As wide as in the report, and so in webrtcbin.
+    part.set("packets-sent", told.packets);
+    part.set("bytes-sent", told.bytes);
+    let seconds = told.ntp as f64 / 2f64.powi(32) - NTP_UNIX as f64;
+    part.set("remote-timestamp", seconds * 1000.0);
+    part
 }
 
 fn transport(snapshot: &Snapshot) -> gst::Structure {

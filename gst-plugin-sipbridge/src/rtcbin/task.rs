@@ -15,7 +15,7 @@ use super::socket::Socket;
 use super::source::Source;
 use crate::context::{Cx, Mailbox, Notifier, Task};
 use crate::rtc::{
-    Action, Plan, ReceiverStats, Reflexive, Transport, TransportEvent, TransportStats,
+    Action, Plan, ReceiverStats, Reflexive, Told, Transport, TransportEvent, TransportStats,
 };
 
 /// Packets that wait for the context: half a second of a few tracks. Of too many the oldest go.
@@ -50,6 +50,8 @@ pub(super) enum Command {
 pub(super) struct Snapshot {
     pub(super) transport: TransportStats,
     pub(super) received: Vec<(usize, ReceiverStats)>,
+    /// What the far end says that it sent.
+    pub(super) told: Vec<Told>,
 }
 
 /// Somebody waits for figures, and gets some in any case: empty ones where the task ends first.
@@ -238,6 +240,7 @@ impl Connection {
                     .iter()
                     .map(|incoming| (incoming.line(), incoming.stats()))
                     .collect(),
+                told: self.transport.told().collect(),
             }),
             Command::NoSources => self.incoming.clear(),
         }

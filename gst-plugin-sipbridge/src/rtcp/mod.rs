@@ -13,7 +13,7 @@ use reception::Reception;
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Seconds from 1900, where NTP's time begins, to 1970.
-const NTP_UNIX: u64 = 2_208_988_800;
+pub(crate) const NTP_UNIX: u64 = 2_208_988_800;
 
 /// The time of day as NTP writes it: seconds and 2⁻³² seconds since 1900.
 pub(crate) fn ntp_now() -> u64 {

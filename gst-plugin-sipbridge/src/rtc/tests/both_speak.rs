@@ -37,6 +37,13 @@ fn reports_tell_round_trip_and_loss() {
     assert_eq!(stats.pair, Some((session.a.address, session.b.address)));
     assert!(stats.check_round_trip.unwrap() >= Duration::from_millis(20));
     assert!(stats.bytes_received > 0 && stats.bytes_sent > 0);
+    // What the far end heard of ours, it is also told.
+    let told: Vec<_> = session.b.transport.told().collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].ssrc, 11);
+    // The last report is some seconds old.
+    assert!((400..=800).contains(&told[0].packets), "{told:?}");
+    assert_eq!(told[0].bytes, told[0].packets * 3);
 }
 
 #[test]

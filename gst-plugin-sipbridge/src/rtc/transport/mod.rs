@@ -28,7 +28,7 @@ use sources::Sources;
 
 pub(crate) use header::told_level;
 pub use payload::Payload;
-pub use stats::TransportStats;
+pub use stats::{Told, TransportStats};
 
 /// How the connectivity checks stand; as `RTCIceConnectionState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -199,6 +199,11 @@ impl Transport {
     /// What it counts.
     pub fn stats(&self) -> &TransportStats {
         &self.stats
+    }
+
+    /// What the far end says that it sent, by source.
+    pub fn told(&self) -> impl Iterator<Item = Told> {
+        self.sources.told()
     }
 
     /// A socket of ours; its candidate, as it is told to the far end.

@@ -10,7 +10,7 @@ use rtcp_types::{
 };
 
 use super::sources::{Source, Sources};
-use super::stats::LineStats;
+use super::stats::{LineStats, Told};
 use super::{Action, CLOCK_UNKNOWN_HZ, Transport};
 use crate::rtc::plan::Plan;
 use crate::rtcp::{Clock, Pace, Remote, ntp_now, report_block};
@@ -140,7 +140,14 @@ impl Reports {
             match packet {
                 Ok(Packet::Sr(report)) => {
                     if let Some(source) = sources.of(report.ssrc()) {
-                        source.last_report = Some(((report.ntp_timestamp() >> 16) as u32, now));
+                        let ntp = report.ntp_timestamp();
+                        source.last_report = Some(((ntp >> 16) as u32, now));
+                        source.told = Some(Told {
+                            ssrc: source.ssrc,
+                            packets: report.packet_count(),
+                            bytes: report.octet_count(),
+                            ntp,
+                        });
                     }
                     self.reported(now, report.report_blocks(), lines);
                 }

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::stats::Told;
 use crate::rtc::plan::Plan;
 use crate::rtcp::reception::Reception;
 
@@ -22,6 +23,8 @@ pub(super) struct Source {
     pub(super) is_news: bool,
     /// The middle 32 bits of its last sender report's time, and when that came.
     pub(super) last_report: Option<(u32, Instant)>,
+    /// What that said.
+    pub(super) told: Option<Told>,
 }
 
 /// The sources of one transport.
@@ -37,6 +40,11 @@ impl Sources {
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Source> {
         self.known.iter_mut()
+    }
+
+    /// What the far end says of those that sent.
+    pub(super) fn told(&self) -> impl Iterator<Item = Told> {
+        self.known.iter().filter_map(|source| source.told)
     }
 
     /// A description named it.
@@ -64,6 +72,7 @@ impl Sources {
             reception: None,
             is_news: false,
             last_report: None,
+            told: None,
         });
     }
 

@@ -23,6 +23,19 @@ pub struct TransportStats {
     pub check_round_trip: Option<Duration>,
 }
 
+/// What the far end says that it sent from one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// The source.
+    pub ssrc: u32,
+    /// RTP packets, without those of 2^32 before.
+    pub packets: u32,
+    /// Their payload, counted in the same way.
+    pub bytes: u32,
+    /// Its wall clock then, in NTP's format (RFC 3550 section 6.4.1).
+    pub ntp: u64,
+}
+
 /// What one media line counts.
 #[derive(Debug, Clone, Default)]
 pub struct LineStats {
