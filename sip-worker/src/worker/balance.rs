@@ -32,12 +32,31 @@ pub struct Overload {
     max_percent: u32,
 }
 
+/// What can go on on another media thread.
+pub trait Movable: Send + Sync {
+    /// Where it runs, once it does.
+    fn context(&self) -> Option<Context>;
+
+    /// Goes on there.
+    fn move_to(&self, context: &Context);
+}
+
+impl Movable for Leg {
+    fn context(&self) -> Option<Context> {
+        Leg::context(self)
+    }
+
+    fn move_to(&self, context: &Context) {
+        Leg::move_to(self, context);
+    }
+}
+
 /// The media threads and the calls on them.
 pub struct Burden {
     /// Kept from the start, so that no call waits for a thread.
     contexts: Vec<Context>,
     max_load_permille: u32,
-    legs: Mutex<Vec<Weak<Leg>>>,
+    legs: Mutex<Vec<Weak<dyn Movable>>>,
 }
 
 impl Burden {
@@ -57,23 +76,24 @@ impl Burden {
     }
 
     /// This call may be moved from now on.
-    pub fn watch(&self, leg: &Arc<Leg>) {
-        self.legs().push(Arc::downgrade(leg));
+    pub fn watch<M: Movable + 'static>(&self, leg: &Arc<M>) {
+        let leg = Arc::downgrade(leg);
+        self.legs().push(leg);
     }
 
-    fn legs(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Leg>>> {
+    fn legs(&self) -> std::sync::MutexGuard<'_, Vec<Weak<dyn Movable>>> {
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn even_out(&self) {
+    /// `stats` are those of the media threads, in their order.
+    fn even_out(&self, stats: &[ContextStats]) {
         self.legs().retain(|leg| leg.strong_count() > 0);
-        let stats: Vec<ContextStats> = self.contexts.iter().map(Context::stats).collect();
-        let Some(plan) = plan(&stats) else { return };
+        let Some(plan) = plan(stats) else { return };
         let (Some(from), Some(to)) = (self.contexts.get(plan.from), self.contexts.get(plan.to))
         else {
             return;
         };
-        let on_it: Vec<Arc<Leg>> = self
+        let on_it: Vec<Arc<dyn Movable>> = self
             .legs()
             .iter()
             .filter_map(Weak::upgrade)
@@ -97,7 +117,10 @@ pub async fn keep_even(burden: Weak<Burden>) {
     loop {
         tick.tick().await;
         match burden.upgrade() {
-            Some(burden) => burden.even_out(),
+            Some(burden) => {
+                let stats: Vec<ContextStats> = burden.contexts.iter().map(Context::stats).collect();
+                burden.even_out(&stats);
+            }
             None => return,
         }
     }
@@ -139,7 +162,60 @@ fn plan(stats: &[ContextStats]) -> Option<Plan> {
 
 #[cfg(test)]
 mod tests {
+    use gstsipbridge::context::MAX_WAIT;
+
     use super::*;
+
+    /// A call as far as its place goes.
+    struct Seat(Mutex<Option<Context>>);
+
+    impl Seat {
+        fn on(context: Option<&Context>) -> Arc<Seat> {
+            Arc::new(Seat(Mutex::new(context.cloned())))
+        }
+    }
+
+    impl Movable for Seat {
+        fn context(&self) -> Option<Context> {
+            self.0.lock().unwrap().clone()
+        }
+
+        fn move_to(&self, context: &Context) {
+            *self.0.lock().unwrap() = Some(context.clone());
+        }
+    }
+
+    #[test]
+    fn as_many_calls_move_as_are_too_many_and_no_others() {
+        let contexts: Vec<Context> = ["even-a", "even-b", "even-c"]
+            .into_iter()
+            .map(|name| Context::acquire(name, MAX_WAIT).unwrap())
+            .collect();
+        let burden = Burden::new(contexts.clone(), 0.9);
+        let seats: Vec<Arc<Seat>> = (0..30)
+            .map(|number| Seat::on(contexts.get(number / 10)))
+            .collect();
+        // One has no media yet, and one has hung up.
+        let waiting = Seat::on(None);
+        let gone = Seat::on(contexts.get(1));
+        burden.watch(&waiting);
+        burden.watch(&gone);
+        seats.iter().for_each(|seat| burden.watch(seat));
+        drop(gone);
+        let seated = || {
+            let on = |name: &str| {
+                let seats = seats.iter().filter_map(|seat| seat.context());
+                seats.filter(|context| context.name() == name).count()
+            };
+            ["even-a", "even-b", "even-c"].map(on)
+        };
+        // 80 thousandths a call: four of them make 240 and 960 even enough.
+        burden.even_out(&at(&[(500, 10), (960, 12), (240, 10)]));
+        assert_eq!(seated(), [10, 6, 14]);
+        assert!(waiting.context().is_none());
+        burden.even_out(&at(&[(500, 10), (640, 8), (560, 14)]));
+        assert_eq!(seated(), [10, 6, 14], "nothing is gained any more");
+    }
 
     fn at(loads: &[(u32, u32)]) -> Vec<ContextStats> {
         loads
