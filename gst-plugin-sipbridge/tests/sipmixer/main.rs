@@ -13,6 +13,7 @@ mod packets_are_shared;
 mod participants_come_and_go;
 mod phones_meet;
 mod rtp_is_heard_as_it_comes;
+mod the_room_moves;
 mod two_hundred_in_one_room;
 
 use std::sync::{Arc, Mutex};
