@@ -68,6 +68,40 @@ fn both_are_heard_and_go_on_after_a_move() {
     });
 }
 
+/// Every sample is looked at, from well before the first move until well after the last.
+#[test]
+fn no_sample_is_missing_while_it_moves() {
+    asserted_steadily(|| {
+        let home = Context::acquire("bridge-test-home", MAX_WAIT).unwrap();
+        let away = Context::acquire("bridge-test-else", MAX_WAIT).unwrap();
+        let Joined { phones, bridge, .. } = join(&home, [Codec::Pcmu, Codec::Opus]);
+        let heard = phones
+            .each_ref()
+            .map(|phone| phone.listen(Format::Raw { rate_hz: 8_000 }));
+        let _mouths = [(&phones[0], 440.0), (&phones[1], 700.0)]
+            .map(|(phone, hz)| Mouth::speak(phone, 8_000, hz));
+        let both = [(&heard[1], 440.0), (&heard[0], 700.0)];
+        for (heard, _) in both {
+            listen_to(heard, Duration::from_secs(1), 8_000);
+        }
+        for to in [&away, &home, &away] {
+            bridge.move_to(to);
+            for (heard, hz) in both {
+                let pcm = listen_to(heard, Duration::from_millis(600), 8_000);
+                let found = pitch(&pcm, 8_000);
+                assert!((found - hz).abs() < hz * 0.03, "{found} for {hz}");
+                let gap = longest_gap(&pcm, 8_000);
+                assert!(gap < Duration::from_millis(15), "{gap:?}");
+            }
+            assert_eq!(bridge.context().name(), to.name());
+        }
+        for side in Side::BOTH {
+            let stats = bridge.stats(side);
+            assert_eq!((stats.lost, stats.late), (0, 0), "{side:?}");
+        }
+    });
+}
+
 #[test]
 fn digits_pass_from_one_to_the_other() {
     asserted_steadily(|| {
