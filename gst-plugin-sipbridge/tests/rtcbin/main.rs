@@ -5,8 +5,10 @@
 mod a_browser_hears_and_is_heard;
 #[allow(dead_code, reason = "each test uses the part it needs")]
 mod app;
+mod behind_a_nat;
 mod both_hear_each_other;
 mod descriptions_are_refused;
+mod ice_lite;
 mod it_is_shaped_like_webrtcbin;
 mod it_stops_and_starts_again;
 #[path = "../kit/mod.rs"]
@@ -14,6 +16,7 @@ mod kit;
 mod levels_reach_a_mixer;
 mod nobody_else_gets_in;
 mod one_way;
+mod stun;
 mod stun_shows_the_world;
 mod tracks_come_and_go;
 mod what_it_counts;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A STUN server tells how it sees the connection's socket.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 
 use gst::prelude::*;
@@ -9,6 +9,7 @@ use gst_webrtc::{WebRTCICEGatheringState, WebRTCSDPType};
 
 use crate::app::{App, RTCBIN};
 use crate::kit::eventually;
+use crate::stun::{asks, sees};
 
 /// Answers one question with an address that is not the asker's: as behind a NAT.
 fn server() -> (u16, std::thread::JoinHandle<()>) {
@@ -17,13 +18,9 @@ fn server() -> (u16, std::thread::JoinHandle<()>) {
     let answering = std::thread::spawn(move || {
         let mut request = [0; 200];
         let (length, from) = socket.recv_from(&mut request).unwrap();
-        assert!(length >= 20 && request[..2] == [0, 1]);
-        let mut reply = vec![1, 1, 0, 12];
-        reply.extend_from_slice(&request[4..20]);
-        reply.extend_from_slice(&[0, 0x20, 0, 8, 0, 1]);
-        reply.extend_from_slice(&(40_000_u16 ^ 0x2112).to_be_bytes());
-        let seen = u32::from_be_bytes([203, 0, 113, 7]) ^ 0x2112_A442;
-        reply.extend_from_slice(&seen.to_be_bytes());
+        assert!(asks(&request[..length]));
+        let outside = SocketAddr::from(([203, 0, 113, 7], 40_000));
+        let reply = sees(&request[..length], outside);
         socket.send_to(&reply, from).unwrap();
     });
     (port, answering)

@@ -6,7 +6,7 @@ use crate::app::{App, RTCBIN, WEBRTCBIN, introduce, negotiate};
 use crate::kit::eventually;
 
 /// The part of this kind.
-fn part(stats: &gst::Structure, kind: WebRTCStatsType) -> Option<gst::Structure> {
+pub fn part(stats: &gst::Structure, kind: WebRTCStatsType) -> Option<gst::Structure> {
     stats.iter().find_map(|(_, value)| {
         let part: gst::Structure = value.get().ok()?;
         (part.get::<WebRTCStatsType>("type") == Ok(kind)).then_some(part)
