@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use gst::glib;
 use gst::prelude::*;
-use gst_webrtc::{WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription};
+use gst_webrtc::{
+    WebRTCICEGatheringState, WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription,
+};
 
 use crate::kit::{Ear, Line, RATE_HZ, eventually, match_of, say_at, voice};
 
@@ -43,7 +45,8 @@ impl App {
         App::with(factory, vec![mouth(0, payload_type)])
     }
 
-    fn with(factory: &str, mouths: Vec<String>) -> App {
+    /// With mouths of these descriptions, each of which ends in `rtc.sink_N`.
+    pub fn with(factory: &str, mouths: Vec<String>) -> App {
         let settings = match factory {
             RTCBIN => "local-addresses=127.0.0.1",
             _ => "bundle-policy=max-bundle latency=40",
@@ -118,8 +121,12 @@ impl App {
 
     /// One more thing to say, while it runs.
     pub fn add_mouth(&self, number: usize) {
-        let launch = mouth(number, 96 + number);
-        let (chain, _) = launch.rsplit_once('!').unwrap();
+        self.add(&mouth(number, 96 + number));
+    }
+
+    /// One more of this description, while it runs.
+    pub fn add(&self, mouth: &str) {
+        let (chain, _) = mouth.rsplit_once('!').unwrap();
         let bin = gst::parse::bin_from_description(chain, true).unwrap();
         // Names inside are found from the pipeline.
         self.line.pipeline.add(&bin).unwrap();
@@ -138,12 +145,35 @@ impl App {
     }
 
     pub fn create(&self, kind: WebRTCSDPType) -> WebRTCSessionDescription {
+        self.create_with(kind, None)
+    }
+
+    /// An offer of new ICE credentials.
+    pub fn create_restart(&self) -> WebRTCSessionDescription {
+        let options = gst::Structure::builder("options").field("ice-restart", true);
+        self.create_with(WebRTCSDPType::Offer, Some(options.build()))
+    }
+
+    fn create_with(
+        &self,
+        kind: WebRTCSDPType,
+        options: Option<gst::Structure>,
+    ) -> WebRTCSessionDescription {
         let (signal, field) = match kind {
             WebRTCSDPType::Offer => ("create-offer", "offer"),
             _ => ("create-answer", "answer"),
         };
-        let reply = self.promised(signal, &[&None::<gst::Structure>]).unwrap();
+        let reply = self.promised(signal, &[&options]).unwrap();
         reply.get(field).unwrap_or_else(|_| panic!("{reply}"))
+    }
+
+    /// The local description with all candidates.
+    pub fn gathered(&self) -> WebRTCSessionDescription {
+        eventually("candidates", || {
+            let state: WebRTCICEGatheringState = self.rtc.property("ice-gathering-state");
+            state == WebRTCICEGatheringState::Complete
+        });
+        self.rtc.property("local-description")
     }
 
     /// The error, if it was refused.

@@ -2,11 +2,13 @@
 //! The same small application on rtcbin and on webrtcbin, and each against the other.
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod a_browser_goes_along;
 mod a_browser_hears_and_is_heard;
 #[allow(dead_code, reason = "each test uses the part it needs")]
 mod app;
 mod behind_a_nat;
 mod both_hear_each_other;
+mod browser;
 mod descriptions_are_refused;
 mod ice_lite;
 mod it_is_shaped_like_webrtcbin;
