@@ -23,6 +23,10 @@ const ROUNDS_MAX: usize = 8;
 /// A client that wants to be asked at once is asked after this.
 const REST: Duration = Duration::from_millis(1);
 
+/// A client that waits for longer is asked in between. One whose login is refused, or whose server went silent
+/// after its challenge, says so when it is asked the next time, and wants to wait for hours until then.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// How the server is spoken to. What is relayed is UDP in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelayOver {
@@ -293,7 +297,7 @@ impl Relay {
                 TurnPollRet::WaitUntil(_) if stirred => {}
                 TurnPollRet::WaitUntil(until) => {
                     let wait = until.saturating_duration_since(moment);
-                    self.due = Some(now + wait.max(REST));
+                    self.due = Some(now + wait.clamp(REST, LOOK));
                     return;
                 }
                 TurnPollRet::Closed | TurnPollRet::TcpClose { .. } => {
@@ -331,6 +335,8 @@ impl Relay {
             }
             TurnEvent::PermissionCreateFailed(_, peer) => {
                 tracing::debug!(%peer, "a relay does not permit a peer");
+                // A permission that was not renewed ends in the same way: the next packet asks anew.
+                self.asked.retain(|(asked, _)| *asked != peer);
                 self.waiting.retain(|(to, _)| to.ip() != peer);
             }
             TurnEvent::ChannelCreateFailed(_, peer) => {
@@ -397,6 +403,38 @@ mod tests {
             assert!(took < Duration::from_secs(60), "{over:?}: {took:?}");
             // A connection loses nothing.
             assert_eq!(sent > 1, over == RelayOver::Udp, "{over:?}: {sent}");
+        }
+    }
+
+    /// The answer to a first request: who are you? (RFC 8489 section 9.2.4)
+    fn challenge(asked: &[u8]) -> Vec<u8> {
+        let mut answer = asked[..20].to_vec();
+        answer[..4].copy_from_slice(&[0x01, 0x13, 0, 36]);
+        answer.extend_from_slice(b"\x00\x09\x00\x10\x00\x00\x04\x01Unauthorized");
+        answer.extend_from_slice(b"\x00\x14\x00\x04home\x00\x15\x00\x04once");
+        answer
+    }
+
+    #[test]
+    fn silence_after_a_challenge_ends_as_soon() {
+        for over in [RelayOver::Udp, RelayOver::Tcp] {
+            let began = Instant::now();
+            let mut now = began;
+            let mut relay = asking(over, now);
+            let asked = relay.poll_transmit().unwrap();
+            assert!(relay.receive(now, &challenge(&asked), |_, _| {}));
+            let mut signed = 0;
+            while let Some(due) = relay.due() {
+                now = now.max(due);
+                relay.timeout(now);
+                while let Some(sent) = relay.poll_transmit() {
+                    signed += usize::from(sent.windows(3).any(|name| name == b"ann"));
+                }
+            }
+            assert!(signed > 0, "{over:?}");
+            assert!(matches!(relay.poll_event(), Some(RelayEvent::Failed(_))));
+            let took = now - began;
+            assert!(took < Duration::from_secs(60), "{over:?}: {took:?}");
         }
     }
 
