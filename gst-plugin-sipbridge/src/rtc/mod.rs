@@ -8,6 +8,7 @@
 mod certificate;
 pub mod description;
 mod dtls;
+mod framing;
 mod local;
 mod negotiation;
 pub(crate) mod path;

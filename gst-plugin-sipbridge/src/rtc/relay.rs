@@ -14,6 +14,8 @@ use turn_client_proto::types::{AddressFamily, Instant as Moment, TransportType, 
 use turn_client_proto::udp::TurnClientUdp;
 use zeroize::Zeroizing;
 
+use super::framing::{Framing, Garbage};
+
 /// Packets that wait for a permission: the first checks, which are repeated where these are not enough.
 const WAITING_MAX: usize = 16;
 
@@ -64,6 +66,8 @@ pub enum RelayEvent {
 pub struct Relay {
     client: TurnClient,
     over: RelayOver,
+    /// Of a connection.
+    framing: Framing,
     server: SocketAddr,
     base: SocketAddr,
     /// When its clock began.
@@ -105,6 +109,7 @@ impl Relay {
         let mut relay = Relay {
             client,
             over,
+            framing: Framing::default(),
             server,
             base,
             began: now,
@@ -141,6 +146,11 @@ impl Relay {
         self.relayed.is_some() || self.ended
     }
 
+    /// Whether there is no address and will be none.
+    pub fn is_over(&self) -> bool {
+        self.ended
+    }
+
     /// When to call [`Relay::timeout`].
     pub fn due(&self) -> Option<Instant> {
         self.due
@@ -163,19 +173,48 @@ impl Relay {
         self.outgoing.pop_front()
     }
 
-    /// What came from the server; a peer's packets in it are handed over. `false`: it was none of the relay's.
+    /// What came from the server, datagrams or pieces of what a connection brings; a peer's packets in it are
+    /// handed over. `false`: it was none of the relay's.
     pub fn receive(
         &mut self,
         now: Instant,
         bytes: &[u8],
         mut take: impl FnMut(SocketAddr, &[u8]),
     ) -> bool {
+        if self.over == RelayOver::Udp {
+            return self.hear(now, bytes, &mut take);
+        }
         if self.ended {
             return false;
         }
+        // The client would keep what is none of TURN's, and all that comes after it.
+        self.framing.push(bytes);
+        loop {
+            match self.framing.pop() {
+                Ok(Some(message)) => {
+                    self.hear(now, &message, &mut take);
+                }
+                Ok(None) => return true,
+                Err(Garbage) => {
+                    self.fail("the TURN server speaks something else");
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn hear(
+        &mut self,
+        now: Instant,
+        message: &[u8],
+        take: &mut impl FnMut(SocketAddr, &[u8]),
+    ) -> bool {
+        if self.ended || has_bad_nonce(message) {
+            return false;
+        }
         let moment = self.moment(now);
-        let came = Transmit::new(bytes, self.transport(), self.server, self.base);
-        let ours = match self.client.recv(came, moment) {
+        let came = Transmit::new(message, self.transport(), self.server, self.base);
+        match self.client.recv(came, moment) {
             TurnRecvRet::Ignored(_) => false,
             TurnRecvRet::Handled | TurnRecvRet::PeerIcmp { .. } => {
                 self.settle(now);
@@ -186,15 +225,7 @@ impl Relay {
                 take(said.peer, said.data());
                 true
             }
-        };
-        while let Some(said) = self.client.poll_recv(moment) {
-            take(said.peer, said.data());
         }
-        if self.over == RelayOver::Tcp {
-            // One reading may hold several messages.
-            self.settle(now);
-        }
-        ours
     }
 
     /// Sends a packet from the relayed address. The first ones for a peer wait until it is permitted.
@@ -364,6 +395,17 @@ impl Relay {
     }
 }
 
+/// The client cuts the security features out of a nonce (RFC 8489 section 9.2) as text: in the middle of a letter
+/// it would panic.
+fn has_bad_nonce(message: &[u8]) -> bool {
+    const COOKIE: &[u8] = b"obMatJos2";
+    // Only responses are looked at for one, and media come in none.
+    message.first() == Some(&1)
+        && message
+            .windows(COOKIE.len() + 4)
+            .any(|nonce| nonce.starts_with(COOKIE) && !nonce.is_ascii())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,6 +445,32 @@ mod tests {
             assert!(took < Duration::from_secs(60), "{over:?}: {took:?}");
             // A connection loses nothing.
             assert_eq!(sent > 1, over == RelayOver::Udp, "{over:?}: {sent}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_of_turn_ends_a_connection() {
+        let now = Instant::now();
+        let mut relay = asking(RelayOver::Tcp, now);
+        relay.receive(now, b"SSH-2.0-OpenSSH_9.2\r\n", |_, _| {});
+        // It might be channel data so far, of nobody's channel.
+        relay.receive(now, &[0; 65_536], |_, _| {});
+        assert!(relay.is_over());
+        assert!(matches!(relay.poll_event(), Some(RelayEvent::Failed(_))));
+    }
+
+    #[test]
+    fn a_nonce_in_other_letters_is_no_answer() {
+        let now = Instant::now();
+        for over in [RelayOver::Udp, RelayOver::Tcp] {
+            let mut relay = asking(over, now);
+            let asked = relay.poll_transmit().unwrap();
+            let mut answer = challenge(&asked);
+            answer.truncate(answer.len() - 8);
+            answer.extend_from_slice("\0\u{15}\0\u{10}obMatJos2abc\u{e9}xy".as_bytes());
+            answer[3] += 12;
+            relay.receive(now, &answer, |_, _| {});
+            assert!(!relay.is_settled(), "{over:?}");
         }
     }
 

@@ -190,6 +190,10 @@ impl Relays {
                 relay.fail("the TURN server cannot be reached, or its certificate is not its");
                 *stream = None;
             }
+            if relay.is_over() {
+                // Nobody listens to the server any more.
+                *stream = None;
+            }
         }
     }
 
