@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::socket::Socket;
-use super::stream::Stream;
+use super::stream::{Identity, Stream};
 use crate::context::Cx;
 use crate::rtc::{Relay, RelayEvent, RelayLogin, RelayOver};
 
@@ -18,8 +18,8 @@ pub(super) const FIRST_TOKEN: usize = 128;
 pub(super) struct RelayServer {
     pub(super) address: SocketAddr,
     pub(super) over: RelayOver,
-    /// Its certificate's name, where the connection is encrypted.
-    pub(super) name: Option<String>,
+    /// Who it has to show to be, where the connection is encrypted.
+    pub(super) identity: Option<Identity>,
     pub(super) login: RelayLogin,
 }
 
@@ -69,7 +69,7 @@ impl Relays {
     }
 
     fn connect(&mut self, cx: &mut Cx<'_>, server: &RelayServer) -> std::io::Result<()> {
-        let mut stream = Stream::connect(server.address, server.name.as_deref())?;
+        let mut stream = Stream::connect(server.address, server.identity.as_ref())?;
         cx.register_stream(stream.socket(), FIRST_TOKEN + self.all.len())?;
         let base = stream.local();
         let relay = Relay::new(cx.now(), server.over, server.address, base, &server.login);

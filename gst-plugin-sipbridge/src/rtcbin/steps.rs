@@ -16,6 +16,7 @@ use super::relays::RelayServer;
 use super::session::{SessionError, resolve};
 use super::source::Source;
 use super::stats;
+use super::stream::Identity;
 use super::task::{Command, Counting, Notice};
 use super::turn::TurnServer;
 use crate::handover::Outlet as _;
@@ -112,15 +113,27 @@ impl RtcBin {
             commands.extend(resolve(&host, port).into_iter().map(Command::Stun));
         }
         if let Some(turn) = turn {
-            let found = resolve(&turn.host, turn.port);
-            commands.extend(found.into_iter().map(|address| {
-                Command::Relay(Box::new(RelayServer {
-                    address,
-                    over: turn.over,
-                    name: turn.encrypted.then(|| turn.host.clone()),
-                    login: turn.login.clone(),
-                }))
-            }));
+            let identity = turn.encrypted.then(|| Identity::new(&turn.host));
+            match identity.transpose() {
+                Ok(identity) => {
+                    let found = resolve(&turn.host, turn.port);
+                    commands.extend(found.into_iter().map(|address| {
+                        Command::Relay(Box::new(RelayServer {
+                            address,
+                            over: turn.over,
+                            identity: identity.clone(),
+                            login: turn.login.clone(),
+                        }))
+                    }));
+                }
+                Err(error) => {
+                    gst::element_warning!(
+                        self,
+                        gst::ResourceError::OpenReadWrite,
+                        ("No address at the TURN server {}: {error}", turn.host)
+                    );
+                }
+            }
         }
         commands.push(Command::NoMoreServers);
         let shared = self.imp().session().shared();

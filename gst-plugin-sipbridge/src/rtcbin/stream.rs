@@ -25,6 +25,25 @@ enum Io {
     },
 }
 
+/// Who has to be at the far end of an encrypted connection.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    /// As its certificate has it.
+    name: String,
+    connector: SslConnector,
+}
+
+impl Identity {
+    /// Whoever has this name, as far as the system believes who signed that. Reads all whom it believes, which
+    /// takes some ten milliseconds: not for a media thread.
+    pub(super) fn new(name: &str) -> io::Result<Identity> {
+        Ok(Identity {
+            name: name.to_owned(),
+            connector: SslConnector::builder(SslMethod::tls_client())?.build(),
+        })
+    }
+}
+
 /// A connection, from its beginning on.
 pub(super) struct Stream {
     io: Io,
@@ -35,16 +54,14 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Begins to connect; with `name`, the server has to show a certificate for that.
-    pub(super) fn connect(server: SocketAddr, name: Option<&str>) -> io::Result<Stream> {
+    /// Begins to connect; encrypted, where it is said to whom.
+    pub(super) fn connect(server: SocketAddr, whom: Option<&Identity>) -> io::Result<Stream> {
         let stream = TcpStream::connect(server)?;
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
-        let io = match name {
+        let io = match whom {
             None => Io::Plain(stream),
-            Some(name) => {
-                // It believes whom the system believes, and compares the name.
-                let connector = SslConnector::builder(SslMethod::tls_client())?.build();
+            Some(Identity { name, connector }) => {
                 let ssl = connector.configure()?.into_ssl(name)?;
                 Io::Tls {
                     stream: SslStream::new(ssl, stream)?,
