@@ -22,6 +22,9 @@ const WAITING_MAX: usize = 16;
 /// Rounds with the client before others have their turn.
 const ROUNDS_MAX: usize = 8;
 
+/// A client leaves so long between its requests.
+const PACE: Duration = Duration::from_millis(50);
+
 /// A client that wants to be asked at once is asked after this.
 const REST: Duration = Duration::from_millis(1);
 
@@ -287,7 +290,10 @@ impl Relay {
         if let Err(error) = self.client.delete(moment) {
             tracing::debug!(%error, "a relay is told of no end");
         }
-        self.settle(now);
+        // What it would send later, behind other requests, goes now: nobody will be here then.
+        for turn in 0..ROUNDS_MAX as u32 {
+            self.settle(now + PACE * turn);
+        }
         self.end();
     }
 
