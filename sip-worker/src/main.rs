@@ -81,12 +81,16 @@ const TURN: &str = "turn_client_proto=warn,turn_types=warn,stun_proto=warn,stun_
 fn log_to_stderr(level: &str) {
     let asked = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{level},{TURN}")));
-    // The WebSocket library logs whole frames, and those to an SFU carry its secrets: whatever was
-    // asked for, it stays silent.
-    let no_frames = filter_fn(|event| !event.target().starts_with("tungstenite"));
+    // The WebSocket library logs whole frames, and those to an SFU carry its secrets; the STUN library traces
+    // keys. Whatever was asked for, they stay silent.
+    let no_secrets = filter_fn(|event| {
+        let traces_keys =
+            event.target().starts_with("stun_types") && *event.level() == tracing::Level::TRACE;
+        !traces_keys && !event.target().starts_with("tungstenite")
+    });
     tracing_subscriber::registry()
         .with(asked)
-        .with(no_frames)
+        .with(no_secrets)
         .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
         .init();
 }
