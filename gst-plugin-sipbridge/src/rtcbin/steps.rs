@@ -117,6 +117,16 @@ impl RtcBin {
             match identity.transpose() {
                 Ok(identity) => {
                     let found = resolve(&turn.host, turn.port);
+                    if found.is_empty() {
+                        gst::element_warning!(
+                            self,
+                            gst::ResourceError::NotFound,
+                            (
+                                "No address at the TURN server {}: it is not found",
+                                turn.host
+                            )
+                        );
+                    }
                     commands.extend(found.into_iter().map(|address| {
                         Command::Relay(Box::new(RelayServer {
                             address,
