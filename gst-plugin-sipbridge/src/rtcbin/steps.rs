@@ -17,7 +17,7 @@ use super::session::{SessionError, resolve};
 use super::source::Source;
 use super::stats;
 use super::stream::Identity;
-use super::task::{Command, Counting, Notice};
+use super::task::{Command, Counting, Notice, Shared};
 use super::turn::TurnServer;
 use crate::handover::Outlet as _;
 use crate::rtc::description::{Description, Direction};
@@ -102,12 +102,18 @@ impl RtcBin {
         }
         if applied.stun.is_some() || applied.turn.is_some() {
             // Beside the chain: a name service that is slow must hold up nothing.
-            self.call_async(move |element| element.ask_servers(applied.stun, applied.turn));
+            // Of this session alone: there may be another by the time they are found.
+            let shared = self.imp().session().shared();
+            self.call_async(move |element| {
+                if let Some(shared) = shared {
+                    element.ask_servers(&shared, applied.stun, applied.turn);
+                }
+            });
         }
     }
 
     /// Has the connection ask who may know more candidates.
-    fn ask_servers(&self, stun: Option<(String, u16)>, turn: Option<TurnServer>) {
+    fn ask_servers(&self, shared: &Shared, stun: Option<(String, u16)>, turn: Option<TurnServer>) {
         let mut commands = Vec::new();
         if let Some((host, port)) = stun {
             commands.extend(resolve(&host, port).into_iter().map(Command::Stun));
@@ -146,12 +152,9 @@ impl RtcBin {
             }
         }
         commands.push(Command::NoMoreServers);
-        let shared = self.imp().session().shared();
-        if let Some(shared) = shared {
-            commands
-                .into_iter()
-                .for_each(|command| shared.command(command));
-        }
+        commands
+            .into_iter()
+            .for_each(|command| shared.command(command));
     }
 
     pub(super) fn add_candidate(&self, candidate: String) {
