@@ -11,6 +11,8 @@ use super::ParticipantId;
 pub const LONGEST_MESSAGE: usize = 15 << 10;
 /// Longer topics are not carried.
 const LONGEST_TOPIC: usize = 256;
+/// Whoever means more than so many means everybody: each who is told gets all the names, too.
+const MOST_NAMED: usize = 128;
 
 /// Something that one participant tells others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +126,9 @@ impl DataForm {
 
     /// An error says what is wrong, without saying what was told.
     pub(crate) fn read(self) -> Result<Data, &'static str> {
+        if self.to.len() > MOST_NAMED {
+            return Err("'to' names more than 128 participants");
+        }
         let content = match (self.digit, self.text) {
             (Some(digit), None) => Content::Key {
                 digit: key(&digit).ok_or("'digit' is no key of a telephone: 0-9 * # A-D")?,
@@ -207,6 +212,8 @@ mod tests {
     fn what_is_no_data_is_refused() {
         let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(LONGEST_MESSAGE + 1));
         let topic = format!(r#"{{"text":"x","topic":"{}"}}"#, "x".repeat(257));
+        let names = vec![r#""x""#; MOST_NAMED + 1].join(",");
+        let many = format!(r#"{{"digit":"5","to":[{names}]}}"#);
         for text in [
             "{}",
             r#"{"digit":"5","text":"five"}"#,
@@ -215,6 +222,7 @@ mod tests {
             r#"{"digit":"x"}"#,
             &long,
             &topic,
+            &many,
         ] {
             assert!(read(text).is_err(), "{text}");
         }
