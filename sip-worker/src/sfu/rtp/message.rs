@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use sip_ua::sdp::{MasterKey, Suite};
 
 use crate::plain::{self, Description};
 use crate::sfu;
 use crate::sfu::data::{DataForm, ToldForm};
+use crate::sfu::wire::told_wrong;
 
 /// What a server may be without: it says 501 then.
 pub(super) const DATA: &str = "data";
@@ -177,12 +179,20 @@ pub(super) struct News {
     /// The track that carries voice from now on, or does so no longer.
     #[serde(default)]
     pub(super) talking: Option<Talking>,
-    /// Somebody tells us something.
-    #[serde(default)]
-    pub(super) data: Option<ToldForm>,
+    /// Somebody tells us something, or what is wrong with it.
+    #[serde(default, deserialize_with = "leniently")]
+    pub(super) data: Option<Result<ToldForm, String>>,
     /// We are put out of the room, and why.
     #[serde(default)]
     pub(super) expelled: Option<String>,
+}
+
+/// What cannot be read leaves the rest of its line as it is.
+fn leniently<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Result<ToldForm, String>>, D::Error> {
+    let value = Option::<Value>::deserialize(from)?;
+    Ok(value.map(|value| serde_json::from_value(value).map_err(|why| told_wrong(&why))))
 }
 
 #[derive(Debug, Deserialize)]

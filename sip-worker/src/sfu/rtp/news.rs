@@ -87,9 +87,9 @@ impl Follower {
             });
         }
         if let Some(told) = news.data {
-            match told.data.read() {
-                Ok(data) => send(SfuEvent::Data {
-                    from: told.from.map(ParticipantId),
+            match told.and_then(|told| Ok((told.from, told.data.read()?))) {
+                Ok((from, data)) => send(SfuEvent::Data {
+                    from: from.map(ParticipantId),
                     data,
                 }),
                 // Nothing that is heard depends on it.
@@ -236,6 +236,8 @@ mod tests {
         };
         let on = |text: &str| assert!(follower.on(serde_json::from_str(text).unwrap()));
         on(r#"{"data": {"digit": "five"}}"#);
+        on(r#"{"data": {"digit": 5, "ms": -1}}"#);
+        on(r#"{"data": "five"}"#);
         on(r#"{"data": {"from": "ben", "digit": "5", "ms": 100, "to": ["ann"]}}"#);
         on(r#"{"data": {"text": "hello", "topic": "chat"}}"#);
         drop(follower);
