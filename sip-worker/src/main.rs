@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use sip_worker::{check, demo, http, installed, phone, run, worker};
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // Quiet where standard error shows a live line, and where a person reads the output.
     let quiet = !matches!(cli.command, Command::Run { .. });
-    log_to_stderr(if quiet { "error" } else { "info" });
+    log_to_stderr(if quiet { "error" } else { RUNNING });
 
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -75,18 +76,17 @@ fn main() -> ExitCode {
 }
 
 /// The TURN client tells each of its steps at the level of our calls. What goes wrong is told all the same.
-const TURN: &str = "turn_client_proto=warn,turn_types=warn,stun_proto=warn,stun_types=warn";
+const RUNNING: &str = "info,turn_client_proto=warn,turn_types=warn,stun_proto=warn,stun_types=warn";
 
-/// As `RUST_LOG` asks, else from `level` on.
-fn log_to_stderr(level: &str) {
-    let asked = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("{level},{TURN}")));
-    // The WebSocket library logs whole frames, and those to an SFU carry its secrets; the STUN library traces
-    // keys. Whatever was asked for, they stay silent.
+/// As `RUST_LOG` asks, else as `usual` says.
+fn log_to_stderr(usual: &str) {
+    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
+    // The WebSocket library logs whole frames, and those to an SFU carry its secrets; the STUN library names the key
+    // of a message with the steps of signing it. Whatever was asked for, there they stay silent.
     let no_secrets = filter_fn(|event| {
-        let traces_keys =
-            event.target().starts_with("stun_types") && *event.level() == tracing::Level::TRACE;
-        !traces_keys && !event.target().starts_with("tungstenite")
+        let target = event.target();
+        let signs = target.starts_with("stun_types") && *event.level() == Level::TRACE;
+        !target.starts_with("tungstenite") && !signs
     });
     tracing_subscriber::registry()
         .with(asked)
