@@ -102,11 +102,11 @@ async fn tell(
 
 fn status(state: State) -> Option<BTreeMap<String, String>> {
     let status = match state {
-        State::Joining => return None,
+        // Who hangs up leaves the room, which tells as much.
+        State::Joining | State::Ended => return None,
         State::Dialling => "dialing",
         State::Ringing => "ringing",
         State::Active => "active",
-        State::Ended => "hangup",
     };
     Some(BTreeMap::from([(STATUS.to_owned(), status.to_owned())]))
 }
