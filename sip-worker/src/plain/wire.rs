@@ -155,15 +155,19 @@ impl Wire {
     /// said until then is said before the first packet.
     fn labels(&self, feed: &gst::Pad) {
         let is_said = Arc::new(AtomicBool::new(false));
-        let (wire, said) = (self.clone(), is_said.clone());
+        let says = Arc::new(AtomicBool::new(false));
+        let (wire, said, saying) = (self.clone(), is_said.clone(), says.clone());
         feed.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
                 return gst::PadProbeReturn::Ok;
             };
+            // All of it is said at once: nothing that was kept is left out where caps come between.
+            let is_kept = !said.load(Ordering::Acquire) && !saying.load(Ordering::Acquire);
             let caps = match event.view() {
                 gst::EventView::StreamStart(_) | gst::EventView::Eos(_) => {
                     return gst::PadProbeReturn::Ok;
                 }
+                _ if is_kept && event.is_serialized() => None,
                 gst::EventView::Caps(caps) => wire.labelled(caps.caps()),
                 _ if event.is_serialized() && !said.load(Ordering::Acquire) => None,
                 _ => return gst::PadProbeReturn::Ok,
@@ -184,7 +188,9 @@ impl Wire {
             };
             if !is_said.load(Ordering::Acquire) {
                 if let Some(pad) = pad.upgrade() {
+                    says.store(true, Ordering::Release);
                     say_again(&pad);
+                    says.store(false, Ordering::Release);
                 }
                 if !is_said.load(Ordering::Acquire) {
                     return false;
