@@ -56,6 +56,9 @@ class People {
       if (people.some((person) => person.id === id)) continue;
       card.root.remove();
       cards.delete(id);
+      // Whoever comes under the same name next has pressed nothing yet.
+      clearTimeout(this.pressed.get(id)?.timer);
+      this.pressed.delete(id);
     }
     people.forEach((person, place) => {
       let card = cards.get(person.id);
