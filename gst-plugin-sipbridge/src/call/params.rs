@@ -65,13 +65,17 @@ impl DtlsPolicy {
 
     /// Whether an offer to who is reached by this URI has it. An offer has one profile, and who cannot speak it
     /// refuses the call. A telephone may use a WebSocket too; but only who cannot know an address of its own has a
-    /// Contact below `.invalid`, as pages in browsers have to (RFC 7118 appendix B.1).
+    /// Contact of a WebSocket's below `.invalid`, as pages in browsers have to (RFC 7118 appendix B.1).
     pub(super) fn offers(self, remote_target: &Uri) -> bool {
         match self {
             DtlsPolicy::Off => false,
             DtlsPolicy::Auto => {
                 let host = remote_target.host.as_bytes().to_ascii_lowercase();
-                host.ends_with(b".invalid")
+                let transport = remote_target.params.get("transport");
+                let is_websocket = transport.is_some_and(|name| {
+                    name.eq_ignore_ascii_case(b"ws") || name.eq_ignore_ascii_case(b"wss")
+                });
+                host.ends_with(b".invalid") && is_websocket
             }
             DtlsPolicy::Required => true,
         }
@@ -200,7 +204,10 @@ mod tests {
             ("sip:k3f9@Q8T2H1.INVALID;transport=wss;ob", true),
             // A telephone that has a WebSocket.
             ("sip:alice@192.0.2.7:41822;transport=ws", false),
-            ("sip:alice@invalid.example", false),
+            ("sip:alice@invalid.example;transport=ws", false),
+            // A carrier of somebody's tests.
+            ("sip:alice@carrier.invalid", false),
+            ("sip:alice@carrier.invalid;transport=tcp", false),
             ("sip:alice@192.0.2.7", false),
         ] {
             let target = Uri::parse(uri.as_bytes()).unwrap();
