@@ -80,6 +80,8 @@ enum Command {
     },
     /// Calls set up and hung up, faster and faster: what one costs, and what it leaves behind.
     Calls,
+    /// Calls through the worker, each answered with media in a room of its own, faster and faster.
+    Worker,
     /// The process that answers calls, when we are measured ourselves.
     #[command(hide = true)]
     Answerer,
@@ -152,6 +154,9 @@ fn bench(command: Command, options: &Options) -> Result<()> {
     if wanted(Command::Calls) {
         let only = options.only.as_deref();
         report.calls = Some(runs::calls::calls(&mut bench, measured, only)?);
+    }
+    if wanted(Command::Worker) {
+        report.worker = Some(runs::worker::worker(&mut bench, measured)?);
     }
     if let Command::Soak { minutes } = command {
         let length = Duration::from_secs(minutes * 60);

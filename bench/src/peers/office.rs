@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::Stage;
-use super::worker::{Api, LOOK_EVERY, PATIENCE, Setup, worker};
+use super::worker::{Api, CALLS, LOOK_EVERY, PATIENCE, Setup, worker};
 use crate::phones::{Answer, Question};
 use crate::process::Process;
 
@@ -38,6 +38,7 @@ impl Office {
             srtp: "required",
             to: "*",
             room: "{to}",
+            calls: CALLS,
         };
         let (process, api) = worker(stage, &setup)?;
         let mut command = Command::new(std::env::current_exe()?);

@@ -25,8 +25,12 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Where those are who talk, and the phones that hear them.
 const ROOM: &str = "lobby";
 
-/// For SIP, for HTTP, and two for each call of a hundred.
-const PORTS: u16 = 202;
+/// For SIP and for HTTP.
+const OWN_PORTS: u16 = 2;
+/// For RTP and RTCP.
+const CALL_PORTS: u16 = 2;
+/// As many as meet or come and go.
+pub(super) const CALLS: u16 = 100;
 /// Below those that systems give to connections out.
 const LOWEST: u16 = 10_000;
 const HIGHEST: u16 = 30_000;
@@ -77,6 +81,7 @@ impl Meeting {
             srtp: "off",
             to: "1000",
             room: ROOM,
+            calls: CALLS,
         };
         let (process, api) = worker(stage, &setup)?;
         let mut people = Connections::start(stage, "rtcbin", far_core, "people")?;
@@ -196,6 +201,8 @@ pub(super) struct Setup {
     /// Which calls in go to which room.
     pub(super) to: &'static str,
     pub(super) room: &'static str,
+    /// At a time.
+    pub(super) calls: u16,
 }
 
 impl Api {
@@ -212,13 +219,15 @@ pub(super) fn worker(stage: &Stage, setup: &Setup) -> Result<(Process, Api)> {
         srtp,
         to,
         room,
+        calls,
     } = setup;
     let program = std::env::current_exe()?.with_file_name("sip-worker");
     ensure!(
         program.is_file(),
         "the worker is not built: cargo build --release --package sip-worker"
     );
-    let first = free_ports()?;
+    let ports = OWN_PORTS + calls * CALL_PORTS;
+    let first = free_ports(ports)?;
     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, first + 1));
     let text = format!(
         "[sip]
@@ -255,8 +264,8 @@ to = \"{to}\"
 room = \"{room}\"
 answer = \"at-once\"
 ",
-        first + 2,
-        first + PORTS - 1,
+        first + OWN_PORTS,
+        first + ports - 1,
     );
     let config = stage.folder.join("room.toml");
     std::fs::write(&config, text)?;
@@ -283,17 +292,17 @@ answer = \"at-once\"
     Ok((process, api))
 }
 
-/// The first of [`PORTS`] neighbouring ports that are free.
-fn free_ports() -> Result<u16> {
+/// The first of so many neighbouring ports that are free.
+fn free_ports(wanted: u16) -> Result<u16> {
     let is_free = |port: u16| {
         UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
             && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
     };
     for _ in 0..TRIES {
         let first = rand::random_range(LOWEST..HIGHEST) & !1;
-        if (first..first + PORTS).all(is_free) {
+        if (first..first + wanted).all(is_free) {
             return Ok(first);
         }
     }
-    bail!("no {PORTS} neighbouring ports are free on loopback")
+    bail!("no {wanted} neighbouring ports are free on loopback")
 }

@@ -3,53 +3,15 @@
 
 use super::{Curve, Table, curves};
 use crate::runs::calls::{Calls, Rates, Step};
+use crate::runs::worker::Reached;
 
 pub(super) fn text(calls: &Calls) -> String {
     let mut text = String::from("\nCalls to a sip-ua answerer, each set up and hung up\n");
-    let mut table = Table::new(&[
-        "",
-        "calls/s",
-        "us a call",
-        "CPU %",
-        "calls",
-        "failed",
-        "sent again",
-        "unexpected",
-        "ms to 200",
-        "callers: calls/s",
-        "callers: CPU %",
-        "",
-    ]);
-    let all = |rates: &Rates| -> Vec<(String, Step)> {
-        let name = rates.way.said().to_owned();
+    let all = |rates: &Rates| -> Vec<(&'static str, Step)> {
         let steps = rates.steps.iter().cloned();
-        steps.map(|step| (name.clone(), step)).collect()
+        steps.map(|step| (rates.way.said(), step)).collect()
     };
-    for (name, step) in calls.ways.iter().flat_map(all) {
-        let callers = &step.callers;
-        table.row(vec![
-            name,
-            step.calls_a_second.to_string(),
-            format!("{:.0}", step.cpu_us_per_call),
-            format!("{:.0}", step.cpu_percent),
-            callers.calls.to_string(),
-            callers.failed.max(step.failed_here).to_string(),
-            callers.retransmissions.to_string(),
-            callers.unexpected.to_string(),
-            format!("{:.1}", callers.set_up_ms),
-            format!("{:.0}", callers.calls_a_second),
-            format!("{:.0}", callers.cpu_percent),
-            if callers.late {
-                "the callers were late"
-            } else {
-                ""
-            }
-            .to_owned(),
-        ]);
-    }
-    if !table.is_empty() {
-        text.push_str(&table.to_string());
-    }
+    text.push_str(&table(calls.ways.iter().flat_map(all)));
     for rates in &calls.ways {
         if let Some(kept) = &rates.retention {
             let mib = |kib: u64| kib as f64 / 1_024.0;
@@ -76,6 +38,57 @@ pub(super) fn text(calls: &Calls) -> String {
         ));
     }
     text
+}
+
+/// Those through the worker.
+pub(super) fn reached(reached: &Reached) -> String {
+    let steps = reached.steps.iter().cloned();
+    format!(
+        "\nCalls to the worker, each answered with media in a room of its own and hung up\n{}",
+        table(steps.map(|step| ("UDP", step)))
+    )
+}
+
+fn table(steps: impl Iterator<Item = (&'static str, Step)>) -> String {
+    let mut table = Table::new(&[
+        "",
+        "calls/s",
+        "us a call",
+        "CPU %",
+        "calls",
+        "failed",
+        "sent again",
+        "unexpected",
+        "ms to 200",
+        "callers: calls/s",
+        "callers: CPU %",
+        "",
+    ]);
+    for (name, step) in steps {
+        let callers = &step.callers;
+        table.row(vec![
+            name.to_owned(),
+            step.calls_a_second.to_string(),
+            format!("{:.0}", step.cpu_us_per_call),
+            format!("{:.0}", step.cpu_percent),
+            callers.calls.to_string(),
+            callers.failed.max(step.failed_here).to_string(),
+            callers.retransmissions.to_string(),
+            callers.unexpected.to_string(),
+            format!("{:.1}", callers.set_up_ms),
+            format!("{:.0}", callers.calls_a_second),
+            format!("{:.0}", callers.cpu_percent),
+            match callers.late {
+                true => "the callers were late",
+                false => "",
+            }
+            .to_owned(),
+        ]);
+    }
+    match table.is_empty() {
+        true => String::new(),
+        false => table.to_string(),
+    }
 }
 
 pub(super) fn picture(facts: &str, calls: &Calls) -> String {

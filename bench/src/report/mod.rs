@@ -29,6 +29,7 @@ use crate::runs::room::Room;
 use crate::runs::soak::{Point, Soak};
 use crate::runs::transcode::{Terms, Transcoding};
 use crate::runs::webrtc::Webrtc;
+use crate::runs::worker::Reached;
 
 /// All that one run of the benchmark measured.
 #[derive(Debug, Serialize)]
@@ -56,6 +57,8 @@ pub struct Report {
     pub growth: Option<Growth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls: Option<Calls>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<Reached>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub soaks: Vec<Soak>,
 }
@@ -75,6 +78,7 @@ impl Report {
             bridges: None,
             growth: None,
             calls: None,
+            worker: None,
             soaks: Vec::new(),
         }
     }
@@ -158,6 +162,9 @@ impl Report {
         }
         if let Some(calls) = &self.calls {
             text.push_str(&calls::text(calls));
+        }
+        if let Some(worker) = &self.worker {
+            text.push_str(&calls::reached(worker));
         }
         for soak in &self.soaks {
             text.push_str(&soak_text(soak));

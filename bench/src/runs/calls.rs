@@ -20,7 +20,7 @@ use crate::process::Usage;
 const RATES: [u32; 8] = [500, 1_000, 1_500, 2_000, 3_000, 4_000, 5_000, 6_000];
 
 /// How long a call that is up stays so.
-const STAY: Duration = Duration::from_millis(100);
+pub(super) const STAY: Duration = Duration::from_millis(100);
 
 /// What everybody's first calls make: buffers, tables, a connection.
 const FIRST_CALLS: u64 = 200;
@@ -76,6 +76,23 @@ pub struct Step {
 impl Step {
     pub fn is_clean(&self) -> bool {
         self.callers.failed == 0 && self.failed_here == 0 && !self.callers.late
+    }
+
+    pub fn said(&self) -> String {
+        let callers = &self.callers;
+        format!(
+            "{:.0} us and {:.0} % of a core, {} of {} failed, {} sent again; callers {:.0} %{}",
+            self.cpu_us_per_call,
+            self.cpu_percent,
+            callers.failed.max(self.failed_here),
+            callers.calls,
+            callers.retransmissions,
+            callers.cpu_percent,
+            match callers.late {
+                true => ", and they were late",
+                false => "",
+            }
+        )
     }
 }
 
@@ -152,20 +169,9 @@ fn faster_and_faster(bench: &mut Bench, way: Way, measured: Duration) -> Result<
             calls_a_second,
             stay: STAY,
         };
-        let step = step(bench, &mut answerer, caller)?;
-        bench.progress.note(&format!(
-            "{what}: {:.0} us and {:.0} % of a core, {} of {} failed, {} sent again; callers {:.0} %{}",
-            step.cpu_us_per_call,
-            step.cpu_percent,
-            step.callers.failed.max(step.failed_here),
-            step.callers.calls,
-            step.callers.retransmissions,
-            step.callers.cpu_percent,
-            match step.callers.late {
-                true => ", and they were late",
-                false => "",
-            }
-        ));
+        let pid = answerer.process.pid();
+        let step = step(bench, pid, caller, || Ok(answerer.state()?.hung_up))?;
+        bench.progress.note(&format!("{what}: {}", step.said()));
         let clean = step.is_clean();
         steps.push(step);
         if !clean {
@@ -190,9 +196,15 @@ fn warm(bench: &Bench, way: Way) -> Result<Answerer> {
     Ok(answerer)
 }
 
-fn step(bench: &Bench, answerer: &mut Answerer, caller: Caller) -> Result<Step> {
+/// `over`: tells how many calls came up and are over, for the process that answers.
+pub(super) fn step(
+    bench: &Bench,
+    pid: u32,
+    caller: Caller,
+    mut over: impl FnMut() -> Result<u64>,
+) -> Result<Step> {
     for _ in 0..AGAIN {
-        let step = take(bench, answerer, caller)?;
+        let step = take(bench, pid, caller, &mut over)?;
         let Around {
             others_percent: others,
             stolen_percent: stolen,
@@ -205,26 +217,30 @@ fn step(bench: &Bench, answerer: &mut Answerer, caller: Caller) -> Result<Step> 
             "again, for something else used {others:.0} %, and the host kept {stolen:.0} % of a core"
         ));
     }
-    take(bench, answerer, caller)
+    take(bench, pid, caller, &mut over)
 }
 
-fn take(bench: &Bench, answerer: &mut Answerer, caller: Caller) -> Result<Step> {
-    let pid = answerer.process.pid();
+fn take(
+    bench: &Bench,
+    pid: u32,
+    caller: Caller,
+    over: &mut impl FnMut() -> Result<u64>,
+) -> Result<Step> {
     let (began, before) = (Instant::now(), Burden::now()?);
-    let (cpu, hung_up) = (Usage::cpu(pid)?, answerer.state()?.hung_up);
+    let (cpu, over_before) = (Usage::cpu(pid)?, over()?);
     let calling = caller.start(bench.cores.generator, &bench.stage.folder)?;
     let callers = calling.finish()?;
+    let over = over()? - over_before;
     let cpu = Usage::cpu(pid)?.saturating_sub(cpu);
     let seconds = began.elapsed().as_secs_f64();
     let (busy, stolen) = Burden::now()?.since(&before);
-    let hung_up = answerer.state()?.hung_up - hung_up;
     let percent = |time: Duration| 100.0 * time.as_secs_f64() / seconds;
     let others = busy.saturating_sub(cpu).saturating_sub(callers.cpu);
     Ok(Step {
         calls_a_second: caller.calls_a_second,
         cpu_us_per_call: cpu.as_secs_f64() * 1e6 / callers.calls as f64,
         cpu_percent: percent(cpu),
-        failed_here: callers.calls.saturating_sub(hung_up),
+        failed_here: callers.calls.saturating_sub(over),
         around: Around {
             others_percent: percent(others),
             stolen_percent: percent(stolen),

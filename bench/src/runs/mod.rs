@@ -13,6 +13,7 @@ pub mod soak;
 pub mod strain;
 pub mod transcode;
 pub mod webrtc;
+pub mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
