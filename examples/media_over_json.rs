@@ -16,6 +16,7 @@
 
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use gst::glib;
@@ -25,8 +26,8 @@ use serde_json::{Value, json};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Longer than a machine takes to look at its own addresses.
-const GATHERING: Duration = Duration::from_secs(5);
+/// Longer than a machine takes to look at its own addresses, or to end a recording.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -82,10 +83,11 @@ impl Media {
         let named = |name: &str| pipeline.by_name(name).ok_or("an element is missing");
         let (rtc, bridge, heard) = (named("rtc")?, named("bridge")?, named("heard")?);
         heard.set_property("location", file);
-        pipeline.set_state(gst::State::Playing)?;
         // An offer is made of what is there to say.
         let mouth = rtc.static_pad("sink_0").ok_or("there is nothing to say")?;
-        wait_until(|| mouth.current_caps().is_some())?;
+        let changed = changes(&mouth, "caps");
+        pipeline.set_state(gst::State::Playing)?;
+        wait_until(&changed, || mouth.current_caps().is_some())?;
         Ok(Media {
             pipeline,
             rtc,
@@ -125,8 +127,9 @@ impl Media {
         let nothing = None::<gst::Structure>;
         let reply = promised(&self.rtc, "create-offer", &nothing)?.ok_or("nobody replied")?;
         let offer: WebRTCSessionDescription = reply.get("offer")?;
+        let changed = changes(&self.rtc, "ice-gathering-state");
         promised(&self.rtc, "set-local-description", &offer)?;
-        wait_until(|| {
+        wait_until(&changed, || {
             let gathering: WebRTCICEGatheringState = self.rtc.property("ice-gathering-state");
             gathering == WebRTCICEGatheringState::Complete
         })?;
@@ -151,20 +154,30 @@ impl Media {
     /// Closes the recording.
     fn end(self) -> Result {
         let bus = self.pipeline.bus().ok_or("there is no bus")?;
-        self.bridge.send_event(gst::event::Eos::new());
         // The tone goes on: the recording's own end is what counts, not that of the pipeline.
         let heard = self
             .pipeline
             .by_name("heard")
             .ok_or("an element is missing")?;
         let pad = heard.static_pad("sink").ok_or("a pad is missing")?;
-        let ended = wait_until(|| pad.pad_flags().contains(gst::PadFlags::EOS));
+        let (tell, ends) = channel();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if info
+                .event()
+                .is_some_and(|event| event.type_() == gst::EventType::Eos)
+            {
+                let _ = tell.send(());
+            }
+            gst::PadProbeReturn::Ok
+        });
+        self.bridge.send_event(gst::event::Eos::new());
+        let ended = ends.recv_timeout(PATIENCE).map_err(|_| too_late());
         let failed = bus.pop_filtered(&[gst::MessageType::Error]);
         self.pipeline.set_state(gst::State::Null)?;
         if let Some(gst::MessageView::Error(error)) = failed.as_ref().map(|failed| failed.view()) {
             return Err(error.error().message().into());
         }
-        ended
+        Ok(ended?)
     }
 }
 
@@ -187,14 +200,25 @@ fn promised(
     }
 }
 
-/// What is waited for has no event to wait on.
-fn wait_until(is: impl Fn() -> bool) -> Result {
-    let deadline = Instant::now() + GATHERING;
+/// Tells of each change of a property from now on.
+fn changes(object: &impl IsA<glib::Object>, property: &str) -> Receiver<()> {
+    let (tell, changes) = channel();
+    object.connect_notify(Some(property), move |_, _| {
+        // Nobody may be waiting any more.
+        let _ = tell.send(());
+    });
+    changes
+}
+
+fn wait_until(changes: &Receiver<()>, is: impl Fn() -> bool) -> Result {
+    let deadline = Instant::now() + PATIENCE;
     while !is() {
-        if Instant::now() > deadline {
-            return Err(format!("not within {GATHERING:?}").into());
-        }
-        std::thread::sleep(Duration::from_millis(5));
+        let left = deadline.saturating_duration_since(Instant::now());
+        changes.recv_timeout(left).map_err(|_| too_late())?;
     }
     Ok(())
+}
+
+fn too_late() -> String {
+    format!("not within {PATIENCE:?}")
 }
