@@ -107,10 +107,10 @@ async fn names_stay_in_their_place_and_redirections_are_followed() -> Result<()>
     ensure!(posted.starts_with(place), "{posted}");
     ensure!(posted.contains(TOKEN));
     there.is_asked("POST /elsewhere ", SOON)?;
-    // Nothing but the operator's word says that it may know the token, and anybody could read it on the way.
-    ensure!(!there.asked().concat().contains(TOKEN));
     joined.session.leave().await;
     there.is_asked("DELETE /session/7 ", SOON)?;
+    // Nothing but the operator's word says that it may know the token, and anybody could read it on the way.
+    ensure!(!there.asked().concat().contains(TOKEN));
     let dots = whip(&here)?.join("lobby", called("..")).await;
     ensure!(matches!(dots, Err(SfuError::NoSuchRoom { .. })));
     Ok(())

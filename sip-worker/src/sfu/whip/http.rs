@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use secrecy::SecretString;
 use sip_ua::agent::Tls;
 use tokio::time::timeout;
-use url::Url;
+use url::{Origin, Url};
 
 pub(super) use crate::sfu::wire::Failure;
 
@@ -47,15 +47,25 @@ impl Reply {
 pub(super) struct Ask {
     pub(super) method: Method,
     pub(super) url: Url,
+    /// Of the endpoint that the operator named: the one place that the token is meant for.
+    home: Origin,
     pub(super) headers: Vec<(header::HeaderName, HeaderValue)>,
     pub(super) body: String,
 }
 
 impl Ask {
-    pub(super) fn new(method: Method, url: Url) -> Ask {
+    /// Asks an endpoint that the operator named.
+    pub(super) fn of_endpoint(method: Method, url: Url) -> Ask {
+        let home = url.origin();
+        Ask::of_session(method, url, home)
+    }
+
+    /// Asks for what an endpoint at `home` said to be at `url`, which may be anywhere.
+    pub(super) fn of_session(method: Method, url: Url, home: Origin) -> Ask {
         Ask {
             method,
             url,
+            home,
             headers: Vec::new(),
             body: String::new(),
         }
@@ -116,10 +126,9 @@ impl Http {
     /// Asks once, by a connection of its own, and follows whoever sends us on.
     pub(super) async fn ask(&self, mut ask: Ask) -> Result<Reply, Failure> {
         let asked = async {
-            let first = ask.url.clone();
             for _ in 0..=REDIRECTS {
                 let mut wire = self.open(&ask.url).await?;
-                let reply = self.exchange(&mut wire, &ask, &first).await?;
+                let reply = self.exchange(&mut wire, &ask).await?;
                 let moved = matches!(
                     reply.status,
                     StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
@@ -146,12 +155,12 @@ impl Http {
 
     /// Asks by a connection that is there.
     pub(super) async fn ask_by(&self, wire: &mut Wire, ask: &Ask) -> Result<Reply, Failure> {
-        let asked = timeout(self.patience, self.exchange(wire, ask, &ask.url)).await;
+        let asked = timeout(self.patience, self.exchange(wire, ask)).await;
         asked.unwrap_or(Err(Failure::Late))
     }
 
-    async fn exchange(&self, wire: &mut Wire, ask: &Ask, first: &Url) -> Result<Reply, Failure> {
-        let request = self.request(ask, first)?;
+    async fn exchange(&self, wire: &mut Wire, ask: &Ask) -> Result<Reply, Failure> {
+        let request = self.request(ask)?;
         let response = wire.0.sender.send_request(request).await?;
         let (head, body) = response.into_parts();
         let body = to_bytes(Body::new(body), LONGEST_BODY)
@@ -167,7 +176,7 @@ impl Http {
         })
     }
 
-    fn request(&self, ask: &Ask, first: &Url) -> Result<Request<Body>, Failure> {
+    fn request(&self, ask: &Ask) -> Result<Request<Body>, Failure> {
         let target = &ask.url[url::Position::BeforePath..url::Position::AfterQuery];
         let authority = &ask.url[url::Position::BeforeHost..url::Position::AfterPort];
         let mut request = Request::builder()
@@ -181,8 +190,9 @@ impl Http {
         for (name, value) in &ask.headers {
             request = request.header(name, value);
         }
-        // Whoever we are sent on to learns the token only where nobody on the way can read it.
-        let entrusted = ask.url.scheme() == "https" || ask.url.origin() == first.origin();
+        // Whoever we are sent on to learns the token only where nobody on the way can read it: by a redirection, or
+        // by the Location of a session.
+        let entrusted = ask.url.scheme() == "https" || ask.url.origin() == ask.home;
         if let Some(authorization) = self.authorization.as_ref().filter(|_| entrusted) {
             request = request.header(header::AUTHORIZATION, authorization);
         }
@@ -212,5 +222,31 @@ fn onward(reply: &Reply) -> Result<Url, Failure> {
     match kept && known {
         true => Ok(url),
         false => Err(nowhere("to where nothing is encrypted")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_elsewhere_learns_the_token_only_by_tls() {
+        let token = SecretString::from("sesame".to_owned());
+        let http = Http::new(Tls::default(), Some(&token), Duration::from_secs(1));
+        let home: Url = "http://sfu.example/whip".parse().unwrap();
+        for (place, told) in [
+            ("http://sfu.example/session/7", true),
+            ("http://sfu.example:80/session/7", true),
+            ("https://other.example/session/7", true),
+            ("http://sfu.example:8080/session/7", false),
+            ("http://other.example/session/7", false),
+        ] {
+            for method in [Method::DELETE, Method::PATCH, Method::OPTIONS] {
+                let ask = Ask::of_session(method, place.parse().unwrap(), home.origin());
+                let request = http.request(&ask).unwrap();
+                let tells = request.headers().contains_key(header::AUTHORIZATION);
+                assert_eq!(tells, told, "{} {place}", ask.method);
+            }
+        }
     }
 }

@@ -223,7 +223,7 @@ impl Server {
         let about = self.about(room, "whip", endpoint);
         let reply = self
             .http
-            .ask(Ask::new(Method::OPTIONS, endpoint.clone()))
+            .ask(Ask::of_endpoint(Method::OPTIONS, endpoint.clone()))
             .await;
         let greeted = match reply {
             Ok(reply) => {

@@ -55,6 +55,8 @@ pub(super) enum Begun {
 pub(super) struct Resource {
     server: Arc<Server>,
     url: Url,
+    /// Of the endpoint that made it.
+    home: url::Origin,
     etag: Option<HeaderValue>,
     /// Until the server says that it does not.
     patches: AtomicBool,
@@ -80,7 +82,7 @@ pub(super) async fn begin(server: &Arc<Server>, post: Post) -> Result<Begun, Sfu
 
 async fn posted(server: &Arc<Server>, post: Post) -> Result<Begun, SfuError> {
     let about = server.about(&post.room, post.request, &post.endpoint);
-    let ask = Ask::new(Method::POST, post.endpoint.clone());
+    let ask = Ask::of_endpoint(Method::POST, post.endpoint.clone());
     let accepted = HeaderValue::from_static(SDP);
     let ask = ask.header(header::ACCEPT, accepted);
     let ask = match &post.offer {
@@ -95,6 +97,7 @@ async fn posted(server: &Arc<Server>, post: Post) -> Result<Begun, SfuError> {
         Arc::new(Resource {
             server: server.clone(),
             url: made.url.clone(),
+            home: post.endpoint.origin(),
             etag: made
                 .etag
                 .as_deref()
@@ -171,10 +174,11 @@ impl Resource {
         if self.ended.swap(true, Ordering::AcqRel) {
             return None;
         }
-        let (server, url) = (self.server.clone(), self.url.clone());
+        let server = self.server.clone();
+        let ask = self.ask(Method::DELETE);
         let runtime = Handle::try_current().ok()?;
         Some(runtime.spawn(async move {
-            let ended = server.http.ask(Ask::new(Method::DELETE, url)).await;
+            let ended = server.http.ask(ask).await;
             match ended {
                 Ok(reply) if reply.status.is_success() => {}
                 // The server has forgotten it before.
@@ -246,7 +250,7 @@ impl Resource {
         // That there are no more candidates changes nothing, however often it is said.
         let ask = match patches {
             true => self.fragment(None),
-            false => Ask::new(Method::OPTIONS, self.url.clone()),
+            false => self.ask(Method::OPTIONS),
         };
         let reply = match http.ask_by(&mut wire, &ask).await {
             Ok(reply) => reply,
@@ -277,7 +281,11 @@ impl Resource {
     }
 
     fn patch(&self, kind: &'static str, body: String) -> Ask {
-        Ask::new(Method::PATCH, self.url.clone()).with(kind, body)
+        self.ask(Method::PATCH).with(kind, body)
+    }
+
+    fn ask(&self, method: Method) -> Ask {
+        Ask::of_session(method, self.url.clone(), self.home.clone())
     }
 }
 
