@@ -32,23 +32,23 @@ pub(super) struct Server {
 struct Made {
     /// Only we can destroy it.
     secret: String,
-    /// How many of our own are in it or on their way.
-    ours: usize,
+    /// Shared with each of our own who is in it or on their way.
+    ours: Arc<()>,
 }
 
-/// Holds a room we made open for as long as one of ours is in it.
-pub(super) struct Stay {
-    server: Arc<Server>,
-    room: String,
-}
+impl Made {
+    fn new(secret: String) -> Made {
+        let ours = Arc::default();
+        Made { secret, ours }
+    }
 
-impl Drop for Stay {
-    fn drop(&mut self) {
-        if let Some(made) = lock(&self.server.made).get_mut(&self.room) {
-            made.ours = made.ours.saturating_sub(1);
-        }
+    fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.ours) == 1
     }
 }
+
+/// Holds a room we made open for as long as one of ours is in it. None: we have not made it.
+pub(super) struct Stay(#[expect(dead_code, reason = "it counts")] Option<Arc<()>>);
 
 impl Server {
     pub(super) async fn open(config: Arc<JanusConfig>) -> Result<Arc<Server>, SfuError> {
@@ -105,18 +105,12 @@ impl Server {
     }
 
     /// Says that one of ours is about to be in `room`.
-    pub(super) fn stay(self: &Arc<Self>, room: &str) -> Stay {
-        if let Some(made) = lock(&self.made).get_mut(room) {
-            made.ours += 1;
-        }
-        Stay {
-            server: self.clone(),
-            room: room.to_owned(),
-        }
+    pub(super) fn stay(&self, room: &str) -> Stay {
+        Stay(lock(&self.made).get(room).map(|made| made.ours.clone()))
     }
 
     /// Makes `room`. It is well if somebody else was quicker.
-    pub(super) async fn create(self: &Arc<Self>, room: &str) -> Result<Stay, SfuError> {
+    pub(super) async fn create(&self, room: &str) -> Result<Stay, SfuError> {
         let secret = format!("{:032x}", rand::random::<u128>());
         let mut body = json!({
             "room": self.room_id(room)?,
@@ -137,8 +131,7 @@ impl Server {
         }
         match self.control.message("create", body, None).await {
             Ok(_) => {
-                let made = Made { secret, ours: 0 };
-                lock(&self.made).insert(room.to_owned(), made);
+                lock(&self.made).insert(room.to_owned(), Made::new(secret));
             }
             Err(SfuError::Refused { code, .. }) if code == code::ROOM_EXISTS => {}
             Err(e) => return Err(e),
@@ -146,11 +139,18 @@ impl Server {
         Ok(self.stay(room))
     }
 
+    /// How many of ours are in a room that we made, or on their way.
+    #[cfg(test)]
+    pub(super) fn ours(&self, room: &str) -> Option<usize> {
+        let made = lock(&self.made);
+        made.get(room).map(|made| Arc::strong_count(&made.ours) - 1)
+    }
+
     /// Destroys the rooms we made in which nobody is.
     async fn sweep(&self) -> Result<(), SfuError> {
         let idle: Vec<String> = {
             let made = lock(&self.made);
-            let idle = made.iter().filter(|(_, made)| made.ours == 0);
+            let idle = made.iter().filter(|(_, made)| made.is_idle());
             idle.map(|(room, _)| room.clone()).collect()
         };
         for room in idle {
@@ -169,7 +169,7 @@ impl Server {
             };
             let removed = if empty {
                 let mut made = lock(&self.made);
-                let still = made.get(&room).is_some_and(|made| made.ours == 0);
+                let still = made.get(&room).is_some_and(Made::is_idle);
                 still.then(|| made.remove(&room)).flatten()
             } else {
                 None

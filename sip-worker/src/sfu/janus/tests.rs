@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Against a server that speaks WebSocket but is no Janus worth the name.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -79,6 +79,7 @@ async fn scripted(turn: impl Fn(usize, &Value) -> Turn + Send + 'static) -> Janu
     Janus::new(JanusConfig {
         patience: Duration::from_secs(5),
         string_ids: Some(true),
+        room_create: true,
         ..JanusConfig::new("main", url)
     })
 }
@@ -193,6 +194,33 @@ async fn who_may_not_claim_enters_anew() {
     assert!(matches!(event, SfuEvent::Lost(_)), "{event:?}");
     assert!(joined.events.recv().await.is_none());
     assert!(sfu.join("lobby", Participant::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_room_that_was_made_for_somebody_is_theirs_until_they_leave() {
+    let handles = AtomicU64::new(0);
+    let is_made = AtomicBool::new(false);
+    let sfu = scripted(
+        move |_, message| match message["body"]["request"].as_str() {
+            Some("create") => {
+                is_made.store(true, Ordering::SeqCst);
+                says(json!({"videoroom": "created", "room": "lobby"}))
+            }
+            Some("join") if !is_made.load(Ordering::SeqCst) => says(
+                json!({"videoroom": "event", "error_code": 426, "error": "No such room (lobby)"}),
+            ),
+            _ => room(&handles, message),
+        },
+    )
+    .await;
+    let first = sfu.join("lobby", Participant::default()).await.unwrap();
+    let server = sfu.server().await.unwrap();
+    assert_eq!(server.ours("lobby"), Some(1), "it is nobody's to destroy");
+    let second = sfu.join("lobby", Participant::default()).await.unwrap();
+    assert_eq!(server.ours("lobby"), Some(2));
+    first.session.leave().await;
+    drop(second);
+    assert_eq!(server.ours("lobby"), Some(0));
 }
 
 async fn refusal(sfu: Janus) -> SfuError {
