@@ -43,7 +43,8 @@ pub(super) fn change(headers: &HeaderMap, etag: &str, body: &[u8]) -> Result<Cha
             "send 'If-Match' with the ETag of the answer, or * for a new ICE session",
         ));
     };
-    let restarts = condition.trim() == "*";
+    // The RFCs write it both ways: as RFC 9110 has it, and like a tag.
+    let restarts = matches!(condition.trim(), "*" | "\"*\"");
     let is_ours = condition.split(',').any(|tag| tag.trim() == etag);
     if !restarts && !is_ours {
         return Err(Problem::new(
@@ -179,6 +180,7 @@ mod tests {
             (vec![kind, ("if-match", "\"one\"")], whole, 200),
             (vec![kind, ("if-match", "\"zero\", \"one\"")], "", 200),
             (vec![kind, ("if-match", "*")], whole, 200),
+            (vec![kind, ("if-match", "\"*\"")], whole, 200),
             (
                 vec![kind, ("if-match", "*")],
                 "a=end-of-candidates\r\n",
