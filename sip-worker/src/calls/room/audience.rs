@@ -7,8 +7,14 @@
 //! noticed. What members themselves say is heard inside the worker, and is not subscribed to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::sfu::{ParticipantId, Track, TrackId};
+
+/// Who could not have a track for a reason that may pass rests so long before they ask for it again; twice as long after
+/// each failure, up to the longest.
+const FIRST_REST: Duration = Duration::from_millis(200);
+const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// A call in the room.
 pub(super) type MemberId = u64;
@@ -31,9 +37,21 @@ struct Member {
 struct Entry<H> {
     track: Track,
     tellers: BTreeSet<MemberId>,
+    /// Tellers that are not asked for now, since this attempt of theirs came to nothing.
+    resting: BTreeMap<MemberId, Attempt>,
+    failures: u32,
     way: Option<Way<H>>,
     /// Heard until the next way is there.
     former: Option<(Attempt, H)>,
+}
+
+/// What is left of an attempt that came to nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failed<H> {
+    /// What it had.
+    pub(super) had: Option<(Attempt, H)>,
+    /// After so long, [`Audience::rested`] is due.
+    pub(super) rests: Option<Duration>,
 }
 
 struct Way<H> {
@@ -90,11 +108,14 @@ impl<H> Audience<H> {
             .find(|entry| entry.track.id == track.id);
         match known {
             Some(entry) => {
+                entry.resting.remove(&member);
                 entry.tellers.insert(member);
             }
             None => self.tracks.push(Entry {
                 track,
                 tellers: BTreeSet::from([member]),
+                resting: BTreeMap::new(),
+                failures: 0,
                 way: None,
                 former: None,
             }),
@@ -112,12 +133,12 @@ impl<H> Audience<H> {
             return Vec::new();
         };
         let entry = &mut self.tracks[place];
-        entry.tellers.remove(&member);
+        entry.tells_no_more(member);
         let carried = entry
             .way
             .as_ref()
             .is_some_and(|way| way.attempt.by == member);
-        if carried || entry.tellers.is_empty() {
+        if carried || entry.is_untold() {
             let entry = self.tracks.remove(place);
             return entry.into_heard().collect();
         }
@@ -188,22 +209,58 @@ impl<H> Audience<H> {
         (news, entry.and_then(|entry| entry.former.take()))
     }
 
-    /// An attempt came to nothing, or is over: that member is not asked again. Returns what it had.
-    pub(super) fn failed(&mut self, track: &TrackId, attempt: Attempt) -> Option<(Attempt, H)> {
-        let place = self
+    /// An attempt came to nothing, or is over: that member is not asked again, or where the reason may pass after a
+    /// rest.
+    pub(super) fn failed(
+        &mut self,
+        track: &TrackId,
+        attempt: Attempt,
+        may_pass: bool,
+    ) -> Failed<H> {
+        let mut failed = Failed {
+            had: None,
+            rests: None,
+        };
+        let Some(place) = self
             .tracks
             .iter()
-            .position(|entry| entry.track.id == *track)?;
+            .position(|entry| entry.track.id == *track)
+        else {
+            return failed;
+        };
         let entry = &mut self.tracks[place];
         if entry.former.as_ref().is_some_and(|(of, _)| *of == attempt) {
-            return entry.former.take();
+            failed.had = entry.former.take();
+            return failed;
         }
-        let way = entry.way.take_if(|way| way.attempt == attempt)?;
-        entry.tellers.remove(&attempt.by);
-        if entry.tellers.is_empty() && entry.former.is_none() {
+        let Some(way) = entry.way.take_if(|way| way.attempt == attempt) else {
+            return failed;
+        };
+        failed.had = way.heard.map(|heard| (attempt, heard));
+        // Who does not tell of it any more does not come back to it.
+        if entry.tellers.remove(&attempt.by) && may_pass {
+            let rest = FIRST_REST * 2_u32.saturating_pow(entry.failures);
+            failed.rests = Some(rest.min(LONGEST_REST));
+            entry.failures = entry.failures.saturating_add(1);
+            entry.resting.insert(attempt.by, attempt);
+        }
+        if entry.is_untold() && entry.former.is_none() {
             self.tracks.remove(place);
         }
-        Some((attempt, way.heard?))
+        failed
+    }
+
+    /// Whoever made an attempt that failed has rested, and may be asked once more.
+    pub(super) fn rested(&mut self, track: &TrackId, attempt: Attempt) {
+        let entry = self
+            .tracks
+            .iter_mut()
+            .find(|entry| entry.track.id == *track);
+        let Some(entry) = entry else { return };
+        if entry.resting.get(&attempt.by) == Some(&attempt) {
+            entry.resting.remove(&attempt.by);
+            entry.tellers.insert(attempt.by);
+        }
     }
 
     /// A member is about to leave: others begin to carry what it carries, where others can.
@@ -212,7 +269,7 @@ impl<H> Audience<H> {
             member.leaving = true;
         }
         for entry in &mut self.tracks {
-            entry.tellers.remove(&member);
+            entry.tells_no_more(member);
             let able = |id: &MemberId| {
                 self.members
                     .get(id)
@@ -248,13 +305,13 @@ impl<H> Audience<H> {
         }
         let mut released = Vec::new();
         for entry in &mut self.tracks {
-            entry.tellers.remove(&member);
+            entry.tells_no_more(member);
             let way = entry.way.take_if(|way| way.attempt.by == member);
             released.extend(way.and_then(|way| Some((way.attempt, way.heard?))));
             released.extend(entry.former.take_if(|former| former.0.by == member));
         }
         self.tracks
-            .retain(|entry| !entry.tellers.is_empty() || entry.way.is_some());
+            .retain(|entry| !entry.is_untold() || entry.way.is_some());
         released
     }
 
@@ -295,6 +352,16 @@ impl<H> Audience<H> {
 }
 
 impl<H> Entry<H> {
+    fn tells_no_more(&mut self, member: MemberId) {
+        self.tellers.remove(&member);
+        self.resting.remove(&member);
+    }
+
+    /// Nobody tells of it.
+    fn is_untold(&self) -> bool {
+        self.tellers.is_empty() && self.resting.is_empty()
+    }
+
     fn into_heard(self) -> impl Iterator<Item = (Attempt, H)> {
         let way = self.way.and_then(|way| Some((way.attempt, way.heard?)));
         way.into_iter().chain(self.former)
@@ -307,6 +374,10 @@ mod tests {
     use crate::sfu::MediaKind;
 
     const SLOTS: usize = 64;
+    const NOTHING: Failed<u64> = Failed {
+        had: None,
+        rests: None,
+    };
 
     fn track(owner: &str) -> Track {
         Track {
@@ -411,11 +482,65 @@ mod tests {
     fn a_track_that_one_cannot_have_is_asked_for_by_another() {
         let mut audience = room(2, &["ann"]);
         let (ann, first) = audience.next(SLOTS).unwrap();
-        assert_eq!(audience.failed(&ann, first), None);
+        assert_eq!(audience.failed(&ann, first, false), NOTHING);
         let (_, second) = audience.next(SLOTS).unwrap();
         assert_ne!(second.by, first.by);
-        assert_eq!(audience.failed(&ann, second), None);
+        assert_eq!(audience.failed(&ann, second, false), NOTHING);
+        audience.rested(&ann, second);
         assert_eq!(audience.next(SLOTS), None, "nobody is asked twice");
+    }
+
+    #[test]
+    fn a_track_that_cannot_be_had_for_now_is_asked_for_again_after_a_rest() {
+        let mut audience = room(1, &["ann"]);
+        let mut fail = |had: bool| {
+            let (ann, attempt) = audience.next(SLOTS).unwrap();
+            if had {
+                audience.opened(&ann, attempt, 7).unwrap();
+            }
+            let failed = audience.failed(&ann, attempt, true);
+            assert_eq!(failed.had, had.then_some((attempt, 7)));
+            assert_eq!(audience.next(SLOTS), None, "it rests");
+            audience.rested(&ann, attempt);
+            failed.rests.unwrap().as_millis()
+        };
+        let rests = [true, false, false, true, false, false].map(&mut fail);
+        assert_eq!(rests, [200, 400, 800, 1_600, 2_000, 2_000]);
+    }
+
+    #[test]
+    fn another_asks_while_one_rests() {
+        let mut audience = room(2, &["ann"]);
+        let (ann, first) = audience.next(SLOTS).unwrap();
+        assert!(audience.failed(&ann, first, true).rests.is_some());
+        let (_, second) = audience.next(SLOTS).unwrap();
+        assert_ne!(second.by, first.by);
+        audience.opened(&ann, second, 2).unwrap();
+        audience.rested(&ann, first);
+        assert_eq!(audience.next(SLOTS), None, "it is heard");
+        // What the first told counts: it can carry it when the second leaves.
+        audience.leaves(second.by);
+        assert_eq!(audience.next(SLOTS).unwrap().1.by, first.by);
+    }
+
+    #[test]
+    fn nobody_rests_for_what_is_gone() {
+        let mut audience = room(1, &["ann"]);
+        let (ann, first) = audience.next(SLOTS).unwrap();
+        audience.failed(&ann, first, true);
+        assert!(audience.untold(1, &ann).is_empty());
+        audience.rested(&ann, first);
+        assert_eq!(audience.next(SLOTS), None);
+        // Told anew, it is asked for at once, and the former rest ends nothing.
+        audience.told(1, track("ann"));
+        let (_, second) = audience.next(SLOTS).unwrap();
+        audience.failed(&ann, second, true);
+        audience.rested(&ann, first);
+        assert_eq!(audience.next(SLOTS), None);
+        // So do all rests of somebody who is lost.
+        audience.gone(1);
+        audience.rested(&ann, second);
+        assert_eq!(audience.tracks.len(), 0);
     }
 
     #[test]

@@ -19,6 +19,20 @@ pub(super) struct Heard {
     pub(super) connection: ConnectionId,
 }
 
+/// Whether what could not be heard for this reason may be heard if it is asked for a little later.
+pub(super) fn may_pass(error: &StayError) -> bool {
+    match error {
+        StayError::Sfu(error) => !matches!(
+            error,
+            SfuError::NoSuchTrack { .. }
+                | SfuError::NoSuchRoom { .. }
+                | SfuError::Forbidden { .. }
+                | SfuError::Unsupported { .. }
+        ),
+        error => error.may_pass(),
+    }
+}
+
 pub(super) type Events = mpsc::UnboundedReceiver<PeerEvent>;
 
 /// Subscribes to a track and mixes it in, whichever side offers.

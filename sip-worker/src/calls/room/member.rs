@@ -95,7 +95,7 @@ impl Member {
                 let of_it = inside.by_connection(self.id, &connection);
                 drop(inside);
                 if let Some((track, attempt)) = of_it {
-                    self.room.fail(&track, attempt);
+                    self.room.fail(&track, attempt, true);
                 }
                 return;
             }

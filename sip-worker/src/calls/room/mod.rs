@@ -20,8 +20,8 @@ use super::graph::{Comfort, GraphError, GraphNews, RoomGraph};
 use crate::pipeline::Graph;
 use crate::sfu::{Candidate, ConnectionId, Session, TrackId};
 use crate::webrtc::{PeerConfig, PeerEvent};
-use audience::{Attempt, Audience, MemberId};
-use hear::{Events, Heard, hear, release};
+use audience::{Attempt, Audience, Failed, MemberId};
+use hear::{Events, Heard, hear, may_pass, release};
 pub(super) use member::Member;
 
 /// Who leaves waits so long for others to hear what they heard for all.
@@ -194,7 +194,7 @@ impl Room {
                     of_it.map(|(track, attempt, _)| (track.clone(), attempt))
                 };
                 if let Some((track, attempt)) = found {
-                    self.fail(&track, attempt);
+                    self.fail(&track, attempt, true);
                 }
             }
             // Told to each call that it concerns.
@@ -231,7 +231,7 @@ impl Room {
         while let Some((track, attempt)) = inside.audience.next(media.slots) {
             let session = inside.calls.get(&attempt.by);
             let Some(session) = session.and_then(|call| call.session.clone()) else {
-                inside.audience.failed(&track, attempt);
+                inside.audience.failed(&track, attempt, false);
                 continue;
             };
             let (room, graph) = (Arc::downgrade(self), media.graph.clone());
@@ -258,7 +258,7 @@ impl Room {
             Ok(heard) => heard,
             Err(error) => {
                 tracing::warn!(%track, %error, "a track cannot be heard");
-                self.fail(&track, attempt);
+                self.fail(&track, attempt, may_pass(&error));
                 return;
             }
         };
@@ -292,9 +292,9 @@ impl Room {
             PeerEvent::Candidate(candidate) => self.trickle(track, attempt, candidate),
             PeerEvent::Failed(why) => {
                 tracing::warn!(%track, %why, "a track is lost");
-                self.fail(track, attempt);
+                self.fail(track, attempt, true);
             }
-            PeerEvent::Closed => self.fail(track, attempt),
+            PeerEvent::Closed => self.fail(track, attempt, true),
         }
     }
 
@@ -314,12 +314,25 @@ impl Room {
         hearing.iter().for_each(|hearing| hearing());
     }
 
-    fn fail(self: &Arc<Self>, track: &TrackId, attempt: Attempt) {
+    /// An attempt came to nothing. Where the reason may pass, the same is tried again after a rest; by another at once.
+    fn fail(self: &Arc<Self>, track: &TrackId, attempt: Attempt, may_pass: bool) {
         {
             let mut inside = self.inside();
-            if let Some((attempt, heard)) = inside.audience.failed(track, attempt) {
-                inside.release_of(attempt, heard);
-            }
+            let Failed { had, rests } = inside.audience.failed(track, attempt, may_pass);
+            let released = had.and_then(|(attempt, heard)| inside.releasing_of(attempt, heard));
+            let (room, track) = (Arc::downgrade(self), track.clone());
+            inside.spawn(async move {
+                // An SFU that knows connections by their track must not take the next one for this.
+                if let Some(released) = released {
+                    released.await;
+                }
+                let Some(rest) = rests else { return };
+                sleep(rest).await;
+                if let Some(room) = room.upgrade() {
+                    room.inside().audience.rested(&track, attempt);
+                    room.attend();
+                }
+            });
             self.handed_over.notify_waiters();
         }
         self.attend();
@@ -366,15 +379,34 @@ impl Inside {
     }
 
     fn release_of(&mut self, attempt: Attempt, heard: Heard) {
+        if let Some(releasing) = self.releasing_of(attempt, heard) {
+            self.spawn(releasing);
+        }
+    }
+
+    fn releasing_of(
+        &self,
+        attempt: Attempt,
+        heard: Heard,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let call = self.calls.get(&attempt.by);
         let session = call.and_then(|call| call.session.clone());
-        self.release(heard, session);
+        self.releasing(heard, session)
     }
 
     fn release(&mut self, heard: Heard, session: Option<Arc<dyn Session>>) {
-        if let Some(graph) = self.media.as_ref().map(|media| media.graph.clone()) {
-            self.spawn(release(heard, session, graph));
+        if let Some(releasing) = self.releasing(heard, session) {
+            self.spawn(releasing);
         }
+    }
+
+    fn releasing(
+        &self,
+        heard: Heard,
+        session: Option<Arc<dyn Session>>,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let graph = self.media.as_ref()?.graph.clone();
+        Some(release(heard, session, graph))
     }
 
     /// The phones hear that the line is up, while none of them is in the room.

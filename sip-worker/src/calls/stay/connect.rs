@@ -29,7 +29,7 @@ pub(in crate::calls) enum StayError {
 
 impl StayError {
     /// Is it of the SFU or the way there, so that another attempt may fare better?
-    pub(super) fn may_pass(&self) -> bool {
+    pub(in crate::calls) fn may_pass(&self) -> bool {
         matches!(self, StayError::Sfu(_) | StayError::Peer(_))
     }
 }
