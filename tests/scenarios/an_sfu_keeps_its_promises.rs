@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the trait promises of an SFU, asked of each connector beside its real SFU. Two phones and two people
 //! by WebRTC are in one room and speak in turn: everybody hears the three others, whole and at their level,
-//! never themselves, and nobody in the place of somebody else. They have the names they came with, and who
-//! leaves is gone within a second.
+//! never themselves, and nobody in the place of somebody else. They have the names they came with, who is
+//! muted is told, and who leaves is gone within a second.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -13,11 +13,13 @@ use sip_worker::sfu::{Content, Data, ParticipantId, Sfu as _, SfuError, TrackId}
 use sip_worker::webrtc::participant::{RoomParticipant, Seen};
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::house::House;
+use sipbridge_tests::http::ask;
 use sipbridge_tests::janus::{self, Janus};
-use sipbridge_tests::room::{called, connector};
+use sipbridge_tests::room::{called, connector, join};
 use sipbridge_tests::rtp_gateway::Gateway;
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, ROOM, open_house};
 use sipbridge_tests::turns::Turns;
+use sipbridge_tests::videoroom::VideoRoom;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +28,7 @@ const SCENARIO: &str = "an_sfu_keeps_its_promises";
 /// Everybody is connected to everybody by then, also on a busy machine.
 const UNTIL_ALL_ARE_THERE: Duration = Duration::from_secs(4);
 const SOON: Duration = Duration::from_secs(5);
+const MUTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// In the order in which they speak; the first two by phone.
 const NAMES: [&str; 4] = ["alice", "bob", "ann", "ben"];
@@ -116,6 +119,76 @@ fn the_embedded_sfu_tells_what_is_no_sound() -> Result<()> {
     house.wait(ann.tell(&Data::key('9', Some(100)).to(alice)))?;
     assert_eq!(phone.wait_digit(SOON)?, "9");
     Ok(())
+}
+
+/// A phone that is muted is seen to be, also by those who come later.
+#[test]
+fn the_embedded_sfu_tells_who_is_muted() -> Result<()> {
+    let folder = format!("{SCENARIO}/embedded-mute");
+    let media = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let tables = open_house("at-once");
+    let house = House::open(&folder, media, "kind = \"embedded\"", &tables)?;
+    let (_phone, ann) = phone_and_ann(&folder, &house)?;
+    let entrusted = format!("Bearer {}", house.token());
+    let entrusted = [("Authorization", &*entrusted)];
+    let calls = ask(house.http(), "GET", "/v1/calls", &entrusted, "")?;
+    let calls: Value = serde_json::from_str(&calls.body)?;
+    let id = calls.pointer("/calls/0/id").and_then(Value::as_str);
+    let id = id.with_context(|| calls.to_string())?;
+    let put = |what: &str| -> Result<()> {
+        let path = format!("/v1/calls/{id}/{what}");
+        let done = ask(house.http(), "POST", &path, &entrusted, "")?;
+        ensure!((200..300).contains(&done.status), "{done:?}");
+        Ok(())
+    };
+    let is_muted = |seen: &Seen| seen.is_muted("alice").then_some(());
+    ensure!(is_muted(&ann.seen()).is_none());
+    put("mute")?;
+    house.wait(ann.until("a muted phone", MUTED_WITHIN, is_muted))?;
+    let ben = house.join(ROOM, called("ben"))?;
+    house.wait(ben.until("a muted phone", SOON, is_muted))?;
+    put("unmute")?;
+    for somebody in [&ann, &ben] {
+        let is_heard = |seen: &Seen| (!seen.is_muted("alice")).then_some(());
+        house.wait(somebody.until("a phone as before", MUTED_WITHIN, is_heard))?;
+    }
+    Ok(())
+}
+
+/// Whom a moderator mutes, that is: who mutes themselves is told to nobody.
+#[test]
+fn janus_tells_who_is_muted() -> Result<()> {
+    gst::init()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let janus = Janus::start(janus::Options::default()).await?;
+        let desk = VideoRoom::open(&janus, |_| {}).await?;
+        desk.create(ROOM, 20, None).await?;
+        let ann = join(&janus, ROOM, "ann").await?;
+        let ben = join(&janus, ROOM, "ben").await?;
+        let heard = ann.hears("ben", SOON).await?;
+        let (id, mid) = heard
+            .track
+            .0
+            .rsplit_once('/')
+            .context("a track of Janus'")?;
+        for muted in [true, false] {
+            let moderate =
+                json!({"request": "moderate", "room": ROOM, "id": id, "mid": mid, "mute": muted});
+            desk.message(moderate).await?;
+            let as_it_is = |seen: &Seen| (seen.is_muted("ben") == muted).then_some(());
+            ann.until("what the moderator did", MUTED_WITHIN, as_it_is)
+                .await?;
+            if muted {
+                let cid = join(&janus, ROOM, "cid").await?;
+                cid.until("a muted ben", SOON, as_it_is).await?;
+                cid.leave().await;
+            }
+        }
+        ben.leave().await;
+        ann.leave().await;
+        Ok(())
+    })
 }
 
 /// Unless the configuration says so: a key may be one of a PIN.

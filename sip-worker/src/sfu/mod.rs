@@ -186,6 +186,11 @@ pub enum SfuEvent {
         track: TrackId,
         talking: bool,
     },
+    /// Whoever publishes a track withholds it, or does so no longer. One of which nothing is said is not withheld.
+    Muted {
+        track: TrackId,
+        muted: bool,
+    },
     /// The SFU found a candidate after its description went out.
     Candidate {
         connection: ConnectionId,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Somebody in a room who speaks and listens: the other end of a call, in the demo and in tests.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -90,6 +90,10 @@ pub struct Seen {
     pub heard: Vec<Heard>,
     /// What was told, and by whom.
     pub told: Vec<(Option<ParticipantId>, Data)>,
+    /// Tracks that are withheld now.
+    pub muted: BTreeSet<TrackId>,
+    /// Tracks that carried voice at some time.
+    pub talked: BTreeSet<TrackId>,
     /// The stay is over, and why.
     pub lost: Option<String>,
     /// What went wrong with single tracks.
@@ -115,6 +119,18 @@ impl Seen {
         let ids: Vec<&str> = self.people.iter().filter(of).map(|p| &*p.who.id).collect();
         let mut tracks = self.heard.iter().rev();
         tracks.find(|h| ids.contains(&&*h.participant.0))
+    }
+
+    /// Is what somebody of that name says withheld now?
+    pub fn is_muted(&self, name: &str) -> bool {
+        let track = self.heard_of(name).map(|heard| &heard.track);
+        track.is_some_and(|track| self.muted.contains(track))
+    }
+
+    /// Was it ever told that somebody of that name speaks?
+    pub fn has_talked(&self, name: &str) -> bool {
+        let track = self.heard_of(name).map(|heard| &heard.track);
+        track.is_some_and(|track| self.talked.contains(track))
     }
 }
 
@@ -300,6 +316,19 @@ impl Follower {
                 SfuEvent::Data { from, data } => {
                     self.seen.send_modify(|seen| seen.told.push((from, data)));
                 }
+                SfuEvent::Talking { track, talking } => {
+                    if talking {
+                        self.seen.send_modify(|seen| {
+                            seen.talked.insert(track);
+                        });
+                    }
+                }
+                SfuEvent::Muted { track, muted } => self.seen.send_modify(|seen| {
+                    match muted {
+                        true => seen.muted.insert(track),
+                        false => seen.muted.remove(&track),
+                    };
+                }),
                 SfuEvent::TrackAdded(track) => {
                     if self.options.listens && track.kind == MediaKind::Audio {
                         self.listen(track);
@@ -310,6 +339,7 @@ impl Follower {
                         ear.abort();
                     }
                     self.seen.send_modify(|seen| {
+                        seen.muted.remove(&track);
                         for heard in seen.heard.iter_mut().filter(|h| h.track == track) {
                             (heard.removed, heard.connected) = (true, false);
                         }
@@ -322,8 +352,7 @@ impl Follower {
                 // Janus' candidates are in its descriptions; the rest does not concern an ear.
                 SfuEvent::Candidate { .. }
                 | SfuEvent::Offer { .. }
-                | SfuEvent::ConnectionClosed { .. }
-                | SfuEvent::Talking { .. } => {}
+                | SfuEvent::ConnectionClosed { .. } => {}
             }
         }
     }

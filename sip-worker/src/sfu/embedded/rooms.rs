@@ -106,11 +106,17 @@ impl Rooms {
         }
         let (events, receiver) = mpsc::unbounded_channel();
         for other in there.iter().filter_map(|id| self.members.get(id)) {
-            let tracks = other.tracks.iter();
-            let tracks = tracks.map(|(track, _)| SfuEvent::TrackAdded(track.clone()));
             // Whoever does not listen will be told nothing; that is known when they leave.
             let _ = events.send(SfuEvent::ParticipantJoined(other.who.clone()));
-            tracks.for_each(|event| drop(events.send(event)));
+            for (track, state) in &other.tracks {
+                let _ = events.send(SfuEvent::TrackAdded(track.clone()));
+                if state.muted {
+                    let _ = events.send(SfuEvent::Muted {
+                        track: track.id.clone(),
+                        muted: true,
+                    });
+                }
+            }
         }
         self.joined += 1;
         let id = MemberId(self.joined);
@@ -211,9 +217,19 @@ impl Rooms {
 
     /// Somebody has silenced their track, or has not any more.
     pub(super) fn mutes(&mut self, id: MemberId, track: &TrackId, muted: bool) {
-        if let Some(room) = self.change(id, track, |state| state.muted = muted) {
-            self.show(&room);
-        }
+        let mut before = muted;
+        let room = self.change(id, track, |state| {
+            before = std::mem::replace(&mut state.muted, muted);
+        });
+        let Some(room) = room.filter(|_| before != muted) else {
+            return;
+        };
+        let event = SfuEvent::Muted {
+            track: track.clone(),
+            muted,
+        };
+        self.tell_others(&room, id, &event);
+        self.show(&room);
     }
 
     /// Somebody tells others something.

@@ -30,6 +30,7 @@ impl Roster {
         if let Some(id) = participant_id(&data["unpublished"]) {
             self.unpublishes(&id, &mut changes);
         }
+        self.moderates(data, &mut changes);
         for word in ["leaving", "kicked"] {
             if let Some(id) = participant_id(&data[word]) {
                 self.leaves(&id, &mut changes);
@@ -127,7 +128,38 @@ impl Roster {
         let gone = before.iter().filter(|t| !now.contains(t));
         changes.extend(gone.map(|t| SfuEvent::TrackRemoved(t.id.clone())));
         let new = now.into_iter().filter(|t| !before.contains(t));
-        changes.extend(new.map(SfuEvent::TrackAdded));
+        for track in new {
+            let of_it = |stream: &&Value| {
+                stream["mid"]
+                    .as_str()
+                    .map(|mid| track_id(&track.participant, mid))
+                    == Some(track.id.clone())
+            };
+            let mut streams = one["streams"].as_array().into_iter().flatten();
+            let muted = streams
+                .find(of_it)
+                .is_some_and(|it| it["moderated"] == true);
+            let id = track.id.clone();
+            changes.push(SfuEvent::TrackAdded(track));
+            if muted {
+                changes.push(SfuEvent::Muted { track: id, muted });
+            }
+        }
+    }
+
+    /// A moderator muted somebody, or does so no longer. Who mutes themselves is told to nobody.
+    fn moderates(&self, data: &Value, changes: &mut Vec<SfuEvent>) {
+        let muted = match data["moderation"].as_str() {
+            Some("muted") => true,
+            Some("unmuted") => false,
+            _ => return,
+        };
+        if let (Some(id), Some(mid)) = (participant_id(&data["id"]), data["mid"].as_str())
+            && self.others.contains_key(&id)
+        {
+            let track = track_id(&id, mid);
+            changes.push(SfuEvent::Muted { track, muted });
+        }
     }
 
     fn unpublishes(&mut self, id: &ParticipantId, changes: &mut Vec<SfuEvent>) {
@@ -192,6 +224,7 @@ mod tests {
                 SfuEvent::TrackAdded(track) => format!("+{}", track.id),
                 SfuEvent::TrackRemoved(id) => format!("-{id}"),
                 SfuEvent::Talking { track, talking } => format!("{track} talks {talking}"),
+                SfuEvent::Muted { track, muted } => format!("{track} muted {muted}"),
                 SfuEvent::Expelled(reason) => format!("expelled: {reason}"),
                 other => format!("{other:?}"),
             })
@@ -228,6 +261,28 @@ mod tests {
             told(&roster.apply(&destroyed)),
             ["expelled: the room was destroyed"]
         );
+    }
+
+    #[test]
+    fn whom_a_moderator_mutes_is_told() {
+        let mut roster = Roster::default();
+        let joined = json!({"publishers": [{"id": "ann", "streams": [
+            {"type": "audio", "mid": "0", "moderated": true}, {"type": "audio", "mid": "1"}]}]});
+        let changes = roster.apply(&joined);
+        let wanted = ["ann is ", "+ann/0", "ann/0 muted true", "+ann/1"];
+        assert_eq!(told(&changes), wanted);
+        for (word, muted) in [("unmuted", false), ("muted", true)] {
+            let event = json!({"videoroom": "event", "id": "ann", "mid": "1", "moderation": word});
+            let wanted = [format!("ann/1 muted {muted}")];
+            assert_eq!(told(&roster.apply(&event)), wanted);
+        }
+        for nonsense in [
+            json!({"videoroom": "event", "id": "me", "mid": "0", "moderation": "muted"}),
+            json!({"videoroom": "event", "id": "ann", "mid": "0", "moderation": 7}),
+            json!({"videoroom": "event", "id": "ann", "moderation": "muted"}),
+        ] {
+            assert_eq!(told(&roster.apply(&nonsense)), [""; 0]);
+        }
     }
 
     #[test]

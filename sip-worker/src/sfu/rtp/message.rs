@@ -179,6 +179,9 @@ pub(super) struct News {
     /// The track that carries voice from now on, or does so no longer.
     #[serde(default)]
     pub(super) talking: Option<Talking>,
+    /// The track that is withheld from now on, or is not any longer.
+    #[serde(default)]
+    pub(super) muted: Option<Muted>,
     /// Somebody tells us something, or what is wrong with it.
     #[serde(default, deserialize_with = "leniently")]
     pub(super) data: Option<Result<ToldForm, String>>,
@@ -210,4 +213,10 @@ pub(super) struct Present {
 pub(super) struct Talking {
     pub(super) track: String,
     pub(super) talking: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Muted {
+    pub(super) track: String,
+    pub(super) muted: bool,
 }

@@ -86,6 +86,12 @@ impl Follower {
                 talking: talking.talking,
             });
         }
+        if let Some(muted) = news.muted {
+            send(SfuEvent::Muted {
+                track: TrackId(muted.track),
+                muted: muted.muted,
+            });
+        }
         if let Some(told) = news.data {
             match told.and_then(|told| Ok((told.from, told.data.read()?))) {
                 Ok((from, data)) => send(SfuEvent::Data {
@@ -205,6 +211,7 @@ mod tests {
             "{\"participants\":\"canary\"}\n",
             "{\"expelled\":{\"canary\":1}}\n",
             "{\"talking\":{\"track\":[\"canary\"]}}\n",
+            "{\"muted\":{\"track\":\"a\",\"muted\":\"canary\"}}\n",
             "canary\n",
         ] {
             let why = lines([line.as_bytes().to_vec()]).next().await.unwrap_err();
@@ -240,6 +247,8 @@ mod tests {
         on(r#"{"data": "five"}"#);
         on(r#"{"data": {"from": "ben", "digit": "5", "ms": 100, "to": ["ann"]}}"#);
         on(r#"{"data": {"text": "hello", "topic": "chat"}}"#);
+        on(r#"{"talking": {"track": "ben/0", "talking": true}}"#);
+        on(r#"{"muted": {"track": "ben/0", "muted": true}}"#);
         drop(follower);
         let key = Data::key('5', Some(100)).to(ParticipantId("ann".to_owned()));
         let Some(SfuEvent::Data { from, data }) = told.recv().await else {
@@ -250,6 +259,16 @@ mod tests {
             panic!("the message is not told");
         };
         assert!(matches!(data.content, Content::Message { payload, .. } if payload == b"hello"));
+        let talking = told.recv().await;
+        assert!(
+            matches!(&talking, Some(SfuEvent::Talking { track, talking: true }) if track.0 == "ben/0"),
+            "{talking:?}"
+        );
+        let muted = told.recv().await;
+        assert!(
+            matches!(&muted, Some(SfuEvent::Muted { track, muted: true }) if track.0 == "ben/0"),
+            "{muted:?}"
+        );
         assert!(told.recv().await.is_none());
     }
 

@@ -66,9 +66,36 @@ fn who_talks_is_told_and_lighted() {
         .muted(world.now, ann.member, &connection, true)
         .unwrap();
     world.say(10, &[(by_ann, 20, b"some words that are loud")]);
-    assert_eq!(bob.told(), ["ann talks true", "ann talks false"]);
+    let told = ["ann talks true", "ann talks false", "ann muted true"];
+    assert_eq!(bob.told(), told);
     let seen = view.borrow().participants[0].clone();
     assert_eq!((seen.muted, seen.talking, seen.speaks), (true, false, true));
+}
+
+#[test]
+fn who_mutes_is_told_to_all_others_and_to_those_who_come_later() {
+    let mut world = World::new();
+    let (mut ann, mut bob) = (world.join("ann"), world.join("bob"));
+    let (_, connection) = world.publish(&ann);
+    bob.told();
+    ann.told();
+    let mute = |world: &mut World, muted| {
+        let (now, member) = (world.now, ann.member);
+        let muted = world.exchange.muted(now, member, &connection, muted);
+        muted.unwrap();
+    };
+    mute(&mut world, true);
+    mute(&mut world, true);
+    assert_eq!(bob.told(), ["ann muted true"], "said twice is told once");
+    let mut carl = world.join("carl");
+    let there = ["ann joined", "+ann", "ann muted true", "bob joined"];
+    assert_eq!(carl.told(), there);
+    bob.told();
+    mute(&mut world, false);
+    assert_eq!(bob.told(), ["ann muted false"]);
+    assert_eq!(carl.told(), ["ann muted false"]);
+    assert_eq!(world.join("dora").told().join(" ").find("muted"), None);
+    assert_eq!(ann.told().join(" ").find("muted"), None, "ann knows it");
 }
 
 #[test]

@@ -157,6 +157,7 @@ impl Person {
                 SfuEvent::Talking { track, talking } => {
                     format!("{} talks {talking}", owner(&track))
                 }
+                SfuEvent::Muted { track, muted } => format!("{} muted {muted}", owner(&track)),
                 SfuEvent::ConnectionClosed { reason, .. } => format!("closed: {reason}"),
                 other => format!("{other:?}"),
             });
