@@ -48,7 +48,8 @@ impl VoiceDetector {
     }
 }
 
-fn level_db(pcm: &[i16]) -> f32 {
+/// The power of samples, in dB to full scale.
+pub(crate) fn level_db(pcm: &[i16]) -> f32 {
     let power: f32 = pcm.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
     let mean = power / pcm.len().max(1) as f32;
     10.0 * (mean / (32_768.0 * 32_768.0)).max(1e-10).log10()

@@ -10,6 +10,7 @@ use super::api::{AudioOut, Format, OutFrame};
 use super::ears::Ears;
 use super::player::Player;
 use crate::codec::chain::write_samples;
+use crate::codec::voice::{VoiceDetector, level_db};
 use crate::codec::{self, CodecError, Decoder, Encoder, OpusSettings};
 use crate::leg::{Leg, Listener, Playable, Playout};
 use crate::ticks::Ticks;
@@ -30,8 +31,9 @@ pub(super) struct Output {
     ears: Option<Ears>,
     ticks: Ticks,
     discont: bool,
-    /// What is handed over next stands for silence of this level.
-    level_dbfs: Option<f32>,
+    /// The level of what is handed over next, in dB to full scale, and whether it is speech; where that is known.
+    level: Option<(f32, bool)>,
+    voice: VoiceDetector,
     /// Audio handed out beyond the last tick: packets that are longer than it.
     ahead_us: u64,
     rtp: RtpOut,
@@ -64,7 +66,8 @@ impl Output {
             ears: None,
             ticks: Ticks::new(now + Duration::from_micros(u64::from(phase_us))),
             discont: false,
-            level_dbfs: None,
+            level: None,
+            voice: VoiceDetector::default(),
             ahead_us: 0,
             rtp: RtpOut {
                 ssrc: rand::random(),
@@ -136,7 +139,7 @@ impl Output {
         write_samples(self.player.next(wanted), &mut self.bytes);
         self.player.took(wanted);
         let duration = gst::ClockTime::from_useconds(TICK_US);
-        self.level_dbfs = self.player.rests_at_dbfs();
+        self.level = self.player.rests_at_dbfs().map(|level| (level, false));
         self.give(pts, duration, !heard, false);
     }
 
@@ -244,6 +247,8 @@ impl Output {
         let wanted = rate_hz as usize / 50;
         while self.player.pcm.len() >= wanted {
             let frame = self.player.next(wanted);
+            // Nobody can tell from the packet, and rooms show who talks by it (RFC 6464).
+            self.level = Some((level_db(frame), self.voice.is_speech(frame, rate_hz)));
             if let Some(encoder) = &mut self.encoder {
                 encoder.encode(frame, &mut self.bytes);
             }
@@ -302,9 +307,9 @@ impl Output {
             if talkspurt {
                 buffer.set_flags(gst::BufferFlags::RESYNC);
             }
-            if let Some(level) = self.level_dbfs.take() {
+            if let Some((level, is_speech)) = self.level.take() {
                 let level = (-level).round().clamp(0.0, 127.0) as u8;
-                gst_audio::AudioLevelMeta::add(buffer, level, false);
+                gst_audio::AudioLevelMeta::add(buffer, level, is_speech);
             }
         }
         self.sink.frame(OutFrame::Audio(buffer));

@@ -10,6 +10,8 @@
  * order, with `GstRTPPacketLost` events for what did not come. Payload types and sources are
  * translated to those that were agreed on, so nothing upstream need know them. Where it was agreed that
  * packets tell their level (RFC 6464), a source pad's caps say where it stands in their headers (`extmap-N`).
+ * Packets that come into a sink pad with GstAudioLevelMeta tell it then: `sipbin` and `sipsrc` know it of what they
+ * encoded themselves, not of packets that pass as they came.
  *
  * ## Example
  *

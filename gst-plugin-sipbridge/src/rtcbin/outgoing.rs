@@ -34,8 +34,14 @@ impl Rewriter {
         self.numbers = numbers;
     }
 
-    /// The packet as it goes out; `None` where it is none, or of a kind that was not agreed on.
-    pub(super) fn rewrite<'a>(&mut self, now: Instant, bytes: &'a [u8]) -> Option<Outgoing<'a>> {
+    /// The packet as it goes out, with the level that is known of it (RFC 6464) and whether it is speech; `None` where
+    /// it is none, or of a kind that was not agreed on.
+    pub(super) fn rewrite<'a>(
+        &mut self,
+        now: Instant,
+        bytes: &'a [u8],
+        level: Option<(u8, bool)>,
+    ) -> Option<Outgoing<'a>> {
         let packet = RtpPacket::parse(bytes).ok()?;
         let (_, pt) = self
             .numbers
@@ -81,7 +87,7 @@ impl Rewriter {
             sequence: sent,
             timestamp: timestamp.wrapping_add(last.shift),
             marker: packet.marker_bit() || is_other,
-            level: None,
+            level,
             payload: bytes.get(start..start + packet.payload_len())?,
         };
         if sent >= last.sent {
@@ -117,7 +123,7 @@ mod tests {
     }
 
     fn sent(rewriter: &mut Rewriter, now: Instant, bytes: &[u8]) -> (u64, u32, bool) {
-        let out = rewriter.rewrite(now, bytes).unwrap();
+        let out = rewriter.rewrite(now, bytes, None).unwrap();
         assert_eq!((out.pt, out.payload), (111, &[7][..]));
         (out.sequence, out.timestamp, out.marker)
     }
@@ -157,7 +163,7 @@ mod tests {
     #[test]
     fn what_was_not_agreed_on_stays_here() {
         let (mut rewriter, now) = (Rewriter::default(), Instant::now());
-        assert!(rewriter.rewrite(now, &packet(5, 1, 1)).is_none());
-        assert!(rewriter.rewrite(now, &[0x80, 96, 1]).is_none());
+        assert!(rewriter.rewrite(now, &packet(5, 1, 1), None).is_none());
+        assert!(rewriter.rewrite(now, &[0x80, 96, 1], None).is_none());
     }
 }

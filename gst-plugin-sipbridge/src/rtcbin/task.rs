@@ -309,8 +309,12 @@ impl Connection {
             let Ok(map) = buffer.map_readable() else {
                 continue;
             };
+            let level = buffer
+                .meta::<gst_audio::AudioLevelMeta>()
+                .map(|meta| (meta.level().min(127), meta.voice_activity()));
             let place = self.outgoing.iter_mut().find(|(known, _)| *known == line);
-            let Some(packet) = place.and_then(|(_, rewriter)| rewriter.rewrite(now, &map)) else {
+            let packet = place.and_then(|(_, rewriter)| rewriter.rewrite(now, &map, level));
+            let Some(packet) = packet else {
                 continue;
             };
             self.transport.send(now, line, &packet);

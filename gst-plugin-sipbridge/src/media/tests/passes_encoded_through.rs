@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Encoded audio passes as it is where the call's codec is the same, and is transcoded where not.
 
+use super::wired::{Setup, Wired, voice};
 use super::*;
 use crate::codec::{Decoder, Encoder, OpusSettings};
+use crate::leg::tests::line::Line;
 
 /// Says a tone in Opus into a call of `codec`, and returns what comes out as Opus at the far end.
 fn opus_over(codec: Codec) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
@@ -79,4 +81,39 @@ fn opus_over_g722_is_still_the_tone() {
     asserted_steadily(|| {
         is_still_the_tone(Codec::G722);
     });
+}
+
+/// A packet of Opus says nothing of how loud it is; what made it knows.
+#[test]
+fn what_is_encoded_anew_tells_its_level() {
+    let mut wired = Wired::new(Setup {
+        format: Format::Encoded(Codec::Opus),
+        ..Setup::new(Line::clean(), Codec::Pcmu)
+    });
+    let levels = |wired: &mut Wired, voice: fn(u32) -> i16| {
+        // Until the first of it has come through the jitter buffer.
+        wired.say(Duration::from_millis(500), voice);
+        wired.frames();
+        wired.say(Duration::from_millis(500), voice);
+        let frames = wired.frames();
+        let buffers = frames.iter().filter_map(|frame| match frame {
+            OutFrame::Audio(buffer) => Some(buffer),
+            OutFrame::Gap { .. } => None,
+        });
+        let told = |buffer: &gst::Buffer| {
+            let meta = buffer.meta::<gst_audio::AudioLevelMeta>().unwrap();
+            (meta.level(), meta.voice_activity())
+        };
+        let told: Vec<(u8, bool)> = buffers.map(told).collect();
+        assert!(told.len() > 20, "{} packets", told.len());
+        told
+    };
+    for (level, is_speech) in levels(&mut wired, voice) {
+        // It is said at -20 dB.
+        assert!((17..=23).contains(&level) && is_speech, "{level}");
+    }
+    wired.say(Duration::from_secs(1), |_| 0);
+    for (level, is_speech) in levels(&mut wired, |_| 0) {
+        assert!(level > 70 && !is_speech, "{level}");
+    }
 }

@@ -19,6 +19,11 @@ const SWEEP: Duration = Duration::from_secs(2);
 /// VideoRoom has no "unlimited", and three as its default.
 const PUBLISHERS: u32 = 10_000;
 
+/// So many packets (half a second) as loud as speech on the average are talk. By default it is two seconds, louder
+/// than -25 dB: there is no voice in that whose owner pauses.
+const TALKS_AFTER: u32 = 25;
+const LOUD_DB: u32 = 45;
+
 /// A connected Janus.
 pub(super) struct Server {
     connection: Arc<Connection>,
@@ -120,6 +125,8 @@ impl Server {
             "publishers": PUBLISHERS,
             "audiocodec": "opus",
             "audiolevel_event": true,
+            "audio_active_packets": TALKS_AFTER,
+            "audio_level_average": LOUD_DB,
             "notify_joining": true,
         });
         let config = self.config();
