@@ -21,10 +21,7 @@ use crate::worker::Worker;
 type Shared = State<Arc<Worker>>;
 type Told = Result<(StatusCode, Json<CallInfo>), Problem>;
 
-/// What a later version will do.
-const NOT_BUILT: [&str; 3] = ["play", "stop", "record"];
-const COMMANDS: &str =
-    "this version has accept, decline, dtmf, hold, unhold, mute, unmute and transfer";
+const COMMANDS: &str = "it has accept, decline, dtmf, hold, unhold, mute, unmute and transfer";
 
 /// All of this for programs, as OpenAPI describes it; kept true by a test.
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -118,13 +115,6 @@ pub async fn ask(
         "hold" | "unhold" => {
             answered(&worker, &id)?;
             Control::Hold(what == "hold")
-        }
-        other if NOT_BUILT.contains(&other) => {
-            return Err(Problem::new(
-                StatusCode::NOT_IMPLEMENTED,
-                format!("'{other}' is not built yet"),
-                COMMANDS,
-            ));
         }
         _ => {
             return Err(Problem::new(

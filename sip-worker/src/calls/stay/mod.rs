@@ -226,7 +226,7 @@ impl Stay {
                 return Change::Lost(Ending::new(503, why));
             }
             SfuEvent::Offer { connection, .. } => {
-                tracing::warn!(%connection, "the SFU wants to change a connection, which is not built yet; it stays");
+                tracing::warn!(%connection, "the SFU wants to change a connection, which stays as it is");
             }
             SfuEvent::Data { data, .. } => return self.told(data),
             SfuEvent::Lost(reason) => {

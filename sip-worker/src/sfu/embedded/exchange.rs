@@ -207,11 +207,10 @@ impl Exchange {
         own.map(|connection| &mut connection.link)
     }
 
-    /// Whether a member's connection brings what they say; `None`: it is none of theirs.
-    pub(super) fn is_speaker(&self, member: MemberId, id: LinkId) -> Option<bool> {
-        let connection = self.links.get(&id)?;
-        let own = connection.member == member;
-        own.then_some(matches!(connection.role, Role::Speaks(_)))
+    /// Whether a connection is this member's.
+    pub(super) fn owns(&self, member: MemberId, id: LinkId) -> bool {
+        let connection = self.links.get(&id);
+        connection.is_some_and(|connection| connection.member == member)
     }
 
     /// Checks may name it otherwise from now on.

@@ -105,10 +105,8 @@ impl Link {
         if !offer.sections[line].direction.sends() {
             return Err(LinkError::Direction("whoever publishes must offer to send"));
         }
-        if self.plan.is_none() {
-            self.negotiation
-                .add_receiver(Direction::RecvOnly, vec![opus()]);
-        }
+        self.negotiation
+            .add_receiver(Direction::RecvOnly, vec![opus()]);
         let answer = self.answer(now, offer)?;
         Ok((answer, line))
     }
@@ -135,10 +133,8 @@ impl Link {
                 "whoever listens must offer to receive on each line",
             ));
         }
-        if self.plan.is_none() {
-            for seat in 0..lines.len() {
-                self.speak(&format!("room seat{seat}"));
-            }
+        for seat in 0..lines.len() {
+            self.speak(&format!("room seat{seat}"));
         }
         let answer = self.answer(now, offer)?;
         Ok((answer, lines))

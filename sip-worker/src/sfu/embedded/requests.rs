@@ -82,25 +82,6 @@ impl Exchange {
         })
     }
 
-    /// Answers a member's new offer for a connection that exists.
-    pub(super) fn offered(
-        &mut self,
-        now: Instant,
-        member: MemberId,
-        connection: &ConnectionId,
-        offer: &str,
-    ) -> Result<String, SfuError> {
-        let id = self.own(member, connection)?;
-        let speaks = self.is_speaker(member, id) == Some(true);
-        self.change(now, member, connection, "offer", |link| {
-            if speaks {
-                link.take_speaker(now, offer).map(|(answer, _)| answer)
-            } else {
-                link.take_listener(now, offer).map(|(answer, _)| answer)
-            }
-        })
-    }
-
     /// Begins ICE anew on a connection that a member offered.
     pub(crate) fn restart(
         &mut self,
@@ -174,7 +155,7 @@ impl Exchange {
 
     fn own(&self, member: MemberId, connection: &ConnectionId) -> Result<LinkId, SfuError> {
         let id = connection.0.parse().ok().map(LinkId);
-        let own = id.filter(|id| self.is_speaker(member, *id).is_some());
+        let own = id.filter(|id| self.owns(member, *id));
         own.ok_or_else(|| self.no_such_track(&connection.0))
     }
 

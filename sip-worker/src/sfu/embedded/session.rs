@@ -85,11 +85,15 @@ impl Session for Stay {
 
     fn offer<'a>(
         &'a self,
-        connection: &'a ConnectionId,
-        offer: &'a str,
+        _: &'a ConnectionId,
+        _: &'a str,
     ) -> BoxFuture<'a, Result<String, SfuError>> {
-        let (member, connection, offer) = (self.member, connection.clone(), offer.to_owned());
-        Box::pin(self.ask(move |exchange, now| exchange.offered(now, member, &connection, &offer)))
+        Box::pin(async move {
+            Err(SfuError::Unsupported {
+                sfu: self.config.name.clone(),
+                what: "be offered a subscription; it offers",
+            })
+        })
     }
 
     fn close<'a>(&'a self, connection: &'a ConnectionId) -> BoxFuture<'a, Result<(), SfuError>> {
