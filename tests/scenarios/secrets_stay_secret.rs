@@ -10,6 +10,7 @@ use sip_ua::sdp::{Codec, LocalMedia, LocalSrtp, SrtpPolicy, answer};
 use sip_ua::wire::{HeaderName, Method};
 use sipbridge_tests::janus::Options;
 use sipbridge_tests::scene::{NUMBER, ROOM, Scene, Setup, route};
+use sipbridge_tests::scripted::{Scripted, response};
 use sipbridge_tests::worker::run_once;
 use sipbridge_tests::{out_dir, ports};
 use std::fmt::Write as _;
@@ -22,6 +23,9 @@ use tokio::sync::mpsc;
 
 const SCENARIO: &str = "secrets_stay_secret";
 const SOON: Duration = Duration::from_secs(5);
+/// What leads to rooms of other kinds of SFU.
+const BY_WHIP: &str = "2000";
+const BY_RTP: &str = "3000";
 /// Whom the carrier believes no password.
 const REFUSED: &str = "refused";
 /// Who does not want to talk.
@@ -40,6 +44,24 @@ fn secrets_stay_secret() -> Result<()> {
     let (outgoing, outgoing_file) = secret("outgoing-password")?;
     let (incoming, incoming_file) = secret("incoming-password")?;
     let (api_secret, api_secret_file) = secret("api-secret")?;
+    let (pin, pin_file) = secret("room-pin")?;
+    let (whip_token, whip_token_file) = secret("whip-token")?;
+    let (rtp_token, rtp_token_file) = secret("rtp-token")?;
+    let (turn_secret, turn_secret_file) = secret("turn-secret")?;
+    // Servers that let nobody in, and say more of that than they should.
+    let refuses = |token: &str| {
+        let body = format!("{{\"error\":\"not by {token}\"}}");
+        let kind = "Content-Type: application/json\r\n";
+        let refusal = response("403 Forbidden", kind, &body);
+        Scripted::start(move |request| {
+            let greets = request.starts_with("OPTIONS");
+            Some(match greets {
+                true => response("204 No Content", "", ""),
+                false => refusal.clone(),
+            })
+        })
+    };
+    let (by_whip, by_rtp) = (refuses(&whip_token)?, refuses(&rtp_token)?);
 
     let runtime = tokio::runtime::Runtime::new()?;
     let keys = Keys::default();
@@ -58,16 +80,55 @@ name = \"phones\"
 srtp = \"required\"
 auth = {{ username = \"alice\", password_file = \"{}\" }}
 
+[[sfu]]
+name = \"whip\"
+kind = \"whip\"
+whip = \"http://{}/whip/{{room}}/{{participant}}\"
+whep = [\"http://{}/whep/{{room}}\"]
+token_file = \"{}\"
+
+[[sfu]]
+name = \"rtp\"
+kind = \"rtp\"
+url = \"http://{}/\"
+address = \"127.0.0.1\"
+token_file = \"{}\"
+
+[[route]]
+to = \"{BY_WHIP}\"
+sfu = \"whip\"
+room = \"{ROOM}\"
+
+[[route]]
+to = \"{BY_RTP}\"
+sfu = \"rtp\"
+room = \"{ROOM}\"
+
 {}",
         outgoing_file.display(),
         incoming_file.display(),
+        by_whip.address,
+        by_whip.address,
+        whip_token_file.display(),
+        by_rtp.address,
+        rtp_token_file.display(),
         route("at-once")
     );
     let mut scene = Scene::open_with(
         SCENARIO,
         &tables,
         Setup {
-            sfu: format!("api_secret_file = \"{}\"", api_secret_file.display()),
+            sfu: format!(
+                "api_secret_file = \"{}\"\nroom_pin_file = \"{}\"",
+                api_secret_file.display(),
+                pin_file.display()
+            ),
+            // Nobody is there, and it is asked all the same.
+            ice: format!(
+                "turn = [\"turn:127.0.0.1:{}?transport=udp\"]\nturn_secret_file = \"{}\"\nturn_policy = \"all\"",
+                ports::free(),
+                turn_secret_file.display()
+            ),
             environment: vec![
                 ("RUST_LOG", "trace".to_owned()),
                 ("RUST_BACKTRACE", "1".to_owned()),
@@ -128,6 +189,29 @@ auth = {{ username = \"alice\", password_file = \"{}\" }}
         assert_eq!(output.status.success(), good, "{printed}");
         said.push(printed + &String::from_utf8_lossy(&output.stdout));
     }
+    // Calls into rooms of servers that refuse them.
+    for (number, server, secret) in [
+        (BY_WHIP, &by_whip, &whip_token),
+        (BY_RTP, &by_rtp, &rtp_token),
+    ] {
+        let output = run_once(&[
+            "phone",
+            &scene.worker.uri(number),
+            "--user",
+            "alice",
+            "--password-file",
+            &incoming_file.to_string_lossy(),
+            "--srtp",
+            "required",
+            "--seconds",
+            "0.5",
+        ])?;
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{number} is answered: {printed}");
+        said.push(printed);
+        // It was given the token.
+        assert!(server.asked().concat().contains(&**secret), "{number}");
+    }
     // What is asked, with the token and with a wrong one that is a secret too.
     for token in [Some(token.as_str()), Some(&api_secret), None] {
         for path in [
@@ -160,6 +244,10 @@ auth = {{ username = \"alice\", password_file = \"{}\" }}
         ("the password of calls out", outgoing, outgoing_file),
         ("the password of calls in", incoming, incoming_file),
         ("Janus' secret", api_secret, api_secret_file),
+        ("the PIN of rooms", pin, pin_file),
+        ("the token for WHIP", whip_token, whip_token_file),
+        ("the token for plain RTP", rtp_token, rtp_token_file),
+        ("the secret of relays", turn_secret, turn_secret_file),
     ] {
         // That it is found where it belongs shows that it would be found elsewhere.
         assert_eq!(holding(canary.as_bytes(), &folder)?, [file], "{what}");

@@ -55,11 +55,22 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Takes a session in. Returns its name.
-    pub(super) fn insert(&self, session: Session) -> String {
+    /// Takes a session in. Returns its name; `None` where it is over by now, and with it the participant who came
+    /// with it: whoever follows them found nothing to forget.
+    pub(super) async fn insert(&self, session: Session) -> Option<String> {
         let id = unguessable();
+        let (stay, connection) = (session.stay.clone(), session.connection.clone());
+        let owns = session.owns;
         self.lock().insert(id.clone(), session);
-        id
+        // Whatever ends from here on is told to those who follow, and found.
+        if stay.has(&connection).await {
+            return Some(id);
+        }
+        self.remove(&id);
+        if owns {
+            stay.leave().await;
+        }
+        None
     }
 
     pub(super) fn get(&self, endpoint: Endpoint, room: &str, id: &str) -> Option<Session> {
@@ -151,4 +162,55 @@ pub(super) fn new_etag() -> String {
 
 fn unguessable() -> String {
     format!("{:032x}", rand::random::<u128>())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sfu::Participant;
+    use crate::sfu::embedded::{Embedded, EmbeddedConfig};
+
+    use super::*;
+
+    fn offer() -> String {
+        let fingerprint = ["AB"; 32].join(":");
+        format!(
+            "v=0\r\no=- 42 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
+             m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:EsAw\r\n\
+             a=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\na=fingerprint:sha-256 {fingerprint}\r\n\
+             a=setup:actpass\r\na=mid:0\r\na=sendonly\r\na=rtcp-mux\r\n\
+             a=rtpmap:111 opus/48000/2\r\n"
+        )
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_over_before_it_is_taken_in_is_none() {
+        let sfu = Embedded::new(EmbeddedConfig::new("main"));
+        let desk = Desk::default();
+        let session = |stay: &Arc<Stay>, told: &Told, connection| Session {
+            endpoint: Endpoint::Whip,
+            room: "lobby".to_owned(),
+            stay: stay.clone(),
+            told: told.clone(),
+            connection,
+            owns: true,
+            etag: new_etag(),
+        };
+        let (stay, events) = sfu.enter("lobby", Participant::default()).await.unwrap();
+        let told = desk.follow(&stay, events);
+        let room = sfu.watch("lobby").await.unwrap();
+        let published = stay.publish(&offer()).await.unwrap();
+        let id = desk
+            .insert(session(&stay, &told, published.connection))
+            .await;
+        assert_eq!(desk.lock().keys().next(), id.as_ref());
+        assert_eq!(room.borrow().participants.len(), 1);
+
+        let published = stay.publish(&offer()).await.unwrap();
+        stay.close(&published.connection).await.unwrap();
+        let over = desk
+            .insert(session(&stay, &told, published.connection))
+            .await;
+        assert_eq!(over, None);
+        assert_eq!(room.borrow().participants.len(), 0, "they came with it");
+    }
 }

@@ -98,7 +98,9 @@ pub async fn speak(visit: Visit) -> Outcome {
     }
     let (stay, told) = visit.enter(SPEAKER).await?;
     let published = stay.publish(&visit.offer).await;
-    visit.created(Endpoint::Whip, (stay, told), published, true)
+    visit
+        .created(Endpoint::Whip, (stay, told), published, true)
+        .await
 }
 
 /// `POST /whep/{room}`
@@ -111,7 +113,7 @@ pub async fn listen(visit: Visit) -> Outcome {
         None => (visit.enter(LISTENER).await?, true),
     };
     let published = who.0.listen(&visit.offer).await;
-    visit.created(Endpoint::Whep, who, published, owns)
+    visit.created(Endpoint::Whep, who, published, owns).await
 }
 
 /// `OPTIONS /whip/{room}` and `/whep/{room}`: what a POST may bring (RFC 9725 section 4.2).
@@ -216,7 +218,7 @@ impl Visit {
     }
 
     /// Answers once the SFU has; who came with the session goes with it where it `owns` them.
-    fn created(
+    async fn created(
         &self,
         endpoint: Endpoint,
         (stay, told): (Arc<Stay>, Told),
@@ -225,7 +227,7 @@ impl Visit {
     ) -> Outcome {
         let published = published.map_err(|error| rules::refusal(&error))?;
         let etag = new_etag();
-        let id = self.desk.insert(Session {
+        let taken_in = self.desk.insert(Session {
             endpoint,
             room: self.room.clone(),
             stay,
@@ -234,6 +236,13 @@ impl Visit {
             owns,
             etag: etag.clone(),
         });
+        let id = taken_in.await.ok_or_else(|| {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the session was over as soon as it was there",
+                "try again",
+            )
+        })?;
         let location = format!("/{}/{}/{id}", endpoint.name(), self.room);
         let headers = [
             (header::CONTENT_TYPE, rules::SDP.to_owned()),

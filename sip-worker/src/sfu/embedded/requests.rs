@@ -134,6 +134,11 @@ impl Exchange {
         Ok(())
     }
 
+    /// Whether a connection of a member's is there (still).
+    pub(super) fn has(&self, member: MemberId, connection: &ConnectionId) -> bool {
+        self.own(member, connection).is_ok()
+    }
+
     fn change<T>(
         &mut self,
         now: Instant,

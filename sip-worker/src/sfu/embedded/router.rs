@@ -14,6 +14,9 @@ use super::LinkId;
 /// Addresses of one far end: each of its networks, through each of its address translators.
 const ADDRESSES_MAX: usize = 32;
 
+/// Names of one connection: of its ICE session, and of the one before.
+const NAMES_MAX: usize = 2;
+
 /// Checks of ours that wait for an answer, in each of two generations.
 const CHECKS_MAX: usize = 4_096;
 
@@ -30,6 +33,8 @@ type Path = (SocketAddr, SocketAddr);
 #[derive(Debug, Default)]
 pub(super) struct Router {
     names: HashMap<String, LinkId>,
+    /// What each is called, the latest last.
+    called: HashMap<LinkId, Vec<String>>,
     paths: HashMap<Path, LinkId>,
     /// Checks of ours, the present and the former generation: an answer comes soon or not at all.
     checks: HashMap<Transaction, LinkId>,
@@ -37,14 +42,25 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// From now on checks for this `ice-ufrag` are for `link`.
+    /// From now on checks for this `ice-ufrag` are for `link`. Those for the name it had last may be on their way.
     pub(super) fn name(&mut self, ufrag: &str, link: LinkId) {
-        self.names.insert(ufrag.to_owned(), link);
+        if self.names.insert(ufrag.to_owned(), link) == Some(link) {
+            return;
+        }
+        let called = self.called.entry(link).or_default();
+        called.push(ufrag.to_owned());
+        if called.len() > NAMES_MAX {
+            let former = called.remove(0);
+            if self.names.get(&former) == Some(&link) {
+                self.names.remove(&former);
+            }
+        }
     }
 
     /// The connection is no more.
     pub(super) fn forget(&mut self, link: LinkId) {
         self.names.retain(|_, of| *of != link);
+        self.called.remove(&link);
         self.paths.retain(|_, of| *of != link);
         self.checks.retain(|_, of| *of != link);
         self.former.retain(|_, of| *of != link);
@@ -191,6 +207,27 @@ mod tests {
         router.forget(LinkId(1));
         assert_eq!(router.route(ours, theirs, &MEDIA), None);
         assert_eq!(router.route(ours, theirs, &check), None);
+    }
+
+    #[test]
+    fn whoever_begins_ice_anew_has_two_names_and_no_more() {
+        let mut router = Router::default();
+        let whose = |router: &Router, name: &str| {
+            let check = stun(REQUEST, &format!("{name}:theirs"));
+            router.route(address(1), address(2), &check)
+        };
+        router.name("other", LinkId(2));
+        for number in 0..100 {
+            router.name(&format!("ours{number}"), LinkId(1));
+            // As it is called still.
+            router.name(&format!("ours{number}"), LinkId(1));
+        }
+        assert_eq!(whose(&router, "ours99"), Some(LinkId(1)));
+        assert_eq!(whose(&router, "ours98"), Some(LinkId(1)));
+        assert_eq!(whose(&router, "ours97"), None);
+        assert_eq!(whose(&router, "other"), Some(LinkId(2)));
+        router.forget(LinkId(1));
+        assert_eq!((router.names.len(), router.called.len()), (1, 1));
     }
 
     #[test]

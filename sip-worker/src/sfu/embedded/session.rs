@@ -42,6 +42,15 @@ impl Stay {
             .await
     }
 
+    /// Whether a connection is there (still). Where it is, its end is told from now on.
+    pub(crate) async fn has(&self, connection: &ConnectionId) -> bool {
+        let (member, connection) = (self.member, connection.clone());
+        let asked = self
+            .desk
+            .ask(move |exchange, _| exchange.has(member, &connection));
+        asked.await.unwrap_or(false)
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         request: impl FnOnce(&mut Exchange, Instant) -> Result<T, SfuError> + Send + 'static,
