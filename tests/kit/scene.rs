@@ -79,6 +79,8 @@ pub struct Setup {
     pub janus: Options,
     /// The worker speaks TLS, too.
     pub tls: bool,
+    /// The worker takes WebSockets.
+    pub websocket: bool,
     /// The worker's WebSocket to Janus takes a [`Detour`].
     pub detour: bool,
 }
@@ -130,6 +132,7 @@ room_create = true
             ice: setup.ice,
             tables,
             tls: setup.tls,
+            websocket: setup.websocket,
             environment: setup.environment,
             ..Settings::default()
         };

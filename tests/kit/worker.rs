@@ -33,6 +33,8 @@ pub struct Settings {
     /// It speaks TLS, over WebSockets too, with what [`certificate::make`](crate::certificate::make) has put into the
     /// scenario's folder.
     pub tls: bool,
+    /// It takes WebSockets without TLS; with [`tls`](Settings::tls) they have it.
+    pub websocket: bool,
     /// What it finds in its environment.
     pub environment: Vec<(&'static str, String)>,
     /// Its SFU lets nobody in: it never says that it is ready, and takes calls all the same.
@@ -109,18 +111,18 @@ impl Worker {
         let token_file = folder.join("token");
         let _ = std::fs::remove_file(&token_file);
         let config = folder.join("sip-worker.toml");
-        let tls = match settings.tls {
-            true => format!(
-                "listen = [\"udp:{sip}\", \"tcp:{sip}\", \"tls:{}\", \"wss:{}\"]
-tls = {{ cert_file = \"cert.pem\", key_file = \"key.pem\" }}",
-                over_tls(sip),
-                over_websocket(sip)
+        let (tls, websocket) = (over_tls(sip), over_websocket(sip));
+        let listens = match (settings.tls, settings.websocket) {
+            (true, _) => format!(
+                ", \"tls:{tls}\", \"wss:{websocket}\"]
+tls = {{ cert_file = \"cert.pem\", key_file = \"key.pem\" }}"
             ),
-            false => format!("listen = [\"udp:{sip}\", \"tcp:{sip}\"]"),
+            (false, true) => format!(", \"ws:{websocket}\"]"),
+            (false, false) => "]".to_owned(),
         };
         let text = format!(
             "[sip]
-{tls}
+listen = [\"udp:{sip}\", \"tcp:{sip}\"{listens}
 {}
 
 [media]
@@ -198,7 +200,7 @@ addresses = [\"{ice}\"]
         over_tls(self.sip)
     }
 
-    /// Where it listens for WebSockets over TLS.
+    /// Where it listens for WebSockets, over TLS or not.
     pub fn sip_over_websocket(&self) -> SocketAddr {
         over_websocket(self.sip)
     }

@@ -38,6 +38,7 @@ mod one_call_too_many;
 mod pages_over_https;
 mod phone_and_room_hear_each_other;
 mod phones_in_a_browser;
+mod phones_in_a_browser_reach_janus;
 mod readme_lines;
 mod refused_at_the_phone;
 mod registered_phones;
