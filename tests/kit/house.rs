@@ -20,6 +20,15 @@ use tokio::sync::broadcast;
 /// Two for each call, with some to spare.
 const RTP_PORTS: u16 = 120;
 
+/// What is said of a house's worker beyond its SFU and its tables.
+#[derive(Default)]
+pub struct Lines<'a> {
+    /// Of `[media]`.
+    pub media: &'a str,
+    /// Of `[ice]`.
+    pub ice: &'a str,
+}
+
 /// As of somebody in a [`Scene`](crate::scene::Scene).
 const EAR: Duration = Duration::from_millis(100);
 
@@ -38,14 +47,14 @@ pub struct House {
 impl House {
     /// Starts a worker: WebRTC on `media`, an `[[sfu]]` of these lines, and these trunks and routes.
     pub fn open(scenario: &str, media: IpAddr, sfu: &str, tables: &str) -> Result<House> {
-        House::open_with(scenario, media, "", sfu, tables)
+        House::open_with(scenario, media, Lines::default(), sfu, tables)
     }
 
-    /// As [`House::open`], with more lines of `[ice]`.
+    /// As [`House::open`], with more to say.
     pub fn open_with(
         scenario: &str,
         media: IpAddr,
-        ice: &str,
+        lines: Lines<'_>,
         sfu: &str,
         tables: &str,
     ) -> Result<House> {
@@ -59,6 +68,7 @@ listen = [\"udp:{sip}\"]
 
 [media]
 ports = \"{rtp}-{}\"
+{}
 
 [http]
 listen = \"127.0.0.1:0\"
@@ -66,14 +76,16 @@ token_file = \"token\"
 
 [ice]
 addresses = [\"{media}\"]
-{ice}
+{}
 
 [[sfu]]
 name = \"main\"
 {sfu}
 
 {tables}",
-            rtp + RTP_PORTS - 1
+            rtp + RTP_PORTS - 1,
+            lines.media,
+            lines.ice
         );
         let path = folder.join("sip-worker.toml");
         std::fs::write(&path, text)?;
@@ -111,6 +123,11 @@ name = \"main\"
     /// What opens it.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// Those of its calls in this room.
+    pub fn pipelines(&self, room: &str) -> Vec<gst::Pipeline> {
+        self.worker.pipelines(room)
     }
 
     /// What its calls do from now on.

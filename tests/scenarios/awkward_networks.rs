@@ -8,7 +8,7 @@ use sip_worker::measure::steady::steadily;
 use sip_worker::webrtc::participant::RoomParticipant;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::coturn::Coturn;
-use sipbridge_tests::house::House;
+use sipbridge_tests::house::{House, Lines};
 use sipbridge_tests::http::ask;
 use sipbridge_tests::offer::offer;
 use sipbridge_tests::out_dir;
@@ -33,7 +33,11 @@ fn people_come_by_coturn() -> Result<()> {
         coturn.urls()
     );
     let media = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let house = House::open_with(&folder, media, &ice, EMBEDDED, &open_house("at-once"))?;
+    let lines = Lines {
+        ice: &ice,
+        ..Lines::default()
+    };
+    let house = House::open_with(&folder, media, lines, EMBEDDED, &open_house("at-once"))?;
     let servers = ice_servers(&house)?;
     let [udp, tcp, tls] = &servers[..] else {
         anyhow::bail!("{} ICE servers", servers.len());

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One scenario a module.
 
+/// Phones without signalling, as the tests of elements have them.
+#[allow(clippy::unwrap_used, dead_code, reason = "made for other tests, too")]
+#[path = "../../gst-plugin-sipbridge/tests/sdpbridgebin/phone.rs"]
+mod far_end;
+#[allow(dead_code, reason = "made for other tests, too")]
+#[path = "../../gst-plugin-sipbridge/tests/kit/mod.rs"]
+mod kit;
+
 mod a_browser_in_a_room;
 mod a_call_tells_its_figures;
 mod a_caller_wants_to_be_hidden;
@@ -10,6 +18,7 @@ mod a_host_behind_coturn;
 mod a_new_graph_on_sighup;
 mod a_phone_is_transferred;
 mod a_phone_over_tls;
+mod a_profile_in_a_graph;
 mod a_room_as_large_as_its_thread;
 mod a_room_is_decoded_once;
 mod a_session_is_claimed;

@@ -18,7 +18,7 @@ pub fn init() {
     static INIT: Once = Once::new();
     INIT.call_once(|| {
         gst::init().unwrap();
-        gstsipbridge::plugin_register_static().unwrap();
+        gstsipbridge::register_once().unwrap();
     });
 }
 

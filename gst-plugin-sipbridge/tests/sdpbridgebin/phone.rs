@@ -150,7 +150,8 @@ impl Phone {
         self.mouth = Some((stop, thread));
     }
 
-    fn hush(&mut self) {
+    /// Stops saying anything.
+    pub fn hush(&mut self) {
         if let Some((stop, thread)) = self.mouth.take() {
             // It may have said all.
             let _ = stop.send(());
@@ -249,11 +250,7 @@ impl Bridge {
     }
 
     pub fn ask(&self, signal: &str, fields: Option<gst::Structure>) -> gst::Structure {
-        let promise = gst::Promise::new();
-        self.element
-            .emit_by_name::<()>(signal, &[&fields, &promise]);
-        promise.wait();
-        promise.get_reply().unwrap().to_owned()
+        ask(&self.element, signal, fields)
     }
 
     /// A description in, a description out.
@@ -306,6 +303,14 @@ impl Bridge {
             Some(structure.to_owned())
         })
     }
+}
+
+/// Emits an action signal of a bridge, and returns its reply.
+pub fn ask(element: &gst::Element, signal: &str, fields: Option<gst::Structure>) -> gst::Structure {
+    let promise = gst::Promise::new();
+    element.emit_by_name::<()>(signal, &[&fields, &promise]);
+    promise.wait();
+    promise.get_reply().unwrap().to_owned()
 }
 
 pub fn described(reply: &gst::Structure) -> Result<String, Refused> {

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use gstsipbridge::bridge::IcePolicy;
-use gstsipbridge::sdpbridgebin::{SideOptions, profiles};
+use gstsipbridge::sdpbridgebin::SideOptions;
+use gstsipbridge::sdpbridgebin::profiles::{self, ProfileError};
 use sip_ua::sdp::SrtpPolicy;
 
 use super::value::{codec, number};
@@ -18,6 +19,13 @@ pub struct Profile {
     pub name: String,
     /// Whoever offers first, and whoever answers that.
     pub sides: [SideOptions; 2],
+}
+
+impl Profile {
+    /// From now on every `sdpbridgebin` of this process knows it.
+    pub fn define(&self) -> Result<(), ProfileError> {
+        profiles::define(&self.name, self.sides.clone())
+    }
 }
 
 pub(super) fn all(sections: Vec<Section<'_>>) -> Vec<Profile> {

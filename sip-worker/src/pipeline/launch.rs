@@ -120,6 +120,21 @@ fn is_plain(bin: &gst::Bin) -> bool {
     bin.factory().is_some_and(|factory| factory.name() == "bin")
 }
 
+/// The line on which an element of a launch text gets its name, or is asked for where it gets none.
+pub(super) fn line_of_element(
+    document: &Document,
+    part: &PartText,
+    element: Option<&gst::Element>,
+) -> usize {
+    let word = element.and_then(|element| {
+        let named = format!("name={}", element.name());
+        let is_named = part.text.value.contains(&named);
+        let factory = || Some(element.factory()?.name().to_string());
+        is_named.then_some(named).or_else(factory)
+    });
+    line_of(document, part, &word.unwrap_or_default())
+}
+
 /// The line of the file on which a word of a launch text stands; the text's first where it does not.
 fn line_of(document: &Document, part: &PartText, word: &str) -> usize {
     let whole = document.text();

@@ -185,8 +185,9 @@ impl Part {
                 Err(why) => document.find(param.at.clone(), why),
             }
         }
-        if let Err(why) = reaches_ready(&bin) {
-            document.find(part.text.at.clone(), format!("[{}]: {why}", part.name));
+        if let Err(Unready { element, why }) = reaches_ready(&bin) {
+            let line = launch::line_of_element(document, &part, element.as_ref());
+            document.find_at_line(line, format!("[{}]: {why}", part.name));
         }
         Some(Part {
             text: part.text.value,
@@ -306,9 +307,16 @@ fn misfit(element: &gst::Element, kind: PortKind) -> Option<String> {
     }
 }
 
+/// Why a part does not reach READY, and which of its elements said so.
+struct Unready {
+    element: Option<gst::Element>,
+    why: String,
+}
+
 /// Takes the part to READY and back. A sipbin stays behind: it needs a call.
-fn reaches_ready(bin: &gst::Bin) -> Result<(), String> {
-    for element in launch::elements(bin) {
+fn reaches_ready(bin: &gst::Bin) -> Result<(), Unready> {
+    let elements = launch::elements(bin);
+    for element in &elements {
         let factory = element.factory().map(|factory| factory.name().to_string());
         if factory.is_some_and(|name| matches!(name.as_str(), "sipbin" | "sipsrc" | "sipsink")) {
             element.set_locked_state(true);
@@ -323,18 +331,27 @@ fn reaches_ready(bin: &gst::Bin) -> Result<(), String> {
             let gst::MessageView::Error(error) = message.view() else {
                 return None;
             };
-            let source = error.src().map(|source| source.name().to_string());
-            Some(format!("{}: {}", source.unwrap_or_default(), error.error()))
+            let source = error.src()?;
+            let said = format!("{}: {}", source.name(), error.error());
+            // It may be one inside of what the text names.
+            let mut of_text = elements.iter();
+            let at = of_text
+                .find(|of| source == of.upcast_ref::<gst::Object>() || source.has_as_ancestor(*of));
+            Some((at.cloned(), said))
         });
     // On the way down nothing can be wrong that was not wrong on the way up.
     let _ = bin.set_state(gst::State::Null);
     bin.set_bus(None);
     match ready {
         Ok(_) => Ok(()),
-        Err(_) => Err(format!(
-            "it does not reach the state READY{}",
-            said.map(|said| format!(" ({said})")).unwrap_or_default()
-        )),
+        Err(_) => {
+            let (element, said) = said.unzip();
+            let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
+            Err(Unready {
+                element: element.flatten(),
+                why: format!("it does not reach the state READY{said}"),
+            })
+        }
     }
 }
 

@@ -9,19 +9,17 @@ mod signals;
 use std::path::Path;
 use std::sync::Arc;
 
-use gstsipbridge::sdpbridgebin::profiles;
-
 pub use signals::{Asked, Signals, until_signal};
 
 use crate::calls;
-use crate::config::{Config, Profile};
+use crate::config::Config;
 use crate::http::{Port, Served};
 use crate::worker::Worker;
 
 /// Starts a worker, and its control interface where the configuration has one.
 pub async fn start(config: Config) -> anyhow::Result<(Arc<Worker>, Option<Served>)> {
-    for Profile { name, sides } in &config.profiles {
-        profiles::define(name, sides.clone())?;
+    for profile in &config.profiles {
+        profile.define()?;
     }
     // Before the first call is taken: a worker that cannot be asked as configured takes none.
     let http = match config.http.clone() {

@@ -276,6 +276,13 @@ impl Worker {
         }
     }
 
+    /// The pipelines of this worker's calls in the rooms of this name, each made of the parts of a media graph: for
+    /// an app around the worker whose graph has elements of its own in it, such as a bridge of two descriptions. They
+    /// are the worker's: what it put into them it takes out again. May wait for one that is being made.
+    pub fn pipelines(&self, room: &str) -> Vec<gst::Pipeline> {
+        self.rooms.pipelines(room)
+    }
+
     /// The relay of connections to SFUs, where there is to be one.
     fn relay(&self) -> Option<Relay> {
         let turn = self.config.ice.turn.clone()?;

@@ -78,6 +78,11 @@ impl RoomGraph {
         Ok(room)
     }
 
+    /// What all of it is in.
+    pub fn pipeline(&self) -> &gst::Pipeline {
+        &self.pipeline
+    }
+
     /// Starts all that is in it.
     pub(super) fn start(&self) -> Result<(), GraphError> {
         let started = self.pipeline.set_state(gst::State::Playing);

@@ -45,6 +45,8 @@ pub(crate) struct Rooms {
 }
 
 struct Known {
+    /// What the SFU calls it.
+    name: String,
     /// Of those that several calls share.
     key: Option<(RoomKey, String)>,
     room: Weak<Room>,
@@ -61,6 +63,7 @@ impl Rooms {
         hearing: Hearing,
     ) -> Member {
         let shares = graph.room.is_some();
+        let name = key.room.clone();
         let key = shares.then(|| (key, format!("{} {}", graph.name, graph.hash)));
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|known| known.room.strong_count() > 0);
@@ -82,12 +85,27 @@ impl Rooms {
             handed_over: Notify::new(),
         });
         all.push(Known {
+            name,
             key,
             room: Arc::downgrade(&room),
         });
         // A new room is not closed.
         let id = room.admit(&session, &hearing).unwrap_or_default();
         Member { room, id }
+    }
+
+    /// The pipelines of the rooms of this name. May wait for one that is being made.
+    pub(crate) fn pipelines(&self, name: &str) -> Vec<gst::Pipeline> {
+        let rooms: Vec<_> = {
+            let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+            let called = all.iter().filter(|known| known.name == name);
+            called.filter_map(|known| known.room.upgrade()).collect()
+        };
+        let media = |room: &Arc<Room>| {
+            let media = room.media.lock().unwrap_or_else(PoisonError::into_inner);
+            media.as_ref().map(|graph| graph.pipeline().clone())
+        };
+        rooms.iter().filter_map(media).collect()
     }
 
     /// How many rooms there are, and how many tracks are heard in them.

@@ -158,6 +158,16 @@ fn what_is_wrong_is_named_with_its_line() {
             "}\nroom = { mixer = \"room\" }\n[room]\ntext = \"sipmixer name=room\"",
             "[ports] call: the port `voice` is missing: a tee that other phones of the room hear",
         ),
+        (
+            "! mix.\n",
+            "! mix.\nsdpbridgebin name=b profile=test.none\n",
+            "g.toml:15: [call]: it does not reach the state READY (b: profile: there is no \"test.none\"",
+        ),
+        (
+            "! mix.\n",
+            "! mix.\nsdpbridgebin profile=test.none\n",
+            "g.toml:15: [call]: it does not reach the state READY",
+        ),
         ("schema = 1", "schema = ", "g.toml:1: this is not TOML"),
     ];
     for (from, to, expected) in rows {
