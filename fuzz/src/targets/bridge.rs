@@ -27,21 +27,28 @@ fn ip(text: &str) -> IpAddr {
 }
 
 /// Where keys come from, on both sides.
-#[derive(Clone, Copy)]
-enum Keys {
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Keys {
     Described(SrtpPolicy),
     Handshake,
 }
 
 impl Keys {
-    fn described(self) -> SrtpPolicy {
+    pub(super) const ALL: [Keys; 4] = [
+        Keys::Described(SrtpPolicy::Off),
+        Keys::Described(SrtpPolicy::Optional),
+        Keys::Described(SrtpPolicy::Required),
+        Keys::Handshake,
+    ];
+
+    pub(super) fn described(self) -> SrtpPolicy {
         match self {
             Keys::Described(srtp) => srtp,
             Keys::Handshake => SrtpPolicy::Off,
         }
     }
 
-    fn shakes(self) -> bool {
+    pub(super) fn shakes(self) -> bool {
         matches!(self, Keys::Handshake)
     }
 }
@@ -63,7 +70,9 @@ fn exchange(keys: Keys, transcode: bool) -> Exchange {
     })
 }
 
-fn phone(keys: Keys) -> LocalMedia {
+/// Somebody who speaks everything.
+pub(super) fn phone(keys: Keys, address: IpAddr, port: u16) -> LocalMedia {
+    let candidate = format!("candidate:1 1 udp 1 {address} {port} typ host");
     LocalMedia {
         srtp: LocalSrtp::new(keys.described()),
         dtls: keys.shakes().then(|| LocalDtls {
@@ -71,24 +80,18 @@ fn phone(keys: Keys) -> LocalMedia {
             ice: Some(LocalIce {
                 credentials: IceCredentials::random(),
                 lite: false,
-                candidates: vec!["candidate:1 1 udp 1 198.51.100.1 4000 typ host".to_owned()],
+                candidates: vec![candidate],
             }),
             role: None,
         }),
-        ..LocalMedia::new(ip("198.51.100.1"), 4000, Codec::ALL.to_vec())
+        ..LocalMedia::new(address, port, Codec::ALL.to_vec())
     }
 }
 
 fn run(theirs: &[u8], traits: &mut Traits) {
     let now = Instant::now();
-    let all = [
-        Keys::Described(SrtpPolicy::Off),
-        Keys::Described(SrtpPolicy::Optional),
-        Keys::Described(SrtpPolicy::Required),
-        Keys::Handshake,
-    ];
-    for (which, keys) in all.into_iter().enumerate() {
-        let good = phone(keys);
+    for (which, keys) in Keys::ALL.into_iter().enumerate() {
+        let good = phone(keys, ip("198.51.100.1"), 4000);
         let first = offer(&good);
         let both = || exchange(keys, which != 0);
 

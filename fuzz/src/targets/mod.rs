@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What there is to spoil.
 
+mod beside;
 mod bridge;
 mod config;
 mod dialogs;
@@ -31,6 +32,7 @@ pub static TARGETS: &[Target] = &[
     stream::TARGET,
     sdp::TARGET,
     bridge::TARGET,
+    beside::TARGET,
     endpoint::TARGET,
     dialogs::TARGET,
     leg::TARGET,
