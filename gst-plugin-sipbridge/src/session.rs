@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sip_ua::sdp::{
     self, Codec, Direction, IceCredentials, LocalMedia, LocalSrtp, Negotiated, OpusFmtp, SdpError,
-    SrtpPolicy,
+    SrtpPolicy, TlsId,
 };
 
 pub use address::MediaAddressError;
@@ -191,6 +191,13 @@ impl Session {
             && let Some(ice) = self.local.dtls.as_mut().and_then(|dtls| dtls.ice.as_mut())
         {
             ice.credentials = IceCredentials::random();
+            (answer, negotiated) = sdp::answer(&self.local, offer)?;
+        }
+        // Who wants another association is answered with another name of ours, too (RFC 8842 section 5.3).
+        if self.begins_anew(&negotiated)
+            && let Some(dtls) = &mut self.local.dtls
+        {
+            dtls.tls_id = TlsId::random();
             (answer, negotiated) = sdp::answer(&self.local, offer)?;
         }
         // The same words keep their version (RFC 3264 section 8): a session that is only refreshed

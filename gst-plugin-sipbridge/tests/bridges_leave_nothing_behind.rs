@@ -12,7 +12,7 @@ use std::net::UdpSocket;
 
 use gst::prelude::*;
 use gstsipbridge::context::Context;
-use sip_ua::sdp::{self, Codec, IceCredentials, LocalDtls, LocalIce, LocalMedia};
+use sip_ua::sdp::{self, Codec, IceCredentials, LocalDtls, LocalIce, LocalMedia, TlsId};
 
 use kit::{count_descriptors, eventually};
 use phone::{Bridge, Phone, ports};
@@ -113,6 +113,7 @@ impl Story {
                 candidates: vec![CANDIDATE.to_owned()],
             }),
             role: None,
+            tls_id: TlsId::random(),
         });
         let story = Story {
             plain: Bridge::new(""),

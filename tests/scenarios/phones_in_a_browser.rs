@@ -182,11 +182,9 @@ impl Story<'_> {
         let id = worker.call(&self.wanted())?;
         let called = self.told("/called")?;
         ensure!(called.body.starts_with("answered\n"), "{}", called.body);
-        ensure!(
-            called.body.contains(" UDP/TLS/RTP/SAVPF "),
-            "{}",
-            called.body
-        );
+        for line in [" UDP/TLS/RTP/SAVPF ", "a=tls-id:"] {
+            ensure!(called.body.contains(line), "{}", called.body);
+        }
         self.until("active", |call| call["id"] == *id)?;
         called.heard()?;
         self.hears_the_other(2)?;

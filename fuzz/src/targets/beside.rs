@@ -39,6 +39,7 @@ pub(super) const TARGET: Target = Target {
         "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4\r\n",
         "a=setup:passive\r\n",
         "a=setup:actpass\r\n",
+        "a=tls-id:AbCdEfGhIjKlMnOpQrStUvWx\r\n",
         "a=ice-lite\r\n",
         "a=ice-ufrag:abcd\r\n",
         "a=fingerprint:sha-256 00:00\r\n",

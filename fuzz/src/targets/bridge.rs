@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use gstsipbridge::bridge::{DtlsConfig, Exchange, ExchangeConfig, IcePolicy, SideConfig};
 use sip_ua::sdp::{
-    Codec, IceCredentials, LocalDtls, LocalIce, LocalMedia, LocalSrtp, SrtpPolicy, answer, offer,
+    Codec, IceCredentials, LocalDtls, LocalIce, LocalMedia, LocalSrtp, SrtpPolicy, TlsId, answer,
+    offer,
 };
 
 use super::sdp;
@@ -83,6 +84,7 @@ pub(super) fn phone(keys: Keys, address: IpAddr, port: u16) -> LocalMedia {
                 candidates: vec![candidate],
             }),
             role: None,
+            tls_id: TlsId::random(),
         }),
         ..LocalMedia::new(address, port, Codec::ALL.to_vec())
     }

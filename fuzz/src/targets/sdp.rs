@@ -33,6 +33,8 @@ pub(super) const TARGET: Target = Target {
         "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4\r\n",
         "a=group:BUNDLE 0\r\n",
         "a=mid:0\r\n",
+        "a=setup:active\r\n",
+        "a=tls-id:AbCdEfGhIjKlMnOpQrStUvWx\r\n",
         "a=x",
         "G722/8000",
         "--v\r\n",

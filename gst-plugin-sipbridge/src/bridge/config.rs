@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use sip_ua::sdp::{Codec, IceCredentials, LocalDtls, LocalIce, SrtpPolicy};
+use sip_ua::sdp::{Codec, IceCredentials, LocalDtls, LocalIce, SrtpPolicy, TlsId};
 
 use crate::rtc::{Certificate, host_candidate};
 
@@ -68,6 +68,7 @@ impl DtlsConfig {
             fingerprint: self.fingerprint.clone(),
             ice,
             role: None,
+            tls_id: TlsId::random(),
         }
     }
 }

@@ -56,17 +56,12 @@ impl Strand {
         })
     }
 
-    /// Whether it is the same connection (RFC 8842 section 3.1): other credentials are a restart of its
-    /// checks, and no other connection.
+    /// Whether it is the same connection: one that moves without checks is another.
     fn goes_on(&self, negotiated: &Negotiated, agreed: &DtlsKeys) -> bool {
         let to = negotiated.remote_rtp;
         // No address is a hold as RFC 2543 had it, and no move.
         let stays = agreed.ice.is_some() || to == self.described || to.ip().is_unspecified();
-        !self.path.is_over()
-            && self.agreed.fingerprint == agreed.fingerprint
-            && self.agreed.active == agreed.active
-            && self.agreed.ice.is_some() == agreed.ice.is_some()
-            && stays
+        !self.path.is_over() && self.agreed.goes_on(agreed) && stays
     }
 
     fn follow(&mut self, local: SocketAddr, agreed: &DtlsKeys) {

@@ -108,14 +108,17 @@
  * bridge (`sdp-bridge-ended`). Descriptions of this element have all its candidates; those of the far end may come
  * later, and are handed in by `add-ice-candidate`. Candidates where no media may go (see `peer`) are passed over.
  * Each who answers an offer has a handshake of its own, so that the first of several can be heard again. A far end
- * that restarts ICE, or offers with the same certificate, goes on with the keys it has. One that stops
- * answering checks is sent nothing after some 20 seconds (RFC 7675), and ends the bridge 15 seconds later.
+ * that restarts ICE, or offers again as it was, goes on with the keys it has; one that comes with another certificate,
+ * another name of the association (`a=tls-id`, RFC 8842) or another role, or that moves without ICE, gets another
+ * handshake. One that stops answering checks is sent nothing after some 20 seconds (RFC 7675), and ends the bridge 15
+ * seconds later.
  *
  * ## What it does not
  *
  * Other media than audio (declined), codecs other than those above (they are not offered on), DTLS-SRTP without
- * `a=rtcp-mux` (refused), candidates of other kinds than `host` and relays of its own, restarts of ICE that the far
- * end did not ask for.
+ * `a=rtcp-mux` (refused), candidates of other kinds than `host` and relays of its own, restarts of ICE and other
+ * handshakes that the far end did not ask for, another handshake for who restarts ICE and has no `a=tls-id` (RFC 8842
+ * section 4 asks for one; browsers make none).
  */
 mod file;
 mod imp;

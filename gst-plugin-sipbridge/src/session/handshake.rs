@@ -52,6 +52,13 @@ impl Session {
             .is_some_and(|(before, now)| before.remote != now.remote)
     }
 
+    /// Whether this is another association than was agreed on before.
+    pub(super) fn begins_anew(&self, now: &Negotiated) -> bool {
+        let before = self.agreed.as_ref();
+        let both = before.and_then(|before| before.dtls.as_deref().zip(now.dtls.as_deref()));
+        both.is_some_and(|(before, now)| !before.goes_on(now))
+    }
+
     /// Whether checks may go where a candidate is (RFC 8839 section 5.1: the address is its fifth word).
     fn may_check(&self, candidate: &str) -> bool {
         let address = candidate.split_ascii_whitespace().nth(4);
@@ -69,7 +76,7 @@ pub(super) fn ice_of(negotiated: &Negotiated) -> Option<&IceAgreed> {
 mod tests {
     use std::net::SocketAddr;
 
-    use sip_ua::sdp::{Codec, IceCredentials, LocalIce, SrtpPolicy};
+    use sip_ua::sdp::{Codec, IceCredentials, LocalIce, SrtpPolicy, TlsId};
 
     use super::*;
 
@@ -86,6 +93,7 @@ mod tests {
                 candidates: vec![candidate("127.0.0.1")],
             }),
             role: None,
+            tls_id: TlsId::random(),
         }));
         session
     }
@@ -134,6 +142,48 @@ mod tests {
             again.dtls.unwrap().fingerprint,
             first.dtls.unwrap().fingerprint
         );
+    }
+
+    #[test]
+    fn a_name_of_the_association_outlasts_a_hold_and_ends_with_the_other_ones() {
+        let (mut a, mut b) = (checked(4000, "127.0.0.1"), checked(5000, "127.0.0.1"));
+        let ids = |agreed: &Negotiated| agreed.dtls.as_ref().unwrap().tls_ids.clone();
+        let (answer, at_b) = b.answer(&a.offer()).unwrap();
+        let at_a = a.accept(&answer).unwrap();
+        let [of_b, of_a] = ids(&at_b).unwrap();
+        assert_eq!(ids(&at_a), Some([of_a.clone(), of_b.clone()]));
+        a.settle();
+        a.set_hold(true);
+        let (answer, held) = b.answer(&a.offer()).unwrap();
+        assert_eq!(ids(&held), ids(&at_b));
+        a.accept(&answer).unwrap();
+        a.settle();
+
+        // Another certificate is another association, too; then the name alone.
+        let mut before = of_b;
+        for renew in [
+            |dtls: &mut LocalDtls| dtls.fingerprint = vec![8; 32],
+            |dtls: &mut LocalDtls| dtls.tls_id = TlsId::random(),
+        ] {
+            renew(a.local.dtls.as_mut().unwrap());
+            let (answer, anew) = b.answer(&a.offer()).unwrap();
+            let [ours, _] = ids(&anew).unwrap();
+            assert_ne!(ours, before);
+            let [_, theirs] = ids(&a.accept(&answer).unwrap()).unwrap();
+            assert_eq!(theirs, ours);
+            a.settle();
+            before = ours;
+        }
+
+        // Who has no name for it is told none, and asks for nothing by that.
+        let offer = String::from_utf8(a.offer()).unwrap();
+        let lines = offer.split_inclusive("\r\n");
+        let old: String = lines.filter(|line| !line.starts_with("a=tls-id")).collect();
+        let (answer, agreed) = b.answer(old.as_bytes()).unwrap();
+        assert!(!String::from_utf8_lossy(&answer).contains("tls-id"));
+        assert_eq!(ids(&agreed), None);
+        let (_, agreed) = b.answer(offer.as_bytes()).unwrap();
+        assert_eq!(ids(&agreed).unwrap()[0], before);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gst_webrtc::{WebRTCICEGatheringState, WebRTCSDPType, WebRTCSessionDescription};
-use sip_ua::sdp::{Codec, write_fingerprint};
+use sip_ua::sdp::{Codec, TlsId, write_fingerprint};
 use sipbridge_measure::steady::asserted_steadily;
 
 use crate::app::{App, RTCBIN, WEBRTCBIN, described, text};
@@ -191,6 +191,38 @@ fn ufrag(sdp: &str) -> &str {
     found.next().unwrap()
 }
 
+/// What a description calls the association.
+fn tls_id(sdp: &str) -> &str {
+    let lines = sdp.lines();
+    let mut found = lines.filter_map(|line| line.strip_prefix("a=tls-id:"));
+    found.next().unwrap()
+}
+
+#[test]
+fn a_far_end_that_wants_another_association_gets_one() {
+    asserted_steadily(|| {
+        for ice in ["off", "full"] {
+            let near = Bridge::new(&format!("side-b={}", shaking(ice)));
+            let far = Bridge::new(&format!("side-a={}", shaking(ice)));
+            let (mut alice, mut bob) = (Phone::new(&[Codec::Pcma]), Phone::new(&[Codec::Pcma]));
+            chained((&mut alice, &near), (&mut bob, &far));
+            let mut names = Vec::new();
+            for anew in [false, true] {
+                let mut offer = far.offer("bob", &bob.offer()).unwrap();
+                if anew {
+                    offer = offer.replace(tls_id(&offer), &TlsId::random().to_string());
+                }
+                let answer = alice.answer(&near.offer("bob", &offer).unwrap());
+                let answer = near.answer("bob", "alice", &answer).unwrap();
+                names.push(tls_id(&answer).to_owned());
+                bob.accept(&far.answer("bob", "alice", &answer).unwrap());
+                hear_each_other(&mut alice, &mut bob);
+            }
+            assert_ne!(names[0], names[1], "{ice}");
+        }
+    });
+}
+
 #[test]
 fn nothing_but_a_handshake_leaves_before_there_are_keys() {
     let bridge = Bridge::new(&format!("side-a={}", shaking("off")));
@@ -228,6 +260,48 @@ fn nothing_but_a_handshake_leaves_before_there_are_keys() {
     assert!(hellos >= 1, "no handshake was begun");
 }
 
+/// The code of what is refused.
+fn hand_in(bridge: &Bridge, fields: &[(&str, &str)]) -> Option<u32> {
+    let mut structure = gst::Structure::new_empty("fields");
+    for (name, value) in fields {
+        structure.set(*name, *value);
+    }
+    let reply = bridge.ask("add-ice-candidate", Some(structure));
+    reply.get::<u32>("code").ok()
+}
+
+/// A description without its candidates, and these.
+fn parted(sdp: &str) -> (String, Vec<&str>) {
+    let is_one = |line: &&str| line.starts_with("a=candidate:");
+    let is_rest = |line: &&str| !is_one(line) && !line.starts_with("a=end-of-candidates");
+    let rest: String = sdp.split_inclusive("\r\n").filter(is_rest).collect();
+    let found = sdp.lines().filter(is_one);
+    (rest, found.map(|line| &line["a=".len()..]).collect())
+}
+
+#[test]
+fn who_says_where_they_are_later_is_found_then() {
+    asserted_steadily(|| {
+        let bridge = Bridge::new("profile=wss_to_rtp");
+        let mut bob = Phone::new(&[Codec::Opus]);
+        let (app, of_app) = speaking(RTCBIN);
+        let offer = says(&app, &app.create(WebRTCSDPType::Offer));
+        let (offer, candidates) = parted(&offer);
+        let answer = bob.answer(&bridge.offer("app", &offer).unwrap());
+        let answer = bridge.answer("app", "bob", &answer).unwrap();
+        // It never learns where the bridge is but by the bridge's own checks.
+        let (answer, _) = parted(&answer);
+        let answer = described(WebRTCSDPType::Answer, &answer);
+        assert_eq!(app.apply("set-remote-description", &answer), None);
+        assert!(!candidates.is_empty());
+        for candidate in candidates {
+            let fields = [("candidate", candidate), ("tag", "app")];
+            assert_eq!(hand_in(&bridge, &fields), None, "{candidate}");
+        }
+        both_are_heard(&app, &of_app, &mut bob);
+    });
+}
+
 #[test]
 fn candidates_may_be_handed_in_by_tag_and_by_side() {
     let bridge = Bridge::new("profile=wss_to_rtp");
@@ -235,14 +309,7 @@ fn candidates_may_be_handed_in_by_tag_and_by_side() {
     let offer = app.create(WebRTCSDPType::Offer);
     let offer = says(&app, &offer);
     let candidate = "candidate:9 1 udp 1 127.0.0.1 9 typ host";
-    let hand_in = |fields: &[(&str, &str)]| {
-        let mut structure = gst::Structure::new_empty("fields");
-        for (name, value) in fields {
-            structure.set(*name, *value);
-        }
-        let reply = bridge.ask("add-ice-candidate", Some(structure));
-        reply.get::<u32>("code").ok()
-    };
+    let hand_in = |fields: &[(&str, &str)]| hand_in(&bridge, fields);
     let by_tag = [("candidate", candidate), ("tag", "app")];
     assert_eq!(hand_in(&by_tag), Some(481), "there is no bridge");
     bridge.offer("app", &offer).unwrap();

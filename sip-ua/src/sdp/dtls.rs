@@ -5,6 +5,7 @@
 //! there is ICE, what connectivity checks are made with and where they go.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use data_encoding::BASE64;
 use sdp_types::Media;
@@ -22,6 +23,9 @@ const CANDIDATES_MAX: usize = 100;
 
 /// Bytes of a SHA-256.
 const DIGEST: usize = 32;
+
+/// RFC 8842 section 4: of so many letters is a name of an association.
+const TLS_ID_LENGTH: RangeInclusive<usize> = 20..=255;
 
 /// Who begins the DTLS handshake (RFC 8842 section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,6 +97,32 @@ impl fmt::Debug for IceCredentials {
     }
 }
 
+/// What one end calls the association that a handshake makes (`a=tls-id`, RFC 8842 section 4): with another name it
+/// asks for another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsId(String);
+
+impl TlsId {
+    /// A fresh one: 144 bits of randomness (RFC 8842 section 4 asks for 120).
+    pub fn random() -> TlsId {
+        TlsId(BASE64.encode(&rand::random::<[u8; 18]>()))
+    }
+
+    /// The value of the attribute; `None` where it cannot be one.
+    pub fn read(value: &str) -> Option<TlsId> {
+        let value = value.trim();
+        let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_');
+        let is_one = TLS_ID_LENGTH.contains(&value.len()) && value.bytes().all(letter);
+        is_one.then(|| TlsId(value.to_owned()))
+    }
+}
+
+impl fmt::Display for TlsId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 /// Our side of ICE.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalIce {
@@ -113,6 +143,8 @@ pub struct LocalDtls {
     pub ice: Option<LocalIce>,
     /// Who we were in a handshake before. What exists goes on (RFC 8842 section 5.5).
     pub role: Option<Setup>,
+    /// What we call the association.
+    pub tls_id: TlsId,
 }
 
 /// The handshake that was agreed on.
@@ -124,6 +156,21 @@ pub struct DtlsKeys {
     pub active: bool,
     /// Checks that find the way to the far end; none: it is where its description says.
     pub ice: Option<IceAgreed>,
+    /// What both ends call the association, ours first; none where theirs has no name for it.
+    pub tls_ids: Option<[TlsId; 2]>,
+}
+
+impl DtlsKeys {
+    /// Whether the association goes on with what was agreed on next, so far as the far end stays where it is (RFC
+    /// 8842 section 3.1). Other credentials of ICE are no reason for another one, though section 4 has them so where
+    /// there is no name: browsers have none, and restart their checks alone.
+    pub fn goes_on(&self, next: &DtlsKeys) -> bool {
+        let both = self.tls_ids.as_ref().zip(next.tls_ids.as_ref());
+        both.is_none_or(|(before, now)| before == now)
+            && self.fingerprint == next.fingerprint
+            && self.active == next.active
+            && self.ice.is_some() == next.ice.is_some()
+    }
 }
 
 /// The checks that were agreed on.
@@ -201,6 +248,10 @@ impl MediaLine<'_> {
         own.chain(session).find_map(read_fingerprint)
     }
 
+    fn tls_id(&self) -> Option<TlsId> {
+        self.own_values("tls-id").find_map(TlsId::read)
+    }
+
     fn candidates(&self) -> Vec<String> {
         self.own_values("candidate")
             .take(CANDIDATES_MAX)
@@ -239,6 +290,8 @@ pub(super) fn take(
         mid: line.mid().map(str::to_owned),
         // RFC 8839 section 4.3.2: who offers none is not answered with ICE.
         ice: line.ice().is_some(),
+        // RFC 8842 section 5.3: nor with a name of the association.
+        named: line.tls_id().is_some(),
     };
     Ok((keying, keys))
 }
@@ -294,6 +347,7 @@ fn agree(
             fingerprint,
             active,
             ice,
+            tls_ids: line.tls_id().map(|theirs| [ours.tls_id.clone(), theirs]),
         })),
     })
 }
@@ -304,10 +358,13 @@ pub(super) fn write(
     ours: &LocalDtls,
     setup: Setup,
     mid: Option<&str>,
-    ice: bool,
+    (ice, named): (bool, bool),
 ) {
     media.add_attribute_with_value("setup", setup.name());
     media.add_attribute_with_value("fingerprint", write_fingerprint(&ours.fingerprint));
+    if named {
+        media.add_attribute_with_value("tls-id", &ours.tls_id);
+    }
     if let Some(mid) = mid {
         media.add_attribute_with_value("mid", mid);
     }

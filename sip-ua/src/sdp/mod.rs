@@ -36,7 +36,7 @@ mod tests;
 
 pub use body::description_in;
 pub use dtls::{
-    DtlsKeys, IceAgreed, IceCredentials, LocalDtls, LocalIce, Setup, read_fingerprint,
+    DtlsKeys, IceAgreed, IceCredentials, LocalDtls, LocalIce, Setup, TlsId, read_fingerprint,
     write_fingerprint,
 };
 pub use error::SdpError;

@@ -19,6 +19,8 @@ pub(super) enum Keying {
         mid: Option<String>,
         /// Whether it says what checks are made with.
         ice: bool,
+        /// Whether it says what the association is called.
+        named: bool,
     },
 }
 

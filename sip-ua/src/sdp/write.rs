@@ -75,6 +75,7 @@ fn offered_keying(local: &LocalMedia, mid: Option<&str>) -> Keying {
             setup: Setup::ActPass,
             mid: mid.map(str::to_owned),
             ice: true,
+            named: true,
         };
     }
     let srtp = local.srtp.as_ref();
@@ -214,8 +215,16 @@ pub(super) fn audio(
                 media.add_attribute_with_value("crypto", key.write());
             }
         }
-        (Keying::Handshake { setup, mid, ice }, Some(ours)) => {
-            dtls::write(&mut media, ours, *setup, mid.as_deref(), *ice);
+        (
+            Keying::Handshake {
+                setup,
+                mid,
+                ice,
+                named,
+            },
+            Some(ours),
+        ) => {
+            dtls::write(&mut media, ours, *setup, mid.as_deref(), (*ice, *named));
         }
         (Keying::Handshake { .. }, None) => {}
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A side whose keys come from a handshake: certificates, credentials and candidates are that side's own.
 
-use sip_ua::sdp::{IceAgreed, IceCredentials, LocalDtls, LocalIce};
+use sip_ua::sdp::{IceAgreed, IceCredentials, LocalDtls, LocalIce, TlsId};
 
 use super::*;
 
@@ -21,6 +21,7 @@ fn browser(port: u16, codecs: &[Codec]) -> Phone {
             candidates: vec![candidate("198.51.100.1")],
         }),
         role: None,
+        tls_id: TlsId::random(),
     });
     phone
 }
@@ -55,7 +56,14 @@ fn nothing_of_the_handshake_crosses() {
         let mut story = story(policy);
         let agreed = story.call();
         assert!(lines(&agreed.offer, "m=audio")[0].contains(" RTP/AVP "));
-        for secret in ["fingerprint", "ice-", "candidate", "setup", "BUNDLE"] {
+        for secret in [
+            "fingerprint",
+            "tls-id",
+            "ice-",
+            "candidate",
+            "setup",
+            "BUNDLE",
+        ] {
             let said = text(&agreed.offer);
             assert!(!said.contains(secret), "{secret}: {said}");
         }

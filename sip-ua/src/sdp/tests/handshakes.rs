@@ -21,6 +21,7 @@ fn with(byte: u8, ice: Option<LocalIce>) -> LocalMedia {
             fingerprint: vec![byte; 32],
             ice,
             role: None,
+            tls_id: TlsId::random(),
         }),
         feedback: true,
         ..local()
@@ -185,6 +186,67 @@ fn a_later_offer_keeps_the_name_and_the_profile() {
     );
     let offered = offer(&caller);
     assert_eq!(text(&reoffer(&caller, &offered)), text(&offered));
+}
+
+#[test]
+fn an_association_is_named_and_goes_on_by_its_name() {
+    let (caller, callee) = (with(1, Some(ice(false))), with(2, Some(ice(false))));
+    let offered = offer(&caller);
+    let (answered, callees) = answer(&callee, &offered).unwrap();
+    let callers = accept_answer(&caller, &offered, &answered).unwrap();
+    let name = |local: &LocalMedia| local.dtls.as_ref().unwrap().tls_id.clone();
+    let ids = [name(&caller), name(&callee)];
+    for (said, id) in [(&offered, &ids[0]), (&answered, &ids[1])] {
+        assert_eq!(lines_starting(said, "a=tls-id"), [format!("a=tls-id:{id}")]);
+    }
+    let (callers, callees) = (callers.dtls.unwrap(), callees.dtls.unwrap());
+    assert_eq!(callers.tls_ids, Some(ids.clone()));
+    let [first, second] = ids;
+    assert_eq!(callees.tls_ids, Some([second, first]));
+
+    // What is another of it, and whether it goes on all the same.
+    let rows: [(fn(&mut DtlsKeys), bool); 6] = [
+        (|_| {}, true),
+        (
+            |keys| keys.tls_ids.as_mut().unwrap()[1] = TlsId::random(),
+            false,
+        ),
+        (|keys| keys.tls_ids = None, true),
+        (|keys| keys.fingerprint = vec![9; 32], false),
+        (|keys| keys.active = !keys.active, false),
+        (
+            |keys| keys.ice.as_mut().unwrap().remote = IceCredentials::random(),
+            true,
+        ),
+    ];
+    for (row, (change, goes_on)) in rows.into_iter().enumerate() {
+        let mut next = (*callers).clone();
+        change(&mut next);
+        assert_eq!(callers.goes_on(&next), goes_on, "{row}");
+        assert_eq!(next.goes_on(&callers), goes_on, "{row} and back");
+    }
+}
+
+#[test]
+fn who_does_not_name_the_association_is_told_no_name() {
+    let ours = with(2, Some(ice(false)));
+    let long = "x".repeat(256);
+    for value in [
+        "",
+        "short",
+        "nineteen-letters-19",
+        "with a blank in so many",
+        &long,
+    ] {
+        let line = format!("a=tls-id:{value}");
+        let mut lines = CHECKED.to_vec();
+        lines.push(&line);
+        let (answered, agreed) = answer(&ours, &browser(&lines)).unwrap();
+        assert!(!text(&answered).contains("tls-id"), "{value}");
+        assert_eq!(agreed.dtls.unwrap().tls_ids, None, "{value}");
+    }
+    assert!(TlsId::read(&TlsId::random().to_string()).is_some());
+    assert_ne!(TlsId::random(), TlsId::random());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! Phones whose keys come from a handshake, and whose addresses come from checks or from descriptions: the
 //! bridge hears them, and nobody hears anything before.
 
-use sip_ua::sdp::{DtlsKeys, IceAgreed, IceCredentials};
+use sip_ua::sdp::{DtlsKeys, IceAgreed, IceCredentials, TlsId};
 
 use super::*;
 use crate::leg::Relayed;
@@ -157,6 +157,7 @@ fn described() -> [DtlsKeys; 2] {
         fingerprint: certificate.fingerprint().to_vec(),
         active,
         ice: None,
+        tls_ids: None,
     })
 }
 
@@ -292,6 +293,32 @@ fn checks_restart_and_the_keys_stay() {
     meeting.run(Duration::from_secs(60));
     assert_eq!(meeting.says(0, 10), 10);
     assert_eq!(meeting.bridge.failed, None);
+}
+
+#[test]
+fn another_name_of_the_association_is_another_handshake() {
+    let ice = IceCredentials::random();
+    for mut agreed in [described(), checked(ALICE, &ice, false)] {
+        let mut meeting = Meeting::new(&[ALICE]);
+        let mut name = |agreed: &mut [DtlsKeys; 2]| {
+            let (ours, theirs) = (TlsId::random(), TlsId::random());
+            agreed[0].tls_ids = Some([ours.clone(), theirs.clone()]);
+            agreed[1].tls_ids = Some([theirs, ours]);
+        };
+        name(&mut agreed);
+        meeting.agree(0, &agreed);
+        meeting.run(Duration::from_secs(2));
+        assert_eq!(meeting.says(0, 10), 10);
+        meeting.agree(0, &agreed);
+        assert_eq!(meeting.says(0, 10), 10, "the same");
+        name(&mut agreed);
+        meeting.agree(0, &agreed);
+        assert!(!meeting.bridge.leg.sends(), "the keys are gone");
+        meeting.run(Duration::from_secs(2));
+        assert!(meeting.bridge.leg.sends());
+        assert!(meeting.says(0, 10) >= 9);
+        assert_eq!(meeting.bridge.failed, None);
+    }
 }
 
 #[test]
