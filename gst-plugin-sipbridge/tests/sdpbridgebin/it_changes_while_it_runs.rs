@@ -10,7 +10,7 @@ use crate::kit::{RATE_HZ, eventually};
 use crate::phone::{Bridge, Phone, hear_each_other};
 
 /// A sine of 440 Hz.
-fn tone(seconds: f64) -> Vec<i16> {
+pub fn tone(seconds: f64) -> Vec<i16> {
     let samples = (seconds * RATE_HZ as f64) as usize;
     let phase = |at: usize| at as f64 / RATE_HZ as f64 * 440.0 * std::f64::consts::TAU;
     (0..samples)
@@ -19,14 +19,14 @@ fn tone(seconds: f64) -> Vec<i16> {
 }
 
 /// The longest run of near silence after the first sound.
-fn longest_gap(heard: &[i16]) -> Duration {
+pub fn longest_gap(heard: &[i16]) -> Duration {
     let begin = heard.iter().position(|sample| sample.abs() > 500);
     let since = &heard[begin.unwrap_or(0)..];
     let runs = since.split(|sample| sample.abs() > 500).map(<[i16]>::len);
     Duration::from_secs_f64(runs.max().unwrap_or(0) as f64 / RATE_HZ as f64)
 }
 
-fn wait_for_sound(phone: &Phone, seconds: f64) {
+pub fn wait_for_sound(phone: &Phone, seconds: f64) {
     let wanted = (seconds * RATE_HZ as f64) as usize;
     let loud = |heard: Vec<i16>| heard.iter().filter(|sample| sample.abs() > 500).count();
     eventually("a tone", || loud(phone.heard()) > wanted * 9 / 10);

@@ -22,3 +22,4 @@ mod phone;
 mod somebody_listens_in;
 mod what_is_on_the_wire;
 mod what_is_refused;
+mod who_resumes_is_heard_at_once;
