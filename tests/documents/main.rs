@@ -7,3 +7,4 @@ mod configuration;
 mod elements;
 mod http_interface;
 mod metrics;
+mod sfu_pages;
