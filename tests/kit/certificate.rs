@@ -55,6 +55,11 @@ pub fn self_made(folder: &Path, address: IpAddr) -> Result<String> {
     Ok(pin(&made.signing_key))
 }
 
+/// What a browser is told of the key in this file, as in [`Files`].
+pub fn pin_of(key: &Path) -> Result<String> {
+    Ok(pin(&KeyPair::from_pem(&std::fs::read_to_string(key)?)?))
+}
+
 fn pin(key: &KeyPair) -> String {
     BASE64.encode(&Sha256::digest(key.subject_public_key_info()))
 }

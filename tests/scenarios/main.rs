@@ -66,6 +66,7 @@ mod sip_js_in_node;
 mod sip_worker_dial;
 mod sixty_calls_come_and_go;
 mod stranger_meets_silence;
+mod the_demo;
 mod the_join_page;
 mod the_join_page_keeps_out;
 mod the_join_page_rejoins;
