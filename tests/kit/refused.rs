@@ -6,6 +6,9 @@ use crate::resources::Resources;
 use crate::scene::{NUMBER, open_house};
 use crate::worker::{Settings, Worker};
 use anyhow::{Context as _, Result, anyhow, ensure};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
@@ -15,6 +18,27 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const MORE: usize = 3;
 const PHONE: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                      m=audio 40000 RTP/AVP 0\r\n";
+
+/// Reads events until so many calls have ended: why each did, and all that was told.
+fn told_of_ends(
+    mut lines: impl Iterator<Item = std::io::Result<String>>,
+    calls: usize,
+) -> Result<(BTreeMap<String, Value>, String)> {
+    let (mut ended, mut told) = (BTreeMap::new(), String::new());
+    while ended.len() < calls {
+        let line = lines
+            .next()
+            .with_context(|| format!("no more events after {told}"))??;
+        told += &format!("{line}\n");
+        let event = line.strip_prefix("data:").unwrap_or_default();
+        let event: Value = serde_json::from_str(event).unwrap_or_default();
+        let call = &event["call"];
+        if let Some(id) = call["id"].as_str().filter(|_| call["state"] == "ended") {
+            ended.insert(id.to_owned(), call["why"].clone());
+        }
+    }
+    Ok((ended, told))
+}
 
 /// Something that is to hold.
 pub type Story<'a> = Box<dyn FnOnce() -> Result<()> + Send + 'a>;
@@ -44,7 +68,7 @@ pub struct Refused {
     pub code: String,
     /// The worker's sentence.
     pub why: String,
-    /// All that the worker logged.
+    /// All that the worker logged, and told of its calls by its events.
     pub log: String,
 }
 
@@ -78,6 +102,10 @@ impl Refusing {
     /// Phones call, first one and then some at once; all fare alike, and leave nothing.
     pub fn dialled(&self) -> Result<Refused> {
         let worker = &self.worker;
+        let events = worker.get(Some(worker.token()), "/v1/events")?;
+        let mut events = BufReader::new(events).lines();
+        // Whatever happens from now on is told.
+        events.find(|line| line.as_deref().is_ok_and(str::is_empty));
         let code = self.calls(1)?;
         let runtime = tokio::runtime::Runtime::new()?;
         let settled = |goal| runtime.block_on(Resources::settled(worker.pid(), goal));
@@ -96,6 +124,14 @@ impl Refusing {
             after.descriptors <= before.descriptors && after.threads <= before.threads,
             "{before} after one call, {after} after {MORE} more"
         );
+        let (ended, told) = told_of_ends(events, 1 + MORE)?;
+        for call in &calls {
+            let id = call["id"].as_str().unwrap_or_default();
+            ensure!(
+                ended.get(id) == Some(&call["why"]),
+                "{call} is told as {ended:?}"
+            );
+        }
         let log = std::fs::read_to_string(worker.log())?;
         ensure!(
             log.contains(&why.replace('"', "\\\"")),
@@ -108,7 +144,7 @@ impl Refusing {
         Ok(Refused {
             code: code[0].clone(),
             why,
-            log,
+            log: log + &told,
         })
     }
 

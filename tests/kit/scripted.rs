@@ -2,11 +2,15 @@
 //! An HTTP server that says whatever it is told to.
 
 use crate::out_dir;
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{Message, accept_hdr};
 
 /// Requests, whole: method, path, headers and body.
 #[derive(Default)]
@@ -55,6 +59,19 @@ impl Scripted {
         Scripted::start(|_| Some("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned()))
     }
 
+    /// Speaks Janus' WebSocket, and gives everything that it is asked the same answer.
+    pub fn websocket(answer: Value) -> Result<SocketAddr> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let answer = answer.clone();
+                std::thread::spawn(move || converse(stream, answer));
+            }
+        });
+        Ok(address)
+    }
+
     /// Everything that was asked.
     pub fn asked(&self) -> Vec<String> {
         self.asked.requests().clone()
@@ -90,6 +107,25 @@ pub fn secret(scenario: &str, name: &str) -> Result<(String, String)> {
     let path = folder.join(name);
     std::fs::write(&path, &value)?;
     Ok((path.display().to_string(), value))
+}
+
+fn converse(stream: TcpStream, mut answer: Value) -> Result<()> {
+    let mut socket = accept_hdr(stream, agree).ok().context("no WebSocket")?;
+    while let Message::Text(text) = socket.read()? {
+        let asked: Value = serde_json::from_str(&text)?;
+        answer["transaction"] = asked["transaction"].clone();
+        socket.send(Message::text(answer.to_string()))?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::result_large_err, reason = "the callback's type is given")]
+fn agree(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+    let protocol = HeaderValue::from_static("janus-protocol");
+    response
+        .headers_mut()
+        .insert("Sec-WebSocket-Protocol", protocol);
+    Ok(response)
 }
 
 fn serve(stream: TcpStream, told: &Asked, answer: &dyn Fn(&str) -> Option<String>) -> Option<()> {

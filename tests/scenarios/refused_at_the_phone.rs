@@ -4,6 +4,7 @@
 //! port, no descriptor, no thread.
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 use sipbridge_tests::http::ask;
 use sipbridge_tests::janus::{Janus, Options};
 use sipbridge_tests::offer::offer;
@@ -15,9 +16,11 @@ use sipbridge_tests::videoroom::VideoRoom;
 use sipbridge_tests::whip::Elsewhere;
 use sipbridge_tests::worker::Worker;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 const SCENARIO: &str = "refused_at_the_phone";
+const SOON: Duration = Duration::from_secs(5);
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Somebody listens in [`ROOM`] of this worker, who comes by WHEP.
@@ -94,6 +97,13 @@ fn by_janus() -> Result<()> {
             lost.dialled()?.with(503, says)
         }));
     }
+    let nonsense = Scripted::websocket(json!({"janus": "success"}))?;
+    stories.push(Box::new(move || {
+        let lines = format!("kind = \"janus\"\nurl = \"ws://{nonsense}\"");
+        let folder = format!("{SCENARIO}/janus/nonsense");
+        let lost = Refusing::start(&folder, LOCAL, &lines)?;
+        lost.dialled()?.with(503, "with nonsense")
+    }));
     stories.push(Box::new(|| {
         by_its_rooms(&runtime, &janus, |folder, lines| {
             refusing(folder, &janus, lines)
@@ -178,10 +188,29 @@ fn by_whip() -> Result<()> {
             lost.dialled()?.with(503, says)
         }));
     }
+    stories.push(Box::new(|| by_an_answer_of_nothing(&folder)));
     side_by_side(stories)?;
     let after = people(&elsewhere.worker)?;
     ensure!(after == before, "{after} are there, not {before}");
     Ok(())
+}
+
+/// A session is made, and its description begins as one and says no more. It is ended.
+fn by_an_answer_of_nothing(folder: &str) -> Result<()> {
+    let server = Scripted::start(|asked| {
+        let made = "Content-Type: application/sdp\r\nLocation: /session/7\r\n";
+        Some(match asked.starts_with("POST ") {
+            true => response("201 Created", made, "v=0\r\n"),
+            false => response("200 OK", "", ""),
+        })
+    })?;
+    let lines = format!(
+        "kind = \"whip\"\nwhip = \"http://{}/{{participant}}\"",
+        server.address
+    );
+    let lost = Refusing::start(&format!("{folder}/nothing"), LOCAL, &lines)?;
+    lost.dialled()?.with(503, "description")?;
+    server.is_asked("DELETE /session/7 ", SOON)
 }
 
 #[test]
