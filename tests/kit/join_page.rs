@@ -119,15 +119,23 @@ impl JoinPage {
         hears_hz(&mut self.page)
     }
 
-    /// Looks at the page on a phone and on a desk, in the light and in the dark; keeps what was seen.
+    /// Looks at the page on a phone and on a desk, in the light and in the dark; keeps what was seen. The same controls
+    /// are on all of them.
     pub fn look(&mut self, what: &str) -> Result<()> {
+        let mut everywhere = None;
         for (width, height) in WINDOWS {
             for (dark, name) in [(true, "dark"), (false, "light")] {
                 self.page.resize(width, height, dark)?;
-                let checked = self.page.is_well_laid_out();
+                let checked = self.page.is_well_laid_out(width);
                 self.page
                     .screenshot(&self.picture(&format!("{what}-{width}-{name}")))?;
                 checked.with_context(|| format!("{what} at {width} pixels"))?;
+                let controls = self.page.controls()?;
+                let others = everywhere.get_or_insert_with(|| controls.clone());
+                ensure!(
+                    !controls.is_empty() && controls == *others,
+                    "{what} at {width} pixels has {controls:?}, elsewhere it has {others:?}"
+                );
             }
         }
         Ok(())

@@ -33,17 +33,18 @@ const CENTRE: &str = "(element) => {
   return clear ? [x + width / 2, y + height / 2] : null;
 }";
 
-/// What of a page is not as it should be: sideways too wide, or a control that is not to be hit.
-const FAULTS: &str = "() => {
+/// What of a page is not as it should be: sideways wider than its window, or a control that is not to be hit. A phone's
+/// browser makes `innerWidth` as wide as what it finds, so the window's width is told.
+const FAULTS: &str = "(windowWidth) => {
   const faults = [];
   const root = document.querySelector('dialog[open]') || document.body;
   const named = (e) => e.tagName.toLowerCase() + (e.id ? '#' + e.id : '') + ' ' + (e.ariaLabel || e.textContent || '').trim().slice(0, 30);
   const page = document.scrollingElement;
-  if (page.scrollWidth > innerWidth) faults.push('the page is ' + page.scrollWidth + ' wide');
+  if (page.scrollWidth > windowWidth) faults.push('the page is ' + page.scrollWidth + ' wide');
   for (const element of root.querySelectorAll('*')) {
     if (!element.checkVisibility() || element.closest('svg, .unseen')) continue;
     const { left, right, width } = element.getBoundingClientRect();
-    if (width && (left < -0.5 || right > innerWidth + 0.5)) faults.push(named(element) + ' is outside');
+    if (width && (left < -0.5 || right > windowWidth + 0.5)) faults.push(named(element) + ' is outside');
   }
   for (const control of root.querySelectorAll('button, input, a, select')) {
     if (!control.checkVisibility()) continue;
@@ -56,6 +57,13 @@ const FAULTS: &str = "() => {
   }
   scrollTo(0, 0);
   return faults;
+}";
+
+/// The names of all controls that are to be seen.
+const CONTROLS: &str = "() => {
+  const root = document.querySelector('dialog[open]') || document.body;
+  const name = (e) => e.ariaLabel || e.textContent.trim() || e.labels?.[0]?.textContent.trim();
+  return [...root.querySelectorAll('button, input, a, select')].filter((e) => e.checkVisibility()).map(name);
 }";
 
 /// A page. What it is asked is JavaScript.
@@ -221,10 +229,17 @@ impl Page {
         Ok(std::fs::write(file, BASE64.decode(data.as_bytes())?)?)
     }
 
+    /// The names of all controls that are to be seen.
+    pub fn controls(&mut self) -> Result<Vec<String>> {
+        Ok(serde_json::from_value(
+            self.eval(&format!("({CONTROLS})()"))?,
+        )?)
+    }
+
     /// Fails where something is wider than the window, or a control cannot be hit, is too small for a
     /// finger, or has no name.
-    pub fn is_well_laid_out(&mut self) -> Result<()> {
-        let faults = self.eval(&format!("({FAULTS})()"))?;
+    pub fn is_well_laid_out(&mut self, window_width: u32) -> Result<()> {
+        let faults = self.eval(&format!("({FAULTS})({window_width})"))?;
         match faults.as_array() {
             Some(none) if none.is_empty() => Ok(()),
             _ => bail!("the page is not well laid out: {faults:#}"),
