@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The worker is started anew: whoever is on the page is back in the room by themselves, and talks with a
+//! The worker crashes and is started anew: whoever is on the page is back in the room by themselves, and talks with a
 //! phone as before.
 
 use anyhow::{Result, ensure};
@@ -9,7 +9,7 @@ use sipbridge_tests::scene::trunk_to;
 const SCENARIO: &str = "the_join_page_rejoins";
 
 #[test]
-fn the_page_rejoins_after_a_restart() -> Result<()> {
+fn the_page_rejoins_after_a_crash() -> Result<()> {
     let mut bob = phone(SCENARIO, "bob", 1_200.0)?;
     let mut ann = JoinPage::open(SCENARIO, "", &trunk_to(&bob.uri()))?;
     ann.join("Ann")?;
@@ -17,7 +17,8 @@ fn the_page_rejoins_after_a_restart() -> Result<()> {
     let note = "window.wasAway = []; new MutationObserver(() => wasAway.push(document.querySelector('#away').innerText))
         .observe(document.querySelector('#away'), { attributes: true })";
     ann.page.eval(note)?;
-    ann.worker.restart()?;
+    ann.worker.kill()?;
+    ann.worker.revive()?;
     ann.sees("wasAway.length > 1")?;
     ann.sees(&format!("!{} && {}", shows("#away"), card("Ann\nyou")))?;
     let told = ann.page.eval("wasAway.join(' ')")?;
