@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A wrong token, a room that there is not and a room that is full: the page says so, and the status is right.
-//! A guest has none of a host's buttons.
+//! Whoever comes by a link without a name types theirs. A guest has none of a host's buttons.
 
 use anyhow::{Result, ensure};
 use sipbridge_tests::http::ask;
@@ -35,6 +35,14 @@ fn who_cannot_come_in_is_told_why() -> Result<()> {
     ann.sees(&error("There is no such room here."))?;
     let (status, _) = ann.worker.ask("GET", "/v1/rooms/attic", None)?;
     ensure!(status == 404, "{status}");
+
+    let nameless = ann.link(ROOM, "")?;
+    ann.page.go(&nameless)?;
+    ann.page.fill("#field-name", "Zoë <b>")?;
+    ann.enter()?;
+    ann.sees(&card("Zoë <b>\nyou"))?;
+    ann.page.click("#leave")?;
+    ann.sees(&shows("#lobby"))?;
 
     ann.page.go(&link)?;
     ann.enter()?;
