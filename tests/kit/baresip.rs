@@ -24,6 +24,8 @@ const RECORDS: Duration = Duration::from_secs(180);
 pub struct Options<'a> {
     /// Also the user part of its address.
     pub name: &'a str,
+    /// What it calls itself beside.
+    pub display: Option<&'a str>,
     /// What it says once a call is up, silence at the end included.
     pub says: &'a Wave,
     /// `PCMU`, `PCMA`, `G722` or `opus`.
@@ -45,6 +47,7 @@ impl<'a> Options<'a> {
     pub fn new(name: &'a str, says: &'a Wave) -> Options<'a> {
         Options {
             name,
+            display: None,
             says,
             codec: "PCMU",
             auto_answer: false,
@@ -86,8 +89,10 @@ impl Baresip {
             config(&folder, &says, rate_hz, address, control),
         )?;
         let home = options.registrar.unwrap_or(address);
+        let display = options.display.map(|display| format!("\"{display}\" "));
         let mut account = format!(
-            "<sip:{name}@{home};transport={}>;regint={};answermode={};audio_codecs={}/{rate_hz}/{channels}",
+            "{}<sip:{name}@{home};transport={}>;regint={};answermode={};audio_codecs={}/{rate_hz}/{channels}",
+            display.unwrap_or_default(),
             options.transport,
             if options.registrar.is_some() { 60 } else { 0 },
             if options.auto_answer {

@@ -4,9 +4,11 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::http::ask;
-use sipbridge_tests::join_page::{JoinPage, SOON, card, phone, shows};
+use sipbridge_tests::join_page::{JoinPage, SOON, card, shows, tone};
 use sipbridge_tests::scene::ROOM;
+use std::time::Duration;
 
 const SCENARIO: &str = "the_join_page_rings";
 const PHONES_HZ: f64 = 800.0;
@@ -32,24 +34,31 @@ ring_for = \"2s\"
 fn a_call_rings_on_the_page() -> Result<()> {
     let mut ann = JoinPage::open(SCENARIO, "", ROUTES)?;
     ann.join("Ann")?;
-    let mut alice = phone(SCENARIO, "alice", PHONES_HZ)?;
+    let says = tone(PHONES_HZ, 8_000, Duration::from_secs(120));
+    let named = Options {
+        display: Some("Front desk"),
+        ..Options::new("alice", &says)
+    };
+    let mut alice = Baresip::start(SCENARIO, &named)?;
 
-    let hers = ann.worker.uri("2000");
-    alice.dial(&hers)?;
+    let anns = ann.worker.uri("2000");
+    alice.dial(&anns)?;
     alice.wait_ringing(SOON)?;
-    ann.sees("document.querySelector('#ringing').innerText.includes('alice')")?;
-    ann.sees("document.title.includes('alice')")?;
+    // Its number stands below what it calls itself.
+    ann.sees("document.querySelector('#ringing').innerText.includes('Front desk\\nalice')")?;
+    ann.sees("document.title.includes('Front desk')")?;
     ann.look("ringing")?;
     ann.page.click("[data-act=accept]")?;
     alice.wait_established(SOON)?;
-    ann.sees(&format!("{}?.matches('.talking')", card("alice")))?;
+    let hers = card("Front desk\nalice · ");
+    ann.sees(&format!("{hers}?.matches('.talking')"))?;
     let hz = ann.hears_hz()?;
     ensure!((hz - PHONES_HZ).abs() < 15.0, "the page hears {hz} Hz");
     alice.hang_up()?;
     alice.wait_closed(SOON)?;
-    ann.sees(&format!("!{}", card("alice")))?;
+    ann.sees(&format!("!{hers}"))?;
 
-    alice.dial(&hers)?;
+    alice.dial(&anns)?;
     alice.wait_ringing(SOON)?;
     ann.page.click("[data-act=decline]")?;
     let told = alice.wait_closed(SOON)?;
