@@ -11,25 +11,29 @@ use std::process::{Command, Stdio};
 
 /// Set in a process that may make hosts.
 const APART: &str = "SIPBRIDGE_TESTS_APART";
+/// Set where a scenario that is skipped is one too many.
+const NOTHING_IS_SKIPPED: &str = "SIPBRIDGE_TESTS_SKIP_NOTHING";
 /// What `unshare` makes such a process by: as root, and as anybody where the kernel lets them.
 const WAYS: [&[&str]; 2] = [&["--net"], &["--user", "--map-root-user", "--net"]];
 /// Whatever hosts need, tried on a network that nobody uses.
 const TRIED: &str = "ip link set lo up && echo 1 >/proc/sys/net/ipv4/ip_forward && nft list tables";
 
 /// Runs a scenario in another process of the same tests, where it may make hosts; `test` is its full name there.
-/// Where this system lets nobody make any, the scenario is skipped, and says so.
+/// Where this system lets nobody make any, the scenario is skipped, and says so; with `SIPBRIDGE_TESTS_SKIP_NOTHING=1`
+/// in the environment it fails.
 pub fn apart(test: &str, scenario: impl FnOnce() -> Result<()>) -> Result<()> {
     if std::env::var_os(APART).is_some() {
         return scenario();
     }
     let Some(way) = WAYS.into_iter().find(|way| is_open(way)) else {
-        // Past the test harness, which keeps what a test that passes prints to itself.
-        let _ = writeln!(
-            std::io::stderr(),
-            "{test} is skipped: neither `unshare {}` nor `unshare {}` makes a network here that can be changed",
+        let why = format!(
+            "neither `unshare {}` nor `unshare {}` makes a network here that can be changed",
             WAYS[0].join(" "),
             WAYS[1].join(" ")
         );
+        ensure!(std::env::var_os(NOTHING_IS_SKIPPED).is_none(), "{why}");
+        // Past the test harness, which keeps what a test that passes prints to itself.
+        let _ = writeln!(std::io::stderr(), "{test} is skipped: {why}");
         return Ok(());
     };
     let run = Command::new("unshare")
