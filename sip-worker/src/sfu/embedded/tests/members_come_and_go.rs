@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::sfu::embedded::link::Restart;
-use crate::sfu::{Data, ParticipantId};
+use crate::sfu::{Candidate, Data, ParticipantId};
 
 #[test]
 fn everybody_is_told_of_everybody_else() {
@@ -174,6 +174,53 @@ fn ice_restarts_and_goes_on() {
     world.run(Duration::from_secs(12));
     world.say(3, &[(by_ann, 20, b"after")]);
     assert_eq!(words(&world.ends[&to_bob].heard(0)), ["before", "after"]);
+}
+
+#[test]
+fn a_candidate_that_comes_later_is_checked() {
+    let mut world = World::new();
+    let ann = world.join("ann");
+    let mut end = End::new(20_001);
+    let sender = Sender {
+        ssrc: 1,
+        msid: "a b".to_owned(),
+    };
+    let track = end.negotiation.add_sender(sender, vec![opus(111)]);
+    end.negotiation.set_direction(track, Direction::SendOnly);
+    // As a browser offers that has not looked where it is yet.
+    let offer = end.offer(world.now);
+    let (found, told): (Vec<&str>, Vec<&str>) = offer
+        .lines()
+        .partition(|line| line.starts_with("a=candidate:"));
+    let offer = told.join("\r\n") + "\r\n";
+    let offer = offer.replace("a=end-of-candidates\r\n", "");
+    let published = world.exchange.publish(world.now, ann.member, &offer);
+    let connection = published.unwrap().connection;
+    // Nobody else is here: whatever is sent is sent to Ann.
+    let checked = |world: &mut World| {
+        let mut to = Vec::new();
+        for _ in 0..100 {
+            world.now += Duration::from_millis(5);
+            world.exchange.timeout(world.now);
+            while let Some(datagram) = world.exchange.datagram() {
+                to.push(datagram.to);
+            }
+        }
+        to
+    };
+    assert_eq!(checked(&mut world), []);
+    let candidate = Candidate {
+        mline_index: 0,
+        mid: Some("0".to_owned()),
+        candidate: found[0].trim_start_matches("a=").to_owned(),
+    };
+    let now = world.now;
+    world
+        .exchange
+        .trickled(now, ann.member, &connection, &candidate)
+        .unwrap();
+    let checked = checked(&mut world);
+    assert!(checked.contains(&end.address), "{checked:?}");
 }
 
 #[test]

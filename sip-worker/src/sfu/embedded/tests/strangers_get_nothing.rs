@@ -6,8 +6,9 @@ use super::*;
 #[test]
 fn garbage_is_not_answered() {
     let mut world = World::new();
-    let ann = world.join("ann");
+    let (ann, bob) = (world.join("ann"), world.join("bob"));
     let (by_ann, _) = world.publish(&ann);
+    let (to_bob, _) = world.listen(&bob, 1);
     let host = HOST.parse().unwrap();
     let stranger = SocketAddr::from(([203, 0, 113, 9], 4_000));
     let mut noise = 0x9e37_79b9_u32;
@@ -33,4 +34,5 @@ fn garbage_is_not_answered() {
         }
     }
     world.say(3, &[(by_ann, 20, b"still there")]);
+    assert_eq!(words(&world.ends[&to_bob].heard(0)), ["still there"]);
 }
