@@ -71,16 +71,18 @@ async fn two_people_hear_each_other() {
         .unwrap();
     assert!(gone - left < Duration::from_secs(1), "{:?}", gone - left);
 
-    let dropped = Instant::now();
     let carl = join(&janus, "lobby", "carl").await.unwrap();
+    carl.until("bob", SOON, |seen| seen.is_here("bob").then_some(()))
+        .await
+        .unwrap();
+    let dropped = Instant::now();
     drop(bob);
     let gone = carl
         .until("bob leaving", SOON, |seen| {
             seen.person("bob").and_then(|p| p.left)
         })
-        .await;
-    // Bob may be gone before Carl is there to see it.
-    if let Ok(gone) = gone {
-        assert!(gone - dropped < SOON);
-    }
+        .await
+        .unwrap();
+    let took = gone - dropped;
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
