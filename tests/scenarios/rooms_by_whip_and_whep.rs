@@ -11,6 +11,8 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr};
 
 const SCENARIO: &str = "rooms_by_whip_and_whep";
+/// Nobody is there: it is told of, and not asked.
+const STUN: &str = "stun:127.0.0.1:9";
 const SDP: (&str, &str) = ("Content-Type", "application/sdp");
 const SDPFRAG: (&str, &str) = ("Content-Type", "application/trickle-ice-sdpfrag");
 
@@ -50,6 +52,7 @@ fn rooms_by_whip_and_whep() -> Result<()> {
                  max_participants = 3\n"
             .to_owned(),
         http: "origins = [\"https://app.example\"]".to_owned(),
+        ice: format!("stun = [\"{STUN}\"]"),
         ..Settings::default()
     };
     let ice = IpAddr::from(Ipv4Addr::LOCALHOST);
@@ -138,6 +141,10 @@ fn sessions_change_and_end(guest: &Asker<'_>) -> Result<()> {
         listener.status == 201 && listener.body.contains("a=sendonly"),
         "{listener:?}"
     );
+    for told in [&speaker, &listener] {
+        let link = format!("<{STUN}>; rel=\"ice-server\"");
+        ensure!(told.header("link") == Some(&link), "{told:?}");
+    }
 
     let trickle = "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n\
                    m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n\
