@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Two phones are in a room. First the worker's WebSocket to the SFU breaks, then the SFU is killed and
-//! started anew: each time the calls stay up, the phones hear comfort noise meanwhile, and both are
-//! in their room again within three seconds. Afterwards everybody hears everybody.
+//! started anew: each time the calls stay up, the phones hear comfort noise meanwhile, and within three seconds
+//! both are in their room again, hear it and are heard there. Afterwards everybody hears everybody.
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use sip_worker::measure::Wave;
 use sip_worker::measure::steady::steadily;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::comeback::{AWAY, Afterwards, BACK_WITHIN, Outage};
 use sipbridge_tests::scene::{NUMBER, Scene, Setup, open_house};
+use sipbridge_tests::worker::room_is_heard;
 use std::time::{Duration, Instant};
 
 const SCENARIO: &str = "sfu_comes_back";
@@ -72,14 +74,14 @@ fn scenario() -> Result<()> {
     std::thread::sleep(AWAY);
     scene.restart_janus()?;
     let over = Instant::now();
-    until_all_are_back(&scene)?;
+    let host = scene.join("host")?;
+    until_all_are_back(&scene, over)?;
     println!("back {:?} after the SFU's return", over.elapsed());
     outages.push(Outage { began, over });
-
-    let host = scene.join("host")?;
     let mut heard_in_room = None;
     for name in ["alice", "bob"] {
-        let heard = scene.wait(host.hears(name, Duration::from_secs(3)))?;
+        let patience = BACK_WITHIN.saturating_sub(over.elapsed());
+        let heard = scene.wait(host.hears(name, patience))?;
         heard_in_room.get_or_insert(heard);
     }
     afterwards.host_answers(&host, answered)?;
@@ -103,15 +105,20 @@ fn away_and_back(scene: &Scene, happen: impl FnOnce() -> Result<()>) -> Result<O
     let began = Instant::now();
     happen()?;
     let over = Instant::now();
-    until_all_are_back(scene)?;
+    until_all_are_back(scene, over)?;
     println!("back {:?} after it was mended", over.elapsed());
     Ok(Outage { began, over })
 }
 
-fn until_all_are_back(scene: &Scene) -> Result<()> {
-    let calls = scene.worker.until_calls("are back", BACK_WITHIN, |calls| {
-        calls.iter().all(|call| call["away"].is_null())
-    })?;
+/// Waits until all calls are in their room, and something of it comes to them.
+fn until_all_are_back(scene: &Scene, over: Instant) -> Result<()> {
+    let patience = BACK_WITHIN.saturating_sub(over.elapsed());
+    let whole = |call: &Value| call["away"].is_null() && room_is_heard(call);
+    let calls = scene
+        .worker
+        .until_calls("are back and hear", patience, |calls| {
+            calls.iter().all(whole)
+        })?;
     ensure!(
         calls.iter().all(|call| call["state"] == "active"),
         "a call ended: {calls:?}"
