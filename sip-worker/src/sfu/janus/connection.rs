@@ -9,7 +9,6 @@ mod claim;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -30,10 +29,6 @@ use super::message::{self, HandleEvent, Incoming, Refusal, Reply, code};
 use crate::sfu::SfuError;
 
 const VIDEOROOM: &str = "janus.plugin.videoroom";
-/// Janus forgets a session that says nothing for `session_timeout`, 60 s unless configured.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// So long without any answer, and Janus is taken for dead.
-const SILENCE: Duration = Duration::from_secs(25);
 /// No message of Janus' is near this.
 const LARGEST_MESSAGE: usize = 4 << 20;
 
@@ -350,7 +345,8 @@ impl Actor {
         stream: &mut SplitStream<Socket>,
         commands: &mut mpsc::UnboundedReceiver<Command>,
     ) -> End {
-        let mut keep_alive = tokio::time::interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+        let pause = self.config.keep_alive;
+        let mut keep_alive = tokio::time::interval_at(Instant::now() + pause, pause);
         loop {
             let done = tokio::select! {
                 message = stream.next() => match message {
@@ -375,8 +371,10 @@ impl Actor {
     }
 
     async fn keep_alive(&mut self) -> Result<(), End> {
-        if self.heard.elapsed() > SILENCE {
-            let silent = format!("the SFU has been silent for {SILENCE:?}");
+        // Two answers are missing, and not merely late: it is taken for dead.
+        let longest = self.config.keep_alive * 5 / 2;
+        if self.heard.elapsed() > longest {
+            let silent = format!("the SFU has been silent for {longest:?}");
             return Err(End::Broken(silent));
         }
         // Nobody waits any more for what timed out.

@@ -50,6 +50,9 @@ pub struct JanusConfig {
     pub string_ids: Option<bool>,
     /// How long it may take to answer.
     pub patience: Duration,
+    /// How often it is told that we are there. It forgets a session that says nothing for `session_timeout`, 60 s
+    /// unless configured.
+    pub keep_alive: Duration,
     /// How long a call waits for it while it is away.
     pub outage_patience: Duration,
 }
@@ -70,6 +73,7 @@ impl JanusConfig {
             room_create: false,
             string_ids: None,
             patience: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(10),
             outage_patience: OUTAGE_PATIENCE,
         }
     }

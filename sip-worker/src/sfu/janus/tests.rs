@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Against a server that speaks WebSocket but is no Janus worth the name.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -52,28 +54,32 @@ enum Turn {
     HangUp,
 }
 
-/// Serves one connection after the other; `turn` is told the number of the connection and the message.
-async fn scripted(turn: impl Fn(usize, &Value) -> Turn + Send + 'static) -> Janus {
+/// Serves any connection; `turn` is told the number of the connection and the message.
+async fn scripted(turn: impl Fn(usize, &Value) -> Turn + Send + Sync + 'static) -> Janus {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
+    let turn = Arc::new(turn);
     tokio::spawn(async move {
         for connection in 0.. {
             let (stream, _) = listener.accept().await.unwrap();
-            let mut socket = tokio_tungstenite::accept_hdr_async(stream, agree)
-                .await
-                .unwrap();
-            'served: while let Some(Ok(Message::Text(text))) = socket.next().await {
-                let message: Value = serde_json::from_str(&text).unwrap();
-                match turn(connection, &message) {
-                    Turn::Say(answers) => {
-                        for mut answer in answers {
-                            answer["transaction"] = message["transaction"].clone();
-                            let _ = socket.send(Message::text(answer.to_string())).await;
+            let turn = turn.clone();
+            tokio::spawn(async move {
+                let mut socket = tokio_tungstenite::accept_hdr_async(stream, agree)
+                    .await
+                    .unwrap();
+                'served: while let Some(Ok(Message::Text(text))) = socket.next().await {
+                    let message: Value = serde_json::from_str(&text).unwrap();
+                    match turn(connection, &message) {
+                        Turn::Say(answers) => {
+                            for mut answer in answers {
+                                answer["transaction"] = message["transaction"].clone();
+                                let _ = socket.send(Message::text(answer.to_string())).await;
+                            }
                         }
+                        Turn::HangUp => break 'served,
                     }
-                    Turn::HangUp => break 'served,
                 }
-            }
+            });
         }
     });
     Janus::new(JanusConfig {
@@ -221,6 +227,95 @@ async fn a_room_that_was_made_for_somebody_is_theirs_until_they_leave() {
     first.session.leave().await;
     drop(second);
     assert_eq!(server.ours("lobby"), Some(0));
+}
+
+#[tokio::test]
+async fn attributes_are_told_as_metadata() {
+    let (tell, mut asked) = mpsc::unbounded_channel();
+    let handles = AtomicU64::new(0);
+    let sfu = scripted(move |_, message| {
+        let _ = tell.send(message["body"].clone());
+        room(&handles, message)
+    })
+    .await;
+    let number = ("sip.phoneNumber".to_owned(), "+15550100".to_owned());
+    for attributes in [BTreeMap::from([number]), BTreeMap::new()] {
+        let told = json!(attributes);
+        let alice = Participant {
+            id: "alice".to_owned(),
+            name: "Alice".to_owned(),
+            attributes,
+        };
+        let _joined = sfu.join("lobby", alice).await.unwrap();
+        let publisher = |body: &Value| body["ptype"] == "publisher";
+        let joins = std::iter::from_fn(|| asked.try_recv().ok()).find(publisher);
+        let joins = joins.unwrap();
+        assert_eq!(
+            (&joins["id"], &joins["display"]),
+            (&json!("alice"), &json!("Alice"))
+        );
+        match told.as_object().unwrap().is_empty() {
+            true => assert_eq!(joins["metadata"], Value::Null),
+            false => assert_eq!(joins["metadata"], told),
+        }
+    }
+}
+
+/// The same, which is told that we are there this often, and not waited for much longer.
+fn kept(sfu: &Janus, keep_alive: Duration) -> Janus {
+    Janus::new(JanusConfig {
+        keep_alive,
+        patience: 5 * keep_alive,
+        ..JanusConfig::clone(&sfu.config)
+    })
+}
+
+#[tokio::test]
+async fn a_session_that_nothing_happens_in_is_kept_alive() {
+    let (tell, mut asked) = mpsc::unbounded_channel();
+    let handles = AtomicU64::new(0);
+    let sfu = scripted(move |_, message| {
+        let _ = tell.send(message.clone());
+        room(&handles, message)
+    })
+    .await;
+    let pause = Duration::from_millis(300);
+    let sfu = kept(&sfu, pause);
+    let mut joined = sfu.join("lobby", Participant::default()).await.unwrap();
+    // Longer than it may say nothing.
+    for _ in 0..4 {
+        let told = async {
+            loop {
+                let message: Value = asked.recv().await.unwrap();
+                if message["janus"] == "keepalive" {
+                    return message;
+                }
+            }
+        };
+        let told = tokio::time::timeout(10 * pause, told).await.unwrap();
+        assert_eq!(told["session_id"], 77);
+    }
+    let mut told = std::iter::from_fn(|| joined.events.try_recv().ok());
+    assert!(!told.any(|event| matches!(event, SfuEvent::Lost(_))));
+}
+
+#[tokio::test]
+async fn a_janus_that_answers_no_more_is_lost() {
+    let handles = AtomicU64::new(0);
+    let sfu = scripted(move |_, message| match message["janus"].as_str() {
+        Some("keepalive") => Turn::Say(Vec::new()),
+        Some("claim") => Turn::HangUp,
+        _ => room(&handles, message),
+    })
+    .await;
+    let sfu = kept(&sfu, Duration::from_millis(100));
+    let mut joined = sfu.join("lobby", Participant::default()).await.unwrap();
+    let lost = loop {
+        if let SfuEvent::Lost(why) = next(&mut joined.events).await {
+            break why;
+        }
+    };
+    assert_eq!(lost, "the SFU has been silent for 250ms");
 }
 
 async fn refusal(sfu: Janus) -> SfuError {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{CallOut, Rtp, RtpConfig, Way};
 use crate::plain::Description;
-use crate::sfu::{Data, Participant, Sfu, SfuError};
+use crate::sfu::{Data, Participant, Sfu, SfuError, SfuEvent};
 
 const TOKEN: &str = "open-sesame-4711";
 const SOON: Duration = Duration::from_secs(5);
@@ -187,6 +187,42 @@ async fn leaving_goes_on_if_nobody_waits_for_it() {
     session.leave().await;
     drop(session);
     assert!(asked.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn attributes_come_with_the_name_at_joining_and_then_no_more() {
+    let (sfu, mut asked) = server(|_| http("200 OK", "{}")).await;
+    let number = ("sip.phoneNumber".to_owned(), "+15550100".to_owned());
+    let caller = Participant {
+        attributes: BTreeMap::from([number]),
+        ..ann()
+    };
+    let session = sfu.join("lobby", caller).await.unwrap().session;
+    let whole = json!({"id": "ann", "name": "Ann", "attributes": {"sip.phoneNumber": "+15550100"}});
+    assert_eq!(next(&mut asked).await["participant"], whole);
+    session.leave().await;
+    assert_eq!(next(&mut asked).await["participant"], "ann");
+}
+
+#[tokio::test]
+async fn who_talks_is_told() {
+    let news = [
+        json!({"participants": [{"id": "ben", "name": "Ben", "tracks": ["ben/audio"]}]}),
+        json!({"talking": {"track": "ben/audio", "talking": true}}),
+        json!({"talking": {"track": "ben/audio", "talking": false}}),
+    ];
+    let lines: String = news.iter().map(|line| format!("{line}\n")).collect();
+    let told = format!("HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n{lines}");
+    let (sfu, _asked) = server(move |_| Some(told.clone())).await;
+    let mut joined = sfu.join("lobby", ann()).await.unwrap();
+    let mut talks = Vec::new();
+    while let Some(event) = joined.events.recv().await {
+        if let SfuEvent::Talking { track, talking } = event {
+            talks.push((track.0, talking));
+        }
+    }
+    let bens = |talking| ("ben/audio".to_owned(), talking);
+    assert_eq!(talks, [bens(true), bens(false)]);
 }
 
 #[tokio::test]
