@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 const SCENARIO: &str = "a_room_is_decoded_once";
 const PHONES: usize = 50;
 const SPEAKERS: usize = 20;
+/// Of all media threads: each phone itself, which is in this process, its leg in the worker and its way into the room;
+/// each track once; the room's mixer, and the SFU.
+const TASKS: usize = 3 * PHONES + SPEAKERS + 2;
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -48,6 +51,8 @@ fn fifty_phones_and_twenty_speakers_are_twenty_decoders() -> Result<()> {
             ensure!(value >= 0.0, "{name} {value}");
         }
     }
+    let tasks: f64 = figures_of(&metrics(&house)?, "sipbridge_context_tasks{").sum();
+    ensure!(tasks <= TASKS as f64, "{tasks} tasks, not {TASKS}");
     phones.truncate(PHONES / 2);
     until(
         &house,
@@ -114,6 +119,12 @@ where
 {
     let line = metrics.lines().find_map(|line| line.strip_prefix(name));
     Ok(line.with_context(|| format!("no {name}"))?.trim().parse()?)
+}
+
+/// The values of all that begin so.
+fn figures_of(metrics: &str, name: &str) -> impl Iterator<Item = f64> {
+    let of_it = metrics.lines().filter(move |line| line.starts_with(name));
+    of_it.filter_map(|line| line.rsplit_once(' ')?.1.parse().ok())
 }
 
 fn until(house: &House, wanted: Figures) -> Result<()> {
