@@ -5,7 +5,6 @@
 #[allow(clippy::unwrap_used, dead_code, reason = "made for other tests, too")]
 #[path = "../../gst-plugin-sipbridge/tests/sdpbridgebin/phone.rs"]
 mod far_end;
-#[allow(dead_code, reason = "made for other tests, too")]
 #[path = "../../gst-plugin-sipbridge/tests/kit/mod.rs"]
 mod kit;
 
