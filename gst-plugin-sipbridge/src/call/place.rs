@@ -74,12 +74,17 @@ fn ended(code: u16, reason: String) -> CallEnd {
 async fn resolve(agent: &Agent, params: &DialParams) -> Result<(Vec<Hop>, Vec<NameAddr>), String> {
     Ok(match &params.next_hop {
         NextHop::Hop(hop, route) => (vec![*hop], route.clone()),
-        NextHop::OfUri => (agent.resolve(&params.to).await?, Vec::new()),
+        NextHop::OfUri => {
+            let route = agent.by_service_route(&params.from.uri, Vec::new());
+            let first = route.first().map_or(&params.to, |proxy| &proxy.uri);
+            (agent.resolve(first).await?, route)
+        }
         NextHop::Proxy(proxy) => {
             let hops = agent.resolve(proxy).await?;
             let mut loose = proxy.clone();
             loose.params.set_flag("lr");
-            (hops, vec![NameAddr::from(loose)])
+            let route = vec![NameAddr::from(loose)];
+            (hops, agent.by_service_route(&params.from.uri, route))
         }
     })
 }

@@ -129,7 +129,8 @@ pub struct OutgoingCall {
     /// (RFC 3263 §4.3). Empty: those of the host of `to`.
     pub next_hops: Vec<Hop>,
     /// The proxies that the INVITE must pass, nearest first: a pre-loaded route (RFC 3261 §8.1.2).
-    /// Without `next_hops` it goes to the first.
+    /// Without `next_hops` it goes to the first, and those that the registrar of `from` named come after them
+    /// (Service-Route, RFC 3608).
     pub route: Vec<NameAddr>,
     /// More headers. The ones that the user agent writes itself are refused.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -241,7 +242,11 @@ struct Inner {
     stats: watch::Receiver<AgentStats>,
     bindings: watch::Receiver<Bindings>,
     fallen: watch::Receiver<Vec<Fallen>>,
+    service_routes: watch::Receiver<ServiceRoutes>,
 }
+
+/// The addresses that are registered with a Service-Route, and that.
+type ServiceRoutes = Vec<(Uri, Vec<NameAddr>)>;
 
 /// The bindings of all users at one moment, those of each user with the newest first.
 pub type Bindings = Arc<BTreeMap<String, Vec<Binding>>>;
@@ -297,6 +302,7 @@ impl Agent {
         let (stats_sender, stats) = watch::channel(AgentStats::default());
         let (bindings_sender, bindings) = watch::channel(Bindings::default());
         let (fallen_sender, fallen) = watch::channel(Vec::new());
+        let (routes_sender, service_routes) = watch::channel(ServiceRoutes::default());
         let names = Names::new(config.nameservers, &listeners);
         let routes = Routes::new(config.listen.iter().map(|listen| listen.addr));
         let task = Task::new(
@@ -309,6 +315,7 @@ impl Agent {
                 stats: stats_sender,
                 bindings: bindings_sender,
                 fallen: fallen_sender,
+                service_routes: routes_sender,
             },
         );
         tokio::spawn(task.run(inbox));
@@ -320,6 +327,7 @@ impl Agent {
             stats,
             bindings,
             fallen,
+            service_routes,
         };
         Ok((
             Agent {
@@ -350,7 +358,34 @@ impl Agent {
     ///
     /// Must be called within a tokio runtime.
     pub fn dial(&self, call: OutgoingCall) -> Call {
+        let mut call = call;
+        if call.next_hops.is_empty() {
+            call.route = self.by_service_route(&call.from.uri, call.route);
+        }
         dial::dial(&self.inner.commands, &self.inner.names, call)
+    }
+
+    /// The proxies that a call of this address is to pass, nearest first: those of `route`, and then those that
+    /// its registrar named (Service-Route, RFC 3608), or that of the only address registered at its host. [`dial`](Self::dial) does so by itself where it is not told
+    /// where to send.
+    pub fn by_service_route(&self, from: &Uri, mut route: Vec<NameAddr>) -> Vec<NameAddr> {
+        let routes = self.inner.service_routes.borrow();
+        let same_host = |(aor, _): &&(Uri, Vec<NameAddr>)| aor.host == from.host;
+        let same_user =
+            |(aor, _): &&(Uri, Vec<NameAddr>)| aor.user_decoded() == from.user_decoded();
+        let mut at_host = routes.iter().filter(same_host);
+        let of_address = at_host.clone().find(same_user).or_else(|| {
+            // An account of a carrier's calls by its numbers.
+            let only = at_host.next()?;
+            at_host.next().is_none().then_some(only)
+        });
+        for proxy in of_address.map_or(&[][..], |(_, proxies)| proxies) {
+            // Registered by an outbound proxy, calls are sent back to it first.
+            if !route.iter().any(|known| known.uri == proxy.uri) {
+                route.push(proxy.clone());
+            }
+        }
+        route
     }
 
     /// The servers that a `sip:` or `sips:` URI leads to, best first and at least one (RFC 3263); those

@@ -91,6 +91,9 @@ impl Task {
                 let remote = watcher.remote.lock();
                 *remote.unwrap_or_else(PoisonError::into_inner) = Some(hop);
             }
+            // Whoever is told that it is registered calls by what that said.
+            let routes = self.endpoint.service_routes();
+            self.told.service_routes.send_replace(routes);
             watcher.state.send_replace(state);
         }
         if over {

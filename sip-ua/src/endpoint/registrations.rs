@@ -12,7 +12,7 @@ use super::{Endpoint, Event};
 use crate::registration::{Account, Registration, RegistrationId, RegistrationState, Step, Then};
 use crate::transaction::{ClientId, Path};
 use crate::transport::{FlowId, Hop};
-use crate::wire::{Core, HeaderName, NameAddr, Request, Response};
+use crate::wire::{Core, HeaderName, NameAddr, Request, Response, Uri};
 
 pub(super) struct OwnRegistration {
     pub(super) machine: Registration,
@@ -36,6 +36,8 @@ pub(super) struct OwnRegistration {
     pub(super) flow: Option<OwnFlow>,
     /// What the last response came over.
     answered_over: Option<FlowId>,
+    /// The proxies that calls of this address are to pass (RFC 3608), nearest first.
+    service_route: Vec<NameAddr>,
 }
 
 impl OwnRegistration {
@@ -65,6 +67,7 @@ impl Endpoint {
                 outbound: true,
                 flow: None,
                 answered_over: None,
+                service_route: Vec::new(),
             },
         );
         self.events.push_back(Event::Locate { id });
@@ -105,6 +108,16 @@ impl Endpoint {
     /// Where the registrar is that was asked last.
     pub fn registrar_of(&self, id: RegistrationId) -> Option<Hop> {
         self.registrations.get(&id)?.path.map(|path| path.hop())
+    }
+
+    /// The addresses that are registered, and the proxies that calls of each are to pass, nearest first
+    /// (RFC 3608). Registrars that name none leave that to the caller.
+    pub fn service_routes(&self) -> Vec<(Uri, Vec<NameAddr>)> {
+        let own = self.registrations.values();
+        let named = own.filter(|own| !own.service_route.is_empty());
+        named
+            .map(|own| (own.machine.aor().clone(), own.service_route.clone()))
+            .collect()
     }
 
     /// Takes the binding back. It ends with
@@ -187,6 +200,7 @@ impl Endpoint {
             .machine
             .handle_response(now, response, core, contact, roll);
         if response.status < 300 {
+            own.service_route = service_route(response);
             let flow = own.answered_over;
             self.flow_registered(now, id, flow, response);
         }
@@ -342,4 +356,21 @@ impl Endpoint {
             own.hurry_at = (!own.others.is_empty()).then_some(now + REGISTER_PATIENCE);
         }
     }
+}
+
+/// RFC 3608 §6.1: what the registrar says counts until it says something else. One that cannot be read as a whole
+/// is none.
+fn service_route(response: &Response) -> Vec<NameAddr> {
+    let list = response.headers.list(HeaderName::ServiceRoute);
+    let proxies: Option<Vec<NameAddr>> = list
+        .map(|value| {
+            let proxy = NameAddr::parse(value).ok()?;
+            let usable = proxy.uri.is_sip() && !value.iter().any(u8::is_ascii_control);
+            usable.then_some(proxy)
+        })
+        .collect();
+    proxies.unwrap_or_else(|| {
+        tracing::warn!("the Service-Route of a registrar cannot be read");
+        Vec::new()
+    })
 }

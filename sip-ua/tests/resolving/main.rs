@@ -7,6 +7,7 @@
 mod name_server;
 mod naptr;
 mod over_loopback;
+mod service_route;
 mod srv;
 mod without_records;
 

@@ -22,7 +22,7 @@ use super::registering::Watched;
 use super::routes::Routes;
 use super::socket::Socket;
 use super::stream::{ACCEPTED_AT_ONCE, Accepted, Happening, Streams};
-use super::{AgentStats, Bindings, Sockets};
+use super::{AgentStats, Bindings, ServiceRoutes, Sockets};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint};
 use crate::resolve::Fallen;
 use crate::surplus::Surplus;
@@ -44,7 +44,7 @@ pub(super) struct Task {
     pub(super) names: Names,
     pub(super) commands: Commands,
     incoming: mpsc::Sender<IncomingCall>,
-    told: Told,
+    pub(super) told: Told,
     calls: HashMap<CallId, Listener>,
     pub(super) watched: Watched,
     closing: Option<Closing>,
@@ -64,6 +64,7 @@ pub(super) struct Told {
     pub(super) stats: watch::Sender<AgentStats>,
     pub(super) bindings: watch::Sender<Bindings>,
     pub(super) fallen: watch::Sender<Vec<Fallen>>,
+    pub(super) service_routes: watch::Sender<ServiceRoutes>,
 }
 
 struct Closing {
