@@ -7,7 +7,7 @@ use sip_ua::sdp;
 use crate::ours::{Ours, Peer, answer, hang_up, holding, hung_up, media, reoffer, reoffered};
 
 /// An offer comes and is answered.
-async fn follow(call: &mut Call) {
+pub async fn follow(call: &mut Call) {
     let offer = reoffered(call).await;
     call.handle.answer_reoffer(Ok(answer(&offer)));
 }

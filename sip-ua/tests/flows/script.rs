@@ -47,8 +47,12 @@ struct Writer {
     invite: (u32, usize),
     /// sipp received the first request: it is the one who is called.
     called: bool,
+    /// Where what belongs to that request begins. An INVITE that was refused is followed by another first one.
+    first_at: usize,
     /// An ACK that is sent answers a refusal.
     refused: bool,
+    /// sipp wants to be called again, with a password.
+    turned_away: bool,
     /// The second dialog is meant.
     second: bool,
     variables: Vec<&'static str>,
@@ -121,8 +125,9 @@ impl Writer {
 
     fn receives_request(&mut self, method: &str, wanted: &[&str]) {
         let mut kept = "";
-        if self.messages == 0 {
-            self.called = true;
+        if self.messages == 0 || (method == "INVITE" && self.turned_away) {
+            (self.called, self.turned_away) = (true, false);
+            self.first_at = self.xml.len();
             self.variable("from");
             self.variable("to");
             self.variable("number");
@@ -147,10 +152,11 @@ impl Writer {
             true => "CSeq: [$number] INVITE",
             false => "[last_CSeq:]",
         };
-        // The answer of a registrar says who is bound.
+        self.turned_away |= status == 407;
+        // The answer of a registrar says who is bound, and that of one who sends a call on says where.
         let contact = match headers
             .iter()
-            .any(|header| header.starts_with("[last_Contact"))
+            .any(|header| header.starts_with("[last_Contact") || header.starts_with("Contact:"))
         {
             true => String::new(),
             false => format!("Contact: {SIPP}\n"),
@@ -163,9 +169,10 @@ impl Writer {
 
     /// Nothing but answers was sent since the first request came.
     fn is_first_answer(&self) -> bool {
+        let since = &self.xml[self.first_at..];
         self.cseq == 0
-            && !self.xml.contains("<recv request=\"ACK\"")
-            && !self.xml.contains("<recv request=\"CANCEL\"")
+            && !since.contains("<recv request=\"ACK\"")
+            && !since.contains("<recv request=\"CANCEL\"")
     }
 
     fn sends_request(&mut self, method: &str, words: &[&str], headers: &[&str]) {
