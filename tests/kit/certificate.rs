@@ -21,6 +21,12 @@ pub struct Files {
 
 /// Makes both anew; who believes the one in `ca` believes that whoever has `key` is `address`.
 pub fn make(folder: &Path, address: IpAddr) -> Result<Files> {
+    make_for(folder, &[address])
+}
+
+/// The same for whoever has several addresses.
+pub fn make_for(folder: &Path, addresses: &[IpAddr]) -> Result<Files> {
+    let names: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
     let mut authority = CertificateParams::new(Vec::new())?;
     let name = &mut authority.distinguished_name;
     name.push(DnType::CommonName, "An authority for tests");
@@ -28,9 +34,9 @@ pub fn make(folder: &Path, address: IpAddr) -> Result<Files> {
     let authority_key = KeyPair::generate()?;
     let ca = authority.self_signed(&authority_key)?;
 
-    let mut params = CertificateParams::new(vec![address.to_string()])?;
+    let mut params = CertificateParams::new(names.clone())?;
     let name = &mut params.distinguished_name;
-    name.push(DnType::CommonName, address.to_string());
+    name.push(DnType::CommonName, names.join(", "));
     let key = KeyPair::generate()?;
     let cert = params.signed_by(&key, &Issuer::new(authority, authority_key))?;
 

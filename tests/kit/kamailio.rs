@@ -3,12 +3,16 @@
 //!
 //! Everybody has the same password. It stays in the path of each call (Record-Route), asks for
 //! credentials (401 to REGISTER, 407 to INVITE), and calls whoever is registered under the name that is
-//! called; numbers belong to one of two trunks, by their first digit. At the edge it takes WebSockets too.
+//! called; numbers belong to one of two trunks, by their first digit. At the edge it takes WebSockets too, and TLS
+//! where it is given a certificate.
 
+use crate::certificate::Files;
 use crate::process::Process;
 use crate::{out_dir, ports};
 use anyhow::Result;
-use std::net::{Ipv4Addr, SocketAddr};
+use sip_ua::agent::Transport;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -26,33 +30,63 @@ pub struct Kamailio {
     process: Process,
 }
 
+/// What it speaks besides UDP and TCP over IPv4.
+#[derive(Default)]
+struct Doors<'a> {
+    websockets: bool,
+    /// TLS too, and all of it over IPv6 as well.
+    certificate: Option<&'a Files>,
+}
+
 impl Kamailio {
     /// Listens on loopback, over UDP and TCP.
     pub fn start(scenario: &str) -> Result<Kamailio> {
-        Kamailio::start_with(scenario, false)
+        Kamailio::start_with(scenario, &Doors::default())
     }
 
     /// The same for browsers and the like as well: `ws:` is spoken on the port of TCP.
     pub fn start_as_edge(scenario: &str) -> Result<Kamailio> {
-        Kamailio::start_with(scenario, true)
+        let doors = Doors {
+            websockets: true,
+            ..Doors::default()
+        };
+        Kamailio::start_with(scenario, &doors)
     }
 
-    fn start_with(scenario: &str, is_edge: bool) -> Result<Kamailio> {
+    /// The same with TLS, and `wss:` on its port, and all of it over IPv6 as well. It believes whom the authority
+    /// of its own certificate has signed.
+    pub fn start_everywhere(scenario: &str, certificate: &Files) -> Result<Kamailio> {
+        let doors = Doors {
+            websockets: true,
+            certificate: Some(certificate),
+        };
+        Kamailio::start_with(scenario, &doors)
+    }
+
+    fn start_with(scenario: &str, doors: &Doors<'_>) -> Result<Kamailio> {
         let folder = out_dir(scenario).join("kamailio");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
-        let config = folder.join("kamailio.cfg");
-        std::fs::write(&config, configuration(address, is_edge))?;
-        let mut command = Command::new("kamailio");
-        // In the foreground, what it says on standard error.
-        command.args(["-DD", "-E", "-m", "32", "-M", "4"]);
-        command.arg("-f").arg(&config);
-        command.arg("-Y").arg(&folder);
-        command.arg("-P").arg(folder.join("pid"));
-        let process = Process::start("kamailio", command, &folder.join("kamailio.log"))?;
-        process.wait_for_line("ready for calls", START)?;
+        let process = launch(&folder, &configuration(address, doors, &folder)?)?;
         Ok(Kamailio { address, process })
+    }
+
+    /// One that knows no users of its own: the edge of `home`, to which it sends what comes by TCP. Those who
+    /// register there are found by it (Path, RFC 3327).
+    pub fn start_before(scenario: &str, home: SocketAddr) -> Result<Kamailio> {
+        let folder = out_dir(scenario).join("edge");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
+        let process = launch(&folder, &edge_configuration(address, home))?;
+        Ok(Kamailio { address, process })
+    }
+
+    /// Where this transport is spoken, at an address of loopback.
+    pub fn address_of(&self, transport: Transport, host: IpAddr) -> SocketAddr {
+        let beside = u16::from(transport.is_secure());
+        SocketAddr::new(host, self.address.port() + beside)
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -71,6 +105,12 @@ impl Kamailio {
         self.process.wait_for_line(&line, patience).map(|_| ())
     }
 
+    /// Waits until such a request comes by.
+    pub fn wait_request(&self, method: &str, uri: &str, patience: Duration) -> Result<()> {
+        let line = format!("<script>: {method} {uri}");
+        self.process.wait_for_line(&line, patience).map(|_| ())
+    }
+
     /// The requests of this method that came by, each once: a line with its URI, and whence it came.
     pub fn requests(&self, method: &str) -> Vec<String> {
         let printed = self.process.printed();
@@ -84,12 +124,28 @@ impl Kamailio {
     }
 }
 
+/// Runs it by this configuration until it is there.
+fn launch(folder: &Path, configuration: &str) -> Result<Process> {
+    let config = folder.join("kamailio.cfg");
+    std::fs::write(&config, configuration)?;
+    let mut command = Command::new("kamailio");
+    // In the foreground, what it says on standard error.
+    command.args(["-DD", "-E", "-m", "32", "-M", "4"]);
+    command.arg("-f").arg(&config);
+    command.arg("-Y").arg(folder);
+    command.arg("-P").arg(folder.join("pid"));
+    let process = Process::start("kamailio", command, &folder.join("kamailio.log"))?;
+    process.wait_for_line("ready for calls", START)?;
+    Ok(process)
+}
+
 /// WebSockets begin as HTTP does; whoever comes by one is found again only through it.
 const EDGE: &str = r#"
 tcp_accept_no_cl=yes
 loadmodule "xhttp.so"
 loadmodule "websocket.so"
 loadmodule "nathelper.so"
+modparam("nathelper|registrar", "received_avp", "$avp(received)")
 
 event_route[xhttp:request] {
     set_reply_close();
@@ -99,32 +155,70 @@ event_route[xhttp:request] {
     }
     xhttp_reply("404", "Not Found", "", "");
 }
+
+onreply_route {
+    if ($proto =~ "^wss?$") add_contact_alias();
+}
 "#;
 
 /// What comes by a WebSocket.
 const FROM_EDGE: &str = r#"
-    if ($proto == "ws") {
+    if ($proto =~ "^wss?$") {
         force_rport();
-        if (is_method("INVITE")) add_contact_alias();
+        if (is_method("REGISTER")) {
+            fix_nated_register();
+        } else if (is_present_hf("Contact")) {
+            add_contact_alias();
+        }
     }
 "#;
 
-fn configuration(address: SocketAddr, is_edge: bool) -> String {
-    let (edge, from_edge, to_edge) = match is_edge {
+/// TLS in both roles: it shows its certificate, and believes one authority.
+fn tls_configuration(certificate: &Files) -> String {
+    let Files { ca, cert, key, .. } = certificate;
+    let common = format!(
+        "method = TLSv1.2+\nca_list = {}\ncertificate = {}\nprivate_key = {}\n",
+        ca.display(),
+        cert.display(),
+        key.display()
+    );
+    format!("[server:default]\n{common}\n[client:default]\nverify_certificate = yes\n{common}")
+}
+
+fn configuration(address: SocketAddr, doors: &Doors<'_>, folder: &Path) -> Result<String> {
+    let (edge, from_edge, to_edge) = match doors.websockets {
         true => (EDGE, FROM_EDGE, "if ($du == \"\") handle_ruri_alias();"),
         false => ("", "", ""),
     };
-    format!(
+    let mut doors_of_all = format!("listen=udp:{address}\nlisten=tcp:{address}\n");
+    match doors.certificate {
+        Some(certificate) => {
+            let file = folder.join("tls.cfg");
+            std::fs::write(&file, tls_configuration(certificate))?;
+            let (near, far) = (
+                IpAddr::from(Ipv4Addr::LOCALHOST),
+                Ipv6Addr::LOCALHOST.into(),
+            );
+            let [tls, other_tls] =
+                [near, far].map(|host| SocketAddr::new(host, address.port() + 1));
+            let other = SocketAddr::new(far, address.port());
+            doors_of_all += &format!(
+                "listen=udp:{other}\nlisten=tcp:{other}\nlisten=tls:{tls}\nlisten=tls:{other_tls}\n\
+                 enable_tls=yes\nloadmodule \"tls.so\"\nmodparam(\"tls\", \"config\", \"{}\")\n",
+                file.display()
+            );
+        }
+        None => doors_of_all += "disable_tls=yes\n",
+    }
+    Ok(format!(
         r#"#!KAMAILIO
 debug=1
 log_stderror=yes
 children=2
 tcp_children=2
 auto_aliases=no
-disable_tls=yes
 enable_sctp=no
-listen=udp:{address}
-listen=tcp:{address}
+{doors_of_all}
 loadmodule "tm.so"
 loadmodule "sl.so"
 loadmodule "rr.so"
@@ -198,6 +292,65 @@ request_route {{
     if ($var(number) =~ "^[0-9]+$") {{
         $rU = $var(number);
     }}
+    t_relay();
+}}
+
+event_route[core:worker-one-init] {{
+    xlog("L_ALERT", "ready for calls\n");
+}}
+"#
+    ))
+}
+
+fn edge_configuration(address: SocketAddr, home: SocketAddr) -> String {
+    format!(
+        r#"#!KAMAILIO
+debug=1
+log_stderror=yes
+children=2
+tcp_children=2
+auto_aliases=no
+disable_tls=yes
+enable_sctp=no
+listen=udp:{address}
+listen=tcp:{address}
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "path.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "siputils.so"
+loadmodule "textops.so"
+loadmodule "xlog.so"
+
+request_route {{
+    xlog("L_ALERT", "$rm $ru from $si:$sp over $proto\n");
+    if (!mf_process_maxfwd_header("10")) {{
+        sl_send_reply("483", "Too Many Hops");
+        exit;
+    }}
+    if (is_method("CANCEL")) {{
+        if (t_check_trans()) t_relay();
+        exit;
+    }}
+    t_check_trans();
+    # Within a call, or to whoever registered by this way.
+    if (loose_route()) {{
+        if (is_method("INVITE") && !has_totag()) record_route();
+        t_relay();
+        exit;
+    }}
+    if (has_totag()) {{
+        if (is_method("ACK") && t_check_trans()) t_relay();
+        exit;
+    }}
+    if (is_method("REGISTER")) {{
+        add_path();
+    }} else {{
+        record_route();
+    }}
+    $du = "sip:{home}";
     t_relay();
 }}
 

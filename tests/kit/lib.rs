@@ -8,7 +8,9 @@ pub mod comfort;
 pub mod coturn;
 pub mod detour;
 pub mod document;
+pub mod ear;
 pub mod far_apart;
+pub mod handset;
 pub mod house;
 pub mod http;
 pub mod installed;
@@ -41,6 +43,7 @@ pub mod talk;
 pub mod together;
 pub mod turns;
 pub mod videoroom;
+pub mod websocket_line;
 pub mod whip;
 pub mod worker;
 

@@ -2,7 +2,8 @@
 //! Free ports on loopback, for programs that have to be told one.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Handed out by this process already; another child may not have bound its port yet.
@@ -32,6 +33,17 @@ pub fn free_run(count: u16) -> u16 {
 }
 
 fn is_free(port: u16) -> bool {
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-        && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    let loopbacks = [
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        Ipv6Addr::LOCALHOST.into(),
+    ];
+    loopbacks.into_iter().all(|address| {
+        not_in_use(UdpSocket::bind((address, port)))
+            && not_in_use(TcpListener::bind((address, port)))
+    })
+}
+
+/// A machine without IPv6 has nobody there.
+fn not_in_use<T>(bound: io::Result<T>) -> bool {
+    !bound.is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
 }
