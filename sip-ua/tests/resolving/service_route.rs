@@ -46,7 +46,7 @@ impl Server {
         assert_eq!(request.method, Method::Register);
         let mut answer = request.response(200);
         for name in [HeaderName::Contact, HeaderName::Expires] {
-            let value = request.headers.get(name).unwrap().to_vec();
+            let value = request.headers.get(name.clone()).unwrap().to_vec();
             answer.headers.push(name, value);
         }
         for value in service_route {
