@@ -9,6 +9,8 @@ use std::sync::Arc;
 use gst::glib;
 use gst::prelude::*;
 
+use crate::context::on_context_thread;
+
 pub(crate) use queue::{Item, Queue};
 
 /// Who pushes what a media thread has for a pad.
@@ -69,6 +71,43 @@ pub(crate) fn start_task(outlet: &Arc<impl Outlet>) -> Result<(), glib::BoolErro
             }
         }
     })
+}
+
+/// Ends that thread; the queue is closed. Waits for it where that can be: a thread cannot wait for itself, as
+/// that of a probe would on the pad's own, and a media thread waits for nobody.
+pub(crate) fn stop_task(outlet: &Arc<impl Outlet>) -> Result<(), glib::BoolError> {
+    if !outlet.queue().is_taken_here() && !on_context_thread() {
+        return outlet.pad().stop_task();
+    }
+    let element = outlet.pad().parent_element();
+    let outlet = outlet.clone();
+    let stop = move || {
+        // A pad that was activated again meanwhile has use for it.
+        if outlet.queue().is_closed()
+            && let Err(error) = outlet.pad().stop_task()
+        {
+            tracing::debug!(%error, "a pad's task had ended");
+        }
+    };
+    match element {
+        Some(element) => element.call_async(move |_| stop()),
+        None => drop(std::thread::spawn(stop)),
+    }
+    Ok(())
+}
+
+/// Answers what the pad of a live source is asked: that it is live, with what latency, and that it pushes.
+/// `false`: that was not the question.
+pub(crate) fn answer_as_live(query: &mut gst::QueryRef, latency: gst::ClockTime) -> bool {
+    match query.view_mut() {
+        gst::QueryViewMut::Latency(query) => query.set(true, latency, gst::ClockTime::NONE),
+        gst::QueryViewMut::Scheduling(query) => {
+            query.set(gst::SchedulingFlags::SEQUENTIAL, 1, -1, 0);
+            query.add_scheduling_modes([gst::PadMode::Push]);
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// Elements of ours that never make a media thread wait.

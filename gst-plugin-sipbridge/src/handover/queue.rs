@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 /// What goes downstream, in order.
 #[derive(Debug)]
@@ -22,6 +23,19 @@ struct State {
     closed: bool,
     /// Frames were dropped: the next one says so.
     gap: bool,
+    /// The thread that takes.
+    taker: Option<ThreadId>,
+}
+
+impl State {
+    fn begin(&mut self, closed: bool) {
+        let taker = self.taker;
+        *self = State {
+            closed,
+            taker,
+            ..State::default()
+        };
+    }
 }
 
 pub(crate) struct Queue {
@@ -49,16 +63,29 @@ impl Queue {
     }
 
     pub(crate) fn open(&self) {
-        *self.lock() = State::default();
+        self.lock().begin(false);
     }
 
     /// Empties it and wakes the taker for good.
     pub(crate) fn close(&self) {
-        *self.lock() = State {
-            closed: true,
-            ..State::default()
-        };
+        self.lock().begin(true);
         self.filled.notify_all();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Whether this is the thread that takes.
+    pub(crate) fn is_taken_here(&self) -> bool {
+        self.lock().taker == Some(thread::current().id())
+    }
+
+    /// Forgets everything, events too: what comes is a new stream.
+    pub(crate) fn forget(&self) {
+        let mut state = self.lock();
+        let closed = state.closed;
+        state.begin(closed);
     }
 
     /// Forgets frames, keeps events.
@@ -98,6 +125,7 @@ impl Queue {
     /// The next item; waits for it. `None` when closed.
     pub(crate) fn take(&self) -> Option<Item> {
         let mut state = self.lock();
+        state.taker = Some(thread::current().id());
         loop {
             if state.closed {
                 return None;

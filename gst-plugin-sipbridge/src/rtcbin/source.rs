@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gst::glib;
 use gst::prelude::*;
 
-use crate::handover::{Handover, Item, Outlet, Queue, start_task};
+use crate::handover::{Handover, Item, Outlet, Queue, answer_as_live, start_task, stop_task};
 
 /// The way to a source pad.
 pub(super) struct Source {
@@ -32,13 +32,10 @@ impl Source {
             let pad = gst::Pad::builder_from_template(template)
                 .name(&name)
                 .query_function(move |pad, _, query| {
-                    if let gst::QueryViewMut::Latency(query) = query.view_mut() {
-                        query.set(true, latency, gst::ClockTime::NONE);
-                        return true;
-                    }
-                    gst::Pad::query_default(pad, queried.upgrade().as_ref(), query)
+                    answer_as_live(query, latency)
+                        || gst::Pad::query_default(pad, queried.upgrade().as_ref(), query)
                 })
-                .activatemode_function(move |pad, _, _, active| {
+                .activatemode_function(move |_, _, _, active| {
                     let Some(source) = activated.upgrade() else {
                         return Ok(());
                     };
@@ -47,7 +44,7 @@ impl Source {
                         return Ok(());
                     }
                     source.queue.close();
-                    pad.stop_task().map_err(|error| {
+                    stop_task(&source).map_err(|error| {
                         gst::loggable_error!(gst::CAT_RUST, "cannot stop the pad's task: {error}")
                     })
                 })

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Request pads that give what a side says.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use gst::prelude::*;
@@ -9,7 +9,7 @@ use gst::subclass::prelude::*;
 
 use super::imp::{CAT, SdpBridgeBin};
 use crate::context::on_context_thread;
-use crate::handover::Handover;
+use crate::handover::{Handover, answer_as_live, stop_task};
 use crate::media::Format;
 use crate::media::bridge::Side;
 use crate::sipsrc::output::{self, Begun, Output};
@@ -26,6 +26,31 @@ pub(super) struct TapPad {
     output: Arc<Output>,
     /// The number of the bridge that it leads out of; 0: of none.
     led_from: AtomicU64,
+    /// Whoever listened has left, and nothing was made of that yet.
+    left: AtomicBool,
+    /// The pad was released.
+    released: AtomicBool,
+    turn: Turn,
+}
+
+/// Something that one thread does at a time, and nobody waits for: whoever comes meanwhile has it done once
+/// more.
+#[derive(Default)]
+struct Turn(AtomicUsize);
+
+impl Turn {
+    fn take(&self, mut does: impl FnMut()) {
+        if self.0.fetch_add(1, Ordering::AcqRel) > 0 {
+            return;
+        }
+        loop {
+            let asked = self.0.load(Ordering::Acquire);
+            does();
+            if self.0.fetch_sub(asked, Ordering::AcqRel) == asked {
+                return;
+            }
+        }
+    }
 }
 
 fn name_of(side: Side) -> &'static str {
@@ -102,6 +127,9 @@ impl SdpBridgeBin {
             pad: pad.clone(),
             output: Output::new(&pad, obj.upcast_ref()),
             led_from: AtomicU64::new(0),
+            left: AtomicBool::new(false),
+            released: AtomicBool::new(false),
+            turn: Turn::default(),
         };
         self.taps()[side.index()] = Some(Arc::new(tap));
         if let Err(error) = obj.add_pad(&pad) {
@@ -120,9 +148,10 @@ impl SdpBridgeBin {
 
     pub(super) fn remove_tap(&self, pad: &gst::Pad) {
         let Some(side) = side_of(pad) else { return };
-        if let Some(live) = &self.state().live {
-            live.set_listener(side, None);
-        }
+        let Some(tap) = self.tap(side) else { return };
+        tap.released.store(true, Ordering::Release);
+        tap.left.store(true, Ordering::Release);
+        self.settle_tap(side, &tap);
         // Its functions find what they close.
         let deactivated = pad.set_active(false);
         self.taps()[side.index()] = None;
@@ -138,18 +167,49 @@ impl SdpBridgeBin {
         self.taps().iter().any(Option::is_some)
     }
 
-    /// Leads what the sides of the bridge that there is say to who is linked. Asks elements of others what they
-    /// take, so never on a media thread.
+    /// Leads what the sides of the bridge that there is say to who is linked.
     pub(super) fn lead_taps(&self) {
         for side in Side::BOTH {
             if let Some(tap) = self.tap(side) {
-                self.lead_tap(side, &tap);
+                self.settle_tap(side, &tap);
             }
         }
     }
 
+    /// Makes of a tap what it is to be now. Asks elements of others what they take and locks what media threads
+    /// are waited for with, so never on a media thread; and whoever listens may ask for it anew meanwhile.
+    fn settle_tap(&self, side: Side, tap: &Arc<TapPad>) {
+        if on_context_thread() {
+            let tap = tap.clone();
+            self.obj()
+                .call_async(move |bin| bin.imp().settle_tap(side, &tap));
+            return;
+        }
+        tap.turn.take(|| {
+            if tap.left.swap(false, Ordering::AcqRel) {
+                self.take_listener(side, tap);
+            }
+            if !tap.released.load(Ordering::Acquire) {
+                self.lead_tap(side, tap);
+            }
+        });
+    }
+
+    /// Who is linked next may be somebody that makes who pushes wait, and take another format.
+    fn take_listener(&self, side: Side, tap: &Arc<TapPad>) {
+        tap.led_from.store(0, Ordering::Release);
+        // The next pad of this name may be there already, with a listener of its own.
+        let now = self.tap(side);
+        if now.is_none_or(|now| Arc::ptr_eq(&now, tap))
+            && let Some(live) = &self.state().live
+        {
+            live.set_listener(side, None);
+        }
+        tap.output.renew();
+    }
+
     fn lead_tap(&self, side: Side, tap: &TapPad) {
-        if on_context_thread() || !tap.pad.is_linked() || !self.state().playing {
+        if !tap.pad.is_linked() || !self.state().playing {
             return;
         }
         if let Err(error) = tap.output.play(Handover::Auto) {
@@ -174,23 +234,19 @@ impl SdpBridgeBin {
         if let Some(live) = &self.state().live
             && tap.led_from.swap(live.number, Ordering::AcqRel) != live.number
         {
-            let listener = Box::new(output::Tap(tap.output.clone()));
+            let listener = Box::new(output::Tap::new(&tap.output));
             live.set_listener(side, Some((rate_hz, listener)));
         }
     }
 
-    /// Who is linked next may be somebody that makes who pushes wait, and take another format.
+    /// On whatever thread: in a probe it is the pad's own, or that thread waits in one.
     fn unlink_tap(&self, pad: &gst::Pad) {
-        let Some(side) = side_of(pad) else { return };
-        let Some(tap) = self.tap(side) else { return };
-        if let Some(live) = &self.state().live {
-            live.set_listener(side, None);
-        }
-        if let Err(error) = self.activate_tap(pad, false) {
-            gst::debug!(CAT, imp = self, "{}: {error}", pad.name());
-        }
-        if pad.is_active() {
-            tap.output.open();
+        if let Some(side) = side_of(pad)
+            && let Some(tap) = self.tap(side)
+        {
+            tap.output.pause();
+            tap.left.store(true, Ordering::Release);
+            self.settle_tap(side, &tap);
         }
     }
 
@@ -214,18 +270,7 @@ impl SdpBridgeBin {
     }
 
     fn tap_query(&self, pad: &gst::Pad, query: &mut gst::QueryRef) -> bool {
-        match query.view_mut() {
-            gst::QueryViewMut::Latency(latency) => {
-                latency.set(true, LATENCY, gst::ClockTime::NONE);
-                true
-            }
-            gst::QueryViewMut::Scheduling(scheduling) => {
-                scheduling.set(gst::SchedulingFlags::SEQUENTIAL, 1, -1, 0);
-                scheduling.add_scheduling_modes([gst::PadMode::Push]);
-                true
-            }
-            _ => gst::Pad::query_default(pad, Some(&*self.obj()), query),
-        }
+        answer_as_live(query, LATENCY) || gst::Pad::query_default(pad, Some(&*self.obj()), query)
     }
 
     fn tap_event(&self, pad: &gst::Pad, event: gst::Event) -> bool {
@@ -234,7 +279,7 @@ impl SdpBridgeBin {
             if let Some(side) = side_of(pad)
                 && let Some(tap) = self.tap(side)
             {
-                self.lead_tap(side, &tap);
+                self.settle_tap(side, &tap);
             }
             return true;
         }
@@ -251,7 +296,7 @@ impl SdpBridgeBin {
             return Ok(());
         }
         tap.output.close();
-        pad.stop_task()
+        stop_task(&tap.output)
             .map_err(|error| gst::loggable_error!(CAT, "cannot stop the pad's task: {error}"))
     }
 }

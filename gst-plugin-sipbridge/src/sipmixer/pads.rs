@@ -14,6 +14,7 @@ use super::output::Output;
 use super::participant::{Participant, SipMixerPad};
 use super::{CAT, SINK_CAPS, TICK, levels};
 use crate::context::on_context_thread;
+use crate::handover::{answer_as_live, stop_task};
 use crate::line::caps;
 use crate::media::Format;
 use crate::mixer::Rate;
@@ -61,10 +62,14 @@ impl SipMixer {
                     }
                     return Ok(());
                 }
-                if let Some(participant) = participant {
-                    participant.output.close();
-                }
-                pad.stop_task().map_err(|error| {
+                let stopped = match participant {
+                    Some(participant) => {
+                        participant.output.close();
+                        stop_task(&participant.output)
+                    }
+                    None => pad.stop_task(),
+                };
+                stopped.map_err(|error| {
                     gst::loggable_error!(CAT, "cannot stop the pad's task: {error}")
                 })
             })
@@ -264,18 +269,7 @@ impl SipMixer {
     /// What goes out has the time of its tick, whenever what it was mixed from came in: so the latency
     /// is one tick, and no question goes round a call that is linked back to itself.
     fn minus_query(&self, pad: &gst::Pad, query: &mut gst::QueryRef) -> bool {
-        match query.view_mut() {
-            gst::QueryViewMut::Latency(latency) => {
-                latency.set(true, TICK, gst::ClockTime::NONE);
-                true
-            }
-            gst::QueryViewMut::Scheduling(scheduling) => {
-                scheduling.set(gst::SchedulingFlags::SEQUENTIAL, 1, -1, 0);
-                scheduling.add_scheduling_modes([gst::PadMode::Push]);
-                true
-            }
-            _ => gst::Pad::query_default(pad, Some(&*self.obj()), query),
-        }
+        answer_as_live(query, TICK) || gst::Pad::query_default(pad, Some(&*self.obj()), query)
     }
 
     /// Events of a listener concern nobody else; custom ones (digits to send) go on to the participant's

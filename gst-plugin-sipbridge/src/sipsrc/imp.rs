@@ -8,7 +8,7 @@ use sip_ua::sdp::Codec;
 
 use super::output::{Begun, Output, Tap};
 use crate::call::{Call, CallEnd, CallNotice, EndedBy};
-use crate::handover::Handover;
+use crate::handover::{self, Handover};
 use crate::line::{self, Line, LineError, LineUser, caps, errors};
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -106,7 +106,7 @@ impl SipSrc {
         let codec = Codec::from_name(codec).unwrap_or(Codec::Pcmu);
         match self.output().begin(call.native_rate_hz(), codec) {
             Begun::Format(format) => {
-                call.set_output(Some((format, Box::new(Tap(self.output().clone())))));
+                call.set_output(Some((format, Box::new(Tap::new(self.output())))));
             }
             // A call made elsewhere may be up before we play.
             Begun::NotYet => {}
@@ -138,18 +138,8 @@ impl SipSrc {
     }
 
     fn src_query(&self, pad: &gst::Pad, query: &mut gst::QueryRef) -> bool {
-        match query.view_mut() {
-            gst::QueryViewMut::Latency(latency) => {
-                latency.set(true, LATENCY, gst::ClockTime::NONE);
-                true
-            }
-            gst::QueryViewMut::Scheduling(scheduling) => {
-                scheduling.set(gst::SchedulingFlags::SEQUENTIAL, 1, -1, 0);
-                scheduling.add_scheduling_modes([gst::PadMode::Push]);
-                true
-            }
-            _ => gst::Pad::query_default(pad, Some(&*self.obj()), query),
-        }
+        handover::answer_as_live(query, LATENCY)
+            || gst::Pad::query_default(pad, Some(&*self.obj()), query)
     }
 
     fn src_event(&self, pad: &gst::Pad, event: gst::Event) -> bool {
@@ -159,13 +149,13 @@ impl SipSrc {
         gst::Pad::event_default(pad, Some(&*self.obj()), event)
     }
 
-    fn activate(&self, pad: &gst::Pad, active: bool) -> Result<(), gst::LoggableError> {
+    fn activate(&self, active: bool) -> Result<(), gst::LoggableError> {
         if active {
             self.output().open();
             return Ok(());
         }
         self.output().close();
-        pad.stop_task()
+        handover::stop_task(self.output())
             .map_err(|error| gst::loggable_error!(CAT, "cannot stop the pad's task: {error}"))
     }
 
@@ -194,11 +184,11 @@ impl ObjectSubclass for SipSrc {
             .event_function(|pad, parent, event| {
                 Self::catch_panic_pad_function(parent, || false, |src| src.src_event(pad, event))
             })
-            .activatemode_function(|pad, parent, _mode, active| {
+            .activatemode_function(|_, parent, _mode, active| {
                 Self::catch_panic_pad_function(
                     parent,
                     || Err(gst::loggable_error!(CAT, "panic while activating")),
-                    |src| src.activate(pad, active),
+                    |src| src.activate(active),
                 )
             })
             .build();

@@ -24,6 +24,8 @@ pub(crate) struct Output {
 
 #[derive(Default)]
 struct Stream {
+    /// Counts them.
+    number: u64,
     direct: bool,
     /// What downstream takes, asked when playing began.
     allowed: Option<gst::Caps>,
@@ -34,6 +36,15 @@ struct Stream {
     clock: Option<(gst::Clock, gst::ClockTime)>,
     /// In the room it leads into at once, if it does.
     place: Option<Place>,
+}
+
+impl Stream {
+    fn next(&mut self) {
+        *self = Stream {
+            number: self.number + 1,
+            ..Stream::default()
+        };
+    }
 }
 
 impl Output {
@@ -53,8 +64,16 @@ impl Output {
 
     /// The pad is activated: a new stream.
     pub(crate) fn open(&self) {
-        *self.stream() = Stream::default();
+        self.stream().next();
         self.queue.open();
+    }
+
+    /// Whoever listened has left: for whoever comes, a new stream begins, and who pushes is decided anew. The
+    /// pad's thread stays, and waits: it may be the one that is here.
+    pub(crate) fn renew(&self) {
+        self.playing.store(false, Ordering::Release);
+        self.stream().next();
+        self.queue.forget();
     }
 
     /// The pad is deactivated. The task, if there is one, ends by itself.
@@ -185,7 +204,13 @@ impl Output {
     }
 
     fn push(&self, buffer: gst::Buffer) {
-        match self.pad.push(buffer) {
+        let number = self.stream().number;
+        let pushed = self.pad.push(buffer);
+        if self.stream().number != number {
+            // Whoever listens now has another stream, and is to hear no fault of this one.
+            return;
+        }
+        match pushed {
             // Not linked (yet), or going down: the call goes on, its sound goes nowhere.
             Ok(_) | Err(gst::FlowError::NotLinked | gst::FlowError::Flushing) => {}
             // Downstream has enough.
@@ -232,33 +257,52 @@ pub(crate) enum Begun {
     NoFormat(gst::Caps),
 }
 
-/// The end that a call's media pushes into.
-pub(crate) struct Tap(pub(crate) Arc<Output>);
+/// The end that a call's media pushes into, for the stream that there was when it was made.
+pub(crate) struct Tap {
+    output: Arc<Output>,
+    number: u64,
+}
+
+impl Tap {
+    pub(crate) fn new(output: &Arc<Output>) -> Tap {
+        Tap {
+            output: output.clone(),
+            number: output.stream().number,
+        }
+    }
+}
 
 impl AudioOut for Tap {
     fn running_time(&self) -> Option<gst::ClockTime> {
-        if !self.0.playing.load(Ordering::Acquire) {
+        if !self.output.playing.load(Ordering::Acquire) {
             return None;
         }
-        let stream = self.0.stream();
+        let stream = self.output.stream();
         let (clock, base_time) = stream.clock.as_ref()?;
         clock.time().checked_sub(*base_time)
     }
 
     fn hears_silence(&self) -> bool {
-        let stream = self.0.stream();
+        let stream = self.output.stream();
         stream.place.as_ref().is_none_or(Place::hears_silence)
     }
 
     fn wants_ticks_at(&self) -> Option<Instant> {
-        self.0.stream().place.as_ref()?.wants_ticks_at()
+        self.output.stream().place.as_ref()?.wants_ticks_at()
     }
 
     fn frame(&mut self, frame: OutFrame) {
-        if !self.0.playing.load(Ordering::Acquire) || self.0.stream().ended {
+        if !self.output.playing.load(Ordering::Acquire) {
             return;
         }
-        self.0.hand_over(match frame {
+        let is_over = {
+            let stream = self.output.stream();
+            stream.ended || stream.number != self.number
+        };
+        if is_over {
+            return;
+        }
+        self.output.hand_over(match frame {
             OutFrame::Audio(buffer) => Item::Buffer(buffer),
             OutFrame::Gap { pts, duration, .. } => {
                 Item::Event(gst::event::Gap::builder(pts).duration(duration).build())

@@ -160,15 +160,16 @@ impl Drop for Line {
     }
 }
 
-/// Blocks a pad of a source that runs: when this returns its thread waits at it.
-pub fn hold(pad: &gst::Pad) {
+/// Blocks a pad of a source that runs: when this returns its thread waits at it, until the probe is removed.
+pub fn hold(pad: &gst::Pad) -> gst::PadProbeId {
     let (held, is_held) = std::sync::mpsc::channel();
-    pad.add_probe(gst::PadProbeType::BLOCK_DOWNSTREAM, move |_, _| {
+    let probe = pad.add_probe(gst::PadProbeType::BLOCK_DOWNSTREAM, move |_, _| {
         // The listener is gone when more than one item comes by.
         let _ = held.send(());
         gst::PadProbeReturn::Ok
     });
     is_held.recv_timeout(PATIENCE).unwrap();
+    probe.unwrap()
 }
 
 /// Speech-like and deterministic: voiced syllables of a wandering pitch with pauses between, of which

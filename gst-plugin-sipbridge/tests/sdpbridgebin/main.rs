@@ -20,6 +20,7 @@ mod media_are_controlled;
 #[allow(dead_code, reason = "each test uses the part it needs")]
 mod phone;
 mod somebody_listens_in;
+mod taps_leave_from_anywhere;
 mod what_is_on_the_wire;
 mod what_is_refused;
 mod who_resumes_is_heard_at_once;

@@ -14,7 +14,7 @@ fn branch(tap: &str, sink: &str) -> String {
 }
 
 /// Who can be linked to a tap later, and takes only this.
-fn listener(bridge: &Bridge, takes: &str) -> (gst::Bin, Ear) {
+pub fn listener(bridge: &Bridge, takes: &str) -> (gst::Bin, Ear) {
     let text = format!(
         "capsfilter caps={takes} ! audioresample ! audio/x-raw,rate={RATE_HZ} \
          ! appsink name=a sync=false"
@@ -26,12 +26,12 @@ fn listener(bridge: &Bridge, takes: &str) -> (gst::Bin, Ear) {
     (bin, ear)
 }
 
-fn leave(bridge: &Bridge, bin: &gst::Bin) {
+pub fn leave(bridge: &Bridge, bin: &gst::Bin) {
     bin.set_state(gst::State::Null).unwrap();
     bridge.line.pipeline.remove(bin).unwrap();
 }
 
-fn wait_heard(ear: &Ear, said: &[i16]) {
+pub fn wait_heard(ear: &Ear, said: &[i16]) {
     let mut judged = 0;
     eventually("words at a tap", || {
         let heard = ear.samples();
