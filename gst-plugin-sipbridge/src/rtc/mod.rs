@@ -5,6 +5,7 @@
 //! it out: ICE, DTLS, SRTP and RTCP over datagrams that somebody else sends.
 //! [`Receiver`] brings what arrives into order and time. None of them knows sockets or threads.
 
+mod asking;
 mod certificate;
 pub mod description;
 mod dtls;

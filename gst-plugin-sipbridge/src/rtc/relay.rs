@@ -14,6 +14,7 @@ use turn_client_proto::types::{AddressFamily, Instant as Moment, TransportType, 
 use turn_client_proto::udp::TurnClientUdp;
 use zeroize::Zeroizing;
 
+use super::asking::{Asking, says_taken_back};
 use super::framing::{Framing, Garbage};
 
 #[cfg(test)]
@@ -34,6 +35,9 @@ const REST: Duration = Duration::from_millis(1);
 /// A client that waits for longer is asked in between. One whose login is refused, or whose server went silent
 /// after its challenge, says so when it is asked the next time, and wants to wait for hours until then.
 const LOOK: Duration = Duration::from_secs(1);
+
+const TAKEN_BACK: &str = "the TURN server has taken its address back";
+const REFUSED: &str = "the TURN server gives no address: does it know the credentials?";
 
 /// How the server is spoken to. What is relayed is UDP in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +68,10 @@ impl std::fmt::Debug for RelayLogin {
 pub enum RelayEvent {
     /// The world reaches us at this address of the server.
     Allocated(SocketAddr),
-    /// There is no such address, or no longer.
+    /// There is no such address.
     Failed(&'static str),
+    /// There was this one, and is no longer.
+    Lost(SocketAddr, &'static str),
 }
 
 /// One address at one relay, asked for from one socket of ours.
@@ -79,6 +85,8 @@ pub struct Relay {
     /// When its clock began.
     began: Instant,
     relayed: Option<SocketAddr>,
+    /// While that is not known.
+    asking: Asking,
     ended: bool,
     due: Option<Instant>,
     /// Peers for which permission was asked, and those for which it was given.
@@ -120,6 +128,7 @@ impl Relay {
             base,
             began: now,
             relayed: None,
+            asking: Asking::new(login),
             ended: false,
             due: Some(now),
             asked: Vec::new(),
@@ -221,17 +230,28 @@ impl Relay {
         let moment = self.moment(now);
         let came = Transmit::new(message, self.transport(), self.server, self.base);
         match self.client.recv(came, moment) {
-            TurnRecvRet::Ignored(_) => false,
-            TurnRecvRet::Handled | TurnRecvRet::PeerIcmp { .. } => {
-                self.settle(now);
-                true
-            }
             // The usual thing: nothing else becomes due by it.
             TurnRecvRet::PeerData(said) => {
                 take(said.peer, said.data());
-                true
+                return true;
             }
+            // What the client makes nothing of is asked again until it gives up, and so is who is refused.
+            TurnRecvRet::Ignored(_) => {
+                if self.relayed.is_none() && self.asking.is_refused_by(message) {
+                    self.fail(REFUSED);
+                    return true;
+                }
+                return false;
+            }
+            TurnRecvRet::Handled | TurnRecvRet::PeerIcmp { .. } => {}
         }
+        if self.relayed.is_none() {
+            self.asking.answered(message);
+        } else if says_taken_back(message) {
+            self.fail(TAKEN_BACK);
+        }
+        self.settle(now);
+        true
     }
 
     /// Sends a packet from the relayed address. The first ones for a peer wait until it is permitted.
@@ -286,7 +306,13 @@ impl Relay {
 
     /// Gives the address back: what is polled after this is the last.
     pub fn close(&mut self, now: Instant) {
+        if self.ended {
+            return;
+        }
         if self.relayed.take().is_none() {
+            // It may be given any moment, and nobody will be here then.
+            self.outgoing.extend(self.asking.withdrawal());
+            self.end();
             return;
         }
         let moment = self.moment(now);
@@ -303,8 +329,11 @@ impl Relay {
     /// The connection to the server is gone, or never was.
     pub fn fail(&mut self, reason: &'static str) {
         if !self.ended {
+            self.events.push_back(match self.relayed {
+                Some(relayed) => RelayEvent::Lost(relayed, reason),
+                None => RelayEvent::Failed(reason),
+            });
             self.end();
-            self.events.push_back(RelayEvent::Failed(reason));
         }
     }
 
@@ -326,7 +355,9 @@ impl Relay {
             let polled = self.client.poll(moment);
             let mut stirred = false;
             while let Some(sent) = self.client.poll_transmit(moment) {
-                self.outgoing.push_back(sent.data.to_vec());
+                let sent = sent.data.to_vec();
+                self.asking.asks(&sent);
+                self.outgoing.push_back(sent);
                 stirred = true;
             }
             while let Some(event) = self.client.poll_event() {
@@ -343,8 +374,8 @@ impl Relay {
                 TurnPollRet::Closed | TurnPollRet::TcpClose { .. } => {
                     let had = self.relayed.is_some();
                     self.fail(match had {
-                        true => "the TURN server has taken its address back",
-                        false => "the TURN server gives no address: does it know the credentials?",
+                        true => TAKEN_BACK,
+                        false => REFUSED,
                     });
                     return;
                 }
@@ -359,6 +390,7 @@ impl Relay {
             TurnEvent::AllocationCreated(TransportType::Udp, relayed) => {
                 if self.relayed.is_none() {
                     self.relayed = Some(relayed);
+                    self.asking.is_over();
                     self.events.push_back(RelayEvent::Allocated(relayed));
                 }
             }

@@ -27,7 +27,8 @@
  * What it does: full ICE, or lite (`ice-lite`); host candidates, server-reflexive ones where a
  * `stun-server` is set, and relayed ones where a `turn-server` is (RFC 8656, over UDP, TCP and TLS;
  * with `ice-transport-policy=relay` no others); candidates that come later (trickle); several tracks, all over one
- * transport; renegotiation and ICE restarts (option `ice-restart` of `create-offer`). The far end's
+ * transport; renegotiation and ICE restarts (option `ice-restart` of `create-offer`), with which addresses that a
+ * `turn-server` lost are asked for again, and all where nothing comes through. The far end's
  * certificate is compared with the SHA-256 fingerprint in its description, and without one nothing
  * connects. A connection whose far end stops answering connectivity checks stops sending (RFC 7675),
  * and fails 15 seconds later.

@@ -31,8 +31,12 @@ pub(super) enum RelayNews {
         relayed: SocketAddr,
         base: SocketAddr,
     },
-    /// There is none.
-    Failed { server: SocketAddr, reason: String },
+    /// There is none, or no longer the one that there was.
+    Failed {
+        server: SocketAddr,
+        reason: String,
+        lost: Option<(SocketAddr, SocketAddr)>,
+    },
 }
 
 struct Attached {
@@ -48,36 +52,72 @@ pub(super) struct Relays {
 }
 
 impl Relays {
-    /// Asks a server for an address: from each socket of its kind, or from a connection of its own.
+    /// Asks a server for an address: from each socket of its kind, or from a connection of its own. Those that
+    /// have one, or wait for one, are not asked again.
     pub(super) fn ask(&mut self, cx: &mut Cx<'_>, server: &RelayServer, sockets: &[Socket]) {
         let (now, address) = (cx.now(), server.address);
+        // Those that are over make room.
+        self.news = self.take_news();
         if server.over == RelayOver::Udp {
             for socket in sockets {
+                if self.is_asked(server, |relay| relay.base() == socket.local()) {
+                    continue;
+                }
                 let relay = Relay::new(now, server.over, address, socket.local(), &server.login);
-                self.all.extend(relay.map(|relay| Attached {
-                    relay,
-                    stream: None,
-                }));
+                if let Some(relay) = relay {
+                    self.put(Attached {
+                        relay,
+                        stream: None,
+                    });
+                }
             }
-        } else if let Err(error) = self.connect(cx, server) {
+        } else if !self.is_asked(server, |_| true)
+            && let Err(error) = self.connect(cx, server)
+        {
             self.news.push(RelayNews::Failed {
                 server: address,
                 reason: error.to_string(),
+                lost: None,
             });
         }
         self.flush(sockets);
     }
 
+    fn is_asked(&self, server: &RelayServer, is: impl Fn(&Relay) -> bool) -> bool {
+        self.all.iter().any(|at| {
+            !at.relay.is_over()
+                && at.relay.server() == server.address
+                && at.stream.is_none() == (server.over == RelayOver::Udp)
+                && is(&at.relay)
+        })
+    }
+
     fn connect(&mut self, cx: &mut Cx<'_>, server: &RelayServer) -> std::io::Result<()> {
         let mut stream = Stream::connect(server.address, server.identity.as_ref())?;
-        cx.register_stream(stream.socket(), FIRST_TOKEN + self.all.len())?;
+        cx.register_stream(stream.socket(), FIRST_TOKEN + self.place())?;
         let base = stream.local();
         let relay = Relay::new(cx.now(), server.over, server.address, base, &server.login);
-        self.all.extend(relay.map(|relay| Attached {
-            relay,
-            stream: Some(stream),
-        }));
+        if let Some(relay) = relay {
+            self.put(Attached {
+                relay,
+                stream: Some(stream),
+            });
+        }
         Ok(())
+    }
+
+    /// Where the next one is put.
+    fn place(&self) -> usize {
+        let over = self.all.iter().position(|at| at.relay.is_over());
+        over.unwrap_or(self.all.len())
+    }
+
+    fn put(&mut self, attached: Attached) {
+        let place = self.place();
+        match self.all.get_mut(place) {
+            Some(over) => *over = attached,
+            None => self.all.push(attached),
+        }
     }
 
     /// Whether each one is known to have an address, or none.
@@ -89,15 +129,20 @@ impl Relays {
     pub(super) fn take_news(&mut self) -> Vec<RelayNews> {
         for Attached { relay, .. } in &mut self.all {
             while let Some(event) = relay.poll_event() {
+                let failed = |reason: &str, lost| RelayNews::Failed {
+                    server: relay.server(),
+                    reason: reason.to_owned(),
+                    lost,
+                };
                 self.news.push(match event {
                     RelayEvent::Allocated(relayed) => RelayNews::Allocated {
                         relayed,
                         base: relay.base(),
                     },
-                    RelayEvent::Failed(reason) => RelayNews::Failed {
-                        server: relay.server(),
-                        reason: reason.to_owned(),
-                    },
+                    RelayEvent::Failed(reason) => failed(reason, None),
+                    RelayEvent::Lost(relayed, reason) => {
+                        failed(reason, Some((relayed, relay.base())))
+                    }
                 });
             }
         }
@@ -197,12 +242,19 @@ impl Relays {
         }
     }
 
-    /// Gives all addresses back.
-    pub(super) fn close(&mut self, now: Instant, sockets: &[Socket]) {
+    /// Gives all addresses back, those here, with the socket of ours that each stood for.
+    pub(super) fn close(
+        &mut self,
+        now: Instant,
+        sockets: &[Socket],
+    ) -> Vec<(SocketAddr, SocketAddr)> {
+        let had = |at: &Attached| Some((at.relay.relayed()?, at.relay.base()));
+        let had = self.all.iter().filter_map(had).collect();
         for Attached { relay, .. } in &mut self.all {
             relay.close(now);
         }
         self.flush(sockets);
+        had
     }
 
     /// The task goes to another context.

@@ -121,6 +121,12 @@ pub(super) struct Session {
     listening: bool,
     /// There is something that no description has said.
     unsaid: bool,
+    /// There is a way to the far end.
+    pub(super) connected: bool,
+    /// Some server gives no address, or has taken it back: it is asked again when ICE begins anew.
+    unrelayed: bool,
+    /// The next description of ours begins ICE anew; `Some(true)`: with other addresses at relays.
+    restarting: Option<bool>,
 }
 
 /// What there is to tell after a description was applied.
@@ -153,6 +159,9 @@ impl Session {
             candidates: Vec::new(),
             listening: false,
             unsaid: false,
+            connected: false,
+            unrelayed: false,
+            restarting: None,
         }
     }
 
@@ -162,6 +171,7 @@ impl Session {
         self.plan = None;
         self.candidates.clear();
         self.listening = false;
+        (self.connected, self.unrelayed, self.restarting) = (false, false, None);
         self.unsaid = !self.sinks.is_empty();
         for entry in &mut self.sinks {
             entry.sink.lead(None, None);
@@ -251,6 +261,13 @@ impl Session {
         self.candidates.push(candidate.to_owned());
         self.negotiation.add_candidate(candidate.to_owned());
         self.negotiation.transport_line()
+    }
+
+    /// A server relays nothing for us, or no longer from where this candidate is.
+    pub(super) fn unrelayed(&mut self, lost: Option<&str>) {
+        self.unrelayed = true;
+        self.candidates
+            .retain(|candidate| Some(candidate.as_str()) != lost);
     }
 
     pub(super) fn add_sink(&mut self, pad: &SinkPad, sink: &Arc<Sink>, caps: Option<&gst::Caps>) {
@@ -358,11 +375,21 @@ impl Session {
     }
 
     fn restart_ice(&mut self) {
+        // A server that forgot us says nothing of it. Where nothing comes through, its addresses may be why.
+        let anew = !self.connected;
+        if anew {
+            self.candidates
+                .retain(|candidate| !candidate.contains(" typ relay"));
+        }
+        self.unrelayed |= anew;
+        self.restarting = Some(anew);
         self.negotiation.restart_ice(credentials());
         for candidate in &self.candidates {
             self.negotiation.add_candidate(candidate.clone());
         }
-        self.negotiation.candidates_complete();
+        if !self.unrelayed {
+            self.negotiation.candidates_complete();
+        }
     }
 
     pub(super) fn set_local(
@@ -389,7 +416,18 @@ impl Session {
         };
         let plan = self.negotiation.set_local(kind, description)?;
         let mut applied = Applied::default();
-        if !sockets.is_empty() {
+        if self.listening {
+            if let Some(anew) = self.restarting.take()
+                && std::mem::take(&mut self.unrelayed)
+            {
+                applied.turn = turn.filter(|_| !settings.ice_lite);
+                applied.gathering = applied.turn.is_some();
+                match applied.gathering {
+                    true => shared.command(Command::MoreServers { anew }),
+                    false => self.negotiation.candidates_complete(),
+                }
+            }
+        } else if !sockets.is_empty() {
             for socket in sockets.iter().filter(|_| !hidden) {
                 let Ok(local) = socket.local_addr() else {
                     continue;

@@ -231,7 +231,12 @@ impl RtcBin {
                     element.imp().session().candidates_complete();
                     element.set_gathering(WebRTCICEGatheringState::Complete);
                 }
-                Notice::NoRelay { server, reason } => {
+                Notice::NoRelay {
+                    server,
+                    reason,
+                    lost,
+                } => {
+                    element.imp().session().unrelayed(lost.as_deref());
                     gst::element_warning!(
                         element,
                         gst::ResourceError::OpenReadWrite,
@@ -325,6 +330,7 @@ impl RtcBin {
         if let Some(reason) = reason {
             gst::warning!(CAT, obj = self, "{reason}");
         }
+        self.imp().session().connected = state == TransportState::Connected;
         self.imp().states().connection = match state {
             TransportState::New => WebRTCPeerConnectionState::New,
             TransportState::Connecting => WebRTCPeerConnectionState::Connecting,

@@ -32,6 +32,10 @@ pub(super) enum Command {
     Stun(SocketAddr),
     /// Ask this server to relay.
     Relay(Box<RelayServer>),
+    /// Servers that relay will be named again; `anew`: what they gave is of no use.
+    MoreServers {
+        anew: bool,
+    },
     /// No more servers will be named.
     NoMoreServers,
     Plan(Box<Plan>),
@@ -85,10 +89,11 @@ pub(super) enum Notice {
     Candidate(String),
     /// No more are coming.
     Gathered,
-    /// A server relays nothing for us.
+    /// A server relays nothing for us, or no longer from where this candidate is.
     NoRelay {
         server: SocketAddr,
         reason: String,
+        lost: Option<String>,
     },
     /// Something arrives on a line that has no pad yet.
     Track(usize),
@@ -222,6 +227,14 @@ impl Connection {
                 self.reflexives.extend(asked);
             }
             Command::Relay(server) => self.relays.ask(cx, &server, &self.sockets),
+            Command::MoreServers { anew } => {
+                (self.asked, self.gathered) = (false, false);
+                if anew {
+                    for (relayed, base) in self.relays.close(cx.now(), &self.sockets) {
+                        self.transport.remove_relayed(relayed, base);
+                    }
+                }
+            }
             Command::NoMoreServers => self.asked = true,
             Command::Plan(plan) => {
                 self.transport.apply(cx.now(), (*plan).clone());
@@ -374,8 +387,18 @@ impl Connection {
                         (self.tell)(Notice::Candidate(candidate));
                     }
                 }
-                RelayNews::Failed { server, reason } => {
-                    (self.tell)(Notice::NoRelay { server, reason });
+                RelayNews::Failed {
+                    server,
+                    reason,
+                    lost,
+                } => {
+                    let lost = lost
+                        .and_then(|(relayed, base)| self.transport.remove_relayed(relayed, base));
+                    (self.tell)(Notice::NoRelay {
+                        server,
+                        reason,
+                        lost,
+                    });
                 }
             }
         }

@@ -4,6 +4,7 @@
 
 mod a_browser_goes_along;
 mod a_browser_hears_and_is_heard;
+mod a_relay_is_lost;
 #[allow(dead_code, reason = "each test uses the part it needs")]
 mod app;
 mod behind_a_nat;
@@ -21,4 +22,5 @@ mod one_way;
 mod stun;
 mod stun_shows_the_world;
 mod tracks_come_and_go;
+mod turn;
 mod what_it_counts;

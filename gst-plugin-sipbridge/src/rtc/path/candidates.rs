@@ -23,6 +23,12 @@ impl Candidates {
         self.local.last()
     }
 
+    /// One of ours that is no longer there; `None`: it never was.
+    pub(crate) fn remove_local(&mut self, candidate: &Candidate) -> Option<Candidate> {
+        let place = self.local.iter().position(|known| known == candidate)?;
+        Some(self.local.remove(place))
+    }
+
     /// One of the far end, as a description or a trickle message has it. `None`: it is known, or passed
     /// over, as those are that are not for UDP, or name a host instead of an address: the checks of the far
     /// end find us.

@@ -165,6 +165,12 @@ impl Path {
         }
     }
 
+    pub(crate) fn remove_local(&mut self, candidate: &Candidate) {
+        if let Some(agent) = &mut self.agent {
+            agent.invalidate_candidate(candidate);
+        }
+    }
+
     pub(crate) fn add_remote(&mut self, candidate: Candidate) {
         if let Some(agent) = &mut self.agent {
             agent.add_remote_candidate(candidate);

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
+use turn_client_proto::types::attribute::Lifetime;
+use turn_client_proto::types::message::REFRESH;
+use turn_client_proto::types::stun::message::{LongTermKeyCredentials, Message};
+
 use super::*;
 
 fn address(text: &str) -> SocketAddr {
@@ -95,6 +99,68 @@ fn silence_after_a_challenge_ends_as_soon() {
         let took = now - began;
         assert!(took < Duration::from_secs(60), "{over:?}: {took:?}");
     }
+}
+
+/// What is sent next, however long that takes.
+fn next(relay: &mut Relay, now: &mut Instant) -> Vec<u8> {
+    loop {
+        if let Some(sent) = relay.poll_transmit() {
+            return sent;
+        }
+        *now = relay.due().unwrap().max(*now);
+        relay.timeout(*now);
+    }
+}
+
+/// To who was challenged and signed their request.
+#[test]
+fn a_login_that_is_refused_is_given_up_at_once() {
+    for over in [RelayOver::Udp, RelayOver::Tcp] {
+        let mut now = Instant::now();
+        let mut relay = asking(over, now);
+        let asked = next(&mut relay, &mut now);
+        relay.receive(now, &challenge(&asked), |_, _| {});
+        let signed = next(&mut relay, &mut now);
+        // The same answer, twice on the way.
+        relay.receive(now, &challenge(&asked), |_, _| {});
+        assert!(!relay.is_settled(), "{over:?}");
+        assert!(relay.receive(now, &challenge(&signed), |_, _| {}));
+        assert!(relay.is_over(), "{over:?}");
+        assert_eq!(relay.poll_event(), Some(RelayEvent::Failed(REFUSED)));
+        assert_eq!((relay.due(), relay.poll_transmit()), (None, None));
+    }
+}
+
+/// An answer that nobody waits for any more would leave an address at the server until its time is up.
+#[test]
+fn an_address_is_given_back_before_it_is_there() {
+    for over in [RelayOver::Udp, RelayOver::Tcp] {
+        let mut now = Instant::now();
+        let mut relay = asking(over, now);
+        let asked = next(&mut relay, &mut now);
+        relay.receive(now, &challenge(&asked), |_, _| {});
+        let signed = next(&mut relay, &mut now);
+        relay.close(now);
+        let refresh = relay.poll_transmit().unwrap();
+        assert_ne!(refresh[8..20], signed[8..20]);
+        let refresh = Message::from_bytes(&refresh).unwrap();
+        assert_eq!(refresh.method(), REFRESH);
+        assert_eq!(refresh.attribute::<Lifetime>().unwrap().seconds(), 0);
+        let ann = LongTermKeyCredentials::new("ann".into(), "secret".into(), "home".into());
+        refresh.validate_integrity(&ann.into()).unwrap();
+        assert!(relay.is_over());
+        assert_eq!(relay.poll_transmit(), None);
+    }
+}
+
+#[test]
+fn who_was_not_challenged_gives_nothing_back() {
+    let now = Instant::now();
+    let mut relay = asking(RelayOver::Udp, now);
+    while relay.poll_transmit().is_some() {}
+    relay.close(now);
+    assert!(relay.is_over());
+    assert_eq!(relay.poll_transmit(), None);
 }
 
 #[test]

@@ -228,6 +228,17 @@ impl Transport {
         self.add_local(Candidate::relayed(relayed, base, "udp").ok()?)
     }
 
+    /// An address at a relay that is no longer ours; its candidate, where it was one.
+    pub fn remove_relayed(&mut self, relayed: SocketAddr, base: SocketAddr) -> Option<String> {
+        let candidate = Candidate::relayed(relayed, base, "udp").ok()?;
+        let candidate = self.candidates.remove_local(&candidate)?;
+        if let Some(link) = &mut self.link {
+            link.path.remove_local(&candidate);
+            self.stirred = true;
+        }
+        Some(candidate.to_sdp_string())
+    }
+
     fn add_local(&mut self, candidate: Candidate) -> Option<String> {
         let candidate = self.candidates.add_local(candidate)?;
         if let Some(link) = &mut self.link {
