@@ -9,7 +9,7 @@ use super::caps;
 use super::source::Source;
 use crate::handover::Item;
 use crate::rtc::description::Format;
-use crate::rtc::{Arrival, Packet, Plan, Receiver, ReceiverStats};
+use crate::rtc::{Arrival, HeaderExtension, Packet, Plan, Receiver, ReceiverStats};
 
 /// Kept until the application has linked the new pad: half a second.
 const WAITING_MAX: usize = 25;
@@ -25,6 +25,8 @@ pub(super) struct Incoming {
     announced: bool,
     /// The format that the pad's caps say.
     format: Option<Format>,
+    /// The header extensions that they say.
+    extensions: Vec<(u8, HeaderExtension)>,
 }
 
 impl Incoming {
@@ -36,6 +38,14 @@ impl Incoming {
             waiting: VecDeque::new(),
             announced: false,
             format: None,
+            extensions: Vec::new(),
+        }
+    }
+
+    /// What was agreed on is another: the caps say so before the next packet.
+    pub(super) fn follow(&mut self, plan: &Plan) {
+        if self.extensions != plan.extensions {
+            self.format = None;
         }
     }
 
@@ -90,6 +100,7 @@ impl Incoming {
                 self.send(Item::Event(event));
                 let clock_hz = format.clock_hz;
                 self.format = Some(format.clone());
+                self.extensions.clone_from(&plan.extensions);
                 clock_hz
             }
         };
@@ -189,6 +200,8 @@ mod tests {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let (packets, events) = (seen.clone(), seen.clone());
         let sink = gst::Pad::builder(gst::PadDirection::Sink)
+            // Whatever caps it had before.
+            .flags(gst::PadFlags::ACCEPT_INTERSECT)
             .chain_function(move |_, _, buffer| {
                 let map = buffer.map_readable().unwrap();
                 packets.lock().unwrap().push(Seen::Packet(map[0]));
@@ -280,5 +293,30 @@ mod tests {
             Seen::Packet(4),
         ];
         assert_eq!(*seen.lock().unwrap(), expected);
+    }
+
+    /// Levels that are agreed on later are found by the caps, as those of the beginning are.
+    #[test]
+    fn a_header_extension_that_is_agreed_on_later_is_told() {
+        let (source, seen, sink) = pad();
+        let mut plan = plan();
+        let mut incoming = Incoming::new(0, PACKET * 2);
+        incoming.lead_to(source);
+        let mut come = |number: u8, plan: &Plan| {
+            let running = PACKET * u32::from(number);
+            incoming.follow(plan);
+            incoming.take(plan, running, packet(number));
+            incoming.hand_on(running);
+            let caps = sink.current_caps().unwrap();
+            let caps = caps.structure(0).unwrap();
+            (caps.has_field("extmap-5"), caps.get::<i32>("payload"))
+        };
+        assert_eq!(come(0, &plan), (false, Ok(111)));
+        plan.extensions = vec![(5, HeaderExtension::AudioLevel)];
+        assert_eq!(come(1, &plan), (true, Ok(111)));
+        plan.extensions.clear();
+        assert_eq!(come(2, &plan), (false, Ok(111)));
+        let packets = [0, 1, 2].map(Seen::Packet);
+        assert_eq!(*seen.lock().unwrap(), packets);
     }
 }

@@ -239,6 +239,9 @@ impl Connection {
             Command::Plan(plan) => {
                 self.transport.apply(cx.now(), (*plan).clone());
                 self.incoming.retain(|incoming| incoming.is_in(&plan));
+                for incoming in &mut self.incoming {
+                    incoming.follow(&plan);
+                }
                 self.outgoing
                     .retain(|(line, _)| plan.media.iter().any(|media| media.line == *line));
                 self.plan = Some(plan);
