@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use mio::net::TcpStream;
 use openssl::ssl::{ErrorCode, SslConnector, SslMethod, SslStream};
 
-/// What may wait to be written: some seconds of speech. What does not fit is lost, as it might have been on
-/// the way.
-const WAITING_MAX: usize = 64 * 1024;
+/// What may wait to be written: a second of speech, for who hears it later than that hears the past. What does
+/// not fit is lost, as it might have been on the way.
+const WAITING_MAX: usize = 8 * 1024;
 
 /// Read at once; a message of a relay is shorter.
 const READ_MAX: usize = 4_096;
@@ -177,4 +177,31 @@ fn tls<T>(result: Result<T, openssl::ssl::Error>) -> io::Result<T> {
         ErrorCode::ZERO_RETURN => ErrorKind::UnexpectedEof.into(),
         _ => error.into_io_error().unwrap_or_else(io::Error::other),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A packet of Opus at 32 kb/s by a relay.
+    const PACKET: [u8; 140] = [7; 140];
+
+    #[test]
+    fn no_more_than_a_second_waits_for_who_does_not_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = Stream::connect(listener.local_addr().unwrap(), None).unwrap();
+        let _deaf = listener.accept().unwrap();
+        // Until the system takes no more for two seconds of packets.
+        let mut refused = 0;
+        while refused < 100 {
+            let before = stream.waiting.len();
+            stream.write(&PACKET);
+            stream.flush().unwrap();
+            refused = if before == 0 { 0 } else { refused + 1 };
+        }
+        let waits = stream.waiting.len() / PACKET.len();
+        assert!((40..=60).contains(&waits), "{waits} packets wait");
+    }
 }
