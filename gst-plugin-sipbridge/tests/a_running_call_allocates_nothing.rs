@@ -6,33 +6,9 @@
 
 mod kit;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use gst::prelude::*;
-use gstsipbridge::context::on_context_thread;
+use kit::memory::{Counting, asked};
 use kit::{Line, eventually};
-
-/// Counts what media threads ask for.
-struct Counting;
-
-static ASKED: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: hands everything on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if on_context_thread() {
-            ASKED.fetch_add(1, Ordering::Relaxed);
-        }
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -74,13 +50,13 @@ fn in_any_codec() {
     };
     // Buffers grow to the size they need.
     runs_on(50);
-    let before = (ASKED.load(Ordering::Relaxed), received(&lines));
+    let before = (asked(), received(&lines));
     runs_on(100);
-    let asked = ASKED.load(Ordering::Relaxed) - before.0;
+    let allocations = asked() - before.0;
     let packets = received(&lines) - before.1;
     // Reports and snapshots of the counters come with time, not with packets.
     assert!(
-        asked * 8 < packets,
-        "{asked} allocations in {packets} packets each way"
+        allocations * 8 < packets,
+        "{allocations} allocations in {packets} packets each way"
     );
 }

@@ -343,7 +343,10 @@ impl Connection {
             match self.transport.poll() {
                 Action::Send { from, to, bytes } => {
                     match self.sockets.iter().find(|socket| socket.local() == from) {
-                        Some(socket) => socket.send(&bytes, to),
+                        Some(socket) => {
+                            socket.send(&bytes, to);
+                            self.transport.give_back(bytes);
+                        }
                         None => self.relays.send(now, from, to, bytes),
                     }
                 }

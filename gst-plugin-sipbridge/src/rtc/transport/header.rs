@@ -77,12 +77,13 @@ pub(crate) fn told_level(packet: &RtpPacket<'_>, number: u8) -> Option<u8> {
     Some(level)
 }
 
-/// A packet as it goes out, before it is encrypted; `None`: it cannot be written.
+/// A packet as it goes out, before it is encrypted, in place of what is in `bytes`; `None`: it cannot be written.
 pub(super) fn write(
     ssrc: u32,
     mid: &str,
     packet: &Outgoing<'_>,
     known: &[(u8, HeaderExtension)],
+    mut bytes: Vec<u8>,
 ) -> Option<Vec<u8>> {
     // Both fit: 2 + 16 + 2 bytes, and padding.
     let mut elements = [0_u8; 24];
@@ -120,7 +121,8 @@ pub(super) fn write(
         false => builder.extension(ONE_BYTE, elements),
     };
     // With room for a tag.
-    let mut bytes = Vec::with_capacity(packet.payload.len() + 12 + 4 + 24 + 16);
+    bytes.clear();
+    bytes.reserve(packet.payload.len() + 12 + 4 + 24 + 16);
     builder.write_into_vec(&mut bytes).ok()?;
     Some(bytes)
 }
@@ -145,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let written = write(5, "audio0", &outgoing(b"hello"), &KNOWN).unwrap();
+        let written = write(5, "audio0", &outgoing(b"hello"), &KNOWN, Vec::new()).unwrap();
         let packet = RtpPacket::parse(&written).unwrap();
         assert_eq!(packet.payload(), b"hello");
         assert_eq!((packet.ssrc(), packet.sequence_number()), (5, 7));
@@ -163,14 +165,14 @@ mod tests {
 
     #[test]
     fn without_extensions_there_is_no_header_for_them() {
-        let written = write(5, "audio0", &outgoing(b"hello"), &[]).unwrap();
+        let written = write(5, "audio0", &outgoing(b"hello"), &[], Vec::new()).unwrap();
         assert_eq!(written.len(), 12 + 5);
     }
 
     /// RFC 8285 section 4.3, with padding between elements.
     #[test]
     fn two_byte_headers_are_read() {
-        let mut bytes = write(5, "", &outgoing(b""), &[]).unwrap();
+        let mut bytes = write(5, "", &outgoing(b""), &[], Vec::new()).unwrap();
         bytes[0] |= 0x10;
         bytes.extend_from_slice(&[0x10, 0x00, 0, 2, 9, 1, 0x83, 0, 4, 1, b'7', 0]);
         let packet = RtpPacket::parse(&bytes).unwrap();
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn an_element_longer_than_the_header_is_none() {
-        let mut bytes = write(5, "", &outgoing(b""), &[]).unwrap();
+        let mut bytes = write(5, "", &outgoing(b""), &[], Vec::new()).unwrap();
         bytes[0] |= 0x10;
         bytes.extend_from_slice(&[0xbe, 0xde, 0, 1, 0x4f, b'a', b'b', b'c']);
         let packet = RtpPacket::parse(&bytes).unwrap();

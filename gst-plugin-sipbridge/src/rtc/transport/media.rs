@@ -11,6 +11,9 @@ use super::{Action, Outgoing, Packet, Payload, Transport, TransportState};
 use crate::rtcp::reception::Reception;
 use crate::srtp::is_rtcp;
 
+/// Packets that may wait to be filled again.
+const SPARE_MAX: usize = 16;
+
 /// More than fits into a packet of Ethernet's with all headers.
 const PAYLOAD_MAX: usize = 1_400;
 
@@ -33,7 +36,8 @@ impl Transport {
         let Some(send) = &media.send else {
             return false;
         };
-        let written = header::write(send.ssrc, &media.mid, packet, &plan.extensions);
+        let spare = self.spare.pop().unwrap_or_default();
+        let written = header::write(send.ssrc, &media.mid, packet, &plan.extensions, spare);
         let Some(mut bytes) = written else {
             return false;
         };
@@ -48,6 +52,13 @@ impl Transport {
         self.stats.bytes_sent += bytes.len() as u64;
         self.actions.push_back(Action::Send { from, to, bytes });
         true
+    }
+
+    /// What was sent, to be filled again.
+    pub fn give_back(&mut self, bytes: Vec<u8>) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(bytes);
+        }
     }
 
     /// What shares the transport with checks and handshakes: RTP and RTCP (RFC 5761).

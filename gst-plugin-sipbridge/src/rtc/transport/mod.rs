@@ -162,6 +162,8 @@ pub struct Transport {
     /// The time of the last call.
     now: Option<Instant>,
     actions: VecDeque<Action>,
+    /// What was sent, to be filled again.
+    spare: Vec<Vec<u8>>,
     /// Whether there may be more to do than `actions` say.
     stirred: bool,
     /// When time has to pass next.
@@ -185,6 +187,7 @@ impl Transport {
             state: TransportState::New,
             now: None,
             actions: VecDeque::new(),
+            spare: Vec::new(),
             stirred: false,
             wake: None,
             stats: TransportStats::default(),
