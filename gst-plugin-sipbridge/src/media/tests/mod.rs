@@ -2,6 +2,7 @@
 //! Two calls' media talking to each other over loopback, on one context and in real time.
 
 mod a_bridge_joins_two_phones;
+mod a_call_moves;
 mod a_thread_that_is_held_up_is_not_heard;
 mod changes_codec_under_fixed_caps;
 mod closes_at_once;
