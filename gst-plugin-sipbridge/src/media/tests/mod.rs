@@ -10,6 +10,7 @@ mod delay_is_given_back;
 mod digits_cross;
 mod impulse_comes_through_soon;
 mod jitter_of_sixty_milliseconds;
+mod keys_of_rtpdtmfsrc;
 mod losses_are_filled;
 mod opus_is_as_it_is_wanted;
 mod paces_what_comes_in_lumps;
