@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use gst::prelude::*;
 
 use crate::app::{App, RTCBIN, WEBRTCBIN, introduce, negotiate};
-use crate::kit::{Ear, eventually, say_at, tell_levels, voice};
+use crate::kit::{Ear, RATE_HZ, eventually, say_at, tell_levels, voice};
 
 #[test]
 fn and_count_there() {
@@ -48,6 +48,9 @@ fn and_count_there() {
     eventually("a second of packets", || {
         track().is_some_and(|(_, packets)| packets > 50)
     });
+    // Of the same second, and of all before it.
+    let heard = ear.samples().len() + RATE_HZ;
+    eventually("a second of the room", || ear.samples().len() >= heard);
     assert!(ear.samples().iter().all(|sample| *sample == 0));
     let (pad, _) = track().unwrap();
     assert!(!pad.property::<bool>("speaking"));
