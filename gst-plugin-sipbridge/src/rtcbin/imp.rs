@@ -11,9 +11,10 @@ use gst_webrtc::{
     WebRTCSessionDescription, WebRTCSignalingState,
 };
 
+use super::error::SessionError;
 use super::operations::Operations;
 use super::pad::SinkPad;
-use super::session::{Session, SessionError, Sink};
+use super::session::{Session, Sink};
 use super::settings::{self, Settings};
 use super::signals;
 use super::steps::boxed;

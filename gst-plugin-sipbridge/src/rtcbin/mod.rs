@@ -42,6 +42,7 @@
  * `track-direction` and `msid`.
  */
 mod caps;
+mod error;
 mod imp;
 mod incoming;
 mod operations;

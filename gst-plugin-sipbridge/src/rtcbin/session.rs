@@ -5,53 +5,26 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gst::glib;
 use gst::prelude::*;
 use gst_webrtc::{WebRTCICETransportPolicy, WebRTCSDPType};
 
 use super::caps;
+use super::error::SessionError;
 use super::pad::SinkPad;
-use super::settings::{AddressError, Settings};
+use super::settings::Settings;
 use super::source::Source;
 use super::task::{Command, Connection, Shared};
 use super::turn::TurnServer;
-use crate::context::{Context, ContextError, TaskHandle};
+use crate::context::{Context, TaskHandle};
 use crate::handover::Outlet as _;
-use crate::rtc::description::{Description, DescriptionError, Direction, Format};
+use crate::rtc::description::{Description, Direction, Format};
 use crate::rtc::{
-    Certificate, Kind, Negotiation, NegotiationConfig, NegotiationError, Plan, Sender,
-    SignalingState, TrackId, Transport, credentials, host_candidate,
+    Certificate, Kind, Negotiation, NegotiationConfig, Plan, Sender, SignalingState, TrackId,
+    Transport, credentials, host_candidate,
 };
 
 /// No line yet.
 const NOWHERE: usize = usize::MAX;
-
-/// Why a step failed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SessionError {
-    #[error(transparent)]
-    Negotiation(#[from] NegotiationError),
-    #[error(transparent)]
-    Description(#[from] DescriptionError),
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    #[error(transparent)]
-    Context(#[from] ContextError),
-    #[error("the system gives no randomness to make a certificate of")]
-    NoCertificate,
-    #[error("the element is in NULL: nothing can be agreed on")]
-    NotReady,
-    #[error("{0:?} descriptions are not supported: only offers and answers are")]
-    Kind(WebRTCSDPType),
-    #[error("none of the local addresses can be a candidate")]
-    NoCandidates,
-    #[error("ice-transport-policy is relay, and there is no turn-server: no candidate is left")]
-    NoRelay,
-    #[error(
-        "ice-transport-policy is relay, and ice-lite has host candidates only: no candidate is left"
-    )]
-    LiteRelay,
-}
 
 /// A sink pad's way to the connection.
 pub(super) struct Sink {
@@ -619,23 +592,5 @@ fn kind_of(kind: WebRTCSDPType) -> Result<Kind, SessionError> {
         WebRTCSDPType::Offer => Ok(Kind::Offer),
         WebRTCSDPType::Answer => Ok(Kind::Answer),
         other => Err(SessionError::Kind(other)),
-    }
-}
-
-impl From<SessionError> for glib::Error {
-    fn from(error: SessionError) -> glib::Error {
-        use gst_webrtc::WebRTCError;
-        let kind = match &error {
-            SessionError::Negotiation(NegotiationError::State { .. }) | SessionError::NotReady => {
-                WebRTCError::InvalidState
-            }
-            SessionError::Negotiation(NegotiationError::Description(_))
-            | SessionError::Description(_) => WebRTCError::SdpSyntaxError,
-            SessionError::Negotiation(_) | SessionError::Kind(_) => {
-                WebRTCError::InvalidModification
-            }
-            _ => WebRTCError::InternalFailure,
-        };
-        glib::Error::new(kind, &error.to_string())
     }
 }

@@ -11,9 +11,10 @@ use gst_webrtc::{
 };
 
 use super::RtcBin;
+use super::error::SessionError;
 use super::imp::CAT;
 use super::relays::RelayServer;
-use super::session::{SessionError, resolve};
+use super::session::resolve;
 use super::source::Source;
 use super::stats;
 use super::stream::Identity;
