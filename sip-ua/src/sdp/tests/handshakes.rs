@@ -205,7 +205,8 @@ fn an_association_is_named_and_goes_on_by_its_name() {
     assert_eq!(callees.tls_ids, Some([second, first]));
 
     // What is another of it, and whether it goes on all the same.
-    let rows: [(fn(&mut DtlsKeys), bool); 6] = [
+    type Change = fn(&mut DtlsKeys);
+    let rows: [(Change, bool); 6] = [
         (|_| {}, true),
         (
             |keys| keys.tls_ids.as_mut().unwrap()[1] = TlsId::random(),

@@ -300,7 +300,7 @@ fn another_name_of_the_association_is_another_handshake() {
     let ice = IceCredentials::random();
     for mut agreed in [described(), checked(ALICE, &ice, false)] {
         let mut meeting = Meeting::new(&[ALICE]);
-        let mut name = |agreed: &mut [DtlsKeys; 2]| {
+        let name = |agreed: &mut [DtlsKeys; 2]| {
             let (ours, theirs) = (TlsId::random(), TlsId::random());
             agreed[0].tls_ids = Some([ours.clone(), theirs.clone()]);
             agreed[1].tls_ids = Some([theirs, ours]);
