@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Hold, resume, another codec, another port: no audio is missed for longer than the change takes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sip_ua::sdp::{Codec, Direction};
 use sipbridge_measure::steady::asserted_steadily;
 
 use crate::kit::{RATE_HZ, eventually};
 use crate::phone::{Bridge, Phone, hear_each_other};
+
+/// What nobody may miss.
+const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// A sine of 440 Hz.
 pub fn tone(seconds: f64) -> Vec<i16> {
@@ -53,6 +56,68 @@ fn hold_is_silence_and_ends() {
     });
 }
 
+/// Both have heard each other before a change and after it, and missed nothing at it.
+fn both_go_on(alice: &mut Phone, bob: &mut Phone, change: impl FnOnce(&mut Phone, &mut Phone)) {
+    for phone in [&*alice, &*bob] {
+        phone.forget();
+        wait_for_sound(phone, 0.3);
+    }
+    change(alice, bob);
+    for phone in [&*alice, &*bob] {
+        wait_for_sound(phone, 1.5);
+        let gap = longest_gap(&phone.heard());
+        assert!(gap < AT_ONCE, "{gap:?}");
+    }
+}
+
+#[test]
+fn one_call_holds_resumes_goes_to_opus_and_moves() {
+    asserted_steadily(|| {
+        let bridge = Bridge::new("");
+        let either = [Codec::Pcma, Codec::Opus];
+        let (mut alice, mut bob) = (Phone::new(&either), Phone::new(&either));
+        let codec = |side| bridge.stats(side).get::<String>("codec-received").unwrap();
+        bridge.call(&mut alice, &mut bob);
+        alice.say(&tone(60.0));
+        bob.say(&tone(60.0));
+        both_go_on(&mut alice, &mut bob, |_, _| ());
+        assert_eq!((codec("a").as_str(), codec("b").as_str()), ("PCMA", "PCMA"));
+
+        // They hold, and hear nothing …
+        alice.local.direction = Direction::Inactive;
+        bridge.call(&mut alice, &mut bob);
+        for phone in [&alice, &bob] {
+            eventually("silence", || {
+                phone.forget();
+                std::thread::sleep(AT_ONCE);
+                phone.heard().iter().all(|sample| sample.abs() < 500)
+            });
+        }
+        // … until they resume.
+        alice.local.direction = Direction::SendRecv;
+        bridge.call(&mut alice, &mut bob);
+        let resumed = Instant::now();
+        for phone in [&alice, &bob] {
+            wait_for_sound(phone, 0.02);
+            assert!(resumed.elapsed() < AT_ONCE, "{:?}", resumed.elapsed());
+        }
+
+        both_go_on(&mut alice, &mut bob, |alice, bob| {
+            alice.local.codecs = vec![Codec::Opus];
+            bob.local.codecs = vec![Codec::Opus];
+            bridge.call(alice, bob);
+            eventually("Opus", || codec("a") == "opus" && codec("b") == "opus");
+        });
+        both_go_on(&mut alice, &mut bob, |alice, bob| {
+            bob.move_away();
+            // Whoever moves speaks from there.
+            bob.say(&tone(30.0));
+            bridge.join(("bob", bob), ("alice", alice));
+        });
+        bridge.line.no_errors();
+    });
+}
+
 #[test]
 fn the_codec_changes_and_then_the_port() {
     asserted_steadily(|| {
@@ -69,7 +134,7 @@ fn the_codec_changes_and_then_the_port() {
         eventually("Opus", || codec("a") == "opus");
         wait_for_sound(&bob, 1.5);
         let gap = longest_gap(&bob.heard());
-        assert!(gap < Duration::from_millis(200), "{gap:?}");
+        assert!(gap < AT_ONCE, "{gap:?}");
 
         // Bob moves, and offers that himself.
         bob.forget();
@@ -77,7 +142,7 @@ fn the_codec_changes_and_then_the_port() {
         bridge.join(("bob", &mut bob), ("alice", &mut alice));
         wait_for_sound(&bob, 1.0);
         let gap = longest_gap(&bob.heard());
-        assert!(gap < Duration::from_millis(200), "{gap:?}");
+        assert!(gap < AT_ONCE, "{gap:?}");
         bridge.line.no_errors();
     });
 }
