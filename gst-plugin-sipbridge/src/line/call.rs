@@ -129,7 +129,7 @@ impl Line {
     }
 
     fn on_notice(&self, call: &Arc<Call>, notice: &CallNotice) {
-        let owned = {
+        let (owned, _told) = {
             let state = self.state();
             if !state
                 .call
@@ -138,7 +138,8 @@ impl Line {
             {
                 return;
             }
-            state.owns_call
+            // While the call is still ours: whoever lets go of it waits.
+            (state.owns_call, self.telling.begin())
         };
         let reports = owned || (self.user.reports_foreign_calls() && !call.is_owned_by_element());
         if reports

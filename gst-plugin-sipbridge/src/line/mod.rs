@@ -12,6 +12,7 @@ pub(crate) mod messages;
 mod settings;
 mod signals;
 pub(crate) mod target;
+mod telling;
 mod transfer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -24,6 +25,7 @@ use crate::call::{Call, CallNotice, Subscription, Waiter};
 use crate::context::Context;
 use settings::SettingsError;
 use target::{Target, TargetError};
+use telling::Telling;
 
 pub(crate) use messages::dtmf_events;
 pub use settings::Mode;
@@ -107,6 +109,7 @@ pub(crate) struct Line {
     user: Box<dyn LineUser>,
     settings: Mutex<LineSettings>,
     state: Mutex<LineState>,
+    telling: Telling,
 }
 
 impl Line {
@@ -116,6 +119,7 @@ impl Line {
             user: Box::new(user),
             settings: Mutex::default(),
             state: Mutex::default(),
+            telling: Telling::default(),
         })
     }
 
@@ -307,6 +311,7 @@ impl Line {
         if let Some(call) = call.filter(|_| owned) {
             call.hangup(None, None);
         }
+        self.telling.wait();
     }
 
     /// READY→NULL: releases the agent's socket.
