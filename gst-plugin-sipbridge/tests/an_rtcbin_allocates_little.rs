@@ -99,14 +99,18 @@ fn for_each_packet() {
         !pair.apps[1].rtc.src_pads().is_empty()
     });
     pair.talk(200);
-    let before = asked();
-    let packets = 400;
-    pair.talk(packets);
-    let asked = asked() - before;
+    // Reports and checks come with time, not with packets: not in every round.
+    let packets = 20;
+    let rounds = (0..20).map(|_| {
+        let before = asked();
+        pair.talk(packets);
+        asked() - before
+    });
+    let least = rounds.min().unwrap();
     // What comes in goes on downstream as it is: its octets, and what GStreamer wraps around them. What goes out
-    // takes none. Reports and checks come with time, not with packets.
+    // takes none.
     assert!(
-        asked * 8 < packets * 17,
-        "{asked} allocations for {packets} packets"
+        least <= packets * 2,
+        "{least} allocations for {packets} packets"
     );
 }
