@@ -33,7 +33,10 @@ impl Comments {
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
             if path.is_dir() {
-                self.read_folder(&path)?;
+                // Tests are no part of what an application meets.
+                if !path.ends_with("tests") {
+                    self.read_folder(&path)?;
+                }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path)?;
                 let folder = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -47,7 +50,7 @@ impl Comments {
     fn read_source(&mut self, text: &str, folder: &str) -> Result<()> {
         self.blocks
             .extend(text.split("/**\n").skip(1).filter_map(block));
-        // Tests are no part of what an application meets.
+        // Nor those in the same file.
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         // `NAME: text` of the comment that was read last, until something is built.
         let mut said: Option<(String, String)> = None;
