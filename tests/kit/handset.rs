@@ -22,6 +22,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(10);
+/// What speaks another codec than the first. Who begins to look for it when the codec changes is late.
+const LATER: [&str; 4] = ["opusenc", "rtpopuspay", "rtpopusdepay", "opusdec"];
 
 /// How a telephone comes to its proxy.
 #[derive(Clone, Copy)]
@@ -73,6 +75,10 @@ impl Registered {
         way: &Way<'_>,
         session_timer: SessionTimer,
     ) -> Result<Registered> {
+        for name in LATER {
+            let found = gst::ElementFactory::find(name);
+            found.with_context(|| format!("no {name}"))?.load()?;
+        }
         let listen = Listen {
             transport: way.transport,
             addr: SocketAddr::new(way.host, 0),

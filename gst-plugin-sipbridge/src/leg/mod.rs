@@ -61,6 +61,8 @@ use crate::srtp::Srtp;
 #[derive(Debug)]
 pub struct Leg {
     negotiated: Option<Negotiated>,
+    /// What payload types meant before, until something comes as it is agreed on now.
+    former: Vec<(u8, Codec)>,
     source: Source,
     streams: Streams,
     jitter: JitterBuffer,
@@ -91,6 +93,7 @@ impl Leg {
     pub fn new(now: Instant, config: LegConfig) -> Leg {
         Leg {
             negotiated: None,
+            former: Vec::new(),
             source: Source::default(),
             streams: Streams::default(),
             jitter: JitterBuffer::new(now, config.latency),
@@ -142,8 +145,28 @@ impl Leg {
         if !negotiated.direction.receives() {
             self.restart_playout();
         }
+        self.remember_formats(negotiated);
         self.negotiated = Some(negotiated.clone());
         self.send_after(now, before);
+    }
+
+    /// A far end goes on in the codec it had until it knows of another and is ready for it: who ceases to
+    /// want a format is still prepared for it for a while (RFC 3264 section 8.3.2). A bridge is not: nothing
+    /// that it is made of now would understand it.
+    fn remember_formats(&mut self, negotiated: &Negotiated) {
+        if self.sequencer.is_some() {
+            return;
+        }
+        let before = self.negotiated.iter().flat_map(|before| &before.receive);
+        self.former.extend(before);
+        let audio = negotiated.receive.iter().map(|(number, _)| *number);
+        let events = negotiated.telephone_event_receive.iter();
+        let events = events.map(|(number, _)| *number);
+        let noise = negotiated.comfort_noise_receive.iter().copied();
+        let now: Vec<u8> = audio.chain(events).chain(noise).collect();
+        self.former.retain(|(number, _)| !now.contains(number));
+        self.former.sort_unstable_by_key(|(number, _)| *number);
+        self.former.dedup_by_key(|(number, _)| *number);
     }
 
     /// By which clock we send, if we do.

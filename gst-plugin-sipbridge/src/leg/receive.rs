@@ -44,6 +44,12 @@ impl Leg {
             .iter()
             .find(|(number, _)| *number == payload_type)
             .map(|(_, codec)| *codec);
+        let is_former = codec.is_none();
+        let mut former = self.former.iter();
+        let codec = codec.or_else(|| {
+            let found = former.find(|(number, _)| *number == payload_type);
+            found.map(|(_, codec)| *codec)
+        });
         let event_clock = negotiated
             .telephone_event_receive
             .iter()
@@ -100,6 +106,9 @@ impl Leg {
             self.digit(heard);
         }
         if let Content::Audio(codec, _, _) = content {
+            if !is_former {
+                self.former.clear();
+            }
             if let Some(reception) = self.streams.current_mut() {
                 reception.arrived(now, packet.timestamp(), codec.clock_rate());
             }

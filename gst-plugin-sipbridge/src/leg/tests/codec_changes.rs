@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The far end changes from G.711 to Opus within what was agreed: another clock, no re-offer.
+//! The far end changes from G.711 to Opus: another clock. Within what was agreed, or by a re-offer, after which it
+//! still sends for a while what it sent before.
 
 use super::*;
 use crate::codec::{OpusEncoder, OpusSettings};
@@ -14,10 +15,7 @@ fn opus_follows_pcmu() {
     story.alice.apply(now, &agreement(BOB, Codec::Opus));
     let mut encoder = OpusEncoder::new(8_000, OpusSettings::default()).unwrap();
     for _ in 0..50 {
-        let mut packet = Vec::new();
-        encoder.encode(&[1_000; 160], &mut packet);
-        let bytes = story.alice.send_audio(&packet, 960).unwrap().bytes.to_vec();
-        story.carry(bytes);
+        say_by_opus(&mut story, &mut encoder);
         story.next_packet = story.now + Duration::from_secs(1);
         story.run(20 * MS);
     }
@@ -25,4 +23,63 @@ fn opus_follows_pcmu() {
     let packets = story.count(|played| matches!(played, Played::Packet { .. }));
     assert!(packets >= 47, "{packets}");
     assert_eq!(story.bob.stats().receive_codec, Some(Codec::Opus));
+}
+
+/// What Bob agrees to: this codec, and no other.
+fn nothing_but(codec: Codec, number: u8) -> Negotiated {
+    Negotiated {
+        receive: vec![(number, codec)],
+        ..agreement(ALICE, codec)
+    }
+}
+
+fn say_by_opus(story: &mut Story, encoder: &mut OpusEncoder) {
+    let mut packet = Vec::new();
+    encoder.encode(&[1_000; 160], &mut packet);
+    let bytes = story.alice.send_audio(&packet, 960).unwrap().bytes.to_vec();
+    story.carry(bytes);
+}
+
+#[test]
+fn what_was_agreed_on_before_is_understood_until_the_new_comes() {
+    let mut story = Story::new(Line::clean());
+    story.bob.apply(story.now, &nothing_but(Codec::Pcmu, 0));
+    story.run(Duration::from_secs(1));
+    story.chapter();
+    story.bob.apply(story.now, &nothing_but(Codec::Opus, 111));
+    story.run(Duration::from_secs(1));
+    let packets = story.count(|played| matches!(played, Played::Packet { .. }));
+    assert!(packets >= 49, "{packets}");
+    assert_eq!((story.lost(), story.silent()), (0, 0));
+
+    // Alice is ready; what she said before is nothing that anybody agreed to any more.
+    let now = story.now;
+    let before = story.alice.send_audio(&[0x7f; 160], 160).unwrap();
+    let before = before.bytes.to_vec();
+    story.alice.apply(now, &agreement(BOB, Codec::Opus));
+    let mut encoder = OpusEncoder::new(8_000, OpusSettings::default()).unwrap();
+    say_by_opus(&mut story, &mut encoder);
+    story.next_packet = now + Duration::from_secs(1);
+    story.run(20 * MS);
+    assert_eq!(story.bob.stats().receive_codec, Some(Codec::Opus));
+    let malformed = story.bob.stats().malformed;
+    story.carry(before);
+    story.run(20 * MS);
+    assert_eq!(story.bob.stats().receive_codec, Some(Codec::Opus));
+    assert_eq!(story.bob.stats().malformed, malformed + 1);
+}
+
+#[test]
+fn a_number_means_what_it_means_now() {
+    let mut story = Story::new(Line::clean());
+    story.bob.apply(story.now, &nothing_but(Codec::Pcmu, 0));
+    story.run(Duration::from_secs(1));
+    let mut now_noise = nothing_but(Codec::Opus, 111);
+    now_noise.comfort_noise_receive = vec![0];
+    story.bob.apply(story.now, &now_noise);
+    story.run(100 * MS);
+    story.chapter();
+    story.run(Duration::from_secs(1));
+    let packets = story.count(|played| matches!(played, Played::Packet { .. }));
+    assert_eq!(packets, 0);
 }
