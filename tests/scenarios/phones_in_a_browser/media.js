@@ -17,21 +17,25 @@ export async function sings(frequency) {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// The frequency of what is heard, once something is: how often it goes through zero.
+// The strongest frequency of what is heard, once something is. It is looked for in the spectrum: a browser that has
+// to bridge a packet that is late stretches a tone, and then it goes through zero less often.
 export async function hears(find) {
   let track;
   while (!(track = find())) await pause(50);
   const player = document.createElement("audio");
   // What no element plays is not decoded.
   Object.assign(player, { srcObject: new MediaStream([track]), muted: true }).play();
-  const analyser = new AnalyserNode(audio, { fftSize: SIZE });
+  const analyser = new AnalyserNode(audio, { fftSize: SIZE, smoothingTimeConstant: 0 });
   new MediaStreamAudioSourceNode(audio, { mediaStream: player.srcObject }).connect(analyser);
   const samples = new Float32Array(SIZE);
+  const spectrum = new Float32Array(analyser.frequencyBinCount);
   for (;;) {
     analyser.getFloatTimeDomainData(samples);
     const loud = samples.every((_, n) => n % 100 || samples.subarray(n, n + 100).some((s) => Math.abs(s) > 0.02));
-    const crossings = samples.filter((s, n) => n && s < 0 !== samples[n - 1] < 0).length;
-    if (loud) return (crossings / 2) * (RATE / SIZE);
+    if (loud) {
+      analyser.getFloatFrequencyData(spectrum);
+      return spectrum.indexOf(Math.max(...spectrum)) * (RATE / SIZE);
+    }
     await pause(100);
   }
 }
