@@ -72,6 +72,17 @@ impl Kamailio {
         Ok(Kamailio { address, process })
     }
 
+    /// One that knows no users of its own: the edge of `home`, to which it sends what comes by TCP. Those who
+    /// register there are found by it (Path, RFC 3327).
+    pub fn start_before(scenario: &str, home: SocketAddr) -> Result<Kamailio> {
+        let folder = out_dir(scenario).join("edge");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
+        let process = launch(&folder, &edge_configuration(address, home))?;
+        Ok(Kamailio { address, process })
+    }
+
     /// Where this transport is spoken, at an address of loopback.
     pub fn address_of(&self, transport: Transport, host: IpAddr) -> SocketAddr {
         let beside = u16::from(transport.is_secure());
@@ -289,4 +300,67 @@ event_route[core:worker-one-init] {{
 }}
 "#
     ))
+}
+
+fn edge_configuration(address: SocketAddr, home: SocketAddr) -> String {
+    let port = home.port();
+    format!(
+        r#"#!KAMAILIO
+debug=1
+log_stderror=yes
+children=2
+tcp_children=2
+auto_aliases=no
+disable_tls=yes
+enable_sctp=no
+listen=udp:{address}
+listen=tcp:{address}
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "path.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "siputils.so"
+loadmodule "textops.so"
+loadmodule "xlog.so"
+# A phone that came by TCP is found where it came from, whatever its Contact says.
+modparam("path", "use_received", 1)
+
+request_route {{
+    xlog("L_ALERT", "$rm $ru from $si:$sp over $proto\n");
+    if (!mf_process_maxfwd_header("10")) {{
+        sl_send_reply("483", "Too Many Hops");
+        exit;
+    }}
+    if (is_method("CANCEL")) {{
+        if (t_check_trans()) t_relay();
+        exit;
+    }}
+    t_check_trans();
+    # A first request whose Route names but us was not led by it, says loose_route(). It has set where the
+    # phone came from none the less.
+    if (loose_route() || $sp == {port}) {{
+        if (!has_totag()) record_route();
+        t_relay();
+        exit;
+    }}
+    if (has_totag()) {{
+        if (is_method("ACK") && t_check_trans()) t_relay();
+        exit;
+    }}
+    if (is_method("REGISTER")) {{
+        add_path_received();
+    }} else {{
+        record_route();
+    }}
+    $du = "sip:{home}";
+    t_relay();
+}}
+
+event_route[core:worker-one-init] {{
+    xlog("L_ALERT", "ready for calls\n");
+}}
+"#
+    )
 }

@@ -15,6 +15,7 @@ mod a_carrier_sends_a_call_on;
 mod a_carriers_first_server_is_down;
 mod a_host_behind_coturn;
 mod a_new_graph_on_sighup;
+mod a_phone_behind_an_edge_proxy;
 mod a_phone_is_transferred;
 mod a_phone_over_tls;
 mod a_profile_in_a_graph;
