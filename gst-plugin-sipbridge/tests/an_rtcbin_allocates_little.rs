@@ -6,12 +6,15 @@
 #[path = "rtcbin/app.rs"]
 #[allow(dead_code, reason = "each test uses the part it needs")]
 mod app;
+#[path = "rtcbin/feed.rs"]
+mod feed;
 mod kit;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use app::{App, RTCBIN, introduce, negotiate};
+use feed::Feed;
 use gst::prelude::*;
 use kit::eventually;
 use kit::memory::{Counting, asked};
@@ -22,16 +25,15 @@ static ALLOCATOR: Counting = Counting;
 /// One that is fed packets, and one that takes them.
 struct Pair {
     apps: [App; 2],
-    feed: gst::Pad,
+    feed: Feed,
     taken: Arc<AtomicU64>,
-    said: std::cell::Cell<u16>,
 }
 
 impl Pair {
     fn new() -> Pair {
         let launch = "rtcbin name=rtc local-addresses=127.0.0.1 handover=direct";
         let apps = [(); 2].map(|()| App::deaf(RTCBIN, launch));
-        let feeds = apps.each_ref().map(feed);
+        let feeds = apps.each_ref().map(Feed::start);
         let taken = Arc::<AtomicU64>::default();
         let counter = taken.clone();
         apps[1].rtc.connect_pad_added(move |_, pad| {
@@ -47,47 +49,17 @@ impl Pair {
         negotiate(&apps[0], &apps[1]);
         apps.iter().for_each(App::wait_connected);
         let [feed, _] = feeds;
-        Pair {
-            apps,
-            feed,
-            taken,
-            said: std::cell::Cell::new(0),
-        }
-    }
-
-    fn say(&self) {
-        let sequence = self.said.get();
-        self.said.set(sequence + 1);
-        let mut bytes = vec![0x80, 96];
-        bytes.extend_from_slice(&sequence.to_be_bytes());
-        bytes.extend_from_slice(&(u32::from(sequence) * 960).to_be_bytes());
-        bytes.extend_from_slice(&[0, 0, 0, 7]);
-        bytes.extend_from_slice(&[1; 80]);
-        self.feed.push(gst::Buffer::from_mut_slice(bytes)).unwrap();
+        Pair { apps, feed, taken }
     }
 
     /// Packets go in at one end, and come out at the other.
     fn talk(&self, packets: u64) {
         for _ in 0..packets {
             let before = self.taken.load(Ordering::Relaxed);
-            self.say();
+            self.feed.say();
             eventually("the packet", || self.taken.load(Ordering::Relaxed) > before);
         }
     }
-}
-
-fn feed(app: &App) -> gst::Pad {
-    let feed = gst::Pad::builder(gst::PadDirection::Src).build();
-    feed.set_active(true).unwrap();
-    let sink = app.rtc.request_pad_simple("sink_%u").unwrap();
-    feed.link(&sink).unwrap();
-    app.play();
-    let caps = "application/x-rtp,media=audio,encoding-name=OPUS,payload=96,clock-rate=48000";
-    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
-    feed.push_event(gst::event::StreamStart::new("feed"));
-    feed.push_event(gst::event::Caps::new(&caps.parse().unwrap()));
-    feed.push_event(gst::event::Segment::new(&segment));
-    feed
 }
 
 #[test]
@@ -95,7 +67,7 @@ fn for_each_packet() {
     let pair = Pair::new();
     // Until a pad is there, and all is as large as it gets.
     eventually("a pad", || {
-        pair.say();
+        pair.feed.say();
         !pair.apps[1].rtc.src_pads().is_empty()
     });
     pair.talk(200);

@@ -7,11 +7,12 @@
 #[path = "rtcbin/app.rs"]
 #[allow(dead_code, reason = "each test uses the part it needs")]
 mod app;
+#[path = "rtcbin/feed.rs"]
+mod feed;
 mod kit;
 
-use std::cell::Cell;
-
 use app::{App, RTCBIN, introduce, negotiate};
+use feed::Feed;
 use gst::prelude::*;
 use kit::{count_descriptors, eventually};
 
@@ -39,7 +40,7 @@ fn resident() -> usize {
 /// A connection, and a pad that feeds it.
 struct Leg {
     app: App,
-    feed: gst::Pad,
+    feed: Feed,
 }
 
 impl Leg {
@@ -48,26 +49,8 @@ impl Leg {
             RTCBIN,
             "rtcbin name=rtc local-addresses=127.0.0.1 handover=direct",
         );
-        let feed = gst::Pad::builder(gst::PadDirection::Src).build();
-        feed.set_active(true).unwrap();
-        let sink = app.rtc.request_pad_simple("sink_%u").unwrap();
-        feed.link(&sink).unwrap();
-        app.play();
-        let caps = "application/x-rtp,media=audio,encoding-name=OPUS,payload=96,clock-rate=48000";
-        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
-        feed.push_event(gst::event::StreamStart::new("feed"));
-        feed.push_event(gst::event::Caps::new(&caps.parse().unwrap()));
-        feed.push_event(gst::event::Segment::new(&segment));
+        let feed = Feed::start(&app);
         Leg { app, feed }
-    }
-
-    fn say(&self, sequence: u16) {
-        let mut bytes = vec![0x80, 96];
-        bytes.extend_from_slice(&sequence.to_be_bytes());
-        bytes.extend_from_slice(&(u32::from(sequence) * 960).to_be_bytes());
-        bytes.extend_from_slice(&[0, 0, 0, 7]);
-        bytes.extend_from_slice(&[1; 80]);
-        self.feed.push(gst::Buffer::from_mut_slice(bytes)).unwrap();
     }
 }
 
@@ -78,10 +61,8 @@ fn pair() -> [Leg; 2] {
     for leg in &legs {
         leg.app.wait_connected();
     }
-    let talks = Cell::new(0);
     eventually("packets both ways", || {
-        talks.set(talks.get() + 1);
-        legs.iter().for_each(|leg| leg.say(talks.get()));
+        legs.iter().for_each(|leg| leg.feed.say());
         legs.iter().all(|leg| !leg.app.rtc.src_pads().is_empty())
     });
     legs

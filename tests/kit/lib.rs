@@ -2,6 +2,7 @@
 //! What every scenario needs: peers as child processes, speech, and ears.
 
 pub mod baresip;
+pub mod browser_phone;
 pub mod certificate;
 pub mod comeback;
 pub mod comfort;

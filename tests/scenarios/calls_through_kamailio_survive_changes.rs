@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result, ensure};
 use gst::prelude::*;
 use gst_app::AppSink;
 use gstsipbridge::call::{
-    Call as Leg, CallNotice, CallParams, CallState, DialParams, EndedBy, MediaParams, NextHop,
-    Subscription, TransferTo,
+    Call as Leg, CallEnd, CallNotice, CallParams, CallState, DialParams, EndedBy, MediaParams,
+    NextHop, Subscription, TransferTo,
 };
 use sip_ua::agent::{
     CallEvent, EndCause, IncomingCall, LadderStep, Refresher, SessionTimer, Tls, TlsFiles,
@@ -230,6 +230,14 @@ impl Ours {
                 remote,
                 ..
             } => (its == codec.name() && way == direction.as_str()).then_some(remote),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn until_ended(&mut self) -> Result<CallEnd> {
+        self.told("an end", |notice| match notice {
+            CallNotice::Ended(end) => Some(end),
             _ => None,
         })
         .await
@@ -541,12 +549,7 @@ impl Changes<'_> {
             })
             .await?;
         ensure!(end.cause == EndCause::Transferred, "{end}");
-        let end = ours
-            .told("an end", |notice| match notice {
-                CallNotice::Ended(end) => Some(end),
-                _ => None,
-            })
-            .await?;
+        let end = ours.until_ended().await?;
         ensure!(end.by == EndedBy::Remote && end.was_answered, "{end:?}");
         drop((ours, phone));
         ears.both_hear(CAROL, ALICE).await?;
@@ -554,11 +557,8 @@ impl Changes<'_> {
         ears.judge("transfer", since, (Some(tones), Some(&[ALICE])))?;
 
         other.call.handle.hangup(None);
-        let ended = next.told("an end", |notice| match notice {
-            CallNotice::Ended(end) => Some(end),
-            _ => None,
-        });
-        ensure!(ended.await?.by == EndedBy::Remote, "she hung up");
+        let end = next.until_ended().await?;
+        ensure!(end.by == EndedBy::Remote, "she hung up");
         other
             .told("an end", |event| {
                 matches!(event, CallEvent::Ended(_)).then_some(())

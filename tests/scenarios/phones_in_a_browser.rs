@@ -6,46 +6,17 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use sipbridge_browser::{Browser, Pages, Told};
-use sipbridge_tests::modules;
-use sipbridge_tests::scene::{NUMBER, ROOM};
+use sipbridge_tests::browser_phone::{HOST, Makers, PATIENCE, Phone, USERS, tables};
+use sipbridge_tests::scene::ROOM;
 use sipbridge_tests::together::together;
 use sipbridge_tests::worker::{Settings, Worker};
 use sipbridge_tests::{certificate, out_dir};
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 const SCENARIO: &str = "phones_in_a_browser";
-const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const NOBODY: &str = "4711";
 const SOON: Duration = Duration::from_secs(5);
-/// A browser takes its time on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// As exactly as the page counts.
-const CLOSE_HZ: f64 = 12.0;
-
-/// Somebody with a phone in a browser.
-struct User {
-    name: &'static str,
-    library: &'static str,
-    /// The tone that it says.
-    hz: f64,
-}
-
-const USERS: [User; 2] = [
-    User {
-        name: "sam",
-        library: "sipjs",
-        hz: 700.0,
-    },
-    User {
-        name: "jess",
-        library: "jssip",
-        hz: 1_000.0,
-    },
-];
 
 /// Where all of them wait for each other.
 #[derive(Default)]
@@ -74,24 +45,13 @@ impl Meeting {
 /// A page, and the worker that its phone talks to.
 struct Story<'a> {
     worker: &'a Worker,
-    pages: Pages,
-    user: &'a User,
+    phone: Phone<'a>,
     meeting: &'a Meeting,
 }
 
 #[test]
 fn phones_in_a_browser() -> Result<()> {
-    let modules = modules::install(
-        SCENARIO,
-        include_str!("phones_in_a_browser/package.json"),
-        include_str!("phones_in_a_browser/package-lock.json"),
-    )?;
-    let folder = out_dir(SCENARIO);
-    std::fs::write(folder.join("password"), "open-sesame")?;
-    let pin = certificate::make(&folder, HOST)?.pin;
-    let users = USERS.each_ref().map(|User { name, .. }| {
-        format!("[[user]]\nname = \"{name}\"\npassword_file = \"password\"\n\n")
-    });
+    let makers = Makers::install(SCENARIO, include_str!("phones_in_a_browser.js"))?;
     let settings = Settings {
         tls: true,
         tables: format!(
@@ -99,46 +59,21 @@ fn phones_in_a_browser() -> Result<()> {
 name = \"main\"
 kind = \"embedded\"
 
-{}[[route]]
-user = \"*\"
-to = \"{NUMBER}\"
-room = \"{ROOM}\"
-answer = \"at-once\"
-",
-            users.concat()
+{}",
+            tables(SCENARIO)?
         ),
         ..Settings::default()
     };
+    let pin = certificate::make(&out_dir(SCENARIO), HOST)?.pin;
     let worker = Worker::start_with(SCENARIO, HOST, &settings)?;
     let meeting = Meeting::default();
     together(&USERS, |user| {
-        let modules = modules.clone();
-        let pages = Pages::open(Box::new(move |path| {
-            Some(match path {
-                "" => include_bytes!("phones_in_a_browser/page.html").to_vec(),
-                "page.js" => include_bytes!("phones_in_a_browser/page.js").to_vec(),
-                "media.js" => include_bytes!("phones_in_a_browser/media.js").to_vec(),
-                "sipjs.js" => include_bytes!("phones_in_a_browser/sipjs.js").to_vec(),
-                "jssip.js" => include_bytes!("phones_in_a_browser/jssip.js").to_vec(),
-                _ => std::fs::read(modules.join(path.strip_prefix("modules/")?)).ok()?,
-            })
-        }))?;
-        let address = pages.url(&format!(
-            "?library={}&user={}&hz={}&password=open-sesame&number={NUMBER}&nobody={NOBODY}\
-             &domain={HOST}&server=wss://{}",
-            user.library,
-            user.name,
-            user.hz,
-            worker.sip_over_websocket()
-        ));
+        let server = format!("wss://{}", worker.sip_over_websocket());
         let believes = format!("--ignore-certificate-errors-spki-list={pin}");
-        let folder = folder.join(user.name);
-        std::fs::create_dir_all(&folder)?;
-        let _browser = Browser::open(&folder, &address, &[believes])?;
+        let phone = makers.open(user, &server, &format!("&nobody={NOBODY}"), &[believes])?;
         let story = Story {
             worker: &worker,
-            pages,
-            user,
+            phone,
             meeting: &meeting,
         };
         story.passes().context(user.name)
@@ -148,8 +83,9 @@ answer = \"at-once\"
 
 impl Story<'_> {
     fn passes(&self) -> Result<()> {
-        let Story { worker, user, .. } = *self;
-        let registered = self.told("/registered")?;
+        let Story { worker, phone, .. } = self;
+        let name = phone.user.name;
+        let registered = phone.told("/registered")?;
         let contacts = self.contacts()?;
         ensure!(contacts.len() == 1, "{contacts:?}");
         registered.heard()?;
@@ -157,17 +93,17 @@ impl Story<'_> {
         self.tells("/options", "200")?;
         self.tells("/refused-for-number", "404")?;
 
-        let answered = self.told("/answered-in-plain")?;
+        let answered = phone.told("/answered-in-plain")?;
         for line in ["m=audio ", " RTP/AVP 0 101\r\n", "a=sendrecv\r\n"] {
             ensure!(answered.body.contains(line), "{}", answered.body);
         }
-        let call = self.until("active", |call| call["user"] == user.name)?;
+        let call = self.until("active", |call| call["user"] == name)?;
         let id = call["id"].clone();
         answered.heard()?;
         let call = self.until("ended", |call| call["id"] == id)?;
         ensure!(call["why"] == "the far end hung up", "{call}");
 
-        let answered = self.told("/answered")?;
+        let answered = phone.told("/answered")?;
         for line in [
             " UDP/TLS/RTP/SAVPF ",
             "a=fingerprint:sha-256 ",
@@ -178,9 +114,9 @@ impl Story<'_> {
         answered.heard()?;
         self.hears_the_other(1)?;
 
-        self.told("/waits")?.heard()?;
+        phone.told("/waits")?.heard()?;
         let id = worker.call(&self.wanted())?;
-        let called = self.told("/called")?;
+        let called = phone.told("/called")?;
         ensure!(called.body.starts_with("answered\n"), "{}", called.body);
         for line in [" UDP/TLS/RTP/SAVPF ", "a=tls-id:"] {
             ensure!(called.body.contains(line), "{}", called.body);
@@ -192,9 +128,9 @@ impl Story<'_> {
             call["id"] == *id && call["media"]["phone"]["srtp"].is_string()
         })?;
         worker.hang_up(&id)?;
-        self.told("/hung-up")?.heard()?;
+        phone.told("/hung-up")?.heard()?;
 
-        let unregistered = self.told("/unregistered")?;
+        let unregistered = phone.told("/unregistered")?;
         let contacts = self.contacts()?;
         ensure!(contacts.is_empty(), "{contacts:?}");
         unregistered.heard()?;
@@ -203,47 +139,34 @@ impl Story<'_> {
 
     /// Not who has a WebSocket is a browser, but who has no address.
     fn is_called_as_a_telephone(&self) -> Result<()> {
-        self.told("/waits-as-telephone")?.heard()?;
+        self.phone.told("/waits-as-telephone")?.heard()?;
         let id = self.worker.call(&self.wanted())?;
-        let called = self.told("/called-in-plain")?;
+        let called = self.phone.told("/called-in-plain")?;
         ensure!(called.body.starts_with("answered\n"), "{}", called.body);
         ensure!(called.body.contains(" RTP/AVP "), "{}", called.body);
         called.heard()?;
         self.until("active", |call| call["id"] == *id)?;
         self.worker.hang_up(&id)?;
-        self.told("/telephone-hung-up")?.heard()
+        self.phone.told("/telephone-hung-up")?.heard()
     }
 
     /// And the other one this one: nobody leaves before that.
     fn hears_the_other(&self, times: usize) -> Result<()> {
-        let told = self.told("/hears")?;
-        let hz: f64 = told.body.parse().context("a frequency")?;
-        let mut others = USERS.iter().filter(|other| other.name != self.user.name);
-        let is_heard = others.any(|other| (other.hz - hz).abs() < CLOSE_HZ);
-        ensure!(
-            is_heard,
-            "heard are {hz} Hz; {} Hz would be itself",
-            self.user.hz
-        );
+        let name = self.phone.user.name;
+        let other = USERS.iter().find(|other| other.name != name);
+        let told = self.phone.hears(other.context("another")?.hz)?;
         self.meeting.wait(times)?;
         told.heard()
     }
 
-    /// The next that the page tells.
-    fn told(&self, wanted: &str) -> Result<Told> {
-        let told = self.pages.told(PATIENCE)?;
-        ensure!(told.path == wanted, "{} ({})", told.path, told.body);
-        Ok(told)
-    }
-
     fn tells(&self, path: &str, wanted: &str) -> Result<()> {
-        let told = self.told(path)?;
+        let told = self.phone.told(path)?;
         ensure!(told.body == wanted, "{path}: {}", told.body);
         told.heard()
     }
 
     fn wanted(&self) -> Value {
-        let name = self.user.name;
+        let name = self.phone.user.name;
         json!({ "to": name, "room": ROOM, "participant": format!("{name}-called"), "name": name })
     }
 
@@ -258,7 +181,9 @@ impl Story<'_> {
     fn contacts(&self) -> Result<Vec<Value>> {
         let (_, told) = self.worker.ask("GET", "/v1/registrations", None)?;
         let users = told["users"].as_array().context("users")?;
-        let ours = users.iter().find(|user| user["user"] == self.user.name);
+        let ours = users
+            .iter()
+            .find(|user| user["user"] == self.phone.user.name);
         let contacts = ours.and_then(|user| user["contacts"].as_array());
         contacts.cloned().with_context(|| told.to_string())
     }

@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -173,18 +174,7 @@ room = \"{ROOM}\"
     }
     // Calls in: a good one, and one with another secret of ours for a password.
     for (password, good) in [(&incoming_file, true), (&outgoing_file, false)] {
-        let output = run_once(&[
-            "phone",
-            &scene.worker.uri(NUMBER),
-            "--user",
-            "alice",
-            "--password-file",
-            &password.to_string_lossy(),
-            "--srtp",
-            "required",
-            "--seconds",
-            "0.5",
-        ])?;
+        let output = calls(&scene.worker.uri(NUMBER), password)?;
         let printed = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.success(), good, "{printed}");
         said.push(printed + &String::from_utf8_lossy(&output.stdout));
@@ -194,18 +184,7 @@ room = \"{ROOM}\"
         (BY_WHIP, &by_whip, &whip_token),
         (BY_RTP, &by_rtp, &rtp_token),
     ] {
-        let output = run_once(&[
-            "phone",
-            &scene.worker.uri(number),
-            "--user",
-            "alice",
-            "--password-file",
-            &incoming_file.to_string_lossy(),
-            "--srtp",
-            "required",
-            "--seconds",
-            "0.5",
-        ])?;
+        let output = calls(&scene.worker.uri(number), &incoming_file)?;
         let printed = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{number} is answered: {printed}");
         said.push(printed);
@@ -263,6 +242,22 @@ room = \"{ROOM}\"
         assert_eq!(holding(&bytes, &folder)?, [file.as_path()]);
     }
     Ok(())
+}
+
+/// Somebody calls, with what is in this file for a password.
+fn calls(uri: &str, password: &Path) -> Result<Output> {
+    run_once(&[
+        "phone",
+        uri,
+        "--user",
+        "alice",
+        "--password-file",
+        &password.to_string_lossy(),
+        "--srtp",
+        "required",
+        "--seconds",
+        "0.5",
+    ])
 }
 
 fn canary() -> String {

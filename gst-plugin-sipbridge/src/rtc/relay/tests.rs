@@ -112,15 +112,20 @@ fn next(relay: &mut Relay, now: &mut Instant) -> Vec<u8> {
     }
 }
 
-/// To who was challenged and signed their request.
+/// Who was challenged and signed their request; when, and what they sent first and then.
+fn signing(over: RelayOver) -> (Relay, Instant, [Vec<u8>; 2]) {
+    let mut now = Instant::now();
+    let mut relay = asking(over, now);
+    let asked = next(&mut relay, &mut now);
+    relay.receive(now, &challenge(&asked), |_, _| {});
+    let signed = next(&mut relay, &mut now);
+    (relay, now, [asked, signed])
+}
+
 #[test]
 fn a_login_that_is_refused_is_given_up_at_once() {
     for over in [RelayOver::Udp, RelayOver::Tcp] {
-        let mut now = Instant::now();
-        let mut relay = asking(over, now);
-        let asked = next(&mut relay, &mut now);
-        relay.receive(now, &challenge(&asked), |_, _| {});
-        let signed = next(&mut relay, &mut now);
+        let (mut relay, now, [asked, signed]) = signing(over);
         // The same answer, twice on the way.
         relay.receive(now, &challenge(&asked), |_, _| {});
         assert!(!relay.is_settled(), "{over:?}");
@@ -135,11 +140,7 @@ fn a_login_that_is_refused_is_given_up_at_once() {
 #[test]
 fn an_address_is_given_back_before_it_is_there() {
     for over in [RelayOver::Udp, RelayOver::Tcp] {
-        let mut now = Instant::now();
-        let mut relay = asking(over, now);
-        let asked = next(&mut relay, &mut now);
-        relay.receive(now, &challenge(&asked), |_, _| {});
-        let signed = next(&mut relay, &mut now);
+        let (mut relay, now, [_, signed]) = signing(over);
         relay.close(now);
         let refresh = relay.poll_transmit().unwrap();
         assert_ne!(refresh[8..20], signed[8..20]);
