@@ -191,7 +191,7 @@ impl RtcBin {
         match event.view() {
             gst::EventView::Caps(caps) => {
                 self.session().set_caps(pad, caps.caps());
-                self.obj().queue(super::RtcBin::check_needed);
+                self.obj().check_later();
             }
             gst::EventView::Eos(_) => self.on_eos(pad, true),
             gst::EventView::StreamStart(_) | gst::EventView::FlushStop(_) => {
@@ -435,7 +435,7 @@ impl ElementImpl for RtcBin {
             return None;
         }
         self.obj().set_element_flags(gst::ElementFlags::SINK);
-        self.obj().queue(super::RtcBin::check_needed);
+        self.obj().check_later();
         Some(pad.upcast())
     }
 
@@ -457,7 +457,7 @@ impl ElementImpl for RtcBin {
         if last {
             self.obj().unset_element_flags(gst::ElementFlags::SINK);
         }
-        self.obj().queue(super::RtcBin::check_needed);
+        self.obj().check_later();
     }
 
     fn change_state(
@@ -480,7 +480,7 @@ impl ElementImpl for RtcBin {
         }
         let mut success = self.parent_change_state(transition)?;
         match transition {
-            gst::StateChange::NullToReady => self.obj().queue(super::RtcBin::check_needed),
+            gst::StateChange::NullToReady => self.obj().check_later(),
             gst::StateChange::ReadyToPaused | gst::StateChange::PlayingToPaused => {
                 success = gst::StateChangeSuccess::NoPreroll;
             }

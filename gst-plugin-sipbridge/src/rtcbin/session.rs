@@ -295,6 +295,11 @@ impl Session {
         self.unsaid = true;
     }
 
+    /// Whether it may be that the application has to be told, now or when more is known.
+    pub(super) fn may_need_negotiation(&self) -> bool {
+        self.unsaid && self.running.is_some()
+    }
+
     /// Whether the application should be told to make an offer.
     pub(super) fn needs_negotiation(&mut self) -> bool {
         let needs = self.unsaid

@@ -170,7 +170,7 @@ impl RtcBin {
     pub(super) fn add_transceiver(&self, direction: Direction, caps: Option<gst::Caps>) {
         // At once: an offer asked for next has it.
         self.imp().session().add_receiver(direction, caps.as_ref());
-        self.queue(RtcBin::check_needed);
+        self.check_later();
     }
 
     pub(super) fn count(&self, pad: Option<gst::Pad>, promise: gst::Promise) {
@@ -203,6 +203,15 @@ impl RtcBin {
                 shared.command(Command::Stats(counting));
             }
         });
+    }
+
+    /// Has the application told that an offer is due, if one may be. Who is stopped needs none, and must not be
+    /// held by a thread: its pads are released when it is disposed of, too, and whoever gives up the last hold on
+    /// it expects nobody beside them (GLib before 2.80 reads what is freed by then).
+    pub(super) fn check_later(&self) {
+        if self.imp().session().may_need_negotiation() {
+            self.queue(RtcBin::check_needed);
+        }
     }
 
     /// Tells the application that an offer is due.
