@@ -94,7 +94,8 @@ impl Output {
 
     /// Chooses who pushes. On the application's thread where it can be. A queue that runs stays.
     pub(super) fn prepare(self: &Arc<Self>, handover: Handover) {
-        if !self.pad.is_linked() {
+        // A ghost pad of a bin around us may be there already, and lead nowhere yet.
+        if real_peer(&self.pad).is_none() {
             return;
         }
         let direct = handover.is_direct(&self.pad);

@@ -149,3 +149,30 @@ fn a_room_that_takes_too_much_of_its_thread_lets_nobody_more_in() {
     let (_source, sink, _ear) = add_guest(&line);
     mixer.release_request_pad(&sink);
 }
+
+/// A seat is taken before it is known who sits down there: the bin around the mixer has a pad that leads nowhere.
+#[test]
+fn a_pad_that_leads_nowhere_yet_gets_no_thread() {
+    kit::init();
+    let pipeline = gst::Pipeline::new();
+    let bin = gst::parse::bin_from_description("sipmixer name=m context=rooms", false).unwrap();
+    let phone = gst::ElementFactory::make("sipsink")
+        .property("call", "nobody")
+        .property("context", "rooms")
+        .build()
+        .unwrap();
+    pipeline.add(&bin).unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let mixer = bin.by_name("m").unwrap();
+    mixer.request_pad_simple("sink_0").unwrap();
+    let minus = mixer.static_pad("minus_0").unwrap();
+    let heard = gst::GhostPad::with_target(&minus).unwrap();
+    heard.set_active(true).unwrap();
+    bin.add_pad(&heard).unwrap();
+    pipeline.add(&phone).unwrap();
+    phone.sync_state_with_parent().unwrap();
+    heard.link(&phone.static_pad("sink").unwrap()).unwrap();
+    eventually("it hears the room", || heard.has_current_caps());
+    assert_eq!(minus.task_state(), gst::TaskState::Stopped);
+    pipeline.set_state(gst::State::Null).unwrap();
+}
