@@ -114,12 +114,13 @@ impl SipSink {
         if !call.has_media() {
             return;
         }
+        // First, so that who can give the call's own codec gives it from the beginning.
+        if let Some(CallNotice::Media { codec, .. }) = call.media_notice() {
+            self.ask_for(Codec::from_name(codec));
+        }
         if self.state().input.is_none() {
             self.state().input = call.input();
             self.pacer.set_connected(true);
-        }
-        if let Some(CallNotice::Media { codec, .. }) = call.media_notice() {
-            self.ask_for(Codec::from_name(codec));
         }
     }
 
