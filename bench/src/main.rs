@@ -156,7 +156,8 @@ fn bench(command: Command, options: &Options) -> Result<()> {
         report.calls = Some(runs::calls::calls(&mut bench, measured, only)?);
     }
     if wanted(Command::Worker) {
-        report.worker = Some(runs::worker::worker(&mut bench, measured)?);
+        let only = options.only.as_deref();
+        report.worker = Some(runs::worker::worker(&mut bench, measured, only)?);
     }
     if let Command::Soak { minutes } = command {
         let length = Duration::from_secs(minutes * 60);

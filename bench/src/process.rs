@@ -27,15 +27,16 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` on a core; what it says on standard error goes to `log`, and on standard
+    /// Starts `command` on a core, or on whichever are free; what it says on standard error goes to `log`, and on standard
     /// output too unless it `converses`.
     pub fn start(
         name: &str,
         mut command: Command,
-        core: usize,
+        core: impl Into<Option<usize>>,
         log: &Path,
         converses: bool,
     ) -> Result<Process> {
+        let core = core.into();
         let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stderr(file.try_clone()?);
         if converses {
@@ -48,7 +49,7 @@ impl Process {
             command.pre_exec(move || {
                 // However we end, it ends too.
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
-                machine::pin(core)
+                core.map_or(Ok(()), machine::pin)
             });
         }
         let mut child = command

@@ -26,7 +26,7 @@ pub use audiobridge::AudioBridge;
 pub use conference::Sipmixer;
 pub use office::Office;
 pub use ours::{Bridge, Ours};
-pub use reception::Reception;
+pub use reception::{Reception, Share};
 pub use rtpengine::Rtpengine;
 pub use stock::Stock;
 pub use webrtc::Pairs;

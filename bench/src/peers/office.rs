@@ -39,6 +39,7 @@ impl Office {
             to: "*",
             room: "{to}",
             calls: CALLS,
+            core: Some(stage.core),
         };
         let (process, api) = worker(stage, &setup)?;
         let mut command = Command::new(std::env::current_exe()?);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use serde::Serialize;
 
 use super::Stage;
 use super::worker::{Api, LOOK_EVERY, PATIENCE, Setup, worker};
@@ -22,14 +23,35 @@ pub struct Reception {
     api: Api,
 }
 
+/// What it has of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Share {
+    OneCore,
+    /// Beside the callers.
+    AllCores,
+}
+
+impl Share {
+    pub const ALL: [Share; 2] = [Share::OneCore, Share::AllCores];
+
+    pub fn said(self) -> &'static str {
+        match self {
+            Share::OneCore => "one core",
+            Share::AllCores => "all cores",
+        }
+    }
+}
+
 impl Reception {
-    pub fn start(stage: &Stage) -> Result<Reception> {
+    pub fn start(stage: &Stage, share: Share) -> Result<Reception> {
         let setup = Setup {
             phones: NOBODY,
             srtp: "off",
             to: "*",
             room: "{to}",
             calls: CALLS,
+            core: (share == Share::OneCore).then_some(stage.core),
         };
         let (process, api) = worker(stage, &setup)?;
         Ok(Reception { process, api })

@@ -82,6 +82,7 @@ impl Meeting {
             to: "1000",
             room: ROOM,
             calls: CALLS,
+            core: Some(stage.core),
         };
         let (process, api) = worker(stage, &setup)?;
         let mut people = Connections::start(stage, "rtcbin", far_core, "people")?;
@@ -203,6 +204,8 @@ pub(super) struct Setup {
     pub(super) room: &'static str,
     /// At a time.
     pub(super) calls: u16,
+    /// The core it gets; none: all that there are.
+    pub(super) core: Option<usize>,
 }
 
 impl Api {
@@ -220,6 +223,7 @@ pub(super) fn worker(stage: &Stage, setup: &Setup) -> Result<(Process, Api)> {
         to,
         room,
         calls,
+        core,
     } = setup;
     let program = std::env::current_exe()?.with_file_name("sip-worker");
     ensure!(
@@ -272,7 +276,7 @@ answer = \"at-once\"
     let mut command = Command::new(program);
     command.arg("run").arg("--config").arg(&config);
     let log = stage.log("room");
-    let mut process = Process::start("sip-worker", command, stage.core, &log, false)?;
+    let mut process = Process::start("sip-worker", command, *core, &log, false)?;
     let mut api = Api {
         at,
         token: String::new(),

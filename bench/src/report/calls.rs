@@ -42,10 +42,13 @@ pub(super) fn text(calls: &Calls) -> String {
 
 /// Those through the worker.
 pub(super) fn reached(reached: &Reached) -> String {
-    let steps = reached.steps.iter().cloned();
+    let steps = reached.shares.iter().flat_map(|shared| {
+        let steps = shared.steps.iter().cloned();
+        steps.map(|step| (shared.share.said(), step))
+    });
     format!(
-        "\nCalls to the worker, each answered with media in a room of its own and hung up\n{}",
-        table(steps.map(|step| ("UDP", step)))
+        "\nCalls to the worker over UDP, each answered with media in a room of its own and hung up\n{}",
+        table(steps)
     )
 }
 

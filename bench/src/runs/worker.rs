@@ -10,23 +10,38 @@ use serde::Serialize;
 use super::Bench;
 use super::calls::{STAY, Step, step};
 use crate::load::{Caller, Way};
-use crate::peers::Reception;
+use crate::peers::{Reception, Share};
 
 /// Calls a second that are tried in turn.
-const RATES: [u32; 7] = [50, 100, 200, 300, 400, 500, 600];
+const RATES: [u32; 9] = [50, 100, 150, 200, 250, 300, 400, 500, 600];
 
 /// What a worker's first calls make.
 const FIRST_CALLS: u32 = 50;
 
-/// All rates.
+/// All rates, on one core and on all of them.
 #[derive(Debug, Clone, Serialize)]
 pub struct Reached {
+    pub shares: Vec<Shared>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Shared {
+    pub share: Share,
     /// The last of them is the first that did not do.
     pub steps: Vec<Step>,
 }
 
-pub fn worker(bench: &mut Bench, measured: Duration) -> Result<Reached> {
-    let mut reception = Reception::start(&bench.stage)?;
+pub fn worker(bench: &mut Bench, measured: Duration, only: Option<&str>) -> Result<Reached> {
+    let wanted = |share: &Share| only.is_none_or(|only| share.said().contains(only));
+    let shares = Share::ALL.into_iter().filter(wanted);
+    let shares = shares.map(|share| faster_and_faster(bench, share, measured));
+    Ok(Reached {
+        shares: shares.collect::<Result<_>>()?,
+    })
+}
+
+fn faster_and_faster(bench: &mut Bench, share: Share, measured: Duration) -> Result<Shared> {
+    let mut reception = Reception::start(&bench.stage, share)?;
     let mut calls = |bench: &Bench, calls_a_second: u32, seconds: u64| {
         let caller = Caller {
             way: Way::Udp,
@@ -40,7 +55,10 @@ pub fn worker(bench: &mut Bench, measured: Duration) -> Result<Reached> {
     calls(bench, FIRST_CALLS, 1)?;
     let mut steps = Vec::new();
     for calls_a_second in RATES {
-        let what = format!("through the worker: {calls_a_second} calls a second");
+        let what = format!(
+            "through the worker on {}: {calls_a_second} calls a second",
+            share.said()
+        );
         bench.progress.step(&what, measured);
         let step = calls(bench, calls_a_second, measured.as_secs())?;
         bench.progress.note(&format!("{what}: {}", step.said()));
@@ -50,5 +68,5 @@ pub fn worker(bench: &mut Bench, measured: Duration) -> Result<Reached> {
             break;
         }
     }
-    Ok(Reached { steps })
+    Ok(Shared { share, steps })
 }
