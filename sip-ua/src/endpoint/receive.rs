@@ -7,10 +7,12 @@ use std::time::Instant;
 use super::Endpoint;
 use super::outbound;
 use super::provisional;
+use super::refer::allow_events;
 use super::referred::{NO_SUBSCRIPTION, REPLACES};
 use super::reply::{allow, capabilities, mark_source, unsupported_method};
 use super::screen::Verdict;
 use super::send::{ClientKind, ack_of_refusal};
+use super::transfer::event_of;
 use crate::dialog::{DialogId, SessionTimer};
 use crate::sdp;
 use crate::transaction::{ClientKey, MergeKey, Packet, Path, ServerKey};
@@ -199,6 +201,14 @@ impl Endpoint {
             }
             // Calls are transferred, not people.
             Method::Refer => return self.answer_stateless(path, &request, 603, |_| {}),
+            // Nobody is told of anything but what became of their REFER, and that they did not ask for
+            // by SUBSCRIBE (RFC 3515 §2.4.4).
+            Method::Subscribe => {
+                return match event_of(&request.headers).0.as_slice() {
+                    b"refer" => self.answer_stateless(path, &request, 403, |_| {}),
+                    _ => self.answer_stateless(path, &request, 489, allow_events),
+                };
+            }
             other => {
                 let status = unsupported_method(other);
                 return self.answer_stateless(path, &request, status, allow);

@@ -90,13 +90,21 @@ fn methods() {
     let response = answer(&request("FROBNICATE", "m1", &[], ""));
     assert_eq!(response.status, 501);
     assert!(response.headers.lists(HeaderName::Allow, "INVITE"));
-    for method in ["REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE"] {
+    for method in ["REGISTER", "PUBLISH", "MESSAGE"] {
         let response = answer(&request(method, "m2", &[], ""));
         assert_eq!(response.status, 405, "{method}");
         assert!(response.headers.lists(HeaderName::Allow, "BYE"));
     }
     // It is known, but only for calls.
     assert_eq!(answer(&request("REFER", "m4", &[], "")).status, 603);
+    // Whoever wants to know when somebody is free again is told that nobody tells.
+    for event in ["Event: dialog", "o: presence", "Subject: no event"] {
+        let response = answer(&request("SUBSCRIBE", "m5", &[event], ""));
+        assert_eq!(response.status, 489, "{event}");
+        assert!(response.headers.lists(HeaderName::AllowEvents, "refer"));
+    }
+    let refer = request("SUBSCRIBE", "m6", &["Event: refer;id=1"], "");
+    assert_eq!(answer(&refer).status, 403);
     for method in ["BYE", "INFO", "UPDATE", "PRACK", "NOTIFY", "CANCEL"] {
         assert_eq!(
             answer(&request(method, "m3", &[], "")).status,

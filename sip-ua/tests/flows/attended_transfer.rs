@@ -2,20 +2,16 @@
 //! RFC 5359 §2.5: whoever transfers a call has spoken with the one it goes to: a call there takes the
 //! place of theirs (Replaces).
 
-use sip_ua::agent::{CallEvent, EndCause, IncomingCall, TransferTo};
+use sip_ua::agent::TransferTo;
 
 use crate::blind_transfer::{TELLS, sipp_transfers, target, transferred};
-use crate::ours::{Ours, Peer, answer, ended, expect, hang_up};
+use crate::ours::{Ours, Peer, hang_up};
 
-#[tokio::test]
-async fn we_transfer_sipp_to_whom_we_speak_with() {
+pub async fn we_transfer_sipp_to_whom_we_speak_with() {
     let ours = Ours::new().await;
     let carol = target("");
     let bob = Peer::waits(&format!(
-        "< INVITE m=audio
-         > 180
-         > 200 sdp
-         < ACK
+        "is called
          < REFER Refer-To:.*Replaces=.*to-tag%3D.*from-tag%3D
          {TELLS}"
     ));
@@ -28,8 +24,7 @@ async fn we_transfer_sipp_to_whom_we_speak_with() {
     ours.finish([bob, carol]).await;
 }
 
-#[tokio::test]
-async fn sipp_transfers_us_to_whom_it_speaks_with() {
+pub async fn sipp_transfers_us_to_whom_it_speaks_with() {
     let replaces = "spoken@example.org;to-tag=theirs;from-tag=ours";
     let target = target(&format!("Replaces:.{replaces}"));
     let escaped = "spoken%40example.org%3Bto-tag%3Dtheirs%3Bfrom-tag%3Dours";
@@ -37,47 +32,20 @@ async fn sipp_transfers_us_to_whom_it_speaks_with() {
     sipp_transfers(target, &refer_to, Some(replaces)).await;
 }
 
-#[tokio::test]
-async fn a_call_of_sipps_takes_the_place_of_another() {
+pub async fn a_call_of_sipps_takes_the_place_of_another() {
     let mut ours = Ours::new().await;
     let sipp = ours.called_by(
-        "> INVITE sdp
-         < 100 ?
-         < 200 m=audio
-         > ACK
+        "calls
          > INVITE @2 sdp | Require: replaces | Replaces: [call_id];to-tag=[$remote_tag];from-tag=[call_number]s
          < 100 ?
+         < 180
          < 200 m=audio
          > ACK
-         < BYE
-         > 200
-         < BYE
-         > 200",
+         is hung up
+         is hung up",
     );
-    let IncomingCall {
-        request,
-        call: mut first,
-        ..
-    } = ours.call().await;
-    first.handle.permit_transfers(true);
-    first.handle.accept(answer(&request.body));
-    expect(&mut first, |event| {
-        matches!(event, CallEvent::Confirmed { .. })
-    })
-    .await;
-    let IncomingCall {
-        request,
-        replaces,
-        call: mut second,
-        ..
-    } = ours.call().await;
-    assert_eq!(replaces, Some(first.handle.id()));
-    second.handle.accept(answer(&request.body));
-    assert_eq!(ended(&mut first).await.cause, EndCause::Replaced);
-    expect(&mut second, |event| {
-        matches!(event, CallEvent::Confirmed { .. })
-    })
-    .await;
+    let mut first = ours.answered_for_transfers().await;
+    let mut second = ours.answered_in_place_of(&mut first).await;
     hang_up(&mut second).await;
     ours.finish([sipp]).await;
 }

@@ -13,8 +13,7 @@ pub const TELLS: &str = "> 202
      < 200
      > NOTIFY frag:200 | Event: refer | Subscription-State: terminated;reason=noresource
      < 200
-     < BYE
-     > 200";
+     is hung up";
 
 /// The transfer succeeds, and the call is hung up.
 pub async fn transferred(call: &mut Call) {
@@ -33,14 +32,10 @@ pub async fn transferred(call: &mut Call) {
     assert_eq!(ended(call).await.cause, EndCause::Transferred);
 }
 
-#[tokio::test]
-async fn we_transfer_sipp() {
+pub async fn we_transfer_sipp() {
     let ours = Ours::new().await;
     let sipp = Peer::waits(&format!(
-        "< INVITE m=audio
-         > 180
-         > 200 sdp
-         < ACK
+        "is called
          < REFER sip:carol@example.org
          {TELLS}"
     ));
@@ -58,8 +53,7 @@ pub fn target(words: &str) -> Peer {
          > 180
          > 200 sdp
          < ACK
-         < BYE
-         > 200"
+         is hung up"
     ))
 }
 
@@ -67,31 +61,16 @@ pub fn target(words: &str) -> Peer {
 pub async fn sipp_transfers(target: Peer, refer_to: &str, replaces: Option<&str>) {
     let mut ours = Ours::new().await;
     let sipp = ours.called_by(&format!(
-        "> INVITE sdp
-         < 100 ?
-         < 180
-         < 200 m=audio
-         > ACK
+        "calls
          > REFER | Refer-To: <{refer_to}> | Referred-By: <sip:sipp@example.org>
          < 202
          < NOTIFY 100
          > 200
          < NOTIFY 200 terminated
          > 200
-         > BYE
-         < 200"
+         hangs up"
     ));
-    let incoming = ours.call().await;
-    let mut call = incoming.call;
-    call.handle.permit_transfers(true);
-    call.handle.ring(None);
-    call.handle
-        .accept(crate::ours::answer(&incoming.request.body));
-    expect(&mut call, |event| {
-        matches!(event, CallEvent::Confirmed { .. })
-    })
-    .await;
-
+    let mut call = ours.answered_for_transfers().await;
     let event = expect(&mut call, |event| {
         matches!(event, CallEvent::TransferRequested(_))
     })
@@ -125,8 +104,7 @@ pub async fn sipp_transfers(target: Peer, refer_to: &str, replaces: Option<&str>
     ours.finish([sipp, target]).await;
 }
 
-#[tokio::test]
-async fn sipp_transfers_us() {
+pub async fn sipp_transfers_us() {
     let target = target("Referred-By:");
     let refer_to = format!("sip:carol@{}", target.addr());
     sipp_transfers(target, &refer_to, None).await;

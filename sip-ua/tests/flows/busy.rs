@@ -38,12 +38,10 @@ pub async fn refuses(status: u16, cause: EndCause) {
     ours.finish([sipp]).await;
 }
 
-#[tokio::test]
-async fn we_are_busy() {
+pub async fn we_are_busy() {
     refused(486).await;
 }
 
-#[tokio::test]
-async fn sipp_is_busy() {
+pub async fn sipp_is_busy() {
     refuses(486, EndCause::Busy).await;
 }

@@ -5,8 +5,7 @@ use sip_ua::agent::{EndCause, EndedBy, IncomingCall};
 
 use crate::ours::{Ours, Peer, ended, ringing, to};
 
-#[tokio::test]
-async fn sipp_gives_up() {
+pub async fn sipp_gives_up() {
     let mut ours = Ours::new().await;
     let sipp = ours.called_by(
         "> INVITE sdp
@@ -24,8 +23,7 @@ async fn sipp_gives_up() {
     ours.finish([sipp]).await;
 }
 
-#[tokio::test]
-async fn we_give_up() {
+pub async fn we_give_up() {
     let ours = Ours::new().await;
     let sipp = Peer::waits(
         "< INVITE m=audio

@@ -4,8 +4,7 @@
 use crate::ours::Peer;
 use crate::registration::{KNOWN, registrar};
 
-#[tokio::test]
-async fn sipp_registers_another_telephone() {
+pub async fn sipp_registers_another_telephone() {
     let ours = registrar().await;
     let first = "Contact: <sip:alice@[local_ip]:[local_port]>";
     let other = "Contact: <sip:alice@192.0.2.77>";

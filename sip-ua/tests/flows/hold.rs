@@ -12,25 +12,13 @@ pub async fn follow(call: &mut Call) {
     call.handle.answer_reoffer(Ok(answer(&offer)));
 }
 
-#[tokio::test]
-async fn sipp_holds_us() {
+pub async fn sipp_holds_us() {
     let mut ours = Ours::new().await;
     let sipp = ours.called_by(
-        "> INVITE sdp
-         < 100 ?
-         < 180
-         < 200 m=audio
-         > ACK
-         > INVITE sendonly
-         < 100 ?
-         < 200 a=recvonly
-         > ACK
-         > INVITE sdp
-         < 100 ?
-         < 200 a=sendrecv
-         > ACK
-         > BYE
-         < 200",
+        "calls
+         holds
+         takes back
+         hangs up",
     );
     let mut call = ours.answered().await;
     follow(&mut call).await;
@@ -39,22 +27,31 @@ async fn sipp_holds_us() {
     ours.finish([sipp]).await;
 }
 
-#[tokio::test]
-async fn we_hold_sipp() {
+pub async fn sipp_holds_us_and_sends_nothing() {
+    let mut ours = Ours::new().await;
+    let sipp = ours.called_by(
+        "calls
+         > INVITE inactive
+         < 100 ?
+         < 200 a=inactive
+         > ACK
+         takes back
+         hangs up",
+    );
+    let mut call = ours.answered().await;
+    follow(&mut call).await;
+    follow(&mut call).await;
+    hung_up(&mut call).await;
+    ours.finish([sipp]).await;
+}
+
+pub async fn we_hold_sipp() {
     let ours = Ours::new().await;
     let sipp = Peer::waits(
-        "< INVITE a=sendrecv
-         > 180
-         > 200 sdp
-         < ACK
-         < INVITE a=sendonly
-         > 200 recvonly
-         < ACK
-         < INVITE a=sendrecv
-         > 200 sdp
-         < ACK
-         < BYE
-         > 200",
+        "is called
+         is held
+         is taken back
+         is hung up",
     );
     let mut call = ours.calls(&sipp).await;
     let first = sdp::offer(&media());

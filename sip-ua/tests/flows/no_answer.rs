@@ -5,12 +5,10 @@ use sip_ua::agent::EndCause;
 
 use crate::busy::{refused, refuses};
 
-#[tokio::test]
-async fn we_are_not_there() {
+pub async fn we_are_not_there() {
     refused(480).await;
 }
 
-#[tokio::test]
-async fn sipp_is_not_there() {
+pub async fn sipp_is_not_there() {
     refuses(480, EndCause::NoAnswer).await;
 }

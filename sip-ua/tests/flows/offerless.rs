@@ -7,8 +7,7 @@ use sip_ua::sdp;
 
 use crate::ours::{Ours, Peer, answer, expect, hang_up, hung_up, media, ringing, to};
 
-#[tokio::test]
-async fn sipp_asks_for_our_offer() {
+pub async fn sipp_asks_for_our_offer() {
     let mut ours = Ours::new().await;
     let sipp = ours.called_by(
         "> INVITE
@@ -16,8 +15,7 @@ async fn sipp_asks_for_our_offer() {
          < 180
          < 200 m=audio
          > ACK sdp
-         > BYE
-         < 200",
+         hangs up",
     );
     let IncomingCall {
         request, mut call, ..
@@ -38,16 +36,14 @@ async fn sipp_asks_for_our_offer() {
     ours.finish([sipp]).await;
 }
 
-#[tokio::test]
-async fn we_ask_for_sipps_offer() {
+pub async fn we_ask_for_sipps_offer() {
     let ours = Ours::new().await;
     let sipp = Peer::waits(
         "< INVITE
          > 180
          > 200 sdp
          < ACK m=audio
-         < BYE
-         > 200",
+         is hung up",
     );
     let mut call = ours.agent.dial(OutgoingCall {
         offer: None,

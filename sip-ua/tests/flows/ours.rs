@@ -56,16 +56,28 @@ impl Ours {
 
     /// A call that came and was answered, with what sipp offered.
     pub async fn answered(&mut self) -> Call {
-        let IncomingCall {
-            request, mut call, ..
-        } = self.call().await;
-        call.handle.ring(None);
-        call.handle.accept(answer(&request.body));
-        expect(&mut call, |event| {
-            matches!(event, CallEvent::Confirmed { .. })
-        })
-        .await;
+        let incoming = self.call().await;
+        answered(incoming, false).await
+    }
+
+    /// One that sipp may transfer, and take the place of.
+    pub async fn answered_for_transfers(&mut self) -> Call {
+        let incoming = self.call().await;
+        answered(incoming, true).await
+    }
+
+    /// One that takes the place of another, which ends.
+    pub async fn answered_in_place_of(&mut self, first: &mut Call) -> Call {
+        let incoming = self.call().await;
+        assert_eq!(incoming.replaces, Some(first.handle.id()));
+        let (call, end) = tokio::join!(answered(incoming, true), ended(first));
+        assert_eq!(end.cause, EndCause::Replaced);
         call
+    }
+
+    /// What sipp asked for came to no call.
+    pub fn nobody_calls(&mut self) {
+        assert!(self.calls.try_recv().is_err());
     }
 
     /// Calls sipp, which answers.
@@ -87,6 +99,40 @@ impl Ours {
         self.agent.close(LONG).await;
         assert_eq!(self.agent.stats(), AgentStats::default());
     }
+}
+
+async fn answered(incoming: IncomingCall, transfers: bool) -> Call {
+    let IncomingCall {
+        request, mut call, ..
+    } = incoming;
+    call.handle.permit_transfers(transfers);
+    call.handle.ring(None);
+    call.handle.accept(answer(&request.body));
+    expect(&mut call, |event| {
+        matches!(event, CallEvent::Confirmed { .. })
+    })
+    .await;
+    call
+}
+
+/// The headers of an INVITE to us that is to take the place of this call (RFC 3891), by what the messages
+/// so far say of it.
+pub fn replacing(call: &Call) -> String {
+    let tag = |message: &str, name: &str| {
+        let line = message.lines().find(|line| line.starts_with(name))?;
+        let (_, tag) = line.split_once(";tag=")?;
+        Some(tag.split(';').next().unwrap_or_default().to_owned())
+    };
+    let steps = call.handle.ladder();
+    let tags = steps.iter().find_map(|step| {
+        let from = tag(&step.message, "From:")?;
+        let to = tag(&step.message, "To:")?;
+        let we_asked = step.sent != step.message.starts_with("SIP/2.0");
+        Some(if we_asked { (from, to) } else { (to, from) })
+    });
+    let (ours, theirs) = tags.expect("a dialog");
+    let call_id = call.handle.sip_call_id();
+    format!("Require: replaces | Replaces: {call_id};to-tag={ours};from-tag={theirs}")
 }
 
 /// A call to sipp, with an offer.
@@ -221,7 +267,8 @@ impl Peer {
         self.sipp.addr
     }
 
-    async fn was_content(self) {
+    /// It is done, and all went by its flow.
+    pub async fn was_content(self) {
         let Peer { sipp, folder } = self;
         let waits = tokio::task::spawn_blocking(|| sipp.was_content());
         if !waits.await.unwrap() {

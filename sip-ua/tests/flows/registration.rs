@@ -48,8 +48,7 @@ pub const CHALLENGE: &str =
 
 pub const KNOWN: &str = "[authentication username=alice password=secret]";
 
-#[tokio::test]
-async fn sipp_registers_asks_and_goes() {
+pub async fn sipp_registers_asks_and_goes() {
     let ours = registrar().await;
     let sipp = ours.called_by(&format!(
         "> REGISTER | Contact: <sip:alice@[local_ip]:[local_port]> | Expires: 300
@@ -66,8 +65,7 @@ async fn sipp_registers_asks_and_goes() {
     assert!(bindings.borrow().is_empty());
 }
 
-#[tokio::test]
-async fn we_register_and_go() {
+pub async fn we_register_and_go() {
     let ours = Ours::new().await;
     let sipp = Peer::waits(&format!(
         "< REGISTER

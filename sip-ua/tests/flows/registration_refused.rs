@@ -7,8 +7,7 @@ use tokio::time::timeout;
 use crate::ours::{LONG, Ours, Peer};
 use crate::registration::{CHALLENGE, account, registrar};
 
-#[tokio::test]
-async fn sipp_guesses() {
+pub async fn sipp_guesses() {
     let ours = registrar().await;
     let sipp = ours.called_by(
         "> REGISTER | Contact: <sip:alice@[local_ip]:[local_port]>
@@ -21,8 +20,7 @@ async fn sipp_guesses() {
     assert!(agent.bindings("alice").is_empty());
 }
 
-#[tokio::test]
-async fn sipp_knows_better() {
+pub async fn sipp_knows_better() {
     let ours = Ours::new().await;
     let sipp = Peer::waits(&format!(
         "< REGISTER

@@ -8,15 +8,47 @@
 //! > ACK
 //! > REFER | Refer-To: <sip:carol@example.org>
 //! pause 100             milliseconds
+//! hangs up              what is said again and again has a name: see `PHRASES`
 //! ```
 //!
 //! Whoever sends the first request is the caller. `sdp` is a description, `sendonly`, `recvonly` and
-//! `moved` are ones of that direction or with another port; `frag:200` is what a NOTIFY tells of a
-//! transfer. `INVITE @2` begins a second dialog, which all that sipp sends from then on belongs to.
-//! `[$remote_tag]` is the tag of the first answer. A number that is sent answers the last request, and
-//! with `INVITE` the first one, as after a CANCEL.
+//! `inactive` are ones of that direction, `moved` and `elsewhere` ones with another port or address;
+//! `frag:200` is what a NOTIFY tells of a transfer. `INVITE @2` begins a second dialog, which all that
+//! sipp sends from then on belongs to. `[$remote_tag]` is the tag of the first answer. A number that is
+//! sent answers the last request, and with `INVITE` the first one, as after a CANCEL; `tag:desk` is of
+//! a telephone of that name, where several ring. Headers of a phrase are those of what it sends first.
 
 use std::fmt::Write as _;
+
+/// What flows have in common.
+const PHRASES: [(&str, &[&str]); 8] = [
+    (
+        "calls",
+        &["> INVITE sdp", "< 100 ?", "< 180", "< 200 m=audio", "> ACK"],
+    ),
+    (
+        "is called",
+        &["< INVITE m=audio", "> 180", "> 200 sdp", "< ACK"],
+    ),
+    (
+        "holds",
+        &["> INVITE sendonly", "< 100 ?", "< 200 a=recvonly", "> ACK"],
+    ),
+    (
+        "takes back",
+        &["> INVITE sdp", "< 100 ?", "< 200 a=sendrecv", "> ACK"],
+    ),
+    (
+        "is held",
+        &["< INVITE a=sendonly", "> 200 recvonly", "< ACK"],
+    ),
+    (
+        "is taken back",
+        &["< INVITE a=sendrecv", "> 200 sdp", "< ACK"],
+    ),
+    ("hangs up", &["> BYE", "< 200"]),
+    ("is hung up", &["< BYE", "> 200"]),
+];
 
 /// sipp's XML for these lines.
 pub fn xml(lines: &str) -> String {
@@ -68,6 +100,21 @@ impl Writer {
             Some((what, headers)) => (what, headers.split(" | ").collect()),
             None => (line, Vec::new()),
         };
+        match PHRASES.iter().find(|(phrase, _)| *phrase == what) {
+            Some((_, steps)) => {
+                let sends = steps.iter().position(|step| step.starts_with('>'));
+                for (at, step) in steps.iter().enumerate() {
+                    match sends == Some(at) {
+                        true => self.step(step, &headers),
+                        false => self.step(step, &[]),
+                    }
+                }
+            }
+            None => self.step(what, &headers),
+        }
+    }
+
+    fn step(&mut self, what: &str, headers: &[&str]) {
         let mut words = what.split(' ');
         let (way, name) = (words.next(), words.next().unwrap_or_default());
         let words: Vec<&str> = words.collect();
@@ -78,9 +125,9 @@ impl Writer {
             }
             (Some("<"), Some(status)) => self.receives_response(status, &words),
             (Some("<"), None) => self.receives_request(name, &words),
-            (Some(">"), Some(status)) => self.sends_response(status, &words, &headers),
-            (Some(">"), None) => self.sends_request(name, &words, &headers),
-            _ => panic!("no step of a flow: {line}"),
+            (Some(">"), Some(status)) => self.sends_response(status, &words, headers),
+            (Some(">"), None) => self.sends_request(name, &words, headers),
+            _ => panic!("no step of a flow: {what}"),
         }
         self.messages += 1;
     }
@@ -144,23 +191,19 @@ impl Writer {
 
     fn sends_response(&mut self, status: u16, words: &[&str], headers: &[&str]) {
         // Answers to the INVITE that began it all carry our tag; all that comes later has it already.
-        let to = match self.called && (words.contains(&"INVITE") || self.is_first_answer()) {
-            true => "To:[$to];tag=[call_number]s",
-            false => "[last_To:]",
+        let first = self.called && (words.contains(&"INVITE") || self.is_first_answer());
+        let telephone = words.iter().find_map(|word| word.strip_prefix("tag:"));
+        let to = match (first, telephone) {
+            (true, Some(telephone)) => format!("To:[$to];tag={telephone}"),
+            (true, None) => "To:[$to];tag=[call_number]s".to_owned(),
+            (false, _) => "[last_To:]".to_owned(),
         };
         let cseq = match words.contains(&"INVITE") {
             true => "CSeq: [$number] INVITE",
             false => "[last_CSeq:]",
         };
         self.turned_away |= status == 407;
-        // The answer of a registrar says who is bound, and that of one who sends a call on says where.
-        let contact = match headers
-            .iter()
-            .any(|header| header.starts_with("[last_Contact") || header.starts_with("Contact:"))
-        {
-            true => String::new(),
-            false => format!("Contact: {SIPP}\n"),
-        };
+        let contact = contact(headers);
         let head = format!(
             "SIP/2.0 {status} Said\n[last_Via:]\n[last_From:]\n{to}\n[last_Call-ID:]\n{cseq}\n{contact}"
         );
@@ -224,7 +267,7 @@ impl Writer {
         };
         let contact = match method {
             "REGISTER" | "ACK" | "CANCEL" | "BYE" => String::new(),
-            _ => format!("Contact: {SIPP}\n"),
+            _ => contact(headers),
         };
         let dialog = if self.second { "2///" } else { "" };
         let head = format!(
@@ -249,19 +292,31 @@ impl Writer {
     }
 }
 
+/// sipp's own address, unless they say another: a registrar says who is bound, one who sends a call on
+/// says where, and whoever mixes is reached by another.
+fn contact(headers: &[&str]) -> String {
+    let named =
+        |header: &&str| header.starts_with("[last_Contact") || header.starts_with("Contact:");
+    match headers.iter().any(named) {
+        true => String::new(),
+        false => format!("Contact: {SIPP}\n"),
+    }
+}
+
 /// The body that a word stands for, and its type.
 fn body(word: &str) -> Option<(&'static str, String)> {
-    let (direction, port) = match word {
-        "sdp" => ("sendrecv", 6000),
-        "moved" => ("sendrecv", 6100),
-        "sendonly" | "recvonly" => (word, 6000),
+    let (direction, port, host) = match word {
+        "sdp" => ("sendrecv", 6000, "[local_ip]"),
+        "moved" => ("sendrecv", 6100, "[local_ip]"),
+        "elsewhere" => ("sendrecv", 6000, "192.0.2.77"),
+        "sendonly" | "recvonly" | "inactive" => (word, 6000, "[local_ip]"),
         _ => {
             let status = word.strip_prefix("frag:")?;
             return Some(("message/sipfrag", format!("SIP/2.0 {status} Said\n")));
         }
     };
     let text = format!(
-        "v=0\no=sipp 1 1 IN IP4 [local_ip]\ns=-\nc=IN IP4 [local_ip]\nt=0 0\nm=audio {port} RTP/AVP 0\n\
+        "v=0\no=sipp 1 1 IN IP4 [local_ip]\ns=-\nc=IN IP4 {host}\nt=0 0\nm=audio {port} RTP/AVP 0\n\
          a=rtpmap:0 PCMU/8000\na={direction}\n"
     );
     Some(("application/sdp", text))

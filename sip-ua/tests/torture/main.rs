@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod corpus;
+mod next_call;
 mod noise;
 mod rfc4475;
 mod rfc5118;

@@ -18,15 +18,15 @@ use crate::corpus;
 
 /// The user agent that the messages are for, and whoever stands before it.
 const OURS: &str = "[2001:db8::10]:5060";
-const OURS_V4: &str = "192.0.2.20:5060";
+pub const OURS_V4: &str = "192.0.2.20:5060";
 
-struct Agent {
-    endpoint: Endpoint,
+pub struct Agent {
+    pub endpoint: Endpoint,
     local: SocketAddr,
-    now: Instant,
+    pub now: Instant,
 }
 
-fn addr(text: &str) -> SocketAddr {
+pub fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
@@ -36,7 +36,7 @@ fn octets(name: &str) -> Vec<u8> {
 }
 
 impl Agent {
-    fn at(local: &str) -> Agent {
+    pub fn at(local: &str) -> Agent {
         let endpoint = Endpoint::new(EndpointConfig {
             advertise: None,
             user_agent: "sipbridge-test".to_owned(),
@@ -60,13 +60,13 @@ impl Agent {
         }
     }
 
-    fn gets(&mut self, from: &str, message: &[u8]) -> Vec<Transmit> {
+    pub fn gets(&mut self, from: &str, message: &[u8]) -> Vec<Transmit> {
         self.endpoint
             .handle_datagram(self.now, self.local, addr(from), message);
         self.sent()
     }
 
-    fn sent(&mut self) -> Vec<Transmit> {
+    pub fn sent(&mut self) -> Vec<Transmit> {
         std::iter::from_fn(|| self.endpoint.poll_transmit()).collect()
     }
 
