@@ -58,16 +58,23 @@ impl Endpoint {
 
     /// The answer to what could not be read, as far as the reader could make it.
     pub(super) fn answer_unreadable(&mut self, arrival: Arrival, mut response: Response) {
-        let top = response
-            .headers
-            .list(HeaderName::Via)
-            .next()
-            .and_then(|via| Via::parse(via).ok());
-        let Some(mut via) = top else {
-            return;
+        let top = response.headers.list(HeaderName::Via).next();
+        let path = match top.map(Via::parse) {
+            None => return,
+            Some(Ok(mut via)) => {
+                let path = mark_source(&mut via, arrival);
+                response.headers.set_top_via(&via);
+                path
+            }
+            // As it came, and whence it came: whoever wrote it may know it again.
+            Some(Err(_)) => Path {
+                transport: arrival.transport,
+                local: arrival.local,
+                remote: arrival.source,
+                flow: arrival.flow,
+                proof: arrival.hop().proof,
+            },
         };
-        let path = mark_source(&mut via, arrival);
-        response.headers.set_top_via(&via);
         let tag = self.stateless_tag(&response.headers);
         add_to_tag(&mut response, &tag);
         response

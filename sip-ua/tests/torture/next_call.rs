@@ -19,11 +19,21 @@ use sip_ua::wire::{HeaderName, Method};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use crate::corpus::{self, Case};
+use crate::corpus::{self, Case, read};
 use crate::rfc5118_answered::{Agent, OURS_V4, addr};
 
 const AT_MOST: Duration = Duration::from_millis(10);
 const BEST_OF: usize = 5;
+/// Where the reader takes a message of RFC 4475 and the user agent does not.
+const REFUSED_ABOVE: [(&str, &str); 7] = [
+    ("intmeth", "501"),
+    ("esc02", "501"),
+    ("mpart01", "405"),
+    ("unkscm", "416"),
+    ("novelsc", "416"),
+    ("bext01", "420"),
+    ("invut", "415"),
+];
 /// The messages come from one, the calls from the other.
 const TORTURER: &str = "203.0.113.66:5060";
 const CALLER: &str = "198.51.100.7:5060";
@@ -227,4 +237,24 @@ async fn none_delays_the_next_call() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("torture.txt");
     std::fs::write(file, &table).unwrap();
     assert!(slow.is_empty(), "they delay the next call: {slow:?}");
+}
+
+#[test]
+fn what_is_refused_is_answered_so() {
+    let mut wrong = Vec::new();
+    for case in corpus::rfc4475() {
+        let above = REFUSED_ABOVE.iter().find(|(name, _)| *name == case.name);
+        let asked = match (read(&case.octets), above) {
+            (Err(error), _) => error.reply.map(|reply| reply.status.to_string()),
+            (Ok(_), Some((_, status))) => Some((*status).to_owned()),
+            // It is taken: an answer is the registrar's, or that of whoever is called.
+            (Ok(_), None) => continue,
+        };
+        let asked = asked.unwrap_or_else(|| "-".to_owned());
+        let answer = work(Some(&case.octets)).answer;
+        if answer != asked {
+            wrong.push(format!("{}: {answer}, not {asked}", case.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
