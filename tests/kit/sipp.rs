@@ -3,9 +3,10 @@
 
 use crate::process::Process;
 use crate::{out_dir, ports};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -89,5 +90,71 @@ impl Sipp<'_> {
             .map(|(column, value)| (column.to_owned(), value.to_owned()))
             .collect();
         Ok(Outcome { status, counts })
+    }
+}
+
+/// sipp with one call, message by message; any other message is its failure.
+pub struct Flow {
+    process: Process,
+    address: SocketAddr,
+    folder: PathBuf,
+}
+
+impl Flow {
+    /// It calls `user` at `target`.
+    pub fn calls(
+        scenario: &str,
+        name: &str,
+        xml: &str,
+        target: SocketAddr,
+        user: &str,
+    ) -> Result<Flow> {
+        Flow::start(scenario, name, xml, &["-s", user, &target.to_string()])
+    }
+
+    /// It waits to be called.
+    pub fn waits(scenario: &str, name: &str, xml: &str) -> Result<Flow> {
+        Flow::start(scenario, name, xml, &[])
+    }
+
+    fn start(scenario: &str, name: &str, xml: &str, more: &[&str]) -> Result<Flow> {
+        let folder = out_dir(scenario).join(name);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("scenario.xml"), xml)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
+        let mut command = Command::new("sipp");
+        command
+            .args(["-sf", "scenario.xml", "-m", "1", "-nostdin"])
+            .args(["-i", "127.0.0.1", "-mi", "127.0.0.1"])
+            .args(["-p", &address.port().to_string()])
+            .args(["-timeout", "60", "-timeout_error"])
+            .args(["-trace_err", "-error_file", "errors"])
+            .args(["-trace_msg", "-message_file", "messages"])
+            .args(more)
+            .current_dir(&folder);
+        let process = Process::start(name, command, &folder.join("sipp.log"))?;
+        Ok(Flow {
+            process,
+            address,
+            folder,
+        })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until its call is over, which went as its scenario says.
+    pub fn finish(mut self, patience: Duration) -> Result<()> {
+        let status = self.process.wait(patience)?;
+        let read = |name| std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+        ensure!(
+            status.success(),
+            "sipp: {status}\n{}\n{}",
+            read("errors"),
+            read("messages")
+        );
+        Ok(())
     }
 }

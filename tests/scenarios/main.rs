@@ -7,6 +7,9 @@
 mod far_end;
 #[path = "../../gst-plugin-sipbridge/tests/kit/mod.rs"]
 mod kit;
+/// Flows of sipp, as the tests of the user agent tell them.
+#[path = "../../sip-ua/tests/flows/script.rs"]
+mod script;
 
 mod a_browser_in_a_room;
 mod a_call_tells_its_figures;
@@ -65,6 +68,7 @@ mod sfu_comes_back;
 mod sfu_dies;
 mod sip_js_in_node;
 mod sip_worker_dial;
+mod sipp_tells_its_flows;
 mod sixty_calls_come_and_go;
 mod stranger_meets_silence;
 mod the_demo;
