@@ -4,7 +4,7 @@
 //! From the wire up: [`wire`] reads and writes messages, [`digest`] authenticates, [`transaction`]
 //! makes requests reliable, [`dialog`] remembers who talks to whom, [`endpoint`] puts calls together
 //! out of them without touching a socket or a clock, and [`agent`] runs an endpoint on tokio.
-//! [`registration`] stays registered somewhere, [`registrar`] is where others register. [`sdp`]
+//! [`registration`] stays registered somewhere, [`watch`] asks whether servers are there, [`registrar`] is where others register. [`sdp`]
 //! negotiates media and knows none of the others. [`guard`] tells scanners from phones. [`resolve`] finds the servers behind a name. [`ladder`] keeps the messages of a call for people
 //! to look at. [`memory`] gives back what a crowd of calls needed.
 
@@ -22,4 +22,5 @@ pub mod sdp;
 mod surplus;
 pub mod transaction;
 pub mod transport;
+pub mod watch;
 pub mod wire;

@@ -12,6 +12,7 @@ use super::registration::Remote;
 use crate::endpoint::{CallId, Outgoing, Reason, TransferTo};
 use crate::registration::{Account, RegistrationId, RegistrationState};
 use crate::transport::Hop;
+use crate::watch::{WatchConfig, WatchId, WatchState};
 use crate::wire::Uri;
 
 /// One request to the task that owns the sockets.
@@ -82,6 +83,14 @@ pub(super) enum Command {
     Unregister {
         id: RegistrationId,
     },
+    Watch(Box<Watch>),
+    WatchedLocated {
+        id: WatchId,
+        found: Result<Vec<Hop>, String>,
+    },
+    Unwatch {
+        id: WatchId,
+    },
     /// The last clone of the agent is gone.
     Retire,
     Close {
@@ -108,6 +117,13 @@ pub(super) struct Register {
     pub(super) next_hop: Option<Hop>,
     pub(super) state: watch::Sender<RegistrationState>,
     pub(super) remote: Remote,
+}
+
+/// Servers to watch, with where the news of them go.
+pub(super) struct Watch {
+    pub(super) id: WatchId,
+    pub(super) config: WatchConfig,
+    pub(super) state: watch::Sender<WatchState>,
 }
 
 /// The way to the task. Unbounded, since only this program's own code can fill it, and it must never

@@ -16,6 +16,7 @@ mod socket;
 mod stream;
 mod task;
 mod tls;
+mod watching;
 mod websocket;
 
 use std::collections::BTreeMap;
@@ -38,10 +39,12 @@ pub use call::{Call, CallEvents, CallHandle, IncomingCall, Instants};
 pub use registration::{Registration, RegistrationConfig};
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use tokio_rustls::rustls::ClientConfig;
+pub use watching::Watch;
 
 pub use crate::registrar::Binding;
 pub use crate::registration::RegistrationState;
 pub use crate::resolve::Fallen;
+pub use crate::watch::{ServerState, WatchConfig, WatchState, WatchedServer};
 
 use crate::digest::Credentials;
 use crate::endpoint::{Endpoint, EndpointConfig};
@@ -428,6 +431,14 @@ impl Agent {
     /// Must be called within a tokio runtime.
     pub fn register(&self, config: RegistrationConfig) -> Registration {
         Registration::begin(&self.inner.commands, config)
+    }
+
+    /// Watches the servers that a URI leads to, until the watch is dropped or the agent is closed. One that is
+    /// down is not tried first by calls until it answers again.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn watch(&self, config: WatchConfig) -> Watch {
+        Watch::begin(&self.inner.commands, config)
     }
 
     /// Where a user who registered here can be reached, the newest binding first.

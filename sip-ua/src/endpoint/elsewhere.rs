@@ -71,6 +71,7 @@ impl ClientKind {
             ClientKind::Invite
             | ClientKind::PassedOver
             | ClientKind::Register(_)
+            | ClientKind::Watch(_)
             | ClientKind::Aside => false,
         }
     }

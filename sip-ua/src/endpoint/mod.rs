@@ -37,6 +37,7 @@ mod timers;
 mod transfer;
 mod unsent;
 mod update;
+mod watches;
 mod within;
 
 use std::cmp::Reverse;
@@ -63,11 +64,13 @@ use crate::resolve::Down;
 use crate::surplus::take;
 use crate::transaction::{Packet, Table, Timers};
 use crate::transport::{Arrival, FlowId, Hop, Proof, Transport};
+use crate::watch::{WatchId, WatchState};
 use crate::wire::{Host, NameAddr, Request, Uri};
 use call::Call;
 use paths::Paths;
 use registrations::OwnRegistration;
 use send::{ClientUse, ServerUse};
+use watches::Watch;
 
 /// What an endpoint is made of.
 #[derive(Clone)]
@@ -162,6 +165,17 @@ pub enum Event {
     Locate {
         id: RegistrationId,
     },
+    /// Servers that are watched stand otherwise than before. All of them are unknown at first, which is
+    /// not told.
+    Watched {
+        id: WatchId,
+        state: WatchState,
+    },
+    /// Somebody is to find out where the servers of a watch are and to call
+    /// [`Endpoint::watched_located`].
+    LocateWatched {
+        id: WatchId,
+    },
     /// The call was sent on: somebody is to find out where this is and to call
     /// [`Endpoint::target_located`].
     LocateTarget {
@@ -224,6 +238,7 @@ pub struct Endpoint {
     calls: HashMap<CallId, Box<Call>>,
     dialogs: HashMap<DialogId, CallId>,
     registrations: BTreeMap<RegistrationId, OwnRegistration>,
+    watches: BTreeMap<WatchId, Watch>,
     registrar: Option<Registrar>,
     /// May hold deadlines that were since moved; `Call::armed` tells which one counts.
     deadlines: BinaryHeap<Reverse<(Instant, CallId)>>,
@@ -257,6 +272,7 @@ impl Endpoint {
             calls: HashMap::new(),
             dialogs: HashMap::new(),
             registrations: BTreeMap::new(),
+            watches: BTreeMap::new(),
             registrar,
             deadlines: BinaryHeap::new(),
             touched: Vec::new(),

@@ -35,6 +35,9 @@ impl Endpoint {
             self.heard_of(now, client, response);
             return self.handle_registered(now, id, response, core);
         }
+        if let ClientKind::Watch(id) = kind {
+            return self.handle_watched(now, id, client, response);
+        }
         let Some(id) = call else {
             return;
         };
@@ -405,7 +408,8 @@ impl Endpoint {
             | ClientKind::Prack
             | ClientKind::Aside
             | ClientKind::PassedOver
-            | ClientKind::Register(_) => {}
+            | ClientKind::Register(_)
+            | ClientKind::Watch(_) => {}
         }
     }
 
@@ -457,7 +461,8 @@ impl Endpoint {
             ClientKind::Subscribe
             | ClientKind::Aside
             | ClientKind::PassedOver
-            | ClientKind::Register(_) => {}
+            | ClientKind::Register(_)
+            | ClientKind::Watch(_) => {}
         }
         self.settle_call(now, id);
     }

@@ -11,6 +11,7 @@ use crate::dialog::Dialog;
 use crate::registration::RegistrationId;
 use crate::transaction::{ClientId, ClientKey, Packet, Path};
 use crate::transport::Transport;
+use crate::watch::WatchId;
 use crate::wire::{
     CSeq, Core, HeaderName, Host, Method, NameAddr, Params, Request, Scheme, Uri, Via,
 };
@@ -35,6 +36,8 @@ pub(super) enum ClientKind {
     /// To what the far end tells of a transfer that we asked for.
     Subscribe,
     Register(RegistrationId),
+    /// Asks a server whether it is there.
+    Watch(WatchId),
     /// Refreshes the session.
     Update,
     /// Carries an offer within an early dialog.
@@ -45,7 +48,7 @@ pub(super) enum ClientKind {
 
 #[derive(Debug)]
 pub(super) struct ClientUse {
-    /// A REGISTER belongs to none.
+    /// A REGISTER belongs to none, nor does what asks whether a server is there.
     pub(super) call: Option<CallId>,
     pub(super) kind: ClientKind,
     /// As it was sent, our Via on top.

@@ -20,6 +20,7 @@ impl Endpoint {
             calls,
             self.table.poll_timeout(),
             self.next_registration(),
+            self.next_watch(),
             registrar,
         ];
         deadlines.into_iter().flatten().min()
@@ -30,6 +31,7 @@ impl Endpoint {
         self.table.handle_timeout(now);
         self.settle(now);
         self.run_registrations(now);
+        self.run_watches(now);
         if let Some(registrar) = &mut self.registrar {
             registrar.handle_timeout(now);
         }
@@ -133,6 +135,10 @@ impl Endpoint {
                 Effect::Transmit { path, packet } => self.transmit(path, packet),
                 Effect::TimedOut(user) => match (user.kind, user.call) {
                     (ClientKind::Register(id), _) => self.registration_unanswered(now, id),
+                    (ClientKind::Watch(id), _) => {
+                        let why = format!("{} does not answer our OPTIONS", user.path.remote);
+                        self.watched_is_silent(now, id, user.path, why);
+                    }
                     (_, Some(id)) => self.handle_timed_out(now, id, user),
                     (_, None) => {}
                 },

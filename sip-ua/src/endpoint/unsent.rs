@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Endpoint;
 use super::Transmit;
+use super::call::Call;
 use super::send::{ClientKind, ClientUse, SentAck};
 use crate::registrar::Registrar;
 use crate::transaction::ClientKey;
@@ -41,6 +42,9 @@ impl Endpoint {
             (ClientKind::Register(id), _) => {
                 self.registration_unreachable(now, id, reason.to_owned());
             }
+            (ClientKind::Watch(id), _) => {
+                self.watched_is_silent(now, id, user.path, reason.to_owned());
+            }
             (_, Some(id)) => self.handle_failed(now, id, user, 503, reason.to_owned()),
             (_, None) => {}
         }
@@ -55,6 +59,9 @@ impl Endpoint {
         let (kind, id) = match (user.kind, user.call) {
             (ClientKind::Register(id), _) => {
                 return self.launch_register(now, id, path, request);
+            }
+            (ClientKind::Watch(id), _) => {
+                return self.launch_options(now, id, path, request, user.attempts);
             }
             (ClientKind::PassedOver, _) | (_, None) => return,
             (kind, Some(id)) => (kind, id),
@@ -106,15 +113,19 @@ impl Endpoint {
         self.settle(now);
     }
 
-    /// Whether a call or a registration would have to do without this connection if it were closed.
+    /// Whether a call, a registration or a watch would have to do without this connection if it were closed.
     pub fn needs(&self, arrival: &Arrival) -> bool {
         let bound = |registrar: &Registrar| registrar.is_bound_to(arrival.hop());
         if self.registers_at(arrival.source) || self.registrar.as_ref().is_some_and(bound) {
             return true;
         }
-        self.calls.values().any(|call| {
+        let watched = self.watches_at(|path| {
+            (path.transport, path.remote) == (arrival.transport, arrival.source)
+        });
+        let carries = |call: &Call| {
             call.path.transport == arrival.transport
                 && (call.path.flow == arrival.flow || call.path.remote == arrival.source)
-        })
+        };
+        watched || self.calls.values().any(|call| carries(call))
     }
 }

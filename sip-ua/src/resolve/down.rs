@@ -50,8 +50,14 @@ fn key(hop: Hop) -> (Transport, SocketAddr) {
 impl Down {
     /// It did not answer, or could not be reached, or serves nobody at the moment.
     pub fn failed(&mut self, now: Instant, hop: Hop, why: &str) {
+        self.failed_for(now, hop, Duration::ZERO, why);
+    }
+
+    /// The same, and it will be asked again after so long: until then nothing else may raise it.
+    pub fn failed_for(&mut self, now: Instant, hop: Hop, least: Duration, why: &str) {
         let failures = self.known.get(&key(hop)).map_or(0, |state| state.failures);
         let wait = FIRST.saturating_mul(1 << failures.min(8)).min(LONGEST);
+        let wait = wait.max(least);
         self.note(now, hop, wait, false, why);
     }
 

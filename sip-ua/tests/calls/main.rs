@@ -57,3 +57,4 @@ mod transferred;
 mod unanswered_ringing;
 mod update;
 mod update_before_the_answer;
+mod watched_servers;

@@ -15,6 +15,7 @@ use sip_ua::registrar::Binding;
 use sip_ua::registration::{RegistrationId, RegistrationState};
 use sip_ua::transaction::{Packet, Path, Timers};
 use sip_ua::transport::{Arrival, FlowId, Transport};
+use sip_ua::watch::{WatchId, WatchState};
 use sip_ua::wire::{Message, Request, Response, read_datagram};
 
 pub const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -92,6 +93,10 @@ pub struct Pair {
     pub incoming: Vec<(Side, CallId, Arc<Request>)>,
     /// What registrations told, and when.
     pub registrations: Vec<(Side, RegistrationId, Duration, RegistrationState)>,
+    /// What was told of servers that are watched, and when.
+    pub watches: Vec<(WatchId, Duration, WatchState)>,
+    /// What looking for them finds.
+    pub watched_found: Result<Vec<SocketAddr>, String>,
     /// Who was bound at the registrar when that was last asked.
     pub bindings: BTreeMap<String, Vec<Binding>>,
     /// What looking for a registrar finds: the other side, or nothing.
@@ -170,6 +175,8 @@ impl Pair {
             events: HashMap::new(),
             incoming: Vec::new(),
             registrations: Vec::new(),
+            watches: Vec::new(),
+            watched_found: Ok(Vec::new()),
             bindings: BTreeMap::new(),
             registrar_found: Ok(()),
             registrars: Vec::new(),
@@ -326,6 +333,16 @@ impl Pair {
                     Event::Registration { id, state } => {
                         let at = self.now.duration_since(self.start);
                         self.registrations.push((side, id, at, state));
+                    }
+                    Event::Watched { id, state } => {
+                        let at = self.now.duration_since(self.start);
+                        self.watches.push((id, at, state));
+                    }
+                    Event::LocateWatched { id } => {
+                        let found = self.watched_found.clone();
+                        let found = found.map(|servers| ways(side, &servers));
+                        let now = self.now;
+                        self.side(side).watched_located(now, id, found);
                     }
                     Event::LocateTarget { id, uri } => {
                         let addr = uri.host.ip().map(|ip| (ip, uri.port.unwrap_or(5060)));

@@ -24,6 +24,8 @@ impl Task {
             } => self.offer_call(id, request, arrival, user, replaces),
             Event::Registration { id, state } => self.tell_registration(id, state),
             Event::Locate { id } => self.locate(id),
+            Event::Watched { id, state } => self.tell_watched(id, state),
+            Event::LocateWatched { id } => self.locate_watched(id),
             Event::LocateTarget { id, uri } => {
                 self.find(uri, move |_, found| Command::TargetLocated { id, found });
             }

@@ -68,9 +68,16 @@ impl Task {
                 self.endpoint.hop_located(now, id, &uri, paths);
             }
             Command::Unregister { id } => self.endpoint.unregister(now, id),
+            Command::Watch(watch) => self.watch(now, *watch),
+            Command::WatchedLocated { id, found } => {
+                let paths = found.and_then(|hops| self.paths_to(hops));
+                self.endpoint.watched_located(now, id, paths);
+            }
+            Command::Unwatch { id } => self.unwatch(id),
             Command::Retire => self.retired = true,
             Command::Close { patience, done } => {
                 self.unregister_all(now);
+                self.unwatch_all();
                 for id in self.endpoint.live_calls() {
                     self.endpoint.hangup(now, id, None);
                 }
@@ -120,7 +127,7 @@ impl Task {
     }
 
     /// Finds the servers of a URI, and says so by `located`.
-    pub(super) fn find<F>(&mut self, uri: Uri, located: F)
+    pub(in crate::agent) fn find<F>(&mut self, uri: Uri, located: F)
     where
         F: FnOnce(Uri, Result<Vec<Hop>, String>) -> Command + Send + 'static,
     {

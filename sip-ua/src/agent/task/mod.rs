@@ -22,6 +22,7 @@ use super::registering::Watched;
 use super::routes::Routes;
 use super::socket::Socket;
 use super::stream::{ACCEPTED_AT_ONCE, Accepted, Happening, Streams};
+use super::watching::Watchers;
 use super::{AgentStats, Bindings, ServiceRoutes, Sockets};
 use crate::endpoint::{CallEvent, CallId, End, EndCause, EndedBy, Endpoint};
 use crate::resolve::Fallen;
@@ -47,6 +48,7 @@ pub(super) struct Task {
     pub(super) told: Told,
     calls: HashMap<CallId, Listener>,
     pub(super) watched: Watched,
+    pub(super) watchers: Watchers,
     closing: Option<Closing>,
     /// Nobody holds the agent any more: it goes when its calls are over.
     retired: bool,
@@ -103,6 +105,7 @@ impl Task {
             told,
             calls: HashMap::new(),
             watched: Watched::new(),
+            watchers: Watchers::new(),
             closing: None,
             retired: false,
             datagram: vec![0; MAX_DATAGRAM],
