@@ -13,6 +13,7 @@ pub mod phone;
 pub mod problem;
 pub mod registrations;
 pub mod run;
+pub mod watches;
 pub mod worker;
 
 // What decides: configuration, routes and media graphs, and where they are.

@@ -8,7 +8,7 @@ use crate::config::{Party, Trunk};
 use crate::problem::Problem;
 
 /// The From of calls out through this trunk.
-pub(super) fn caller(trunk: &Trunk) -> Result<NameAddr, Problem> {
+pub(crate) fn caller(trunk: &Trunk) -> Result<NameAddr, Problem> {
     let user = trunk
         .from
         .as_deref()

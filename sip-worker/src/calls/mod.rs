@@ -33,6 +33,7 @@ mod why;
 
 pub use dialin::take_all;
 pub use dialout::{DialRequest, dial};
+pub(crate) use identity::caller;
 pub use life::DIGIT_MS;
 pub use origin::{DiversionInfo, HistoryInfo, OriginInfo, StirInfo};
 pub use table::{CallInfo, CallTable, Control, Direction, Event, State};

@@ -190,6 +190,8 @@ pub struct Trunk {
     pub uri: Option<Uri>,
     /// Register there, and for how long at a time.
     pub register: Option<Duration>,
+    /// How often its servers are asked whether they are there; never, where it is absent.
+    pub watch: Option<Duration>,
     /// What we are called there.
     pub username: Option<String>,
     /// And the password.

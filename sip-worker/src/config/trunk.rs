@@ -50,6 +50,7 @@ fn trunk(mut section: Section<'_>) -> Trunk {
         name: name.unwrap_or_default(),
         uri: section.parsed("uri", uri),
         register: registers.then_some(expires),
+        watch: duration(&mut section, "watch", 5),
         username: text(&mut section, "username"),
         password: secret(&mut section, "password"),
         from: text(&mut section, "from"),
@@ -87,6 +88,9 @@ fn trunk(mut section: Section<'_>) -> Trunk {
     }
     if !trunk.dial_allow.is_empty() && trunk.uri.is_none() && !section.has("uri") {
         section.find("`dial_allow` permits calls out, but there is no `uri` to send them to");
+    }
+    if trunk.watch.is_some() && trunk.uri.is_none() && !section.has("uri") {
+        section.find("`watch` needs a `uri` whose servers are to be asked");
     }
     if registers && trunk.uri.is_none() && !section.has("uri") {
         section.find("`register` needs a `uri` to register with");

@@ -147,9 +147,13 @@ pub async fn rooms(State(worker): Shared) -> Json<serde_json::Value> {
     Json(json!({ "rooms": rooms }))
 }
 
-/// `GET /v1/registrations`: where this worker is registered, and who is registered here.
+/// `GET /v1/registrations`: where this worker is registered, who is registered here, and which trunks answer.
 pub async fn registrations(State(worker): Shared) -> Json<serde_json::Value> {
-    Json(json!({ "trunks": worker.registrations.list(), "users": worker.users() }))
+    Json(json!({
+        "trunks": worker.registrations.list(),
+        "watched": worker.watches.list(),
+        "users": worker.users(),
+    }))
 }
 
 /// Any other path.

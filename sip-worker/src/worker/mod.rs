@@ -3,7 +3,7 @@
 //!
 //! - [`screen`]: who may call in
 //! - [`balance`]: how much the media threads may carry, and that each carries its share
-//! - [`news`]: what becomes of registrations
+//! - [`news`]: what becomes of registrations and of trunks that are watched
 
 mod balance;
 mod news;
@@ -29,6 +29,7 @@ use crate::pipeline::{PipelineError, PipelineSet};
 use crate::registrations::{self, Registrations, UserRegistration};
 use crate::sfu::Sfu;
 use crate::sfu::embedded::Embedded;
+use crate::watches::Watches;
 use crate::webrtc::{PeerConfig, Relay};
 use balance::Burden;
 use screen::Doorkeeper;
@@ -77,6 +78,8 @@ pub struct Worker {
     pub agent: Agent,
     /// Where we are registered.
     pub registrations: Registrations,
+    /// Which trunks answer.
+    pub watches: Watches,
     sfus: Connectors,
     pipelines: RwLock<Arc<PipelineSet>>,
     /// Where calls share what they hear.
@@ -119,6 +122,7 @@ impl Worker {
         let limits = Limits::new(Bounds::from(&config.limits));
         let worker = Arc::new(Worker {
             registrations: Registrations::begin(&agent, &config.trunks),
+            watches: Watches::begin(&agent, &config.trunks),
             sfus: Connectors::new(&config.sfus, &config.ice),
             config,
             calls: CallTable::default(),

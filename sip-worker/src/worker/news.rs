@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MPL-2.0
-//! What becomes of registrations, for the log, the event stream, the screen and the metrics.
+//! What becomes of registrations and of trunks that are watched, for the log, the event stream, the screen and
+//! the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sip_ua::agent::RegistrationState;
+use sip_ua::agent::{RegistrationState, ServerState, WatchState};
 use tokio::sync::watch;
 
 use super::Worker;
 use crate::calls::table::Event;
 use crate::config::Trunk;
 use crate::exposition::Exposition;
+use crate::watches::TrunkWatch;
 
-/// Adds both kinds to the metrics.
+/// Adds all of them to the metrics.
 pub(super) fn expose(worker: &Worker, out: &mut Exposition) {
     let name = "sipbridge_trunk_registered";
     out.metric(
@@ -23,6 +25,17 @@ pub(super) fn expose(worker: &Worker, out: &mut Exposition) {
     for trunk in worker.registrations.list() {
         let registered = u8::from(trunk.state == "registered");
         out.sample(name, &[("trunk", &trunk.trunk)], registered);
+    }
+    let name = "sipbridge_trunk_up";
+    out.metric(
+        name,
+        "gauge",
+        "1 while a server of the trunk answers our OPTIONS, 0 while none does. Only trunks that are watched are told of, once that is known.",
+    );
+    for (trunk, watch) in worker.watches.iter() {
+        if let Some(up) = watch.state().is_up() {
+            out.sample(name, &[("trunk", &trunk.name)], u8::from(up));
+        }
     }
     let name = "sipbridge_trunk_server_up";
     out.metric(
@@ -63,7 +76,74 @@ pub(super) fn follow(worker: &Arc<Worker>) {
             registration.watch(),
         ));
     }
+    for (trunk, watch) in worker.watches.iter() {
+        tokio::spawn(follow_watch(worker.clone(), trunk.clone(), watch.follow()));
+    }
     tokio::spawn(follow_users(worker.clone()));
+}
+
+async fn follow_watch(
+    worker: Arc<Worker>,
+    trunk: Arc<Trunk>,
+    mut news: watch::Receiver<WatchState>,
+) {
+    let mut last = WatchState::default();
+    // An error means that the agent is gone.
+    while news.changed().await.is_ok() {
+        let state = news.borrow_and_update().clone();
+        tell_servers(&trunk, &last, &state);
+        if let Some(why) = state.lost.as_ref().filter(|_| last.lost.is_none()) {
+            tracing::warn!(trunk = trunk.name, why, "the trunk's servers are not found");
+        }
+        let shown = TrunkWatch::of(&trunk, &state);
+        // Another way to say that it is there is no news for people.
+        if is_down(&state) != is_down(&last) || state.lost.is_some() != last.lost.is_some() {
+            worker.calls.tell(Event::Trunk { trunk: shown });
+        }
+        last = state;
+    }
+}
+
+fn is_down(state: &WatchState) -> Vec<Option<bool>> {
+    let down = |state: &ServerState| match state {
+        ServerState::Unknown => None,
+        ServerState::Up { .. } => Some(false),
+        ServerState::Down { .. } => Some(true),
+    };
+    let servers = state.servers.iter();
+    servers.map(|server| down(&server.state)).collect()
+}
+
+/// Tells the log which servers fell or rose.
+fn tell_servers(trunk: &Trunk, last: &WatchState, now: &WatchState) {
+    for server in &now.servers {
+        let mut known = last.servers.iter();
+        let before = known.find(|known| known.hop == server.hop);
+        let before = before.map_or(&ServerState::Unknown, |known| &known.state);
+        let name = server.hop.to_string();
+        match (before, &server.state) {
+            (ServerState::Down { .. }, ServerState::Down { .. }) => {}
+            (_, ServerState::Down { status, why }) => {
+                tracing::warn!(
+                    trunk = trunk.name,
+                    server = name,
+                    code = status,
+                    why,
+                    "a server of the trunk is down"
+                );
+            }
+            (ServerState::Up { .. }, ServerState::Up { .. }) => {}
+            (_, ServerState::Up { status }) => {
+                tracing::info!(
+                    trunk = trunk.name,
+                    server = name,
+                    code = status,
+                    "a server of the trunk is up"
+                );
+            }
+            (_, ServerState::Unknown) => {}
+        }
+    }
 }
 
 async fn follow_trunk(

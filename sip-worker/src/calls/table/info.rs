@@ -10,6 +10,7 @@ use crate::calls::origin::OriginInfo;
 use crate::calls::transfer::{TransferInfo, TransferTarget};
 use crate::registrations::{TrunkRegistration, UserRegistration};
 use crate::route::matches;
+use crate::watches::TrunkWatch;
 
 /// Who placed the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,6 +220,12 @@ pub enum Event {
     Registration {
         /// As it is now.
         registration: TrunkRegistration,
+    },
+    /// A trunk that is watched stands otherwise than before, or a server of it does.
+    Trunk {
+        /// As it is now.
+        #[serde(flatten)]
+        trunk: TrunkWatch,
     },
     /// A phone of a user registered, or is registered no more.
     User {

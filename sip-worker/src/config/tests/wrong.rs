@@ -95,6 +95,16 @@ fn what_is_wrong_is_named_with_its_line() {
         ),
         (
             "allow =",
+            "watch = \"30s\"\nallow =",
+            "c.toml:9: [[trunk]] \"pbx\": `watch` needs a `uri` whose servers are to be asked",
+        ),
+        (
+            "allow =",
+            "uri = \"sip:carrier.example\"\nwatch = 4\nallow =",
+            "c.toml:12: [[trunk]] \"pbx\": `watch` must be a whole number from 5 to",
+        ),
+        (
+            "allow =",
             "srtp = \"yes\"\nallow =",
             "\"yes\" is none of \"off\", \"optional\", \"required\"",
         ),
