@@ -21,6 +21,7 @@ pub mod check;
 pub mod config;
 pub mod document;
 pub mod installed;
+pub mod numbers;
 pub mod pipeline;
 pub mod route;
 

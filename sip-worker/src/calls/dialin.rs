@@ -17,6 +17,7 @@ use super::origin::{OriginInfo, shown};
 use super::table::{CallInfo, Direction, State};
 use super::transfer;
 use crate::config::{Answer, Party, Refusal};
+use crate::numbers::number_of;
 use crate::route::{self, ANONYMOUS, Facts};
 use crate::sfu::Participant;
 use crate::worker::Worker;
@@ -38,7 +39,8 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
         return;
     };
     let origin = identity::origin(&incoming.request, &party);
-    let facts = facts(&incoming, &party, &origin);
+    let call_id = incoming.call.handle.sip_call_id();
+    let facts = facts(&incoming.request, call_id, &party, &origin);
     let with = party.label();
     let mut info = described(&facts, &origin);
     if !origin.malformed.is_empty() {
@@ -93,7 +95,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     let who = Participant {
         id: decision.participant.clone(),
         name: shown_name(&facts, &origin),
-        attributes: attributes(&facts, &incoming),
+        attributes: attributes(&facts, &incoming.request),
     };
     info.sfu = sfu.name().to_owned();
     info.room = decision.room.clone();
@@ -135,31 +137,34 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
 
 /// A call of which nothing is decided yet.
 fn described(facts: &Facts, origin: &Origin) -> CallInfo {
+    let origin = OriginInfo::of(origin).map(|mut origin| {
+        origin.diverted_by.clone_from(&facts.diverted_by);
+        origin
+    });
     CallInfo {
         from: facts.from.clone(),
         to: facts.to.clone(),
         trunk: facts.trunk.clone(),
         user: facts.user.clone(),
         sip_call_id: Some(facts.call_id.clone()),
-        origin: OriginInfo::of(origin),
+        origin,
         ..CallInfo::begun(Direction::In)
     }
 }
 
-fn facts(incoming: &IncomingCall, party: &Party, origin: &Origin) -> Facts {
-    let request = &incoming.request;
+fn facts(request: &Request, call_id: String, party: &Party, origin: &Origin) -> Facts {
     let from = origin.caller();
     let diverted_by = origin.diverted_by();
     Facts {
         to: called(request, party),
-        from: from.map(|from| user_of(&from.uri)).unwrap_or_default(),
+        from: from.map(|from| known(&from.uri, party)).unwrap_or_default(),
         private: origin.hides_caller(),
         diverter_private: diverted_by.as_ref().is_some_and(|(_, private)| *private),
-        diverted_by: diverted_by.map(|(uri, _)| user_of(&uri)),
+        diverted_by: diverted_by.map(|(uri, _)| known(&uri, party)),
         attestation: origin.attestation(),
         trunk: party.trunk().unwrap_or_default().to_owned(),
         user: party.user().map(str::to_owned),
-        call_id: incoming.call.handle.sip_call_id(),
+        call_id,
         headers: identity::headers(request, party),
     }
 }
@@ -167,19 +172,25 @@ fn facts(incoming: &IncomingCall, party: &Party, origin: &Origin) -> Facts {
 /// The number that was called. A trunk that we are registered with calls the address we registered;
 /// what the caller dialled stands in To alone.
 fn called(request: &Request, party: &Party) -> String {
-    let called = user_of(&request.uri);
     let ours = match party {
         Party::Trunk(trunk) => trunk.register.and(trunk.username.as_deref()),
         Party::User(_) => None,
     };
-    if ours != Some(called.as_str()) {
-        return called;
+    if ours != Some(user_of(&request.uri).as_str()) {
+        return known(&request.uri, party);
     }
     request
         .headers
         .get(HeaderName::To)
         .and_then(|to| NameAddr::parse(to).ok())
-        .map_or(called, |to| user_of(&to.uri))
+        .map_or_else(|| known(&request.uri, party), |to| known(&to.uri, party))
+}
+
+/// A URI's number as everybody knows it, where this far end's numbers are known; else what people know it as.
+fn known(uri: &Uri, party: &Party) -> String {
+    let number = party.numbers().zip(number_of(uri));
+    let number = number.and_then(|(numbers, number)| numbers.e164(&number));
+    number.unwrap_or_else(|| user_of(uri))
 }
 
 /// A URI's user part as people know it, or its host where there is none.
@@ -204,7 +215,7 @@ fn shown_name(facts: &Facts, origin: &Origin) -> String {
 }
 
 /// SIP facts of a participant, under the names that LiveKit's users know.
-fn attributes(facts: &Facts, incoming: &IncomingCall) -> BTreeMap<String, String> {
+fn attributes(facts: &Facts, request: &Request) -> BTreeMap<String, String> {
     let own = [
         ("sip.callID", facts.call_id.clone()),
         ("sip.phoneNumber", facts.shown_from().to_owned()),
@@ -215,7 +226,7 @@ fn attributes(facts: &Facts, incoming: &IncomingCall) -> BTreeMap<String, String
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
-    for (name, value) in incoming.request.headers.iter() {
+    for (name, value) in request.headers.iter() {
         let name = name.to_string();
         if name
             .get(..2)
@@ -228,4 +239,87 @@ fn attributes(facts: &Facts, incoming: &IncomingCall) -> BTreeMap<String, String
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::document::Document;
+    use sip_ua::wire::Method;
+
+    const ROUTES: &str = "[[sfu]]\nname = \"main\"\nkind = \"embedded\"\n\
+                          [[route]]\nto = \"+4930*\"\nfrom = \"+1555*\"\nroom = \"berlin-{to}-{from}\"\n\
+                          [[route]]\nto = \"1000\"\nroom = \"extension\"\n\
+                          [[route]]\nto = \"*\"\nheader.X-Tenant = \"acme\"\nroom = \"acme\"\n\
+                          [[route]]\nto = \"*\"\nroom = \"others\"\n";
+
+    fn config(lines: &str) -> Config {
+        let text =
+            format!("[[trunk]]\nname = \"t\"\nuri = \"sip:carrier.example\"\n{lines}\n{ROUTES}");
+        Config::parse(&Document::new("c.toml", text)).unwrap()
+    }
+
+    fn invite(to: &str, from: &str, more: &[(&str, &str)]) -> Request {
+        let mut request = Request::new(Method::Invite, to.parse().unwrap());
+        request.headers.push("From", format!("<{from}>;tag=1"));
+        request.headers.push("To", format!("<{to}>"));
+        for (name, value) in more {
+            request.headers.push(*name, *value);
+        }
+        request
+    }
+
+    /// What is known of a call, and its room.
+    fn taken(lines: &str, request: &Request) -> (Facts, CallInfo, String) {
+        let config = config(lines);
+        let party = Party::Trunk(config.trunks[0].clone());
+        let origin = identity::origin(request, &party);
+        let facts = facts(request, "c1".to_owned(), &party, &origin);
+        let info = described(&facts, &origin);
+        let room = route::decide(&config.routes, &facts).unwrap().room;
+        (facts, info, room)
+    }
+
+    const GERMAN: &str = "numbers = { country = \"49\", national = \"0\", international = \"00\" }";
+
+    #[test]
+    fn routes_rooms_and_the_api_know_numbers_as_everybody_does() {
+        let to = "sip:030123456@192.0.2.1;user=phone";
+        let diverted = [(
+            "Diversion",
+            "<sip:030-99-88-77@carrier.example>;reason=unconditional",
+        )];
+        let request = invite(to, "sip:0015550100@carrier.example;user=phone", &diverted);
+        let (facts, info, room) = taken(GERMAN, &request);
+        assert_eq!(room, "berlin-4930123456-15550100");
+        assert_eq!((&*info.to, &*info.from), ("+4930123456", "+15550100"));
+        assert_eq!(info.origin.unwrap().diverted_by.unwrap(), "+4930998877");
+        let attributes = attributes(&facts, &request);
+        assert_eq!(attributes["sip.phoneNumber"], "+15550100");
+        assert_eq!(attributes["sip.trunkPhoneNumber"], "+4930123456");
+        // Nobody was asked to.
+        assert_eq!(taken("", &request).1.to, "030123456");
+        assert_eq!(taken("", &request).2, "others");
+
+        let tel = invite("tel:+49-30-123456", "tel:+1-555-0100", &[]);
+        assert_eq!(taken(GERMAN, &tel).2, "berlin-4930123456-15550100");
+        let short = invite("sip:1000@192.0.2.1", "sip:alice@carrier.example", &[]);
+        let (_, info, room) = taken(GERMAN, &short);
+        assert_eq!((&*info.from, &*room), ("alice", "extension"));
+    }
+
+    #[test]
+    fn the_number_dialled_is_in_to_where_the_trunk_calls_what_we_registered() {
+        let lines = format!("register = true\nusername = \"account\"\n{GERMAN}");
+        let mut request = invite(
+            "sip:account@192.0.2.1",
+            "sip:+15550100@carrier.example",
+            &[],
+        );
+        request
+            .headers
+            .set(HeaderName::To, "<sip:030123456@carrier.example>");
+        assert_eq!(taken(&lines, &request).1.to, "+4930123456");
+    }
 }

@@ -20,6 +20,7 @@ use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
 use super::table::{CallInfo, Direction};
 use crate::config::{Party, Trunk, User};
+use crate::numbers::{self, Numbers};
 use crate::problem::Problem;
 use crate::route;
 use crate::sfu::Participant;
@@ -275,8 +276,9 @@ pub(super) fn address(worker: &Worker, trunk: &str, to: &str) -> Result<Uri, Pro
 }
 
 fn choose(trunks: &[Arc<Trunk>], wanted: &DialRequest) -> Result<Arc<Trunk>, Problem> {
-    let number = number_of(&wanted.to);
+    // What is called there in the end is what has to be allowed, however it was asked for.
     let reaches = |trunk: &Trunk| {
+        let (number, _) = number_at(trunk, &wanted.to);
         trunk
             .dial_allow
             .iter()
@@ -285,7 +287,7 @@ fn choose(trunks: &[Arc<Trunk>], wanted: &DialRequest) -> Result<Arc<Trunk>, Pro
     let not_allowed = |whose: &str| {
         Problem::new(
             StatusCode::FORBIDDEN,
-            format!("{whose} call {number}"),
+            format!("{whose} call {}", number_of(&wanted.to)),
             "add a pattern to the trunk's dial_allow",
         )
     };
@@ -322,10 +324,22 @@ fn number_of(to: &str) -> String {
     }
 }
 
+/// The same as everybody knows it, with how the trunk writes it, where that is known.
+fn number_at<'a>(trunk: &'a Trunk, to: &str) -> (String, Option<&'a Numbers>) {
+    let numbers = trunk.numbers.as_ref();
+    let uri = Uri::parse(to.as_bytes()).ok();
+    let whole = uri.and_then(|uri| numbers::number_of(&uri));
+    let whole = whole.as_deref().unwrap_or(to);
+    match numbers.and_then(|numbers| numbers.e164(whole)) {
+        Some(number) => (number, numbers),
+        None => (number_of(to), None),
+    }
+}
+
 /// The number and the URI to call. Only the trunk's own host is ever called: the API's users
 /// choose a number, not where our packets go.
 fn through(trunk: &Trunk, to: &str) -> Result<(String, Uri), Problem> {
-    let number = number_of(to);
+    let (number, numbers) = number_at(trunk, to);
     let bad = |error: String, hint: &str| Problem::new(StatusCode::BAD_REQUEST, error, hint);
     let base = trunk.uri.clone().ok_or_else(|| {
         bad(
@@ -351,8 +365,12 @@ fn through(trunk: &Trunk, to: &str) -> Result<(String, Uri), Problem> {
             "give the number alone, or name the trunk of that host",
         ));
     }
-    let mut uri = Uri::sip(Some(number.as_bytes()), base.host.clone(), base.port);
+    let dialled = numbers.map_or_else(|| number.clone(), |numbers| numbers.written(&number));
+    let mut uri = Uri::sip(Some(dialled.as_bytes()), base.host.clone(), base.port);
     uri.params = base.params.clone();
+    if numbers.is_some_and(|numbers| numbers.user_phone) {
+        uri.params.set("user", "phone");
+    }
     Ok((number, uri))
 }
 
@@ -366,4 +384,92 @@ pub(super) fn as_name(number: &str) -> String {
         }
     };
     number.chars().map(allowed).take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::document::Document;
+
+    fn trunks(lines: &str) -> Vec<Arc<Trunk>> {
+        let text = format!("[[trunk]]\nname = \"t\"\nuri = \"sip:carrier.example\"\n{lines}");
+        Config::parse(&Document::new("c.toml", text))
+            .unwrap()
+            .trunks
+    }
+
+    fn called(trunks: &[Arc<Trunk>], to: &str) -> Result<(String, String), u16> {
+        let wanted = DialRequest {
+            to: to.to_owned(),
+            ..DialRequest::default()
+        };
+        let trunk = choose(trunks, &wanted).map_err(|problem| problem.status.as_u16())?;
+        let (number, uri) = through(&trunk, to).map_err(|problem| problem.status.as_u16())?;
+        Ok((number, uri.to_string()))
+    }
+
+    const GERMAN: &str = "numbers = { country = \"49\", national = \"0\", international = \"00\", \
+                          dial = \"national\", user_phone = true }\n";
+
+    #[test]
+    fn numbers_are_called_as_the_trunk_wants_them() {
+        let trunks = trunks(&format!(
+            "{GERMAN}dial_allow = [\"+49*\", \"+1555*\", \"1*\"]\n"
+        ));
+        let (berlin, dialled) = ("+4930123456", "sip:030123456@carrier.example;user=phone");
+        for to in [
+            "+4930123456",
+            "030123456",
+            "004930123456",
+            "+49 (0)30 123-456",
+            "tel:+49-30-123456",
+            "tel:030123456;phone-context=+49",
+            "sip:030123456@carrier.example",
+        ] {
+            let wanted = (berlin.to_owned(), dialled.to_owned());
+            assert_eq!(called(&trunks, to), Ok(wanted), "{to}");
+        }
+        let far = called(&trunks, "+15550100").unwrap();
+        assert_eq!(far.1, "sip:0015550100@carrier.example;user=phone");
+        // No number, so it is called as it stands.
+        let short = called(&trunks, "1000").unwrap();
+        assert_eq!(short.1, "sip:1000@carrier.example");
+    }
+
+    #[test]
+    fn what_is_allowed_is_what_is_called() {
+        // To write a number otherwise leads nowhere else.
+        let some = trunks(&format!("{GERMAN}dial_allow = [\"+4930*\"]\n"));
+        for to in [
+            "+4990012345",
+            "090012345",
+            "004990012345",
+            "0015550100",
+            "112",
+        ] {
+            assert_eq!(called(&some, to), Err(403), "{to}");
+        }
+        let raw = trunks(&format!("{GERMAN}dial_allow = [\"030*\"]\n"));
+        assert_eq!(called(&raw, "030123456"), Err(403));
+        // Of another country's network: neither read as one of ours nor written anew.
+        let foreign = "tel:030123456;phone-context=+43";
+        assert_eq!(called(&some, foreign), Err(403));
+        let raw = called(&raw, foreign).unwrap();
+        assert_eq!(raw.1, "sip:030123456@carrier.example");
+    }
+
+    #[test]
+    fn without_rules_numbers_are_as_they_were_given() {
+        let trunks = trunks("dial_allow = [\"*\"]\n");
+        let said = called(&trunks, "0049-30").unwrap();
+        assert_eq!(
+            said,
+            (
+                "0049-30".to_owned(),
+                "sip:0049-30@carrier.example".to_owned()
+            )
+        );
+        assert_eq!(called(&trunks, "+49 30 1"), Err(400));
+    }
 }

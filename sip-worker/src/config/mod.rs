@@ -38,6 +38,7 @@ use sip_ua::wire::Uri;
 
 use crate::document::{Document, Finding, Scalar, Section};
 
+use crate::numbers::Numbers;
 use crate::route::Route;
 
 pub use crate::route::Answer;
@@ -212,6 +213,8 @@ pub struct Trunk {
     pub follow_redirects: bool,
     /// Whether it may have its calls transferred: we call for it, and others take the place of its calls.
     pub accept_transfers: bool,
+    /// How it writes numbers; as everybody does, where it is absent.
+    pub numbers: Option<Numbers>,
     /// Addresses that may call in. Empty and no `auth`: nobody.
     pub allow: Vec<IpNet>,
     /// Credentials with which others may call in.

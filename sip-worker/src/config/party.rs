@@ -8,6 +8,7 @@ use gstsipbridge::call::{DtlsPolicy, DtmfMode};
 use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use super::{Overload, Trunk, User};
+use crate::numbers::Numbers;
 
 /// The far end of a call: a trunk, or a user who registers here.
 #[derive(Debug, Clone)]
@@ -33,6 +34,11 @@ impl Party {
             Party::Trunk(trunk) => Some(trunk),
             Party::User(_) => None,
         }
+    }
+
+    /// How numbers are written there, where that is known.
+    pub fn numbers(&self) -> Option<&Numbers> {
+        self.trunk_config()?.numbers.as_ref()
     }
 
     /// The user's name, if it is one.

@@ -15,6 +15,7 @@ use super::secret::secret;
 use super::value::{codec, dtls, dtmf, is_host, number, srtp, text};
 use super::{Overload, Trunk, TrunkAuth};
 use crate::document::Section;
+use crate::numbers::Numbers;
 
 /// For how long to ask where nothing is said.
 const REGISTER_FOR: Duration = Duration::from_secs(3600);
@@ -67,6 +68,7 @@ fn trunk(mut section: Section<'_>) -> Trunk {
         outbound_proxy: section.parsed("outbound_proxy", proxy),
         follow_redirects: section.boolean("follow_redirects").unwrap_or(false),
         accept_transfers: section.boolean("accept_transfers").unwrap_or(false),
+        numbers: section.section("numbers").and_then(Numbers::read),
         allow: section.parsed_list("allow", network).unwrap_or_default(),
         auth,
         dial_allow: section
