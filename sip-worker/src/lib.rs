@@ -20,6 +20,7 @@ pub mod worker;
 pub mod check;
 pub mod config;
 pub mod document;
+pub mod headers;
 pub mod installed;
 pub mod numbers;
 pub mod pipeline;

@@ -27,6 +27,7 @@ mod a_room_is_decoded_once;
 mod a_session_is_claimed;
 mod a_silent_phone_is_explained;
 mod a_track_is_asked_for_again;
+mod a_trunk_has_ways_of_its_own;
 mod a_trunk_is_watched;
 mod a_whip_server_comes_back;
 mod a_worker_behind_coturn;

@@ -52,6 +52,7 @@ use rand::{Rng, SeedableRng};
 pub use call::CallId;
 pub use event::{CallEvent, End, EndCause, EndedBy, Reason};
 pub(crate) use incoming::RETRY_AFTER;
+pub use outgoing::is_own_header;
 pub use screen::{Limits, Screen, Verdict};
 pub use transfer::{Transfer, TransferRequest, TransferTo};
 

@@ -45,6 +45,11 @@ const RESERVED: [HeaderName; 21] = [
     HeaderName::MinSe,
 ];
 
+/// Whether the user agent writes this header itself: a call that is to carry one of its own is refused.
+pub fn is_own_header(name: &HeaderName) -> bool {
+    RESERVED.contains(name)
+}
+
 impl Endpoint {
     /// Sends an INVITE. All that can go wrong is told by the call's events.
     ///
@@ -219,7 +224,7 @@ impl Endpoint {
         self.session_timer_of(call).ask(None, None, headers);
         headers.set(HeaderName::Supported, provisional::supported());
         for (name, value) in &call.headers {
-            if RESERVED.contains(&HeaderName::from(name.as_str())) {
+            if is_own_header(&HeaderName::from(name.as_str())) {
                 return Err(format!(
                     "the {name} header is written by the user agent itself"
                 ));

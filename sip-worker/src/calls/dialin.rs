@@ -42,7 +42,8 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     let call_id = incoming.call.handle.sip_call_id();
     let facts = facts(&incoming.request, call_id, &party, &origin);
     let with = party.label();
-    let mut info = described(&facts, &origin);
+    let headers = identity::passed(&incoming.request, &party);
+    let mut info = described(&facts, &origin, &headers);
     if !origin.malformed.is_empty() {
         let headers: Vec<String> = origin.malformed.iter().map(ToString::to_string).collect();
         tracing::warn!(call = info.id, %source, with, headers = headers.join(", "), "headers that say who calls cannot be read and are left out");
@@ -60,7 +61,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     };
     let refuse = |code: u16, why: &str| {
         incoming.call.handle.reject(code, None);
-        refused(described(&facts, &origin), code, why);
+        refused(described(&facts, &origin, &headers), code, why);
     };
     if worker.is_stopping() {
         return refuse(503, "the worker is stopping");
@@ -69,7 +70,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
         let Refusal { code, retry_after } = party.overload().refusal(worker.config.limits.overload);
         let handle = &incoming.call.handle;
         handle.reject_for(code, None, retry_after);
-        refused(described(&facts, &origin), code, why);
+        refused(described(&facts, &origin, &headers), code, why);
     };
     if let Err(overload) = worker.burden.admits() {
         return too_many(&overload.to_string());
@@ -95,7 +96,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     let who = Participant {
         id: decision.participant.clone(),
         name: shown_name(&facts, &origin),
-        attributes: attributes(&facts, &incoming.request),
+        attributes: attributes(&facts, &headers),
     };
     info.sfu = sfu.name().to_owned();
     info.room = decision.room.clone();
@@ -136,7 +137,7 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
 }
 
 /// A call of which nothing is decided yet.
-fn described(facts: &Facts, origin: &Origin) -> CallInfo {
+fn described(facts: &Facts, origin: &Origin, headers: &[(HeaderName, String)]) -> CallInfo {
     let origin = OriginInfo::of(origin).map(|mut origin| {
         origin.diverted_by.clone_from(&facts.diverted_by);
         origin
@@ -148,6 +149,10 @@ fn described(facts: &Facts, origin: &Origin) -> CallInfo {
         user: facts.user.clone(),
         sip_call_id: Some(facts.call_id.clone()),
         origin,
+        headers: headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.clone()))
+            .collect(),
         ..CallInfo::begun(Direction::In)
     }
 }
@@ -215,7 +220,7 @@ fn shown_name(facts: &Facts, origin: &Origin) -> String {
 }
 
 /// SIP facts of a participant, under the names that LiveKit's users know.
-fn attributes(facts: &Facts, request: &Request) -> BTreeMap<String, String> {
+fn attributes(facts: &Facts, headers: &[(HeaderName, String)]) -> BTreeMap<String, String> {
     let own = [
         ("sip.callID", facts.call_id.clone()),
         ("sip.phoneNumber", facts.shown_from().to_owned()),
@@ -226,16 +231,11 @@ fn attributes(facts: &Facts, request: &Request) -> BTreeMap<String, String> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
-    for (name, value) in request.headers.iter() {
-        let name = name.to_string();
-        if name
-            .get(..2)
-            .is_some_and(|start| start.eq_ignore_ascii_case("x-"))
-        {
-            all.insert(
-                format!("sip.h.{}", name.to_ascii_lowercase()),
-                shown(value, 256),
-            );
+    for (name, value) in headers {
+        // Whatever SIP itself has may say who calls.
+        if !facts.private || matches!(name, HeaderName::Other(_)) {
+            let name = name.to_string().to_ascii_lowercase();
+            all.insert(format!("sip.h.{name}"), value.clone());
         }
     }
     all
@@ -276,7 +276,7 @@ mod tests {
         let party = Party::Trunk(config.trunks[0].clone());
         let origin = identity::origin(request, &party);
         let facts = facts(request, "c1".to_owned(), &party, &origin);
-        let info = described(&facts, &origin);
+        let info = described(&facts, &origin, &identity::passed(request, &party));
         let room = route::decide(&config.routes, &facts).unwrap().room;
         (facts, info, room)
     }
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(room, "berlin-4930123456-15550100");
         assert_eq!((&*info.to, &*info.from), ("+4930123456", "+15550100"));
         assert_eq!(info.origin.unwrap().diverted_by.unwrap(), "+4930998877");
-        let attributes = attributes(&facts, &request);
+        let attributes = attributes(&facts, &[]);
         assert_eq!(attributes["sip.phoneNumber"], "+15550100");
         assert_eq!(attributes["sip.trunkPhoneNumber"], "+4930123456");
         // Nobody was asked to.
@@ -321,5 +321,58 @@ mod tests {
             .headers
             .set(HeaderName::To, "<sip:030123456@carrier.example>");
         assert_eq!(taken(&lines, &request).1.to, "+4930123456");
+    }
+
+    #[test]
+    fn a_trunk_says_which_headers_go_further() {
+        let headers = [
+            ("X-Tenant", "acme"),
+            ("P-Charging-Vector", "icid-value=1"),
+            ("P-Asserted-Identity", "<tel:+15550123>"),
+        ];
+        let request = invite("sip:bob@192.0.2.1", "sip:a@carrier.example", &headers);
+        let told = |lines: &str| {
+            let (facts, info, room) = taken(lines, &request);
+            let known: Vec<String> = facts.headers.into_iter().map(|(name, _)| name).collect();
+            let told: Vec<String> = info.headers.into_keys().collect();
+            (room, known.len(), told)
+        };
+        let (tenant, charging) = ("X-Tenant".to_owned(), "P-Charging-Vector".to_owned());
+        assert_eq!(told(""), ("acme".to_owned(), 4, vec![tenant.clone()]));
+        let named = told("headers_in = [\"p-charging-vector\"]");
+        assert_eq!(named, ("others".to_owned(), 1, vec![charging.clone()]));
+        let asserted = "P-Asserted-Identity".to_owned();
+        let believed = told("headers_in = [\"P-*\"]\ntrust_asserted_identity = true");
+        assert_eq!(believed.2, [asserted, charging.clone()]);
+        // Who is not trusted with it asserts nothing, whatever the pattern.
+        assert_eq!(told("headers_in = [\"P-*\"]").2, [charging]);
+    }
+
+    #[test]
+    fn who_wants_to_be_hidden_is_in_no_header_either() {
+        let headers = [("Privacy", "id"), ("X-Tenant", "acme"), ("Subject", "me")];
+        let request = invite(
+            "sip:bob@192.0.2.1",
+            "sip:+15550100@carrier.example",
+            &headers,
+        );
+        let (facts, info, _) = taken("headers_in = [\"*\"]", &request);
+        let names = |facts: &Facts| -> Vec<String> {
+            let passed = info.headers.iter();
+            let passed: Vec<_> = passed
+                .map(|(name, value)| (HeaderName::from(name.as_str()), value.clone()))
+                .collect();
+            let attributes = attributes(facts, &passed).into_keys();
+            attributes
+                .filter(|name| name.starts_with("sip.h."))
+                .collect()
+        };
+        assert!(facts.private);
+        assert_eq!(names(&facts), ["sip.h.x-tenant"]);
+        let shown = Facts {
+            private: false,
+            ..facts
+        };
+        assert_eq!(names(&shown).len(), 5);
     }
 }

@@ -11,7 +11,7 @@ use gstsipbridge::call::{Call as Leg, DialParams, NextHop};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sip_ua::digest::Credentials;
-use sip_ua::wire::{NameAddr, Uri};
+use sip_ua::wire::{HeaderName, NameAddr, Uri};
 
 use super::dialin::user_of;
 use super::ending::Ending;
@@ -20,6 +20,7 @@ use super::life::{AnswerWhen, Life, Phone, Plan};
 use super::limits::Bounds;
 use super::table::{CallInfo, Direction};
 use crate::config::{Party, Trunk, User};
+use crate::headers::CallOut;
 use crate::numbers::{self, Numbers};
 use crate::problem::Problem;
 use crate::route;
@@ -126,6 +127,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         ..CallInfo::begun(Direction::Out)
     };
     let id = info.id.clone();
+    let headers = headers(&party, &info, wanted.headers)?;
     tracing::info!(call = id, with, to = number, room = wanted.room, "call out");
     let asked = worker.calls.insert(info.clone(), began);
     let params = DialParams {
@@ -134,12 +136,7 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
         from,
         next_hop,
         session_timer: None,
-        headers: wanted
-            .headers
-            .into_iter()
-            .map(|(name, value)| (name, value.into_bytes()))
-            .chain(party.trunk_config().and_then(identity::asserted))
-            .collect(),
+        headers,
         credentials,
         ring_timeout: RING_FOR,
         follow_redirects: party
@@ -161,6 +158,47 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
     };
     Life::new(worker.clone(), id, asked, place).spawn(plan, Phone::Dial(Box::new(dial)));
     Ok(info)
+}
+
+/// What its INVITE carries: the trunk's own word counts before that of who asks for the call.
+fn headers(
+    party: &Party,
+    info: &CallInfo,
+    wanted: BTreeMap<String, String>,
+) -> Result<Vec<(String, Vec<u8>)>, Problem> {
+    let trunk = party.trunk_config();
+    let rules = trunk.map_or(&[][..], |trunk| &trunk.headers_out);
+    let call = CallOut {
+        to: &info.to,
+        from: &info.from,
+        room: &info.room,
+        participant: &info.participant,
+        trunk: &info.trunk,
+        sfu: &info.sfu,
+        call: &info.id,
+    };
+    let ruled = |name: &str| {
+        rules
+            .iter()
+            .any(|rule| *rule.name() == HeaderName::from(name))
+    };
+    let mut headers: Vec<(String, Vec<u8>)> = wanted
+        .into_iter()
+        .filter(|(name, _)| !ruled(name))
+        .map(|(name, value)| (name, value.into_bytes()))
+        .collect();
+    for rule in rules {
+        let value = rule.value(&call).map_err(|unfit| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                unfit.to_string(),
+                "ask for it in other words, or mend headers_out of the trunk",
+            )
+        })?;
+        headers.push((rule.name().to_string(), value.into_bytes()));
+    }
+    headers.extend(trunk.and_then(identity::asserted));
+    Ok(headers)
 }
 
 /// Who is called, and how.

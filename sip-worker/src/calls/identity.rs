@@ -61,18 +61,27 @@ pub(super) fn origin(request: &Request, party: &Party) -> Origin {
     Origin::read(&request.headers, trusts(party))
 }
 
-/// The headers of a request that count: who is not trusted with it asserts nothing (RFC 3325 section 5).
+/// The headers of a request that routes see: those that its trunk passes on, and who is not trusted with it
+/// asserts nothing (RFC 3325 section 5).
 pub(super) fn headers(request: &Request, party: &Party) -> Vec<(String, String)> {
-    let trusted = trusts(party);
+    let (trusted, passing) = (trusts(party), party.passing());
     request
         .headers
         .iter()
         .filter(|(name, _)| trusted || **name != HeaderName::PAssertedIdentity)
+        .filter(|(name, _)| passing.to_routes(name))
         .map(|(name, value)| {
             let value = String::from_utf8_lossy(value).into_owned();
             (name.to_string(), value)
         })
         .collect()
+}
+
+/// Those that rooms and events see.
+pub(super) fn passed(request: &Request, party: &Party) -> Vec<(HeaderName, String)> {
+    let mut passed = party.passing().headers(request);
+    passed.retain(|(name, _)| *name != HeaderName::PAssertedIdentity || trusts(party));
+    passed
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub use dialin::take_all;
 pub use dialout::{DialRequest, dial};
 pub(crate) use identity::caller;
 pub use life::DIGIT_MS;
+pub(crate) use origin::shown;
 pub use origin::{DiversionInfo, HistoryInfo, OriginInfo, StirInfo};
 pub use table::{CallInfo, CallTable, Control, Direction, Event, State};
 pub use transfer::{TransferInfo, TransferTarget, TransferWish, wanted as transfer};

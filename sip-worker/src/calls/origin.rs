@@ -165,7 +165,7 @@ fn text(octets: &[u8]) -> String {
 }
 
 /// One line of at most so many characters, whatever stands there.
-pub(super) fn shown(octets: &[u8], longest: usize) -> String {
+pub(crate) fn shown(octets: &[u8], longest: usize) -> String {
     String::from_utf8_lossy(octets)
         .chars()
         .filter(|c| !c.is_control())

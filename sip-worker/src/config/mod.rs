@@ -38,6 +38,7 @@ use sip_ua::wire::Uri;
 
 use crate::document::{Document, Finding, Scalar, Section};
 
+use crate::headers::{HeaderOut, HeaderPattern};
 use crate::numbers::Numbers;
 use crate::route::Route;
 
@@ -215,6 +216,10 @@ pub struct Trunk {
     pub accept_transfers: bool,
     /// How it writes numbers; as everybody does, where it is absent.
     pub numbers: Option<Numbers>,
+    /// Which headers of calls in are passed on; absent: all to routes, and `X-` headers to everybody else.
+    pub headers_in: Option<Vec<HeaderPattern>>,
+    /// What calls out carry.
+    pub headers_out: Vec<HeaderOut>,
     /// Addresses that may call in. Empty and no `auth`: nobody.
     pub allow: Vec<IpNet>,
     /// Credentials with which others may call in.

@@ -8,6 +8,7 @@ use gstsipbridge::call::{DtlsPolicy, DtmfMode};
 use sip_ua::sdp::{Codec, SrtpPolicy};
 
 use super::{Overload, Trunk, User};
+use crate::headers::Passing;
 use crate::numbers::Numbers;
 
 /// The far end of a call: a trunk, or a user who registers here.
@@ -34,6 +35,12 @@ impl Party {
             Party::Trunk(trunk) => Some(trunk),
             Party::User(_) => None,
         }
+    }
+
+    /// Which headers of its calls are passed on.
+    pub fn passing(&self) -> Passing<'_> {
+        let trunk = self.trunk_config();
+        Passing(trunk.and_then(|trunk| trunk.headers_in.as_deref()))
     }
 
     /// How numbers are written there, where that is known.

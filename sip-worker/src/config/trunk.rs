@@ -15,6 +15,7 @@ use super::secret::secret;
 use super::value::{codec, dtls, dtmf, is_host, number, srtp, text};
 use super::{Overload, Trunk, TrunkAuth};
 use crate::document::Section;
+use crate::headers::{HeaderOut, HeaderPattern};
 use crate::numbers::Numbers;
 
 /// For how long to ask where nothing is said.
@@ -69,6 +70,11 @@ fn trunk(mut section: Section<'_>) -> Trunk {
         follow_redirects: section.boolean("follow_redirects").unwrap_or(false),
         accept_transfers: section.boolean("accept_transfers").unwrap_or(false),
         numbers: section.section("numbers").and_then(Numbers::read),
+        headers_in: section.parsed_list("headers_in", HeaderPattern::parse),
+        headers_out: section
+            .section("headers_out")
+            .map(HeaderOut::all)
+            .unwrap_or_default(),
         allow: section.parsed_list("allow", network).unwrap_or_default(),
         auth,
         dial_allow: section

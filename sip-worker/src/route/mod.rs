@@ -14,6 +14,7 @@ use std::time::Duration;
 use sip_ua::wire::Attestation;
 
 pub use glob::matches;
+pub(crate) use template::{Part, parts};
 pub use template::{Template, TemplateError};
 
 /// One `[[route]]`.

@@ -63,33 +63,57 @@ fn allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
+/// A part of a text with braces in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    /// Never empty.
+    Text(&'a str),
+    /// What stands between a brace and its other half.
+    Inside(&'a str),
+}
+
+/// Takes a text apart at its braces.
+pub(crate) fn parts(text: &str) -> Result<Vec<Part<'_>>, TemplateError> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let open = rest.find('{').unwrap_or(rest.len());
+        let (literal, after) = rest.split_at(open);
+        if literal.contains('}') {
+            return Err(TemplateError::Brace(text.to_owned()));
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Text(literal));
+        }
+        let Some(inside) = after.strip_prefix('{') else {
+            break;
+        };
+        let Some((inside, after)) = inside.split_once('}') else {
+            return Err(TemplateError::Brace(text.to_owned()));
+        };
+        parts.push(Part::Inside(inside));
+        rest = after;
+    }
+    Ok(parts)
+}
+
 impl FromStr for Template {
     type Err = TemplateError;
 
     fn from_str(text: &str) -> Result<Template, TemplateError> {
         let mut pieces = Vec::new();
-        let mut rest = text;
-        while !rest.is_empty() {
-            let open = rest.find('{').unwrap_or(rest.len());
-            let (literal, after) = rest.split_at(open);
-            if literal.contains('}') {
-                return Err(TemplateError::Brace(text.to_owned()));
+        for part in parts(text)? {
+            match part {
+                Part::Text(literal) if !literal.chars().all(allowed) => {
+                    return Err(TemplateError::Text(literal.to_owned()));
+                }
+                Part::Text(literal) => pieces.push(Piece::Text(literal.to_owned())),
+                Part::Inside(facts) => {
+                    let facts: Result<Vec<Fact>, TemplateError> =
+                        facts.split('|').map(fact).collect();
+                    pieces.push(Piece::Value(facts?));
+                }
             }
-            if !literal.chars().all(allowed) {
-                return Err(TemplateError::Text(literal.to_owned()));
-            }
-            if !literal.is_empty() {
-                pieces.push(Piece::Text(literal.to_owned()));
-            }
-            let Some(inside) = after.strip_prefix('{') else {
-                break;
-            };
-            let Some((facts, after)) = inside.split_once('}') else {
-                return Err(TemplateError::Brace(text.to_owned()));
-            };
-            let facts: Result<Vec<Fact>, TemplateError> = facts.split('|').map(fact).collect();
-            pieces.push(Piece::Value(facts?));
-            rest = after;
         }
         if pieces.is_empty() {
             return Err(TemplateError::Name("an empty text".to_owned()));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A call as others see it, what they may ask of it, and what the event stream tells.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -133,6 +134,9 @@ pub struct CallInfo {
     /// What a call in says of who calls and how it came here, where more than From does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Box<OriginInfo>>,
+    /// The headers of a call in that its trunk passes on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// How its media fare, as measured last; there once it has media.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<Figures>,
@@ -168,6 +172,7 @@ impl CallInfo {
             code: None,
             why: None,
             origin: None,
+            headers: BTreeMap::new(),
             media: None,
         }
     }
