@@ -4,6 +4,9 @@ use super::*;
 use crate::config::Config;
 use crate::document::Document;
 
+/// What is said, and what becomes of it.
+type Rows = &'static [(&'static str, &'static str)];
+
 fn numbers(keys: &str) -> Numbers {
     let text = format!("[[trunk]]\nname = \"t\"\nnumbers = {{ {keys} }}\n");
     let config = Config::parse(&Document::new("c.toml", text)).unwrap();
@@ -32,7 +35,7 @@ fn plain() -> Numbers {
 #[test]
 fn numbers_come_to_e164() {
     // What the trunk says; what everybody else sees, `-` where it is left alone.
-    let table: [(&str, fn() -> Numbers, &[(&str, &str)]); 4] = [
+    let table: [(&str, fn() -> Numbers, Rows); 4] = [
         (
             "german",
             german,
