@@ -22,7 +22,7 @@ pub async fn sipp_mixes_us_with_another() {
     ));
     let mut call = ours.calls(&sipp).await;
     follow(&mut call).await;
-    // Its ACK is on the way: what takes the call's place in the new dialog goes to the new Contact.
+    // From here on it is reached at its new Contact.
     hang_up(&mut call).await;
     ours.finish([sipp]).await;
 }
