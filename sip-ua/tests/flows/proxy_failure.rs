@@ -31,4 +31,7 @@ pub async fn one_says_nothing_and_sipp_answers() {
     // What does not fit is left out.
     silent.recv(&mut asked).unwrap();
     assert_eq!(&asked, b"INVITE");
+    // It was passed over before anybody asks twice.
+    silent.set_nonblocking(true).unwrap();
+    assert!(silent.recv(&mut asked).is_err());
 }
