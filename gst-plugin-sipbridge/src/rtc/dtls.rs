@@ -296,7 +296,7 @@ fn waits(error: &openssl::ssl::Error) -> bool {
 }
 
 /// The keys of client and server: both keys come first, then both salts (RFC 5764 section 4.2).
-fn master_keys(suite: Suite, material: &[u8]) -> Option<[MasterKey; 2]> {
+pub(super) fn master_keys(suite: Suite, material: &[u8]) -> Option<[MasterKey; 2]> {
     let (keys, salts) = material.split_at_checked(2 * suite.key_length())?;
     let (client_key, server_key) = keys.split_at_checked(suite.key_length())?;
     let (client_salt, server_salt) = salts.split_at_checked(salts.len() / 2)?;

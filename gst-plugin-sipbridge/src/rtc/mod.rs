@@ -10,6 +10,7 @@ mod certificate;
 pub mod description;
 mod dtls;
 mod framing;
+mod kin;
 mod local;
 mod negotiation;
 pub(crate) mod path;
@@ -23,6 +24,7 @@ mod transport;
 mod tests;
 
 pub use certificate::{Certificate, credentials};
+pub use kin::Kinship;
 pub use local::{advertised, leading_out};
 pub use negotiation::{
     Kind, Negotiation, NegotiationConfig, NegotiationError, Sender, SignalingState, TrackId,

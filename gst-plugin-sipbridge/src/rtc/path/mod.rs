@@ -7,6 +7,7 @@
 
 mod candidates;
 mod early;
+mod hands;
 mod plan;
 
 use std::collections::VecDeque;
@@ -19,10 +20,11 @@ use sip_ua::sdp::SrtpKeys;
 
 use super::certificate::{Certificate, fingerprint};
 use super::description::Credentials;
-use super::dtls::{Handshake, HandshakeError, Outcome};
+use super::dtls::{HandshakeError, Outcome};
 
 pub(crate) use candidates::Candidates;
 pub(crate) use early::Early;
+use hands::Hands;
 pub(crate) use plan::{Checks, PathPlan, Way};
 
 /// How long a connection may take before it counts as failed.
@@ -83,7 +85,7 @@ enum State {
 /// until there are no more.
 pub(crate) struct Path {
     agent: Option<IceAgent>,
-    dtls: Handshake,
+    hands: Hands,
     /// The SHA-256 of the certificate that it must show.
     promised: Vec<u8>,
     /// From which of our addresses to which of theirs.
@@ -107,12 +109,11 @@ impl Path {
     ) -> Result<Path, String> {
         let failed =
             |error: &dyn std::fmt::Display| format!("the connection could not begin: {error}");
-        let mut dtls =
-            Handshake::new(certificate.dtls(), plan.active).map_err(|error| failed(&error))?;
-        dtls.begin(now).map_err(|error| failed(&error))?;
+        let mut hands = Hands::new(certificate, plan).map_err(|error| failed(&error))?;
+        hands.begin(now).map_err(|error| failed(&error))?;
         let mut path = Path {
             agent: None,
-            dtls,
+            hands,
             promised: plan.fingerprint.clone(),
             pair: None,
             ice: IceConnectionState::New,
@@ -239,13 +240,14 @@ impl Path {
         if !self.knows(from) {
             return false;
         }
-        let received = self.dtls.receive(now, bytes);
+        let received = self.hands.receive(now, bytes);
         self.shaken(received)
     }
 
-    fn shaken(&mut self, result: Result<(), HandshakeError>) -> bool {
-        let Err(error) = result else {
-            return true;
+    fn shaken(&mut self, result: Result<bool, HandshakeError>) -> bool {
+        let error = match result {
+            Ok(understood) => return understood,
+            Err(error) => error,
         };
         tracing::debug!(%error, "a DTLS record is not understood");
         if self.state == State::Connecting {
@@ -271,7 +273,7 @@ impl Path {
         if let Some(agent) = &mut self.agent {
             agent.handle_timeout(now);
         }
-        let shaken = self.dtls.timeout(now);
+        let shaken = self.hands.timeout(now);
         self.shaken(shaken);
     }
 
@@ -281,7 +283,7 @@ impl Path {
             return None;
         }
         let checks = self.agent.as_mut().and_then(IceAgent::poll_timeout);
-        let due = [checks, self.dtls.due(), self.deadline];
+        let due = [checks, self.hands.due(), self.deadline];
         due.into_iter().flatten().min()
     }
 
@@ -296,7 +298,7 @@ impl Path {
             }
             if let Some(event) = self.agent.as_mut().and_then(IceAgent::poll_event) {
                 self.heed_agent(event);
-            } else if let Some(outcome) = self.dtls.poll_outcome() {
+            } else if let Some(outcome) = self.hands.poll_outcome(self.pair.is_some()) {
                 self.heed_handshake(outcome);
             } else {
                 return None;
@@ -314,13 +316,13 @@ impl Path {
             });
         }
         let (from, to) = self.pair?;
-        let bytes = self.dtls.poll_record()?;
+        let bytes = self.hands.poll_record()?;
         Some(Transmit { from, to, bytes })
     }
 
     /// Says goodbye: what is polled after this is the last.
     pub(crate) fn close(&mut self) {
-        self.dtls.close();
+        self.hands.close();
         self.end();
     }
 

@@ -7,6 +7,7 @@ mod garbage_harms_nothing;
 mod ice_restarts;
 mod lite_and_full;
 mod nobody_else_gets_in;
+mod one_certificate;
 mod sequence_numbers_wrap;
 mod sources_without_names;
 mod the_far_end_vanishes;
@@ -69,7 +70,10 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn new(address: &str, lite: bool) -> Peer {
-        let certificate = Certificate::generate().unwrap();
+        Peer::with(Certificate::generate().unwrap(), address, lite)
+    }
+
+    pub(super) fn with(certificate: Certificate, address: &str, lite: bool) -> Peer {
         let mut negotiation = negotiation(&certificate, lite);
         let mut transport = Transport::new(certificate, lite);
         let address = address.parse().unwrap();
@@ -188,6 +192,8 @@ pub(super) struct Session {
     pub(super) b: Peer,
     /// Nothing arrives any more.
     pub(super) cut: bool,
+    /// Records of handshakes, and goodbyes, that arrived.
+    pub(super) records: usize,
     flying: Vec<Flying>,
     delay: Duration,
 }
@@ -199,6 +205,7 @@ impl Session {
             a,
             b,
             cut: false,
+            records: 0,
             flying: Vec::new(),
             delay: Duration::from_millis(10),
         }
@@ -288,6 +295,7 @@ impl Session {
         for peer in [&mut self.a, &mut self.b] {
             for (from, to, bytes) in &arrived {
                 if *to == peer.address && !self.cut {
+                    self.records += usize::from(matches!(bytes.first(), Some(20..=63)));
                     peer.transport.receive(now, *to, *from, bytes);
                     drain(peer, now, self.delay, &mut self.flying);
                 }

@@ -12,8 +12,8 @@ use gstsipbridge::rtc::description::{
     Credentials, Description, DescriptionError, Direction, Format,
 };
 use gstsipbridge::rtc::{
-    Action, Certificate, Kind, Negotiation, NegotiationConfig, NegotiationError, Outgoing, Packet,
-    Plan, Sender, Transport, advertised, credentials, host_candidate,
+    Action, Certificate, Kind, Kinship, Negotiation, NegotiationConfig, NegotiationError, Outgoing,
+    Packet, Plan, Sender, Transport, advertised, credentials, host_candidate,
 };
 
 /// Lines that one connection may hear on: more than anybody can tell apart.
@@ -49,6 +49,8 @@ pub(super) struct Link {
     plan: Option<Plan>,
     /// When the transport wants to be woken.
     wake: Option<Instant>,
+    /// Phones of this worker are in this process, and need no DTLS.
+    _kinship: Kinship,
 }
 
 impl Link {
@@ -76,6 +78,7 @@ impl Link {
         }
         negotiation.candidates_complete();
         Link {
+            _kinship: Kinship::of(&negotiation.credentials().ufrag),
             negotiation,
             transport,
             plan: None,
