@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! `./dev fuzz`: spoiled input for as long as one likes.
 
+mod last;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use last::Last;
 use sipbridge_fuzz::{Campaign, Finding, TARGETS, Target, target};
 use watch::Watched;
 
@@ -93,6 +95,13 @@ fn fuzz(target: &'static Target, seed: u64, minutes: f64, out: &Path) -> bool {
         eprintln!("{}: it takes longer than {most:?}", target.name);
         write(target, input, &folder);
     });
+    let last = match Last::begin(&out.join(target.name)) {
+        Ok(last) => last,
+        Err(error) => {
+            eprintln!("{}: {error}", out.display());
+            return false;
+        }
+    };
     let started = Instant::now();
     let end = started + Duration::from_secs_f64(minutes.max(0.0) * 60.0);
     let mut told = started;
@@ -115,6 +124,7 @@ fn fuzz(target: &'static Target, seed: u64, minutes: f64, out: &Path) -> bool {
             return true;
         }
         let input = campaign.spoil();
+        last.is(&input);
         watched.tries(input.clone());
         let result = campaign.attempt(input);
         watched.is_done();

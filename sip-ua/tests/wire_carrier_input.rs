@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used)]
 
 use sip_ua::wire::{
-    Contacts, Core, HeaderName, Headers, MAX_BODY_OCTETS, Message, Method, ReadErrorKind, Request,
-    Scheme, Transport, Uri, read_datagram, validate,
+    Contacts, Core, HeaderName, Headers, MAX_BODY_OCTETS, MAX_FIELD_OCTETS, Message, Method,
+    ReadErrorKind, Request, Scheme, Transport, Uri, read_datagram, validate,
 };
 
 /// An INVITE of which `lines` replace the headers of the same name or are added, and its body.
@@ -378,6 +378,41 @@ fn a_64_kb_header_is_refused_and_answered() {
     ));
 }
 
+/// With short names and without blanks a request fits that an answer to it would not.
+#[test]
+fn a_broken_request_that_leaves_no_room_for_an_answer_gets_none() {
+    let broken = |hops: usize, call_id: usize| {
+        let via = "v:SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\n".repeat(hops);
+        let call_id = "x".repeat(call_id);
+        let text = format!(
+            "INVITE nothing SIP/2.0\n{via}f:<sip:a@b>;tag=1\nt:<sip:c@d>\ni:{call_id}\nCSeq:1 INVITE\n\n"
+        );
+        read_datagram(text.as_bytes()).unwrap_err()
+    };
+    for (hops, call_id) in [(1, 10), (1, 7_000), (150, 7_000)] {
+        let error = broken(hops, call_id);
+        assert!(
+            matches!(error.kind, ReadErrorKind::RequestUri(_)),
+            "{error}"
+        );
+        let reply = error.reply.unwrap().to_bytes();
+        assert!(read_datagram(&reply).is_ok(), "{hops} hops, {call_id}");
+    }
+    assert!(broken(1, MAX_FIELD_OCTETS - 10).reply.is_none());
+    assert!(broken(201, 10).reply.is_none());
+    let many = format!("v:SIP/2.0/UDP 192.0.2.1;x={}\n", "y".repeat(7_000)).repeat(4);
+    let text = format!(
+        "INVITE nothing SIP/2.0\n{many}i:{}\nCSeq:1 INVITE\n\n",
+        "x".repeat(4_000)
+    );
+    let error = read_datagram(text.as_bytes()).unwrap_err();
+    assert!(
+        matches!(error.kind, ReadErrorKind::RequestUri(_)),
+        "{error}"
+    );
+    assert!(error.reply.is_none());
+}
+
 #[test]
 fn a_truncated_invite_is_refused_wherever_it_ends() {
     let octets = invite(&["Content-Length: 5"], b"v=0\r\n");
@@ -431,6 +466,28 @@ fn a_header_from_outside_cannot_begin_another() {
     assert!(headers.try_push("", "a").is_err());
     headers.try_push("X-Note", "caf\u{e9}").unwrap();
     assert_eq!(headers.len(), 1);
+}
+
+#[test]
+fn a_header_from_outside_is_no_longer_than_what_is_read() {
+    let longest = MAX_FIELD_OCTETS - "X-Note: \r\n".len();
+    let mut message = Request::new(Method::Options, "sip:bob@192.0.2.4".parse().unwrap());
+    message
+        .headers
+        .try_push("X-Note", "a".repeat(longest))
+        .unwrap();
+    let error = message
+        .headers
+        .try_push("X-Note", "a".repeat(longest + 1))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the value of X-Note is 8183 octets long: a header field may have 8192"
+    );
+    let Message::Request(read) = read_datagram(&message.to_bytes()).unwrap() else {
+        panic!("no request was read");
+    };
+    assert_eq!(read.headers.get("X-Note").map(<[u8]>::len), Some(longest));
 }
 
 #[test]

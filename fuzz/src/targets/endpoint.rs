@@ -19,7 +19,7 @@ use sip_ua::transport::{Arrival, Hop, Transport};
 use sip_ua::wire::{HeaderName, Message, Method, NameAddr, Uri, read_datagram, rseq};
 
 use super::pair::{OFFER, Pair, Side, config, endpoint, everyone, outgoing};
-use super::{SIP_WORDS, stories, user};
+use super::{SIP_WORDS, has_room, stories, user};
 use crate::script::{number, steps};
 use crate::{Target, Traits};
 
@@ -141,6 +141,9 @@ fn see(letter: u8, message: &[u8], traits: &mut Traits) {
 }
 
 fn arrive(pair: &mut Pair, letter: u8, message: &[u8]) {
+    if !has_room(message) {
+        return;
+    }
     match letter {
         b's' => {
             let arrival = Arrival {

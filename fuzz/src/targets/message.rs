@@ -9,7 +9,7 @@ use sip_ua::wire::{
     rseq, validate,
 };
 
-use super::{SIP_WORDS, torture_messages};
+use super::{SIP_WORDS, has_room, torture_messages};
 use crate::{Target, Traits};
 
 pub(super) const TARGET: Target = Target {
@@ -39,6 +39,9 @@ fn run(octets: &[u8], traits: &mut Traits) {
     };
     let core = validate(&message);
     let written = message.to_bytes();
+    if !has_room(octets) {
+        return;
+    }
     let again = read_datagram(&written).expect("what was written can be read");
     match (&message, &again) {
         (Message::Request(a), Message::Request(b)) => {

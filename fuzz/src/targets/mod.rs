@@ -14,6 +14,8 @@ mod stories;
 mod stream;
 mod user;
 
+use sip_ua::wire::{MAX_FIELD_OCTETS, MAX_HEAD_OCTETS};
+
 use crate::Target;
 
 /// Two endpoints in virtual time, as the tests of calls have them.
@@ -44,6 +46,26 @@ pub static TARGETS: &[Target] = &[
 fn torture_messages() -> impl Iterator<Item = Vec<u8>> {
     let all = torture::rfc4475().into_iter().chain(torture::rfc5118());
     all.map(|case| case.octets)
+}
+
+/// Whether a message is well below what the reader takes: what is written or sent because of it has the
+/// long names of headers, and a little more.
+fn has_room(message: &[u8]) -> bool {
+    let head = message
+        .windows(4)
+        .position(|part| part == b"\r\n\r\n")
+        .unwrap_or(message.len());
+    let head = &message[..head];
+    // A line that is folded is one field.
+    let mut field = 0;
+    head.len() < MAX_HEAD_OCTETS / 4 * 3
+        && head.split(|octet| *octet == b'\n').all(|line| {
+            let goes_on = line
+                .first()
+                .is_some_and(|octet| matches!(octet, b' ' | b'\t'));
+            field = line.len() + if goes_on { field } else { 0 };
+            field < MAX_FIELD_OCTETS / 4 * 3
+        })
 }
 
 /// What SIP is made of.

@@ -195,10 +195,11 @@ impl Dialog {
 /// The Max-Forwards of every request that starts here (§8.1.1.6).
 pub const MAX_FORWARDS: u8 = 70;
 
+/// Where the far end wants requests: their Request-URI.
 fn target(core: &Core) -> Result<Uri, DialogError> {
     let uri = &core.contacts.first().ok_or(DialogError::NoContact)?.uri;
     if uri.is_sip() {
-        Ok(uri.clone())
+        Ok(uri.as_request_uri())
     } else {
         Err(DialogError::ContactScheme)
     }

@@ -47,11 +47,7 @@ impl RouteSet {
             Some((first, rest)) => {
                 let mut routes: Vec<Vec<u8>> = written(rest);
                 routes.push(NameAddr::from(target.clone()).to_bytes());
-                let mut uri = first.uri.clone();
-                // Neither may stand in a Request-URI (§19.1.1).
-                uri.params.remove("method");
-                uri.headers = None;
-                (uri, routes)
+                (first.uri.as_request_uri(), routes)
             }
         }
     }

@@ -7,7 +7,7 @@ use super::call::{Call, CallId, Cancel, Phase};
 use super::send::{ClientKind, reason_value};
 use super::{CallEvent, EndCause, EndedBy, Endpoint, Milestone, Reason};
 use crate::transaction::ClientId;
-use crate::wire::{HeaderName, Method};
+use crate::wire::Method;
 
 impl Endpoint {
     /// BYE, CANCEL or a rejection, whichever fits the state. The user is told at once that the call
@@ -173,9 +173,14 @@ impl Endpoint {
             return self.tell(id, CallEvent::InfoAnswered { status: 503 });
         }
         if let Some((mut request, path)) = self.request_within(id, Method::Info) {
-            request.headers.push(HeaderName::ContentType, content_type);
             request.body = body;
-            if let Err(error) = self.send_within(now, id, ClientKind::Info, path, request) {
+            let sent = match request.headers.try_push("Content-Type", content_type) {
+                Ok(()) => self
+                    .send_within(now, id, ClientKind::Info, path, request)
+                    .map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = sent {
                 tracing::warn!(%error, "an INFO was not sent");
                 self.tell(id, CallEvent::InfoAnswered { status: 503 });
             }

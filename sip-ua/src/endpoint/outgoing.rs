@@ -190,10 +190,7 @@ impl Endpoint {
         }
         from.set_tag(self.token(12).as_bytes());
         let to = NameAddr::from(call.to.clone());
-        let mut uri = call.to.clone();
-        // Neither may stand in a Request-URI (§19.1.1).
-        uri.headers = None;
-        uri.params.remove("method");
+        let uri = call.to.as_request_uri();
         let proxies: Vec<Vec<u8>> = call.route.iter().map(NameAddr::to_bytes).collect();
         if proxies.iter().any(|proxy| unusable(proxy)) {
             return Err("the route holds a control character".to_owned());

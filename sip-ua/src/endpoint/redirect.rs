@@ -53,10 +53,7 @@ impl Redirects {
         // Who was called over TLS all the way is not called over anything less (RFC 5630 §5).
         let secure = self.visited.iter().any(|uri| uri.scheme == Scheme::Sips);
         for contact in list.iter().take(MAX_TARGETS) {
-            let mut uri = contact.uri.clone();
-            // Neither may stand in a Request-URI (§19.1.1), nor may a target add headers of its own.
-            uri.headers = None;
-            uri.params.remove("method");
+            let uri = contact.uri.as_request_uri();
             let known = self.visited.contains(&uri) || self.waiting.iter().any(|(_, w)| *w == uri);
             let callable = uri.scheme == Scheme::Sips || (uri.scheme == Scheme::Sip && !secure);
             let usable = callable && Transport::of_uri(&uri).is_some();

@@ -171,10 +171,7 @@ impl Endpoint {
         let mut from = config.from.clone();
         from.set_tag(self.token(12).as_bytes());
         let to = NameAddr::from(config.uri.clone());
-        let mut uri = config.uri.clone();
-        // Neither may stand in a Request-URI (§19.1.1).
-        uri.headers = None;
-        uri.params.remove("method");
+        let uri = config.uri.as_request_uri();
         let proxies: Vec<Vec<u8>> = config.route.iter().map(NameAddr::to_bytes).collect();
         let (uri, routes) = RouteSet::new(proxies.iter().map(Vec::as_slice)).apply(&uri);
         let sips = config.uri.scheme == Scheme::Sips;

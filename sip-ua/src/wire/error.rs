@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 use super::header_name::HeaderName;
 use super::headers::Headers;
-use super::message::{Response, copy_identity, identity_fields};
+use super::message::{Response, copy_identity, leaves_room_to_answer};
 use super::method::Method;
-use super::validate::MAX_HOPS;
 
 /// Why a message was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,7 +97,7 @@ impl ReadError {
         let answerable = method != Method::Ack.as_bytes()
             && headers.contains(HeaderName::Via)
             && headers.contains(HeaderName::CSeq)
-            && identity_fields(headers) <= MAX_HOPS;
+            && leaves_room_to_answer(headers);
         let reply = answerable.then(|| {
             let mut response = Response::new(kind.status());
             response.reason = kind.reason().into_bytes();

@@ -4,6 +4,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::header_name::HeaderName;
+use super::read::MAX_FIELD_OCTETS;
 use super::scan;
 use super::{CSeq, NameAddr, Uri, Via};
 
@@ -14,6 +15,10 @@ pub enum HeaderError {
     Name(String),
     #[error("the value of {name} holds a line break or a NUL at octet {at}")]
     Value { name: String, at: usize },
+    #[error(
+        "the value of {name} is {octets} octets long: a header field may have {MAX_FIELD_OCTETS}"
+    )]
+    TooLong { name: String, octets: usize },
 }
 
 /// The value of one header field: any octets but CR, LF and NUL, so that no value can ever begin
@@ -187,6 +192,14 @@ impl Headers {
             name: parsed.to_string(),
             at,
         })?;
+        // Beside it stand the colon, a blank and the line end.
+        let octets = value.as_bytes().len();
+        if parsed.as_bytes().len() + octets + 4 > MAX_FIELD_OCTETS {
+            return Err(HeaderError::TooLong {
+                name: parsed.to_string(),
+                octets,
+            });
+        }
         self.fields.push((parsed, value));
         Ok(())
     }

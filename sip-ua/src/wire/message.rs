@@ -2,8 +2,10 @@
 use super::header_name::HeaderName;
 use super::headers::Headers;
 use super::method::Method;
+use super::read::{MAX_FIELD_OCTETS, MAX_HEAD_OCTETS};
 use super::status::reason_phrase;
 use super::uri::Uri;
+use super::validate::MAX_HOPS;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
@@ -77,6 +79,9 @@ impl Request {
     }
 }
 
+/// More than an answer adds to any field, and than its own start line and fields are.
+const ANSWER_ADDS: usize = 512;
+
 /// What a response has of its request.
 const IDENTITY: [HeaderName; 5] = [
     HeaderName::Via,
@@ -92,9 +97,22 @@ pub(super) fn copy_identity(into: &mut Headers, from: &Headers) {
     }
 }
 
-/// How many fields that makes.
-pub(super) fn identity_fields(headers: &Headers) -> usize {
-    IDENTITY.map(|name| headers.count(name)).iter().sum()
+/// Whether a response that has these of its request, a tag and `received`, can be read.
+pub(super) fn leaves_room_to_answer(request: &Headers) -> bool {
+    let mut fields = 0;
+    let mut octets = 0;
+    for name in IDENTITY {
+        for value in request.get_all(name.clone()) {
+            let field = name.as_bytes().len() + value.len();
+            if field + ANSWER_ADDS > MAX_FIELD_OCTETS {
+                return false;
+            }
+            fields += 1;
+            // The colon, a blank and the line end.
+            octets += field + 4;
+        }
+    }
+    fields <= MAX_HOPS && octets + 2 * ANSWER_ADDS <= MAX_HEAD_OCTETS
 }
 
 impl Response {

@@ -76,6 +76,16 @@ impl Uri {
         }
     }
 
+    /// What of it may stand in a Request-URI: neither its method parameter nor its header fields
+    /// (§19.1.1), by which whoever wrote it would add some of their own.
+    #[must_use]
+    pub fn as_request_uri(&self) -> Uri {
+        let mut uri = self.clone();
+        uri.headers = None;
+        uri.params.remove("method");
+        uri
+    }
+
     pub(super) fn read(text: &[u8]) -> Result<Uri, &'static str> {
         if !text.iter().all(|o| scan::may_stand_in_uri(*o)) {
             return Err("a blank, a quote, an angle bracket or a control character stands in it");

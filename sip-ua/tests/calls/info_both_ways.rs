@@ -118,6 +118,23 @@ fn one_that_cannot_be_sent_yet_is_answered_503() {
 }
 
 #[test]
+fn one_whose_type_cannot_stand_in_a_header_is_not_sent() {
+    let mut pair = Pair::new();
+    let (a, _) = pair.up();
+    let too_long = format!("text/{}", "a".repeat(10_000));
+    for content_type in [too_long.as_str(), "text/plain\r\nX-Other: header"] {
+        pair.act(Side::Alice, |alice, now| {
+            alice.info(now, a, content_type, b"hello".to_vec());
+        });
+        assert_eq!(pair.events(Side::Alice, a).last(), Some(&answered(503)));
+    }
+    assert_eq!(pair.count(Side::Alice, "INFO"), 0);
+    pair.act(Side::Alice, |alice, now| alice.hangup(now, a, None));
+    pair.run(MINUTE);
+    pair.assert_empty();
+}
+
+#[test]
 fn an_allow_without_it_is_told_before_the_answer() {
     for (allow, told) in [
         ("Allow: INVITE, ACK, BYE", true),

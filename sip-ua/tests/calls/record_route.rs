@@ -97,3 +97,23 @@ fn a_strict_router_gets_the_request_uri() {
     assert_eq!(pair.strays[0].0, "198.51.100.1:5081".parse().unwrap());
     pair.act(Side::Alice, |alice, now| alice.hangup(now, a, None));
 }
+
+/// §19.1.1: a Request-URI has neither. Header fields in it would be some that a stranger adds.
+#[test]
+fn a_contact_with_header_fields_is_called_without_them() {
+    let mut pair = Pair::new();
+    pair.wire = Box::new(|_| Fate::Lose);
+    let a = pair.dial();
+    let invite = pair.request(Side::Alice, "INVITE");
+    let ok = [
+        "Contact: <sip:bob@192.0.2.2:5070;method=MESSAGE;x=y?Subject=mine&Replaces=other>",
+        "Content-Type: application/sdp",
+    ];
+    let ok = peer::response(&invite, 200, "b", &ok, ANSWER);
+    pair.inject(Side::Alice, Side::Bob.addr(), &ok);
+    pair.act(Side::Alice, |alice, now| alice.hangup(now, a, None));
+    for method in ["ACK", "BYE"] {
+        let request = pair.request(Side::Alice, method);
+        assert_eq!(request.uri.to_string(), "sip:bob@192.0.2.2:5070;x=y");
+    }
+}

@@ -89,7 +89,12 @@ const MEDIA: &[&str] = &[
     "dtmfsrc",
 ];
 
+/// Whether it is one of the usual ones, which are known.
+pub(super) fn is_usual(element: &str) -> bool {
+    MEDIA.contains(&element)
+}
+
 /// Whether a file may use it, given what the operator permits beyond.
 pub(super) fn permits(element: &str, more: &[String]) -> bool {
-    MEDIA.contains(&element) || more.iter().any(|name| name == element)
+    is_usual(element) || more.iter().any(|name| name == element)
 }

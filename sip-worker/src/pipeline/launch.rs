@@ -3,8 +3,8 @@
 
 use gst::prelude::*;
 
-use super::allow;
 use super::file::PartText;
+use super::{allow, loops};
 use crate::document::Document;
 use crate::plain;
 
@@ -48,6 +48,23 @@ pub(super) fn parse(text: &str) -> Result<gst::Bin, LaunchError> {
                 LaunchError::Syntax(format!("it is a single {} and no graph", element.name()))
             })
         })
+}
+
+/// The elements of a loop, which the parser would not survive. What an operator permits beyond the usual
+/// elements is believed to know what it does.
+pub(super) fn find_loop(part: &PartText) -> Option<Vec<String>> {
+    loops::find(&part.text.value, allow::is_usual)
+}
+
+/// Notes a loop.
+pub(super) fn explain_loop(document: &Document, part: &PartText, elements: &[String]) {
+    let first = elements.first().map(String::as_str).unwrap_or_default();
+    let all = elements.join("` to `");
+    let sentence = format!(
+        "[{}]: the elements `{all}` are linked in a loop, which GStreamer does not survive: end it where the sound comes back",
+        part.name
+    );
+    document.find_at_line(line_of(document, part, first), sentence);
 }
 
 /// Notes why a text makes no elements.

@@ -9,6 +9,7 @@
 mod allow;
 mod file;
 mod launch;
+mod loops;
 mod params;
 mod part;
 mod set;

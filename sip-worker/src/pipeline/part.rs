@@ -143,6 +143,11 @@ impl Part {
         params: &[Param],
         bound: &mut [bool],
     ) -> Option<Part> {
+        if let Some(found) = launch::find_loop(&part) {
+            launch::explain_loop(document, &part, &found);
+            bound.fill(true);
+            return None;
+        }
         let bin = match launch::parse(&part.text.value) {
             Ok(bin) => bin,
             Err(error) => {

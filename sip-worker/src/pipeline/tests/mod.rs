@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
 mod files;
+mod loops;
 mod slots;
