@@ -3,12 +3,16 @@
 
 use crate::process::Process;
 use crate::{out_dir, ports};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How often a file of sipp's is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub struct Sipp<'a> {
     /// The scenario's XML.
@@ -98,6 +102,8 @@ pub struct Flow {
     process: Process,
     address: SocketAddr,
     folder: PathBuf,
+    /// How often it was told to go on.
+    told: usize,
 }
 
 impl Flow {
@@ -131,6 +137,7 @@ impl Flow {
             .args(["-timeout", "60", "-timeout_error"])
             .args(["-trace_err", "-error_file", "errors"])
             .args(["-trace_msg", "-message_file", "messages"])
+            .args(["-trace_logs", "-log_file", "log"])
             .args(more)
             .current_dir(&folder);
         let process = Process::start(name, command, &folder.join("sipp.log"))?;
@@ -138,6 +145,7 @@ impl Flow {
             process,
             address,
             folder,
+            told: 0,
         })
     }
 
@@ -145,16 +153,41 @@ impl Flow {
         self.address
     }
 
+    /// Tells it to go on with a call, as the worker's API shows it, once it waits for that.
+    pub fn goes_on(&mut self, call: &Value, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        self.told += 1;
+        while self.read("log").lines().count() < self.told {
+            if Instant::now() > deadline || self.process.wait(LOOK_EVERY).is_ok() {
+                bail!("sipp does not wait\n{}", self.said());
+            }
+        }
+        let call_id = call["sip_call_id"].as_str().context("a Call-ID")?;
+        let (told, address) = (self.told, self.address);
+        // Another each time, for what is the same was sent again.
+        let info = format!(
+            "INFO sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK-goes-on-{told}\r\n\
+             From: <sip:test@127.0.0.1>;tag=test\r\nTo: <sip:sipp@{address}>;tag=sipp\r\n\
+             Call-ID: {call_id}\r\nCSeq: {told} INFO\r\nContent-Length: 0\r\n\r\n"
+        );
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.send_to(info.as_bytes(), address)?;
+        Ok(())
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.join(name)).unwrap_or_default()
+    }
+
+    /// What it complained about, and all messages.
+    fn said(&self) -> String {
+        format!("{}\n{}", self.read("errors"), self.read("messages"))
+    }
+
     /// Waits until its call is over, which went as its scenario says.
     pub fn finish(mut self, patience: Duration) -> Result<()> {
         let status = self.process.wait(patience)?;
-        let read = |name| std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
-        ensure!(
-            status.success(),
-            "sipp: {status}\n{}\n{}",
-            read("errors"),
-            read("messages")
-        );
+        ensure!(status.success(), "sipp: {status}\n{}", self.said());
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! Flows in which the worker has a part of its own, with sipp as a strict phone at the other end: held by it
 //! in both manners, called without an offer, cancelled too late, refreshed by its session timer, early media,
 //! another call in the place of one, and an attended transfer by the phone. sipp fails at any message that is
-//! not the next one; what the API tells meanwhile is looked at here.
+//! not the next one, and waits wherever the API is looked at.
 
 use crate::script;
 use anyhow::{Context as _, Result, ensure};
@@ -18,13 +18,9 @@ const SOON: Duration = Duration::from_secs(10);
 /// `;to-tag=theirs;from-tag=ours`, as it stands in a Refer-To.
 const SPOKEN_WITH: &str = "Replaces=spoken%40example.org%3Bto-tag%3Dtheirs%3Bfrom-tag%3Dours";
 
-/// A worker, and who stands behind its trunks.
+/// To a worker.
 struct Told {
     worker: Worker,
-    /// A phone that is answered before it answers.
-    early: Flow,
-    /// Whom a phone has spoken with.
-    carol: Flow,
 }
 
 #[test]
@@ -33,8 +29,8 @@ fn sipp_tells_its_flows() -> Result<()> {
         "early",
         "< INVITE m=audio
          > 183 sdp
-         pause 1000
-         > 200 sdp
+         waits
+         > 200 sdp INVITE
          < ACK
          is hung up",
     )?;
@@ -57,18 +53,15 @@ fn sipp_tells_its_flows() -> Result<()> {
         ..Settings::default()
     };
     let worker = Worker::start_with(SCENARIO, Ipv4Addr::LOCALHOST.into(), &settings)?;
-    let told = Told {
-        worker,
-        early,
-        carol,
-    };
+    let told = Told { worker };
     told.holds().context("held by its phone")?;
     told.without_an_offer().context("without an offer")?;
     told.cancelled_too_late().context("cancelled too late")?;
     told.refreshed().context("refreshed")?;
     told.in_the_place_of_another()
         .context("in the place of another")?;
-    told.called()
+    told.early_media(early).context("early media")?;
+    told.transferred(carol).context("transferred by its phone")
 }
 
 fn waits(name: &str, flow: &str) -> Result<Flow> {
@@ -91,6 +84,13 @@ impl Told {
             .until_call(what, SOON, |call| call["state"] != "ended" && wanted(call))
     }
 
+    /// Once the call is up, which is returned.
+    fn goes_on(&self, phone: &mut Flow) -> Result<Value> {
+        let up = self.until("is up", |call| call["state"] == "active")?;
+        phone.goes_on(&up, SOON)?;
+        Ok(up)
+    }
+
     /// sipp is content, and the worker without a call.
     fn over(&self, flow: Flow) -> Result<()> {
         flow.finish(SOON)?;
@@ -100,21 +100,21 @@ impl Told {
 
     /// By `sendonly`, as most phones do, and by `inactive`; each time it takes back.
     fn holds(&self) -> Result<()> {
-        let phone = self.calls(
+        let mut phone = self.calls(
             "holds",
             "calls
-             pause 500
+             waits
              holds
-             pause 700
+             waits
              takes back
-             pause 700
+             waits
              > INVITE inactive
              < 100 ?
              < 200 a=inactive
              > ACK
-             pause 700
+             waits
              takes back
-             pause 700
+             waits
              hangs up",
         )?;
         self.until("is up", |call| call["state"] == "active")?;
@@ -123,37 +123,41 @@ impl Told {
                 call["held_by_phone"] == held
             })?;
             ensure!(call["held"] == false, "{call}");
+            phone.goes_on(&call, SOON)?;
         }
         self.over(phone)
     }
 
     /// The offer is the worker's, in the 200 of an INVITE and of one within the call.
     fn without_an_offer(&self) -> Result<()> {
-        let phone = self.calls(
+        let mut phone = self.calls(
             "without-an-offer",
             "> INVITE
              < 100 ?
              < 180
              < 200 m=audio
              > ACK sdp
-             pause 500
+             waits
              > INVITE
              < 100 ?
              < 200 m=audio
              > ACK sdp
-             pause 500
+             waits
              hangs up",
         )?;
-        let call = self.until("has media", |call| {
-            call["state"] == "active" && call["codec"].is_string()
-        })?;
-        ensure!(call["codec"] == "PCMU", "{call}");
+        for _ in ["it began without", "and goes on without"] {
+            let call = self.until("has media", |call| {
+                call["state"] == "active" && call["codec"].is_string()
+            })?;
+            ensure!(call["codec"] == "PCMU", "{call}");
+            phone.goes_on(&call, SOON)?;
+        }
         self.over(phone)
     }
 
     /// The CANCEL meets the 200: the call is up, and its phone hangs up as it would have.
     fn cancelled_too_late(&self) -> Result<()> {
-        let phone = self.calls(
+        let mut phone = self.calls(
             "cancelled-too-late",
             "> INVITE sdp
              < 100 ?
@@ -162,17 +166,17 @@ impl Told {
              > ACK
              > CANCEL
              < 200
-             pause 500
+             waits
              hangs up",
         )?;
-        self.until("is up", |call| call["state"] == "active")?;
+        self.goes_on(&mut phone)?;
         self.over(phone)
     }
 
     /// By UPDATE and by re-INVITE; neither is a hold, nor an end.
     fn refreshed(&self) -> Result<()> {
         let timer = "Supported: timer | Session-Expires: 90;refresher=uac";
-        let phone = self.calls(
+        let mut phone = self.calls(
             "refreshed",
             &format!(
                 "> INVITE sdp | {timer}
@@ -186,19 +190,20 @@ impl Told {
                  < 100 ?
                  < 200 Session-Expires:.90;refresher=uac
                  > ACK
-                 pause 500
+                 waits
                  hangs up"
             ),
         )?;
-        self.until("is up", |call| call["state"] == "active")?;
+        self.goes_on(&mut phone)?;
         self.over(phone)
     }
 
     /// sipp's second call takes the place of its first one: in the same room, and the first ends.
     fn in_the_place_of_another(&self) -> Result<()> {
-        let phone = self.calls(
+        let mut phone = self.calls(
             "in-the-place-of-another",
             "calls
+             waits
              > INVITE @2 sdp | Require: replaces | Replaces: [call_id];to-tag=[$remote_tag];from-tag=[call_number]s
              < 100 ?
              < 180
@@ -207,7 +212,7 @@ impl Told {
              is hung up
              is hung up",
         )?;
-        let first = self.until("is up", |call| call["state"] == "active")?;
+        let first = self.goes_on(&mut phone)?;
         let second = self.until("is another", |call| {
             call["state"] == "active" && call["id"] != first["id"]
         })?;
@@ -220,23 +225,25 @@ impl Told {
         self.over(phone)
     }
 
-    /// Those behind the trunks: one is heard before it answers, and one is whom a phone has spoken with.
-    fn called(self) -> Result<()> {
+    /// Who is called is heard before they answer.
+    fn early_media(&self, mut phone: Flow) -> Result<()> {
         let wanted = json!({ "to": "bob", "trunk": "early", "room": ROOM });
-        let id = self.worker.call(&wanted).context("early media")?;
+        let id = self.worker.call(&wanted)?;
         let rings = self.until("has early media", |call| call["codec"].is_string())?;
         ensure!(rings["state"] != "active", "{rings}");
+        phone.goes_on(&rings, SOON)?;
         self.until("is up", |call| call["state"] == "active")?;
         self.worker.hang_up(&id)?;
-        self.early.finish(SOON).context("early media")?;
+        self.over(phone)
+    }
 
-        let worker = &self.worker;
-        let transfers = Flow::calls(
-            SCENARIO,
+    /// To whom it has spoken with.
+    fn transferred(&self, carol: Flow) -> Result<()> {
+        let mut transfers = self.calls(
             "transfers",
-            &script::xml(&format!(
+            &format!(
                 "calls
-                 pause 500
+                 waits
                  > REFER | Refer-To: <sip:carol@example.org?{SPOKEN_WITH}> | Referred-By: <sip:sipp@example.org>
                  < 202
                  < NOTIFY 100
@@ -244,16 +251,16 @@ impl Told {
                  < NOTIFY 200 terminated
                  > 200
                  hangs up"
-            )),
-            worker.sip(),
-            NUMBER,
+            ),
         )?;
-        let goes_on = worker.until_call("goes to carol", SOON, |call| {
+        self.goes_on(&mut transfers)?;
+        let goes_on = self.until("goes to carol", |call| {
             call["to"] == "carol" && call["state"] == "active"
         })?;
         ensure!(goes_on["room"] == ROOM, "{goes_on}");
         transfers.finish(SOON).context("who transfers")?;
-        worker.hang_up(goes_on["id"].as_str().context("an id")?)?;
-        self.carol.finish(SOON).context("carol")
+        let id = goes_on["id"].as_str().context("an id")?;
+        self.worker.hang_up(id)?;
+        carol.finish(SOON).context("carol")
     }
 }

@@ -8,6 +8,7 @@
 //! > ACK
 //! > REFER | Refer-To: <sip:carol@example.org>
 //! pause 100             milliseconds
+//! waits                 until it is told to go on
 //! hangs up              what is said again and again has a name: see `PHRASES`
 //! ```
 //!
@@ -15,8 +16,9 @@
 //! `inactive` are ones of that direction, `moved` and `elsewhere` ones with another port or address;
 //! `frag:200` is what a NOTIFY tells of a transfer. `INVITE @2` begins a second dialog, which all that
 //! sipp sends from then on belongs to. `[$remote_tag]` is the tag of the first answer. A number that is
-//! sent answers the last request, and with `INVITE` the first one, as after a CANCEL; `tag:desk` is of
-//! a telephone of that name, where several ring. Headers of a phrase are those of what it sends first.
+//! sent answers the last request, and with `INVITE` the first one, as after a CANCEL or when it waited;
+//! `tag:desk` is of a telephone of that name, where several ring. Headers of a phrase are those of what it
+//! sends first. Who waits says so in its log, and goes on with an INFO of its Call-ID, whoever sends it.
 
 use std::fmt::Write as _;
 
@@ -123,6 +125,12 @@ impl Writer {
             (Some("pause"), _) => {
                 let _ = writeln!(self.xml, "<pause milliseconds=\"{name}\"/>");
             }
+            (Some("waits"), _) => {
+                self.xml
+                    .push_str("<nop>\n<action>\n<log message=\"waits\"/>\n</action>\n</nop>\n");
+                self.xml.push_str("<recv request=\"INFO\"/>\n");
+                self.messages += 1;
+            }
             (Some("<"), Some(status)) => self.receives_response(status, &words),
             (Some("<"), None) => self.receives_request(name, &words),
             (Some(">"), Some(status)) => self.sends_response(status, &words, headers),
@@ -177,9 +185,11 @@ impl Writer {
             self.first_at = self.xml.len();
             self.variable("from");
             self.variable("to");
+            self.variable("via");
             self.variable("number");
             kept = "<ereg regexp=\".*\" search_in=\"hdr\" header=\"From:\" assign_to=\"from\"/>\n\
                     <ereg regexp=\".*\" search_in=\"hdr\" header=\"To:\" assign_to=\"to\"/>\n\
+                    <ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" assign_to=\"via\"/>\n\
                     <ereg regexp=\"[0-9]+\" search_in=\"hdr\" header=\"CSeq:\" assign_to=\"number\"/>\n";
         }
         let checks = self.checks(wanted, kept);
@@ -198,14 +208,14 @@ impl Writer {
             (true, None) => "To:[$to];tag=[call_number]s".to_owned(),
             (false, _) => "[last_To:]".to_owned(),
         };
-        let cseq = match words.contains(&"INVITE") {
-            true => "CSeq: [$number] INVITE",
-            false => "[last_CSeq:]",
+        let (via, from, cseq) = match words.contains(&"INVITE") {
+            true => ("Via:[$via]", "From:[$from]", "CSeq: [$number] INVITE"),
+            false => ("[last_Via:]", "[last_From:]", "[last_CSeq:]"),
         };
         self.turned_away |= status == 407;
         let contact = contact(headers);
         let head = format!(
-            "SIP/2.0 {status} Said\n[last_Via:]\n[last_From:]\n{to}\n[last_Call-ID:]\n{cseq}\n{contact}"
+            "SIP/2.0 {status} Said\n{via}\n{from}\n{to}\n[last_Call-ID:]\n{cseq}\n{contact}"
         );
         self.send(head, words, headers);
     }
