@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 
 use super::description::Credentials;
 use super::dtls::{DtlsCertificate, Outcome, master_keys};
-use super::path::Checks;
 
 /// The cheapest.
 const SUITE: Suite = Suite::AeadAes128Gcm;
@@ -81,18 +80,13 @@ impl Secrets {
         })
     }
 
-    /// Those of these two ends, where one of them is named; made by whichever comes first.
-    fn of(checks: &Checks, active: bool) -> Option<Arc<Secrets>> {
-        let (first, second) = match active {
-            true => (&checks.local, &checks.remote),
-            false => (&checks.remote, &checks.local),
-        };
+    /// Those of these two ends, the active one first, where one of them is named; made by whichever comes first.
+    fn of(ends: [&Credentials; 2]) -> Option<Arc<Secrets>> {
         let mut families = families();
-        let mut named = [first, second].into_iter().map(|end| &end.ufrag);
+        let mut named = ends.into_iter().map(|end| &end.ufrag);
         let named = named.find(|ufrag| families.contains_key(*ufrag))?;
         let family = families.get_mut(named)?;
-        let name = |end: &Credentials| [end.ufrag.clone(), end.password.clone()];
-        let names = [name(first), name(second)];
+        let names = ends.map(|end| [end.ufrag.clone(), end.password.clone()]);
         let known = family.iter().find(|(known, _)| *known == names);
         if let Some((_, secrets)) = known {
             return Some(secrets.clone());
@@ -124,9 +118,16 @@ pub(super) struct Kin {
 }
 
 impl Kin {
-    /// `None` where neither of the two is named.
-    pub(super) fn new(certificate: &DtlsCertificate, checks: &Checks, active: bool) -> Option<Kin> {
-        let secrets = Secrets::of(checks, active)?;
+    /// The two ends are ours and theirs. `None` where neither of them is named.
+    pub(super) fn new(
+        certificate: &DtlsCertificate,
+        [ours, theirs]: [&Credentials; 2],
+        active: bool,
+    ) -> Option<Kin> {
+        let secrets = Secrets::of(match active {
+            true => [ours, theirs],
+            false => [theirs, ours],
+        })?;
         secrets.told[usize::from(active)].store(true, Ordering::Release);
         Some(Kin {
             secrets,

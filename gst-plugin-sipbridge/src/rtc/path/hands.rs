@@ -19,7 +19,8 @@ impl Hands {
     pub(super) fn new(certificate: &Certificate, plan: &PathPlan) -> Result<Hands, ErrorStack> {
         if let Way::Checked(checks) = &plan.way
             && plan.fingerprint == certificate.fingerprint()
-            && let Some(kin) = Kin::new(certificate.dtls(), checks, plan.active)
+            && let ends = [&checks.local, &checks.remote]
+            && let Some(kin) = Kin::new(certificate.dtls(), ends, plan.active)
         {
             return Ok(Hands::Kin(Box::new(kin)));
         }
