@@ -5,16 +5,12 @@ use anyhow::{Result, ensure};
 use sipbridge_tests::document;
 use sipbridge_tests::worker::Worker;
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::net::Ipv4Addr;
 
 #[test]
 fn every_metric_is_in_the_guide() -> Result<()> {
     let worker = Worker::start("metrics", Ipv4Addr::LOCALHOST.into(), "")?;
-    let mut answer = String::new();
-    worker
-        .get(Some(worker.token()), "/metrics")?
-        .read_to_string(&mut answer)?;
+    let answer = worker.metrics()?;
     let kinds: BTreeMap<&str, &str> = answer
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))

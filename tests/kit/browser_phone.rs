@@ -2,7 +2,7 @@
 //! Phones in a browser, SIP.js and JsSIP in Chromium: what a scenario has them go through is a script of its own.
 
 use crate::scene::{NUMBER, ROOM};
-use crate::{modules, out_dir};
+use crate::{modules, out_dir, put};
 use anyhow::{Context as _, Result, ensure};
 use sipbridge_browser::{Browser, Pages, Told};
 use std::net::{IpAddr, Ipv4Addr};
@@ -44,9 +44,7 @@ pub const USERS: [User; 2] = [
 
 /// What the worker's configuration says of them: who they are, and that they may call the room.
 pub fn tables(scenario: &str) -> Result<String> {
-    let folder = out_dir(scenario);
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("password"), PASSWORD)?;
+    put(scenario, "password", PASSWORD)?;
     let users = USERS.each_ref().map(|User { name, .. }| {
         format!("[[user]]\nname = \"{name}\"\npassword_file = \"password\"\n\n")
     });

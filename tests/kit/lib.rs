@@ -2,6 +2,7 @@
 //! What every scenario needs: peers as child processes, speech, and ears.
 
 pub mod baresip;
+pub mod both_ways;
 pub mod browser_phone;
 pub mod certificate;
 pub mod comeback;
@@ -55,4 +56,13 @@ pub fn out_dir(scenario: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("out")
         .join(scenario)
+}
+
+/// Puts a file beside them, such as a password that a configuration names.
+pub fn put(scenario: &str, name: &str, text: &str) -> std::io::Result<PathBuf> {
+    let folder = out_dir(scenario);
+    std::fs::create_dir_all(&folder)?;
+    let file = folder.join(name);
+    std::fs::write(&file, text)?;
+    Ok(file)
 }

@@ -68,6 +68,16 @@ impl NameServer {
         self.add(name, SRV, [numbers, labels(target)].concat());
     }
 
+    /// The servers of a domain, over UDP on this machine: their ports, the best first.
+    pub fn servers(&self, domain: &str, ports: &[u16]) {
+        let service = format!("_sip._udp.{domain}");
+        for (priority, port) in (1..).zip(ports) {
+            let name = format!("server{priority}.{domain}");
+            self.srv(&service, priority, &name, *port);
+            self.address(&name, Ipv4Addr::LOCALHOST);
+        }
+    }
+
     pub fn naptr(&self, name: &str, order: u16, service: &str, replacement: &str) {
         let mut data = [order, 0].map(u16::to_be_bytes).concat();
         for text in ["s", service, ""] {

@@ -5,7 +5,7 @@
 use crate::refrain::Refrain;
 use crate::scene::{Scene, Somebody};
 use crate::speech::Speech;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use sip_worker::measure::{ROOM_SPEECH, Wave};
 use sip_worker::webrtc::participant::Recording;
 use std::time::{Duration, Instant};
@@ -46,6 +46,24 @@ impl Talk {
         host.say(&self.room_says[turn].wave, from);
         scene.pass(from + self.phone_says.stretch());
         from
+    }
+
+    /// What both said was heard, turn by turn in the room and by the phone in all of them.
+    pub fn assert_heard(
+        &self,
+        scenario: &str,
+        name: &str,
+        in_room: &[Wave],
+        by_phone: &Wave,
+    ) -> Result<()> {
+        for (turn, heard) in in_room.iter().enumerate() {
+            let direction = format!("{name} to room, turn {turn}");
+            let in_room = self.phone_says.assert_heard_in(heard, scenario, &direction);
+            in_room.context("in the room")?;
+            let direction = format!("room to {name}, turn {turn}");
+            self.room_says[turn].assert_heard_in(by_phone, scenario, &direction)?;
+        }
+        Ok(())
     }
 
     /// What was recorded in the turn that began then.

@@ -273,6 +273,14 @@ addresses = [\"{ice}\"]
         request(self.http, token, "GET", path, None)
     }
 
+    /// Its `/metrics`.
+    pub fn metrics(&self) -> Result<String> {
+        let mut metrics = String::new();
+        self.get(Some(&self.token), "/metrics")?
+            .read_to_string(&mut metrics)?;
+        Ok(metrics)
+    }
+
     /// All calls, also those that ended lately.
     pub fn calls(&self) -> Result<Vec<Value>> {
         let (status, answer) = self.ask("GET", "/v1/calls", None)?;
@@ -289,6 +297,16 @@ addresses = [\"{ice}\"]
             Some(id) if status == 201 => Ok(id.to_owned()),
             _ => bail!("POST /v1/calls: {status} {call}"),
         }
+    }
+
+    /// The same, and waits until it is answered: after how many milliseconds.
+    pub fn reaches(&self, wanted: &Value, patience: Duration) -> Result<(String, f64)> {
+        let id = self.call(wanted)?;
+        let up = self.until_call("is answered", patience, |call| {
+            call["id"] == *id && call["answered_after_ms"].is_number()
+        })?;
+        let took = up["answered_after_ms"].as_f64();
+        Ok((id, took.context("it was answered")?))
     }
 
     /// Has it hang up.

@@ -5,8 +5,8 @@
 use anyhow::{Context as _, Result, bail};
 use gst::prelude::*;
 use serde_json::json;
-use sipbridge_tests::out_dir;
 use sipbridge_tests::provider::{Manner, Nonce, Provider};
+use sipbridge_tests::put;
 use sipbridge_tests::scene::{GONE_WITHIN, ROOM, Scene, trunk_to};
 use sipbridge_tests::together::together;
 use std::time::Duration;
@@ -193,10 +193,7 @@ fn worker_and_sipbin_say_why() -> Result<()> {
 
 fn the_api_says_why() -> Result<()> {
     let provider = provider()?;
-    let folder = out_dir(SCENARIO);
-    std::fs::create_dir_all(&folder)?;
-    let password = folder.join("password");
-    std::fs::write(&password, PASSWORD)?;
+    let password = put(SCENARIO, "password", PASSWORD)?;
     let uri = provider.address();
     let tables = format!(
         "[[trunk]]

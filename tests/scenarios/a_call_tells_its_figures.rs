@@ -8,7 +8,7 @@ use sip_worker::measure::Wave;
 use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, Scene, open_house};
 use sipbridge_tests::worker::run_once;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
 const SCENARIO: &str = "a_call_tells_its_figures";
@@ -120,11 +120,7 @@ fn a_call_tells_its_figures() -> Result<()> {
         );
     }
 
-    let mut metrics = String::new();
-    scene
-        .worker
-        .get(Some(scene.worker.token()), "/metrics")?
-        .read_to_string(&mut metrics)?;
+    let metrics = scene.worker.metrics()?;
     let received = r#"sipbridge_rtp_packets_total{side="phone",direction="received"} "#;
     let value = metrics.lines().find_map(|line| line.strip_prefix(received));
     let value: i64 = value.context(metrics.clone())?.parse()?;

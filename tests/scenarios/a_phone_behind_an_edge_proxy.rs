@@ -3,15 +3,15 @@
 //! calls to the phone come by it, over the TCP of which the worker knows nothing. Both directions are heard, when the
 //! phone calls and when it is called.
 
-use anyhow::{Context as _, Result, ensure};
-use serde_json::json;
+use anyhow::{Result, ensure};
+use serde_json::Value;
 use sip_worker::measure::steady::steadily;
+use sipbridge_tests::both_ways::BothWays;
 use sipbridge_tests::kamailio::Kamailio;
-use sipbridge_tests::out_dir;
 use sipbridge_tests::phone::{Account, Make};
-use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, ROOM, Scene};
-use sipbridge_tests::talk::{ACQUAINTED, Talk};
-use sipbridge_tests::worker::room_is_heard;
+use sipbridge_tests::put;
+use sipbridge_tests::scene::{NUMBER, ROOM, Scene};
+use sipbridge_tests::talk::Talk;
 use std::time::Duration;
 
 const SCENARIO: &str = "a_phone_behind_an_edge_proxy";
@@ -24,10 +24,7 @@ fn a_phone_behind_an_edge_proxy() -> Result<()> {
 }
 
 fn scenario() -> Result<()> {
-    let folder = out_dir(SCENARIO);
-    std::fs::create_dir_all(&folder)?;
-    let password = folder.join("password");
-    std::fs::write(&password, PASSWORD)?;
+    let password = put(SCENARIO, "password", PASSWORD)?;
     let tables = format!(
         "[[user]]
 name = \"alice\"
@@ -63,28 +60,19 @@ answer = \"at-once\"
         "{registered}"
     );
 
-    phone.dial(&format!("sip:{NUMBER}@{}", edge.address()))?;
-    phone.wait_established(SOON)?;
-    let calling = scene.wait(host.hears("alice", SOON))?;
-    worker.until_call("are connected", SOON, |call| {
-        call["user"] == "alice" && room_is_heard(call)
-    })?;
-    let up = talk.turn(&scene, &host, 0, ACQUAINTED);
-    phone.hang_up()?;
-    phone.wait_closed(SOON)?;
-    host.sees_gone("alice", GONE_WITHIN)?;
-
-    let wanted = json!({ "to": "alice", "room": ROOM, "participant": "guest", "name": "Guest" });
-    let id = worker.call(&wanted)?;
-    phone.wait_established(SOON)?;
-    let called = scene.wait(host.hears("Guest", SOON))?;
-    worker.until_call("are connected", SOON, |call| {
-        call["id"] == *id && room_is_heard(call)
-    })?;
-    let up_again = talk.turn(&scene, &host, 1, ACQUAINTED);
-    worker.hang_up(&id)?;
-    phone.wait_closed(SOON)?;
-    host.sees_gone("Guest", GONE_WITHIN)?;
+    let ways = BothWays {
+        scene: &scene,
+        room: ROOM,
+        host: &host,
+        talk: &talk,
+        name: "alice",
+    };
+    let of_user = |call: &Value| call["user"] == "alice";
+    let uri = format!("sip:{NUMBER}@{}", edge.address());
+    let in_room = [
+        ways.calls(&mut *phone, &uri, 0, of_user)?,
+        ways.is_called(&mut *phone, None, 1, of_user)?,
+    ];
 
     // The phone's own, with credentials and without, and that to it; and the end of either.
     let from_worker = format!("from {} over udp", worker.sip());
@@ -96,16 +84,5 @@ answer = \"at-once\"
     ensure!(came("INVITE").0 == 1, "{:?}", edge.requests("INVITE"));
     ensure!(came("BYE") == (1, 2), "{:?}", edge.requests("BYE"));
 
-    let by_phone = phone.into_heard()?;
-    for (turn, recording, from) in [(0, &calling, up), (1, &called, up_again)] {
-        let heard = talk.heard(&recording.recording, from);
-        let direction = format!("alice to room, call {turn}");
-        let in_room = talk
-            .phone_says
-            .assert_heard_in(&heard, SCENARIO, &direction);
-        in_room.context("in the room")?;
-        let direction = format!("room to alice, call {turn}");
-        talk.room_says[turn].assert_heard_in(&by_phone, SCENARIO, &direction)?;
-    }
-    Ok(())
+    talk.assert_heard(SCENARIO, "alice", &in_room, &phone.into_heard()?)
 }

@@ -11,7 +11,7 @@ use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::process::Process;
 use sipbridge_tests::refrain::Refrain;
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, ROOM, Scene, open_house, trunk_to};
-use sipbridge_tests::{out_dir, worker};
+use sipbridge_tests::{out_dir, put, worker};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -252,9 +252,7 @@ fn two_phones_that_call_nobody_are_joined_by_the_worker() -> Result<()> {
 #[test]
 fn a_users_phone_has_another_users_called_in_its_place() -> Result<()> {
     let scenario = "a_users_phone_has_another_called";
-    let folder = out_dir(scenario);
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("password"), "open-sesame")?;
+    put(scenario, "password", "open-sesame")?;
     let user =
         |name, more| format!("[[user]]\nname = \"{name}\"\npassword_file = \"password\"\n{more}\n");
     let route = format!(

@@ -4,14 +4,14 @@
 //! others look at the worker's before, while it is given a new one without a restart.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sip_ua::agent::{Agent, AgentConfig, CallEvent, End, EndCause, OutgoingCall, Tls, TlsFiles};
 use sip_worker::measure::steady::steadily;
 use sipbridge_tests::baresip::{Baresip, Options};
-use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, ROOM, Scene, Setup};
-use sipbridge_tests::talk::{ACQUAINTED, Talk};
-use sipbridge_tests::worker::room_is_heard;
-use sipbridge_tests::{certificate, out_dir};
+use sipbridge_tests::both_ways::BothWays;
+use sipbridge_tests::scene::{NUMBER, ROOM, Scene, Setup};
+use sipbridge_tests::talk::Talk;
+use sipbridge_tests::{certificate, out_dir, put};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -62,9 +62,7 @@ fn a_phone_over_tls() -> Result<()> {
 
 fn scenario() -> Result<()> {
     let folder = out_dir(SCENARIO);
-    std::fs::create_dir_all(&folder)?;
-    let password = folder.join("password");
-    std::fs::write(&password, "open-sesame")?;
+    let password = put(SCENARIO, "password", "open-sesame")?;
     let old = believer(&certificate::make(&folder, HOST)?)?;
     let tables = format!(
         "[[user]]
@@ -115,44 +113,22 @@ answer = \"at-once\"
     phone.wait_registered(SOON)?;
 
     let encrypted = |call: &Value| call["media"]["phone"]["srtp"].is_string();
-    phone.dial(&worker.uri_over_tls(NUMBER))?;
-    phone.wait_established(SOON)?;
-    let calling = scene.wait(host.hears("alice", SOON))?;
-    worker.until_call("are connected", SOON, |call| {
-        call["state"] == "active" && room_is_heard(call) && encrypted(call)
-    })?;
-    let up = talk.turn(&scene, &host, 0, ACQUAINTED);
-    phone.hang_up()?;
-    phone.wait_closed(SOON)?;
-    host.sees_gone("alice", GONE_WITHIN)?;
-
-    let wanted = json!({ "to": "alice", "room": ROOM, "participant": "guest", "name": "Guest" });
-    let id = worker.call(&wanted)?;
-    phone.wait_established(SOON)?;
-    let called = scene.wait(host.hears("Guest", SOON))?;
-    worker.until_call("are connected", SOON, |call| {
-        call["id"] == *id && room_is_heard(call) && encrypted(call)
-    })?;
-    let up_again = talk.turn(&scene, &host, 1, ACQUAINTED);
-    worker.hang_up(&id)?;
-    phone.wait_closed(SOON)?;
-    host.sees_gone("Guest", GONE_WITHIN)?;
+    let ways = BothWays {
+        scene: &scene,
+        room: ROOM,
+        host: &host,
+        talk: &talk,
+        name: "alice",
+    };
+    let in_room = [
+        ways.calls(&mut phone, &worker.uri_over_tls(NUMBER), 0, encrypted)?,
+        ways.is_called(&mut phone, None, 1, encrypted)?,
+    ];
 
     let said = phone.trace();
     ensure!(
         said.contains("Via: SIP/2.0/TLS ") && !said.contains("Via: SIP/2.0/UDP "),
         "the phone spoke over something else than TLS"
     );
-    let by_phone = phone.into_heard()?;
-    for (turn, recording, from) in [(0, &calling, up), (1, &called, up_again)] {
-        let heard = talk.heard(&recording.recording, from);
-        let direction = format!("alice to room, call {turn}");
-        let in_room = talk
-            .phone_says
-            .assert_heard_in(&heard, SCENARIO, &direction);
-        in_room.context("in the room")?;
-        let direction = format!("room to alice, call {turn}");
-        talk.room_says[turn].assert_heard_in(&by_phone, SCENARIO, &direction)?;
-    }
-    Ok(())
+    talk.assert_heard(SCENARIO, "alice", &in_room, &phone.into_heard()?)
 }

@@ -9,8 +9,8 @@ use sipbridge_tests::baresip::{Baresip, Options};
 use sipbridge_tests::name_server::NameServer;
 use sipbridge_tests::scene::{ROOM, Scene, Setup, trunk_to};
 use sipbridge_tests::speech::Speech;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -104,16 +104,7 @@ fn scenario() -> Result<()> {
     let phone = Baresip::start(SCENARIO, &options)?;
     let gate = Gate::before(phone.address())?;
     let names = NameServer::start()?;
-    let service = format!("_sip._udp.{DOMAIN}");
-    names.srv(&service, 10, "first.carrier.example", gate.addr.port());
-    names.srv(
-        &service,
-        20,
-        "second.carrier.example",
-        phone.address().port(),
-    );
-    names.address("first.carrier.example", Ipv4Addr::LOCALHOST);
-    names.address("second.carrier.example", Ipv4Addr::LOCALHOST);
+    names.servers(DOMAIN, &[gate.addr.port(), phone.address().port()]);
     let setup = Setup {
         sip: format!("nameservers = [\"{}\"]", names.addr()),
         ..Setup::default()
@@ -132,21 +123,18 @@ fn scenario() -> Result<()> {
     })?;
     ensure!(watched["state"] == "up", "{watched}");
     let down = format!("sipbridge_trunk_server_up{{trunk=\"phones\",server=\"{first}\"}} 0\n");
-    ensure!(metrics(&scene)?.contains(&down));
-    ensure!(metrics(&scene)?.contains("sipbridge_trunk_up{trunk=\"phones\"} 1\n"));
+    let metrics = scene.worker.metrics()?;
+    ensure!(metrics.contains(&down), "{metrics}");
+    ensure!(metrics.contains("sipbridge_trunk_up{trunk=\"phones\"} 1\n"));
     scene
         .worker
         .wait_for_line("a server of the trunk is down", SOON)?;
 
     let call = || {
         let wanted = json!({ "to": "bob", "trunk": "phones", "room": ROOM, "name": "Bob" });
-        let id = scene.worker.call(&wanted)?;
-        let up = scene.worker.until_call("is answered", SOON, |call| {
-            call["id"] == *id && call["answered_after_ms"].is_number()
-        })?;
+        let (id, took) = scene.worker.reaches(&wanted, SOON)?;
         scene.worker.hang_up(&id)?;
-        let took = up["answered_after_ms"].as_f64();
-        anyhow::Ok((id, took.context("it was answered")?))
+        anyhow::Ok((id, took))
     };
     // It is not asked first: half a second would pass.
     let (_, took) = call()?;
@@ -171,13 +159,6 @@ fn scenario() -> Result<()> {
         .worker
         .wait_for_line("a server of the trunk is up", SOON)?;
     Ok(())
-}
-
-fn metrics(scene: &Scene) -> Result<String> {
-    let mut metrics = String::new();
-    let mut answer = scene.worker.get(Some(scene.worker.token()), "/metrics")?;
-    answer.read_to_string(&mut metrics)?;
-    Ok(metrics)
 }
 
 /// The state of a server in what is told of a trunk.

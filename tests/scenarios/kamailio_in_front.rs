@@ -4,16 +4,16 @@
 //! worker, at the same time, Kamailio staying in the path of each call.
 
 use anyhow::{Context as _, Result};
-use serde_json::json;
+use serde_json::Value;
 use sip_worker::measure::Wave;
 use sip_worker::measure::steady::steadily;
+use sipbridge_tests::both_ways::BothWays;
 use sipbridge_tests::kamailio::{Kamailio, OTHER_TRUNK, PASSWORD, TRUNK};
-use sipbridge_tests::out_dir;
 use sipbridge_tests::phone::{Account, Make};
-use sipbridge_tests::scene::{GONE_WITHIN, Scene};
-use sipbridge_tests::talk::{ACQUAINTED, Talk};
+use sipbridge_tests::put;
+use sipbridge_tests::scene::Scene;
+use sipbridge_tests::talk::Talk;
 use sipbridge_tests::together::together;
-use sipbridge_tests::worker::room_is_heard;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -65,10 +65,7 @@ fn kamailio_in_front() -> Result<()> {
 }
 
 fn scenario() -> Result<()> {
-    let folder = out_dir(SCENARIO);
-    std::fs::create_dir_all(&folder)?;
-    let password = folder.join("password");
-    std::fs::write(&password, PASSWORD)?;
+    let password = put(SCENARIO, "password", PASSWORD)?;
     let kamailio = Kamailio::start(SCENARIO)?;
     let proxy = kamailio.address();
     let trunks = [("udp", TRUNK), ("tcp", OTHER_TRUNK)].map(|(transport, user)| {
@@ -107,7 +104,8 @@ answer = \"at-once\"
     let told = together(&USERS, |user| story(&scene, proxy, user).context(user.name))?;
     // Only now, for it takes the processor from those who speak.
     for (user, told) in USERS.iter().zip(&told) {
-        judge(user, told)?;
+        let Told { said, .. } = told;
+        said.assert_heard(SCENARIO, user.name, &told.in_room, &told.by_phone)?;
     }
 
     // All calls went through it to their end: the dialogs kept to the recorded route.
@@ -122,7 +120,6 @@ answer = \"at-once\"
 
 fn story(scene: &Scene, proxy: SocketAddr, user: &User) -> Result<Told> {
     let User { name, room, .. } = user;
-    let worker = &scene.worker;
     let host = scene.join_room(room, "host")?;
     let talk = Talk::new(2)?;
     let account = Account {
@@ -137,54 +134,21 @@ fn story(scene: &Scene, proxy: SocketAddr, user: &User) -> Result<Told> {
         .register(SCENARIO, account, &talk.phone_says.plays())?;
 
     let number = user.number;
-    phone.dial(&format!("sip:{number}@{proxy}"))?;
-    phone.wait_established(SOON)?;
-    let calling = scene.wait(host.hears(name, SOON))?;
-    worker.until_call("are connected", SOON, |call| {
-        call["to"] == number && room_is_heard(call)
-    })?;
-    let up = talk.turn(scene, &host, 0, ACQUAINTED);
-    phone.hang_up()?;
-    phone.wait_closed(SOON)?;
-    host.sees_gone(name, GONE_WITHIN)?;
-
-    let wanted = json!({
-        "to": name,
-        "trunk": user.trunk,
-        "room": room,
-        "participant": "guest",
-        "name": "Guest"
-    });
-    let id = worker.call(&wanted)?;
-    phone.wait_established(SOON)?;
-    let called = scene.wait(host.hears("Guest", SOON))?;
-    worker.until_call("are connected", SOON, |call| {
-        call["id"] == *id && room_is_heard(call)
-    })?;
-    let up_again = talk.turn(scene, &host, 1, ACQUAINTED);
-    worker.hang_up(&id)?;
-    phone.wait_closed(SOON)?;
-    host.sees_gone("Guest", GONE_WITHIN)?;
-
+    let ways = BothWays {
+        scene,
+        room,
+        host: &host,
+        talk: &talk,
+        name,
+    };
+    let to_number = |call: &Value| call["to"] == number;
+    let uri = format!("sip:{number}@{proxy}");
     Ok(Told {
         in_room: [
-            talk.heard(&calling.recording, up),
-            talk.heard(&called.recording, up_again),
+            ways.calls(&mut *phone, &uri, 0, to_number)?,
+            ways.is_called(&mut *phone, Some(user.trunk), 1, |_| true)?,
         ],
         said: talk,
         by_phone: phone.into_heard()?,
     })
-}
-
-fn judge(user: &User, told: &Told) -> Result<()> {
-    let name = user.name;
-    for (turn, what) in [(0, "calling"), (1, "called")] {
-        let to_room = format!("{name} {what} to room");
-        told.said
-            .phone_says
-            .assert_heard_in(&told.in_room[turn], SCENARIO, &to_room)?;
-        let to_phone = format!("room to {name} {what}");
-        told.said.room_says[turn].assert_heard_in(&told.by_phone, SCENARIO, &to_phone)?;
-    }
-    Ok(())
 }

@@ -4,11 +4,12 @@
 //! sides. They do so at the same time, each in a room of its own; over TCP with SRTP.
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sip_worker::measure::Wave;
 use sip_worker::measure::steady::steadily;
-use sipbridge_tests::out_dir;
+use sipbridge_tests::both_ways::BothWays;
 use sipbridge_tests::phone::{Account, Make};
+use sipbridge_tests::put;
 use sipbridge_tests::scene::{GONE_WITHIN, NUMBER, Scene};
 use sipbridge_tests::talk::{ACQUAINTED, Talk};
 use sipbridge_tests::together::together;
@@ -73,10 +74,7 @@ fn registered_phones() -> Result<()> {
 }
 
 fn scenario() -> Result<()> {
-    let folder = out_dir(SCENARIO);
-    std::fs::create_dir_all(&folder)?;
-    let password = folder.join("password");
-    std::fs::write(&password, PASSWORD)?;
+    let password = put(SCENARIO, "password", PASSWORD)?;
     let users = USERS.each_ref().map(|user| {
         format!(
             "[[user]]
@@ -154,24 +152,20 @@ fn story(scene: &Scene, user: &User) -> Result<Told> {
     phone.wait_closed(SOON)?;
     host.sees_gone(name, GONE_WITHIN)?;
 
-    let wanted = json!({ "to": name, "room": name, "participant": "guest", "name": "Guest" });
-    let id = worker.call(&wanted)?;
-    phone.wait_established(SOON)?;
-    let called = scene.wait(host.hears("Guest", SOON))?;
-    worker.until_call("are connected", SOON, |call| {
-        call["id"] == *id && room_is_heard(call) && as_agreed(call)
-    })?;
-    let up_again = talk.turn(scene, &host, 3, ACQUAINTED);
-    worker.hang_up(&id)?;
-    phone.wait_closed(SOON)?;
-    host.sees_gone("Guest", GONE_WITHIN)?;
-
+    let ways = BothWays {
+        scene,
+        room: name,
+        host: &host,
+        talk: &talk,
+        name,
+    };
+    let up_again = ways.is_called(&mut *phone, None, 3, as_agreed)?;
     Ok(Told {
         in_room: [
             talk.heard(&calling.recording, up),
             talk.heard(&calling.recording, held),
             talk.heard(&calling.recording, resumed),
-            talk.heard(&called.recording, up_again),
+            up_again,
         ],
         said: talk,
         by_phone: phone.into_heard()?,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use sip_worker::measure::steady::steadily;
 use sipbridge_tests::baresip::{Baresip, Options};
-use sipbridge_tests::out_dir;
+use sipbridge_tests::put;
 use sipbridge_tests::raw::Raw;
 use sipbridge_tests::scene::{NUMBER, Scene, route};
 use sipbridge_tests::speech::Speech;
@@ -29,10 +29,7 @@ fn scanners_cost_no_call_a_gap() -> Result<()> {
 }
 
 fn scenario() -> Result<()> {
-    let folder = out_dir(SCENARIO);
-    std::fs::create_dir_all(&folder)?;
-    let password = folder.join("password");
-    std::fs::write(&password, "open sesame\n")?;
+    let password = put(SCENARIO, "password", "open sesame\n")?;
     let tables = format!(
         "[[trunk]]
 name = \"phones\"

@@ -4,7 +4,7 @@
 //! The phone is our own: baresip 1.0 gives up on a challenge that offers SHA-256 beside MD5.
 
 use anyhow::Result;
-use sipbridge_tests::out_dir;
+use sipbridge_tests::put;
 use sipbridge_tests::scene::{NUMBER, Scene, route};
 use sipbridge_tests::worker::run_once;
 
@@ -12,11 +12,8 @@ const SCENARIO: &str = "wrong_password";
 
 #[test]
 fn wrong_password() -> Result<()> {
-    let folder = out_dir(SCENARIO);
-    std::fs::create_dir_all(&folder)?;
-    let (right, wrong) = (folder.join("password"), folder.join("guess"));
-    std::fs::write(&right, "open sesame\n")?;
-    std::fs::write(&wrong, "guessed\n")?;
+    let right = put(SCENARIO, "password", "open sesame\n")?;
+    let wrong = put(SCENARIO, "guess", "guessed\n")?;
     let tables = format!(
         "[[trunk]]
 name = \"phones\"

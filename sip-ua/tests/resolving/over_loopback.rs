@@ -33,15 +33,7 @@ fn two_servers(names: &NameServer, alive: SocketAddr) -> UdpSocket {
     let dead = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = dead.local_addr().unwrap().port();
     names.naptr(DOMAIN, 10, "SIP+D2U", "_sip._udp.carrier.example");
-    names.srv("_sip._udp.carrier.example", 1, "one.carrier.example", port);
-    names.srv(
-        "_sip._udp.carrier.example",
-        2,
-        "two.carrier.example",
-        alive.port(),
-    );
-    names.address("one.carrier.example", Ipv4Addr::LOCALHOST);
-    names.address("two.carrier.example", Ipv4Addr::LOCALHOST);
+    names.servers(DOMAIN, &[port, alive.port()]);
     dead
 }
 
