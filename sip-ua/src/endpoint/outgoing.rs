@@ -18,7 +18,7 @@ use crate::dialog::{MAX_FORWARDS, RouteSet, SessionTimer};
 use crate::digest::Auth;
 use crate::transaction::Path;
 use crate::transport::Transport;
-use crate::wire::{CSeq, HeaderName, Method, NameAddr, Request, Scheme};
+use crate::wire::{CSeq, HeaderName, Method, NameAddr, Request, Scheme, Uri};
 
 /// The headers that are the user agent's own business.
 const RESERVED: [HeaderName; 21] = [
@@ -48,6 +48,30 @@ const RESERVED: [HeaderName; 21] = [
 /// Whether the user agent writes this header itself: a call that is to carry one of its own is refused.
 pub fn is_own_header(name: &HeaderName) -> bool {
     RESERVED.contains(name)
+}
+
+/// A request of no dialog, but for its Via and what follows CSeq.
+pub(super) fn outside_of_dialogs(
+    from: &NameAddr,
+    to: &Uri,
+    route: &[NameAddr],
+    call_id: &str,
+    cseq: CSeq,
+) -> Request {
+    let proxies: Vec<Vec<u8>> = route.iter().map(NameAddr::to_bytes).collect();
+    let proxies = RouteSet::new(proxies.iter().map(Vec::as_slice));
+    let (uri, routes) = proxies.apply(&to.as_request_uri());
+    let mut request = Request::new(cseq.method.clone(), uri);
+    let headers = &mut request.headers;
+    for route in routes {
+        headers.push(HeaderName::Route, route);
+    }
+    headers.push(HeaderName::MaxForwards, u32::from(MAX_FORWARDS));
+    headers.push(HeaderName::From, from);
+    headers.push(HeaderName::To, &NameAddr::from(to.clone()));
+    headers.push(HeaderName::CallId, call_id);
+    headers.push(HeaderName::CSeq, &cseq);
+    request
 }
 
 impl Endpoint {
@@ -189,31 +213,15 @@ impl Endpoint {
             return Err("the Call-ID is empty or holds a blank".to_owned());
         }
         from.set_tag(self.token(12).as_bytes());
-        let to = NameAddr::from(call.to.clone());
-        let uri = call.to.as_request_uri();
-        let proxies: Vec<Vec<u8>> = call.route.iter().map(NameAddr::to_bytes).collect();
-        if proxies.iter().any(|proxy| unusable(proxy)) {
+        if call.route.iter().any(|proxy| unusable(&proxy.to_bytes())) {
             return Err("the route holds a control character".to_owned());
         }
-        let proxies = proxies.iter().map(Vec::as_slice);
-        let (uri, routes) = RouteSet::new(proxies).apply(&uri);
-        let number = 1 + (self.random_u32() >> 8);
-        let mut request = Request::new(Method::Invite, uri);
+        let cseq = CSeq {
+            number: 1 + (self.random_u32() >> 8),
+            method: Method::Invite,
+        };
+        let mut request = outside_of_dialogs(&from, &call.to, &call.route, &call.sip_call_id, cseq);
         let headers = &mut request.headers;
-        for route in routes {
-            headers.push(HeaderName::Route, route);
-        }
-        headers.push(HeaderName::MaxForwards, u32::from(MAX_FORWARDS));
-        headers.push(HeaderName::From, &from);
-        headers.push(HeaderName::To, &to);
-        headers.push(HeaderName::CallId, call.sip_call_id.as_str());
-        headers.push(
-            HeaderName::CSeq,
-            &CSeq {
-                number,
-                method: Method::Invite,
-            },
-        );
         let sips = call.to.scheme == Scheme::Sips;
         let contact = self.dialog_contact(from.uri.user_decoded().as_deref(), path, sips);
         headers.push(HeaderName::Contact, &contact);

@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use super::outgoing::outside_of_dialogs;
 use super::responses::retry_after;
 use super::send::{ClientKind, ClientUse};
 use super::{Endpoint, Event};
-use crate::dialog::{MAX_FORWARDS, RouteSet};
 use crate::digest::Auth;
 use crate::transaction::{ClientId, Path};
 use crate::watch::{ServerState, WatchConfig, WatchId, WatchState, WatchedServer};
-use crate::wire::{CSeq, HeaderName, Method, NameAddr, Request, Response, Scheme};
+use crate::wire::{CSeq, HeaderName, Method, Request, Response, Scheme};
 
 /// How long a server may say nothing at all: nobody waits for it, and its third repetition would be next.
 const PATIENCE: Duration = Duration::from_millis(3_400);
@@ -170,27 +170,15 @@ impl Endpoint {
     fn options(&mut self, path: Path, config: &WatchConfig) -> Request {
         let mut from = config.from.clone();
         from.set_tag(self.token(12).as_bytes());
-        let to = NameAddr::from(config.uri.clone());
-        let uri = config.uri.as_request_uri();
-        let proxies: Vec<Vec<u8>> = config.route.iter().map(NameAddr::to_bytes).collect();
-        let (uri, routes) = RouteSet::new(proxies.iter().map(Vec::as_slice)).apply(&uri);
         let sips = config.uri.scheme == Scheme::Sips;
         let contact = self.contact(config.from.uri.user_decoded().as_deref(), path, sips);
         let call_id = self.new_sip_call_id();
-        let mut request = Request::new(Method::Options, uri);
-        let headers = &mut request.headers;
-        for route in routes {
-            headers.push(HeaderName::Route, route);
-        }
-        headers.push(HeaderName::MaxForwards, u32::from(MAX_FORWARDS));
-        headers.push(HeaderName::From, &from);
-        headers.push(HeaderName::To, &to);
-        headers.push(HeaderName::CallId, call_id.as_str());
         let cseq = CSeq {
             number: 1,
             method: Method::Options,
         };
-        headers.push(HeaderName::CSeq, &cseq);
+        let mut request = outside_of_dialogs(&from, &config.uri, &config.route, &call_id, cseq);
+        let headers = &mut request.headers;
         headers.push(HeaderName::Contact, &contact);
         headers.push(HeaderName::Accept, "application/sdp");
         headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
