@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! None of the messages of RFC 4475 and RFC 5118 delays the next call by 10 ms: neither is it at work for so
-//! long itself, nor does what it leaves make the next INVITE slower, and over loopback each caller from
-//! elsewhere is answered. A table of it is in the output and in `target/tmp/torture.txt`.
+//! long itself, nor does what it leaves make the next INVITE slower, and over loopback a caller from
+//! elsewhere is answered as soon. A table of it is in the output and in `target/tmp/torture.txt`.
 //!
-//! Work is timed within the process, and of several times the best counts: others are at work on this
-//! machine, too. What is asked for is a hundred times what it takes.
+//! Of several times the best counts, of those within the process and of those over loopback: others are at
+//! work on this machine, too. What is asked for is a hundred times what it takes within the process.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -24,6 +24,8 @@ use crate::rfc5118_answered::{Agent, OURS_V4, addr};
 
 const AT_MOST: Duration = Duration::from_millis(10);
 const BEST_OF: usize = 5;
+/// How often a call over loopback is tried that was not answered in time: that may be somebody else's fault.
+const TRIES: usize = 20;
 /// Where the reader takes a message of RFC 4475 and the user agent does not.
 const REFUSED_ABOVE: [(&str, &str); 7] = [
     ("intmeth", "501"),
@@ -183,6 +185,18 @@ impl Loopback {
         waited
     }
 
+    /// The same, at its best.
+    async fn best_next_call(&mut self, message: &[u8]) -> Duration {
+        let mut best = self.next_call(message).await;
+        for _ in 1..TRIES {
+            if best < AT_MOST {
+                break;
+            }
+            best = best.min(self.next_call(message).await);
+        }
+        best
+    }
+
     /// The final answer to that call; others are repetitions.
     async fn answer(&self, call_id: &str) -> String {
         let mut octets = vec![0; 65_536];
@@ -217,7 +231,7 @@ async fn none_delays_the_next_call() {
             next,
             answer,
         } = best_work(Some(&case.octets));
-        let live = loopback.next_call(&case.octets).await;
+        let live = loopback.best_next_call(&case.octets).await;
         // Nothing goes wrong when a String is written to.
         let _ = writeln!(
             table,
@@ -228,7 +242,7 @@ async fn none_delays_the_next_call() {
             next.as_micros(),
             live.as_micros()
         );
-        if message + next.saturating_sub(alone) >= AT_MOST {
+        if message + next.saturating_sub(alone) >= AT_MOST || live >= AT_MOST {
             slow.push(case.name);
         }
     }
