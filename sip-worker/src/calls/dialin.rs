@@ -231,9 +231,16 @@ fn attributes(facts: &Facts, headers: &[(HeaderName, String)]) -> BTreeMap<Strin
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
+    // Whatever SIP itself has may say who calls; two say who sent the call on.
+    let told = |name: &HeaderName| match name {
+        HeaderName::Other(_) => true,
+        HeaderName::Diversion | HeaderName::HistoryInfo => {
+            !facts.private && !facts.diverter_private
+        }
+        _ => !facts.private,
+    };
     for (name, value) in headers {
-        // Whatever SIP itself has may say who calls.
-        if !facts.private || matches!(name, HeaderName::Other(_)) {
+        if told(name) {
             let name = name.to_string().to_ascii_lowercase();
             all.insert(format!("sip.h.{name}"), value.clone());
         }
@@ -374,5 +381,23 @@ mod tests {
             ..facts
         };
         assert_eq!(names(&shown).len(), 5);
+    }
+
+    #[test]
+    fn who_sent_the_call_on_and_wants_to_be_hidden_is_in_no_header_either() {
+        let passed = |privacy: &str| {
+            let diverted = format!("<sip:+15550199@carrier.example>;privacy={privacy}");
+            let headers = [("Diversion", &*diverted), ("Subject", "me")];
+            let (to, from) = ("sip:bob@192.0.2.1", "sip:+15550100@carrier.example");
+            let request = invite(to, from, &headers);
+            let lines = "headers_in = [\"Diversion\", \"Subject\"]";
+            let party = Party::Trunk(config(lines).trunks[0].clone());
+            let (facts, _, _) = taken(lines, &request);
+            let told = attributes(&facts, &identity::passed(&request, &party));
+            let headers = told.into_keys().filter(|name| name.starts_with("sip.h."));
+            headers.collect::<Vec<String>>()
+        };
+        assert_eq!(passed("off"), ["sip.h.diversion", "sip.h.subject"]);
+        assert_eq!(passed("full"), ["sip.h.subject"]);
     }
 }
