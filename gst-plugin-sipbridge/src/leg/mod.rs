@@ -165,8 +165,6 @@ impl Leg {
         let noise = negotiated.comfort_noise_receive.iter().copied();
         let now: Vec<u8> = audio.chain(events).chain(noise).collect();
         self.former.retain(|(number, _)| !now.contains(number));
-        self.former.sort_unstable_by_key(|(number, _)| *number);
-        self.former.dedup_by_key(|(number, _)| *number);
     }
 
     /// By which clock we send, if we do.

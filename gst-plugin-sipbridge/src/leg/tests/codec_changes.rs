@@ -83,3 +83,20 @@ fn a_number_means_what_it_means_now() {
     let packets = story.count(|played| matches!(played, Played::Packet { .. }));
     assert_eq!(packets, 0);
 }
+
+/// What a bridge passes on would be decoded as what is agreed on now.
+#[test]
+fn a_bridge_passes_on_nothing_that_was_agreed_on_before() {
+    let now = Instant::now();
+    let mut alice = leg(now, 1, 60 * MS);
+    let mut bob = leg(now, 2, 60 * MS).bridged();
+    alice.apply(now, &agreement(BOB, Codec::Pcmu));
+    bob.apply(now, &nothing_but(Codec::Pcmu, 0));
+    let mut says = || alice.send_audio(&[0x7f; 160], 160).unwrap().bytes.to_vec();
+    bob.receive_rtp(now, address(ALICE), &says());
+    assert_eq!(bob.stats().packets_received, 1);
+    bob.apply(now, &nothing_but(Codec::Opus, 111));
+    bob.receive_rtp(now, address(ALICE), &says());
+    let stats = bob.stats();
+    assert_eq!((stats.packets_received, stats.malformed), (1, 1));
+}

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::rtc::Kinship;
+use crate::rtc::description::Credentials;
+use crate::rtc::kin::Kin;
 
 fn speaking(certificates: [Certificate; 2]) -> Session {
     let [of_a, of_b] = certificates;
@@ -81,4 +83,39 @@ fn a_goodbye_is_understood() {
     session.until("the other is told", Duration::from_secs(1), |session| {
         session.a.state() == TransportState::Closed
     });
+}
+
+/// Nobody but the two knows what they say.
+#[test]
+fn nobody_else_says_goodbye() {
+    let mut session = with_one();
+    let _kinship = kinship(&session.b);
+    session.connect();
+    let said = [&[21, 254, 253], &[0; 32][..]].concat();
+    let (now, a, b) = (session.now, session.a.address, session.b.address);
+    session.a.transport.receive(now, a, b, &said);
+    session.run(Duration::from_secs(1));
+    assert_eq!(session.a.state(), TransportState::Connected);
+    session.talk(20, &[0]);
+    assert_eq!(session.a.packets.len(), 20);
+}
+
+/// Names are seen on the way, passwords are not.
+#[test]
+fn whoever_knows_the_names_alone_is_told_nothing() {
+    let certificate = Certificate::generate().unwrap();
+    let end = |ufrag: &str, password: &str| Credentials {
+        ufrag: ufrag.to_owned(),
+        password: password.to_owned(),
+    };
+    let (sfu, phone) = (end("a-room", "its-password"), end("a-phone", "its-own"));
+    let guessed = end("a-phone", "another");
+    let _kinship = Kinship::of(&sfu.ufrag);
+    let told = |theirs: &Credentials| {
+        let mut passive = Kin::new(certificate.dtls(), [&sfu, theirs], false).unwrap();
+        let mut active = Kin::new(certificate.dtls(), [&phone, &sfu], true).unwrap();
+        [&mut passive, &mut active].map(|end| end.poll_outcome().is_some())
+    };
+    assert_eq!(told(&guessed), [false, false]);
+    assert_eq!(told(&phone), [true, true]);
 }
