@@ -17,7 +17,7 @@ use crate::media::figures::put_context;
 
 #[derive(Default)]
 pub(super) struct State {
-    context: Option<Context>,
+    pub(super) context: Option<Context>,
     task: Option<TaskHandle>,
     pub(super) next_number: u32,
 }

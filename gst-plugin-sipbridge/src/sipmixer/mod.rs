@@ -63,7 +63,9 @@ use std::sync::LazyLock;
 
 use gst::glib;
 use gst::prelude::*;
+use gst::subclass::prelude::*;
 
+use crate::context::Context;
 use crate::line::caps;
 
 pub(crate) use beat::Place;
@@ -104,6 +106,13 @@ glib::wrapper! {
     /// The `sipmixer` element.
     pub struct SipMixer(ObjectSubclass<imp::SipMixer>) @extends gst::Element, gst::Object,
         @implements gst::ChildProxy;
+}
+
+impl SipMixer {
+    /// The media thread that the room is mixed on, once there is one.
+    pub fn context(&self) -> Option<Context> {
+        self.imp().state().context.clone()
+    }
 }
 
 /// Registers the element.

@@ -21,15 +21,33 @@ const UNEVEN_PERMILLE: u32 = 200;
 /// A wrong guess about what a call costs stays a small one.
 const MOVED_AT_ONCE: u32 = 8;
 
-/// All media threads have as much to do as they should.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the media threads carry no further call: the least busy one works {load_percent} % of the time, \
-     and [media] max_load is {max_percent} %"
-)]
-pub struct Overload {
-    load_percent: u32,
-    max_percent: u32,
+/// Media threads that have as much to do as they should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Overload {
+    /// All of them.
+    #[error(
+        "the media threads carry no further call: the least busy one works {load_percent} % of the time, \
+         and [media] max_load is {max_percent} %"
+    )]
+    Everywhere {
+        /// Of the least busy one.
+        load_percent: u32,
+        /// The bound.
+        max_percent: u32,
+    },
+    /// The one that what a room's calls share is on.
+    #[error(
+        "the room carries no further call: its media thread {thread} works {load_percent} % of the time, \
+         and [media] max_load is {max_percent} %"
+    )]
+    Room {
+        /// Its name.
+        thread: String,
+        /// Its load.
+        load_percent: u32,
+        /// The bound.
+        max_percent: u32,
+    },
 }
 
 /// What can go on on another media thread.
@@ -73,6 +91,20 @@ impl Burden {
     pub fn admits(&self) -> Result<(), Overload> {
         let loads = self.contexts.iter().map(|c| c.stats().load_permille);
         admits(loads.min().unwrap_or(0), self.max_load_permille)
+    }
+
+    /// Whether this thread, which a room is on, has time for one more call there. What is on it beside the room
+    /// leaves it when another thread has less to do, and then there is.
+    pub fn carries(&self, room: &Context) -> Result<(), Overload> {
+        let max = self.max_load_permille;
+        match room.stats().load_permille {
+            load if load < max => Ok(()),
+            load => Err(Overload::Room {
+                thread: room.name().to_owned(),
+                load_percent: load / 10,
+                max_percent: max / 10,
+            }),
+        }
     }
 
     /// This call may be moved from now on.
@@ -129,7 +161,7 @@ pub async fn keep_even(burden: Weak<Burden>) {
 fn admits(least_permille: u32, max_permille: u32) -> Result<(), Overload> {
     match least_permille < max_permille {
         true => Ok(()),
-        false => Err(Overload {
+        false => Err(Overload::Everywhere {
             load_percent: least_permille / 10,
             max_percent: max_permille / 10,
         }),

@@ -71,6 +71,11 @@ impl Running {
         self.task.is_running()
     }
 
+    /// Its media thread.
+    pub(super) fn context(&self) -> Context {
+        self.task.context()
+    }
+
     /// A way to ask it that does not keep it running.
     pub(super) fn desk(&self) -> Asker {
         Asker {
