@@ -12,6 +12,7 @@ mod kit;
 mod script;
 
 mod a_browser_in_a_room;
+mod a_busy_thread_is_relieved;
 mod a_call_tells_its_figures;
 mod a_caller_wants_to_be_hidden;
 mod a_carrier_sends_a_call_on;

@@ -113,6 +113,16 @@ impl SipMixer {
     pub fn context(&self) -> Option<Context> {
         self.imp().state().context.clone()
     }
+
+    /// Has it mixed on another media thread from the next tick on; nothing that is on its way is lost.
+    pub fn move_to(&self, context: &Context) {
+        self.imp().move_to(context);
+    }
+
+    /// The share of its media thread's time that mixing took of late, 0 to 1.
+    pub fn load(&self) -> f64 {
+        self.imp().shared.figures().load
+    }
 }
 
 /// Registers the element.

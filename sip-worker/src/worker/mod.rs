@@ -104,7 +104,9 @@ impl Worker {
     ) -> Result<(Arc<Worker>, mpsc::Receiver<IncomingCall>), StartError> {
         init_media()?;
         let contexts = contexts(config.media.contexts)?;
-        let burden = Arc::new(Burden::new(contexts, config.media.max_load));
+        let rooms = Arc::<Rooms>::default();
+        let burden = Burden::new(contexts, config.media.max_load, rooms.clone());
+        let burden = Arc::new(burden);
         let pipelines = PipelineSet::load(&config)?;
         let doorkeeper = Doorkeeper::new(&config, Instant::now());
         let tls = Tls::load(config.sip.tls.clone())?;
@@ -132,7 +134,7 @@ impl Worker {
             tls,
             agent,
             pipelines: RwLock::new(Arc::new(pipelines)),
-            rooms: Arc::default(),
+            rooms,
             stop: watch::Sender::new(false),
             burden,
         });

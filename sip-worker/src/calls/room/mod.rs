@@ -108,6 +108,19 @@ impl Rooms {
         graphs.filter_map(|graph| graph.context()).collect()
     }
 
+    /// The pipelines of all rooms; of one that is being made, none yet.
+    pub(crate) fn all_pipelines(&self) -> Vec<gst::Pipeline> {
+        let rooms: Vec<_> = {
+            let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.iter()
+                .filter_map(|known| known.room.upgrade())
+                .collect()
+        };
+        let pipeline =
+            |room: &Arc<Room>| Some(room.inside().media.as_ref()?.graph.pipeline().clone());
+        rooms.iter().filter_map(pipeline).collect()
+    }
+
     /// The pipelines of the rooms of this name. May wait for one that is being made.
     pub(crate) fn pipelines(&self, name: &str) -> Vec<gst::Pipeline> {
         let rooms: Vec<_> = {
