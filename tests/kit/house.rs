@@ -115,11 +115,6 @@ name = \"main\"
         format!("sip:{user}@{}", self.worker.agent.local_addr())
     }
 
-    /// Where it listens for SIP.
-    pub fn sip(&self) -> SocketAddr {
-        self.worker.agent.local_addr()
-    }
-
     /// Where its API is.
     pub fn http(&self) -> SocketAddr {
         self.http

@@ -17,7 +17,7 @@ use crate::media::figures::put_context;
 
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) context: Option<Context>,
+    context: Option<Context>,
     task: Option<TaskHandle>,
     pub(super) next_number: u32,
 }
@@ -60,21 +60,14 @@ impl SipMixer {
 
     /// The room moves to where the settings say now.
     fn move_room(&self) {
-        if self.state().task.is_none() {
-            return;
-        }
-        match self.acquire_context() {
-            Ok(context) => self.move_to(&context),
-            Err(error) => gst::warning!(CAT, imp = self, "the room stays where it is: {error}"),
-        }
-    }
-
-    /// The room, if there is one, moves there.
-    pub(super) fn move_to(&self, context: &Context) {
         let mut state = self.state();
-        if let Some(task) = &state.task {
-            task.move_to(context);
-            state.context = Some(context.clone());
+        let Some(task) = &state.task else { return };
+        match self.acquire_context() {
+            Ok(context) => {
+                task.move_to(&context);
+                state.context = Some(context);
+            }
+            Err(error) => gst::warning!(CAT, imp = self, "the room stays where it is: {error}"),
         }
     }
 

@@ -24,12 +24,11 @@ impl Exchange {
         }
         let level = packet.level.map(|(level, _)| level);
         let changed = speaker.voice.packet(now, level, packet.payload.len());
-        // Nobody asks for them meanwhile, and copies with each packet would cost memory.
+        let track = speaker.track.clone();
         let mut ears = std::mem::take(&mut speaker.ears);
-        let track = std::mem::replace(&mut speaker.track, TrackId(String::new()));
         ears.retain(|ear| self.forward(now, *ear, &track, packet));
         if let Some(speaker) = self.speaker(id) {
-            (speaker.ears, speaker.track) = (ears, track);
+            speaker.ears = ears;
         }
         if let Some(talking) = changed {
             self.talks(now, id, talking);

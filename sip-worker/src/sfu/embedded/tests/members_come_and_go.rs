@@ -202,7 +202,9 @@ fn a_candidate_that_comes_later_is_checked() {
         for _ in 0..100 {
             world.now += Duration::from_millis(5);
             world.exchange.timeout(world.now);
-            world.exchange.send(|datagram| to.push(datagram.to));
+            while let Some(datagram) = world.exchange.datagram() {
+                to.push(datagram.to);
+            }
         }
         to
     };
