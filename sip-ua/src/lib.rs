@@ -12,6 +12,7 @@ pub mod agent;
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;
+mod fingerprint;
 pub mod guard;
 pub mod ladder;
 pub mod memory;

@@ -2,7 +2,7 @@
 //! Room that a crowd needed, given back when it has gone: the collections of the standard library keep it.
 
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 /// Room that is never given back.
 const KEPT: usize = 1024;
@@ -20,7 +20,7 @@ pub(crate) trait Surplus {
     fn give_back(&mut self);
 }
 
-impl<K: Eq + Hash, V> Surplus for HashMap<K, V> {
+impl<K: Eq + Hash, V, S: BuildHasher> Surplus for HashMap<K, V, S> {
     fn give_back(&mut self) {
         if is_too_much(self.capacity(), self.len()) {
             self.shrink_to(KEPT.max(self.len() * 2));

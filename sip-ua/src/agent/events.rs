@@ -26,12 +26,41 @@ struct Shared(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<CallEvent>,
+    waiting: Waiting,
     reader: Option<Waker>,
     /// Nothing more is told.
     told: bool,
     /// Nobody listens any more.
     deaf: bool,
+}
+
+/// In order. A reader that keeps up finds one at a time, which needs no room elsewhere.
+#[derive(Default)]
+struct Waiting {
+    first: Option<CallEvent>,
+    more: VecDeque<CallEvent>,
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
+    fn push(&mut self, event: CallEvent) {
+        match self.first {
+            None => self.first = Some(event),
+            Some(_) => self.more.push_back(event),
+        }
+    }
+
+    fn pop(&mut self) -> Option<CallEvent> {
+        let event = self.first.take();
+        self.first = self.more.pop_front();
+        if self.first.is_none() {
+            self.more = VecDeque::new();
+        }
+        event
+    }
 }
 
 impl Shared {
@@ -61,7 +90,7 @@ impl EventSender {
         self.0.change(|state| {
             told = !state.deaf && state.waiting.len() < WAITING;
             if told {
-                state.waiting.push_back(event);
+                state.waiting.push(event);
             }
         });
         told
@@ -71,7 +100,7 @@ impl EventSender {
     pub(super) fn end(self, event: CallEvent) {
         self.0.change(|state| {
             if !state.deaf {
-                state.waiting.push_back(event);
+                state.waiting.push(event);
             }
         });
     }
@@ -94,13 +123,8 @@ pub(super) struct EventReceiver(Arc<Shared>);
 impl EventReceiver {
     pub(super) fn try_recv(&mut self) -> Result<CallEvent, TryRecvError> {
         let mut state = self.0.lock();
-        match state.waiting.pop_front() {
-            Some(event) => {
-                if state.waiting.is_empty() {
-                    state.waiting = VecDeque::new();
-                }
-                Ok(event)
-            }
+        match state.waiting.pop() {
+            Some(event) => Ok(event),
             None if state.told => Err(TryRecvError::Disconnected),
             None => Err(TryRecvError::Empty),
         }
@@ -133,7 +157,7 @@ impl Drop for EventReceiver {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.deaf = true;
-        state.waiting = VecDeque::new();
+        state.waiting = Waiting::default();
     }
 }
 

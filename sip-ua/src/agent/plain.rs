@@ -2,7 +2,7 @@
 //! Plain TCP: connections that the agent's own task reads and writes. A task of each one's own, with a
 //! queue and a timer, costs more than all it would do.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Instant;
 
+use rustc_hash::FxHashMap;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -129,7 +130,7 @@ impl Connection {
 
 /// All of them.
 pub(super) struct Plain {
-    connections: HashMap<FlowId, Box<Connection>>,
+    connections: FxHashMap<FlowId, Box<Connection>>,
     board: Arc<Mutex<Board>>,
     /// Those to look at.
     ready: VecDeque<FlowId>,
@@ -147,7 +148,7 @@ pub(super) struct Plain {
 impl Plain {
     pub(super) fn new() -> Plain {
         Plain {
-            connections: HashMap::new(),
+            connections: FxHashMap::default(),
             board: Arc::default(),
             ready: VecDeque::new(),
             spoken_to: Vec::new(),

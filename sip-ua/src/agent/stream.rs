@@ -3,7 +3,6 @@
 //! that reads and writes; the others are [`Plain`]. What is said over which connection is [`Flows`]'
 //! business.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use rustc_hash::FxHashMap;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -64,7 +64,7 @@ pub(super) struct Streams {
     /// Whose turn to be asked first it is: the plain ones', or that of those with a task.
     plain_first: bool,
     /// Dropping a sender closes the connection once all is written.
-    writers: HashMap<FlowId, mpsc::UnboundedSender<Packet>>,
+    writers: FxHashMap<FlowId, mpsc::UnboundedSender<Packet>>,
     tasks: JoinSet<()>,
     tell: mpsc::Sender<Happening>,
     happenings: mpsc::Receiver<Happening>,
@@ -203,7 +203,7 @@ impl Streams {
             flows: Flows::new(limits()),
             plain: Plain::new(),
             plain_first: true,
-            writers: HashMap::new(),
+            writers: FxHashMap::default(),
             tasks: JoinSet::new(),
             tell,
             happenings,

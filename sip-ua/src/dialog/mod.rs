@@ -4,14 +4,15 @@
 mod route;
 mod session_timer;
 
+use crate::fingerprint::Fingerprint;
 use crate::wire::{CSeq, Core, HeaderName, Method, NameAddr, Request, Response, Scheme, Uri};
 
 pub use route::RouteSet;
 pub(crate) use session_timer::{Agreed, Due, Judgement, Running, min_se};
 pub use session_timer::{Refresher, SessionTimer};
 
-/// Finds the dialog of a message: Call-ID, our tag, their tag.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What names a dialog: Call-ID, our tag, their tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DialogId {
     pub call_id: Box<[u8]>,
     pub local_tag: Box<[u8]>,
@@ -20,14 +21,25 @@ pub struct DialogId {
 }
 
 impl DialogId {
+    /// What it is found by.
+    pub(crate) fn key(&self) -> DialogKey {
+        DialogKey::of(&self.call_id, &self.local_tag, &self.remote_tag)
+    }
+}
+
+/// Finds the dialog of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct DialogKey(Fingerprint);
+
+impl DialogKey {
+    pub(crate) fn of(call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> DialogKey {
+        DialogKey(Fingerprint::of(&[call_id, local_tag, remote_tag]))
+    }
+
     /// Of a request that we received: its To is us.
-    pub fn of_request(core: &Core) -> Option<DialogId> {
-        let local_tag = core.to.tag()?;
-        Some(DialogId {
-            call_id: core.call_id.as_slice().into(),
-            local_tag: local_tag.into(),
-            remote_tag: core.from.tag().unwrap_or_default().into(),
-        })
+    pub(crate) fn of_request(core: &Core) -> Option<DialogKey> {
+        let remote_tag = core.from.tag().unwrap_or_default();
+        Some(DialogKey::of(&core.call_id, core.to.tag()?, remote_tag))
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use super::early::Forks;
 use super::elsewhere::Stranded;
 use super::failover::Servers;
@@ -12,7 +14,7 @@ use super::reason::Said;
 use super::redirect::Redirects;
 use super::reliable::Reliable;
 use super::transfer::Transfers;
-use crate::dialog::{Agreed, Dialog, DialogId, Running, SessionTimer};
+use crate::dialog::{Agreed, Dialog, DialogKey, Running, SessionTimer};
 use crate::digest::Auth;
 use crate::ladder::Trace;
 use crate::transaction::{ClientId, Packet, Path, ServerId};
@@ -43,7 +45,7 @@ pub(super) struct Call {
     /// The confirmed dialog, or the one early dialog of an incoming call.
     pub(super) dialog: Option<Dialog>,
     /// What the endpoint finds this call by.
-    pub(super) dialog_ids: Vec<DialogId>,
+    pub(super) dialogs: SmallVec<[DialogKey; 1]>,
     pub(super) auth: Option<Auth>,
     /// A 2xx of ours that waits for its ACK.
     pub(super) unacknowledged: Option<Unacknowledged>,

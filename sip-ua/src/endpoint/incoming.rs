@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use super::call::{
     Allowance, Call, CallId, Incoming, Phase, Timing, Unacknowledged, Updates, refuses_info,
 };
@@ -13,7 +15,7 @@ use super::reliable::Reliable;
 use super::send::{ALLOW, ServerUse};
 use super::transfer::Transfers;
 use super::{CallEvent, EndCause, EndedBy, Endpoint, Event, Milestone};
-use crate::dialog::{Dialog, DialogId};
+use crate::dialog::{Dialog, DialogKey};
 use crate::transaction::{MergeKey, Packet, Path, ServerId, ServerKey, ServerStart};
 use crate::transport::Arrival;
 use crate::wire::{Core, HeaderName, Headers, Request, Response, Scheme, reason_phrase};
@@ -81,7 +83,7 @@ impl Endpoint {
         let server = self.table.start_server_invite(now, start, trying.into());
         let contact = self.dialog_contact(request.uri.user_decoded().as_deref(), path, sips);
         let request = Arc::new(request);
-        let dialog_id = dialog.id().clone();
+        let dialog_key = dialog.id().key();
         let incoming = Incoming {
             server,
             request: request.clone(),
@@ -96,7 +98,7 @@ impl Endpoint {
             ours: false,
             phase: Phase::Incoming(incoming),
             dialog: Some(dialog),
-            dialog_ids: Vec::with_capacity(1),
+            dialogs: SmallVec::new(),
             auth: None,
             unacknowledged: None,
             their_reoffer: None,
@@ -119,7 +121,7 @@ impl Endpoint {
             armed: None,
         };
         self.calls.insert(id, Box::new(call));
-        self.index(id, dialog_id);
+        self.index(id, dialog_key);
         self.events.push_back(Event::Incoming {
             id,
             request,
@@ -413,7 +415,7 @@ impl Endpoint {
 
     /// An ACK to a 2xx of ours.
     pub(super) fn handle_ack(&mut self, now: Instant, request: &Request, core: &Core) {
-        let id = DialogId::of_request(core).and_then(|id| self.dialogs.get(&id).copied());
+        let id = DialogKey::of_request(core).and_then(|id| self.dialogs.get(&id).copied());
         let Some(id) = id else {
             return;
         };

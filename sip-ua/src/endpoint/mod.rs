@@ -41,13 +41,14 @@ mod watches;
 mod within;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use rustc_hash::FxHashMap;
 
 pub use call::CallId;
 pub use event::{CallEvent, End, EndCause, EndedBy, Reason};
@@ -56,7 +57,7 @@ pub use outgoing::is_own_header;
 pub use screen::{Limits, Screen, Verdict};
 pub use transfer::{Transfer, TransferRequest, TransferTo};
 
-use crate::dialog::{DialogId, SessionTimer};
+use crate::dialog::{DialogId, DialogKey, SessionTimer};
 use crate::digest::Credentials;
 use crate::ladder::{Trace, Traces};
 use crate::registrar::{self, Registrar};
@@ -236,8 +237,8 @@ pub struct Endpoint {
     table: Table<ClientUse, ServerUse>,
     paths: Paths,
     down: Down,
-    calls: HashMap<CallId, Box<Call>>,
-    dialogs: HashMap<DialogId, CallId>,
+    calls: FxHashMap<CallId, Box<Call>>,
+    dialogs: FxHashMap<DialogKey, CallId>,
     registrations: BTreeMap<RegistrationId, OwnRegistration>,
     watches: BTreeMap<WatchId, Watch>,
     registrar: Option<Registrar>,
@@ -270,8 +271,8 @@ impl Endpoint {
             config,
             rng,
             tag_secret,
-            calls: HashMap::new(),
-            dialogs: HashMap::new(),
+            calls: FxHashMap::default(),
+            dialogs: FxHashMap::default(),
             registrations: BTreeMap::new(),
             watches: BTreeMap::new(),
             registrar,
@@ -390,26 +391,27 @@ impl Endpoint {
         let Some(call) = self.calls.remove(&id) else {
             return;
         };
-        for dialog_id in &call.dialog_ids {
-            self.dialogs.remove(dialog_id);
+        for dialog in &call.dialogs {
+            self.dialogs.remove(dialog);
         }
     }
 
     /// No request of that dialog finds this call any more.
     fn unindex(&mut self, id: CallId, dialog_id: &DialogId) {
         if let Some(call) = self.calls.get_mut(&id) {
-            call.dialog_ids.retain(|known| known != dialog_id);
-            self.dialogs.remove(dialog_id);
+            let dialog = dialog_id.key();
+            call.dialogs.retain(|known| *known != dialog);
+            self.dialogs.remove(&dialog);
         }
     }
 
     /// Makes a dialog findable.
-    fn index(&mut self, id: CallId, dialog_id: DialogId) {
+    fn index(&mut self, id: CallId, dialog: DialogKey) {
         if let Some(call) = self.calls.get_mut(&id)
-            && !call.dialog_ids.contains(&dialog_id)
+            && !call.dialogs.contains(&dialog)
         {
-            call.dialog_ids.push(dialog_id.clone());
-            self.dialogs.insert(dialog_id, id);
+            call.dialogs.push(dialog);
+            self.dialogs.insert(dialog, id);
         }
     }
 }

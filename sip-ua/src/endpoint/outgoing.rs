@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::call::{Allowance, Call, CallId, Cancel, Outgoing as Ringing, Phase, Timing, Updates};
 use super::early::Forks;
 use super::failover::{Servers, in_order, resting};
@@ -138,7 +140,7 @@ impl Endpoint {
                 // Replaced below, as soon as the transaction has a name.
                 phase: Phase::Closing,
                 dialog: None,
-                dialog_ids: Vec::new(),
+                dialogs: SmallVec::new(),
                 auth: call.credentials.map(Auth::new),
                 unacknowledged: None,
                 their_reoffer: None,

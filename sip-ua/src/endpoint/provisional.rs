@@ -100,7 +100,7 @@ impl Endpoint {
         if sdp.is_some() || offer.is_some() {
             outgoing.forks.follow(&dialog_id.remote_tag);
         }
-        self.index(id, dialog_id.clone());
+        self.index(id, dialog_id.key());
         if let Some(rseq) = acknowledge {
             self.send_prack(now, id, &dialog_id.remote_tag, rseq, None);
         }

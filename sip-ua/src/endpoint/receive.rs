@@ -13,7 +13,7 @@ use super::reply::{allow, capabilities, mark_source, unsupported_method};
 use super::screen::Verdict;
 use super::send::{ClientKind, ack_of_refusal};
 use super::transfer::event_of;
-use crate::dialog::{DialogId, SessionTimer};
+use crate::dialog::{DialogKey, SessionTimer};
 use crate::sdp;
 use crate::transaction::{ClientKey, MergeKey, Packet, Path, ServerKey};
 use crate::transport::Arrival;
@@ -136,7 +136,7 @@ impl Endpoint {
                 return self.handle_cancel(now, path, server, &request);
             }
         }
-        let call = DialogId::of_request(&core).and_then(|id| self.dialogs.get(&id).copied());
+        let call = DialogKey::of_request(&core).and_then(|id| self.dialogs.get(&id).copied());
         match call {
             Some(id) => self.handle_within(now, id, path, request, core),
             None => self.handle_outside(now, path, arrival, request, core),

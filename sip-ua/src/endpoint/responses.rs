@@ -285,7 +285,7 @@ impl Endpoint {
         self.timer_answered(now, id, response);
         self.forget_losers(client, id, losers);
         self.drop_reoffers_of_others(now, id, |other| other == tag);
-        self.index(id, dialog.id().clone());
+        self.index(id, dialog.id().key());
         self.passed(now, id, Milestone::Answered);
         if agreed {
             self.send_ack(now, client, path, &dialog, seq, None);

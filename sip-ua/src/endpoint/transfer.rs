@@ -7,6 +7,7 @@ use super::call::{CallId, Phase};
 use super::refer::OurRefer;
 use super::referred::TheirRefer;
 use super::{EndCause, EndedBy, Endpoint};
+use crate::dialog::DialogKey;
 use crate::wire::{HeaderName, Headers, Params, Replaces, Uri, reason_phrase};
 
 /// Whom the far end is to call instead of us.
@@ -115,11 +116,7 @@ impl Endpoint {
 
     fn find_replaced(&self, replaces: &Replaces) -> Option<CallId> {
         let found = |remote_tag: &[u8]| {
-            let dialog = crate::dialog::DialogId {
-                call_id: replaces.call_id.as_slice().into(),
-                local_tag: replaces.to_tag.as_slice().into(),
-                remote_tag: remote_tag.into(),
-            };
+            let dialog = DialogKey::of(&replaces.call_id, &replaces.to_tag, remote_tag);
             self.dialogs.get(&dialog).copied()
         };
         // The tag of a far end that has none is written as 0.

@@ -25,6 +25,8 @@ use crate::transaction::Packet;
 /// How a call began is kept whole, up to so many messages and octets.
 const FIRST_MESSAGES: usize = 24;
 const FIRST_OCTETS: usize = 32 * 1024;
+/// A call that is answered and hung up has so many: room for them is made at once.
+const USUAL_MESSAGES: usize = 6;
 /// Of what follows, the last ones.
 const LAST_MESSAGES: usize = 40;
 const LAST_OCTETS: usize = 48 * 1024;
@@ -89,6 +91,9 @@ impl Trace {
         if begins && kept.first.len() < FIRST_MESSAGES && kept.first_octets + octets <= FIRST_OCTETS
         {
             kept.first_octets += octets;
+            if kept.first.is_empty() {
+                kept.first.reserve_exact(USUAL_MESSAGES);
+            }
             kept.first.push(entry);
             return;
         }

@@ -91,14 +91,11 @@ fn write_answer(
         .enumerate()
         .map(|(index, offered)| {
             if index == taken {
-                let local = LocalMedia {
-                    rtcp_mux: negotiated.rtcp_mux,
-                    ..local.clone()
-                };
                 audio(
-                    &local,
+                    local,
                     &offered.media.proto,
                     negotiated.direction,
+                    negotiated.rtcp_mux,
                     formats,
                     keying,
                 )
@@ -224,11 +221,7 @@ fn agreed(
     let (send_pt, codec) = audio_of(send)
         .next()
         .ok_or_else(|| SdpError::NoCommonCodec {
-            offered: line
-                .formats()
-                .into_iter()
-                .map(|format| format.name)
-                .collect(),
+            offered: line.format_names(),
             ours: local.codecs.clone(),
         })?;
     let remote_rtp = line.rtp()?;
@@ -300,16 +293,18 @@ fn noise_for(codecs: &[(u8, Codec)], formats: &[OurFormat]) -> Vec<u8> {
 /// Some stacks (baresip) offer 8000 Hz alone beside Opus and mean it. Digits at the wrong rate beat
 /// no digits, so where no rate fits, what there is is taken.
 fn events_for(codecs: &[(u8, Codec)], formats: &[OurFormat]) -> Vec<(u8, u32)> {
-    let all: Vec<(u8, u32)> = formats
-        .iter()
-        .filter_map(|format| match format {
+    let all = || {
+        formats.iter().filter_map(|format| match format {
             OurFormat::TelephoneEvent(pt, rate) => Some((*pt, *rate)),
             OurFormat::Audio(..) | OurFormat::ComfortNoise(_) => None,
         })
-        .collect();
+    };
     let fits = |(_, rate): &(u8, u32)| codecs.iter().any(|(_, codec)| codec.clock_rate() == *rate);
-    let fitting: Vec<(u8, u32)> = all.iter().copied().filter(fits).collect();
-    if fitting.is_empty() { all } else { fitting }
+    let fitting: Vec<(u8, u32)> = all().filter(fits).collect();
+    match fitting.is_empty() {
+        true => all().collect(),
+        false => fitting,
+    }
 }
 
 /// The packet time to send with: what the far end asks for, or else we do, within its limit, in a

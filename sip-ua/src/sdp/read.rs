@@ -31,12 +31,10 @@ pub(super) struct MediaLine<'a> {
 }
 
 /// One payload type of a media line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Format {
     pub(super) pt: u8,
     pub(super) kind: FormatKind,
-    /// As the far end calls it, for messages.
-    pub(super) name: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,25 +261,36 @@ impl<'a> MediaLine<'a> {
 
     /// The payload types in the order of preference, each once.
     pub(super) fn formats(&self) -> Vec<Format> {
-        let maps: Vec<RtpMap> = self
-            .media
-            .attributes
-            .iter()
-            .filter(|attribute| attribute.attribute.eq_ignore_ascii_case("rtpmap"))
-            .filter_map(|attribute| attribute.value.as_deref()?.trim().parse().ok())
+        let kinds = self.mapped().into_iter();
+        let formats = kinds.map(|(pt, map)| Format {
+            pt,
+            kind: kind_of(pt, map.as_ref()),
+        });
+        formats.collect()
+    }
+
+    /// Its payload types as the far end calls them, for messages.
+    pub(super) fn format_names(&self) -> Vec<String> {
+        let mapped = self.mapped().into_iter();
+        mapped.map(|(pt, map)| name_of(pt, map.as_ref())).collect()
+    }
+
+    /// Its payload types, each once, and what is said of them.
+    fn mapped(&self) -> Vec<(u8, Option<RtpMap>)> {
+        let mut maps: Vec<RtpMap> = self
+            .own_values("rtpmap")
+            .filter_map(|value| value.trim().parse().ok())
             .collect();
-        let mut formats: Vec<Format> = Vec::new();
+        let mut mapped: Vec<(u8, Option<RtpMap>)> = Vec::new();
         let numbers = self.media.fmt.split_ascii_whitespace();
         for pt in numbers.filter_map(|number| number.parse::<u8>().ok()) {
-            if pt > 127 || formats.iter().any(|known| known.pt == pt) {
+            if pt > 127 || mapped.iter().any(|(known, _)| *known == pt) {
                 continue;
             }
-            formats.push(format_of(
-                pt,
-                maps.iter().find(|map| map.payload_type == pt),
-            ));
+            let map = maps.iter().position(|map| map.payload_type == pt);
+            mapped.push((pt, map.map(|at| maps.remove(at))));
         }
-        formats
+        mapped
     }
 
     /// What the far end says about its Opus at this payload type.
@@ -338,25 +347,31 @@ fn values<'a>(attributes: &'a [Attribute], name: &'static str) -> impl Iterator<
         .filter_map(|attribute| attribute.value.as_deref())
 }
 
-fn format_of(pt: u8, map: Option<&RtpMap>) -> Format {
+/// RFC 3551 section 6 gives the numbers below 96 their meaning without a rtpmap.
+fn static_codec(pt: u8) -> Option<Codec> {
+    let mut codecs = Codec::ALL.into_iter();
+    codecs.find(|codec| codec.static_pt() == Some(pt))
+}
+
+fn name_of(pt: u8, map: Option<&RtpMap>) -> String {
+    match (map, static_codec(pt)) {
+        (Some(map), _) => format!("{}/{}", map.encoding_name, map.clock_rate),
+        (None, Some(codec)) => codec.to_string(),
+        (None, None) => format!("payload type {pt}"),
+    }
+}
+
+fn kind_of(pt: u8, map: Option<&RtpMap>) -> FormatKind {
     let Some(map) = map else {
-        // RFC 3551 section 6 gives the numbers below 96 their meaning without a rtpmap.
-        let codec = Codec::ALL
-            .into_iter()
-            .find(|codec| codec.static_pt() == Some(pt));
-        return Format {
-            pt,
-            kind: match codec {
-                Some(codec) => FormatKind::Audio(codec),
-                None if pt == COMFORT_NOISE_PT => FormatKind::ComfortNoise,
-                None if pt >= 96 => FormatKind::Unmapped,
-                None => FormatKind::Unknown,
-            },
-            name: codec.map_or_else(|| format!("payload type {pt}"), |codec| codec.to_string()),
+        return match static_codec(pt) {
+            Some(codec) => FormatKind::Audio(codec),
+            None if pt == COMFORT_NOISE_PT => FormatKind::ComfortNoise,
+            None if pt >= 96 => FormatKind::Unmapped,
+            None => FormatKind::Unknown,
         };
     };
     let channels = map.encoding_params.as_deref().unwrap_or("1").trim();
-    let kind = match Codec::from_name(map.encoding_name.trim()) {
+    match Codec::from_name(map.encoding_name.trim()) {
         // Opus must say 2 channels; some stacks leave them out, and mean the same codec.
         Some(Codec::Opus) if map.clock_rate == 48_000 => FormatKind::Audio(Codec::Opus),
         Some(codec) if map.clock_rate == codec.clock_rate() && channels == "1" => {
@@ -369,11 +384,6 @@ fn format_of(pt: u8, map: Option<&RtpMap>) -> Format {
             FormatKind::ComfortNoise
         }
         _ => FormatKind::Unknown,
-    };
-    Format {
-        pt,
-        kind,
-        name: format!("{}/{}", map.encoding_name, map.clock_rate),
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Writing our offers, and the parts answers are made of.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use sdp_types::{Attribute, Connection, Media, Origin, RtcpMux, Session, Time};
@@ -66,7 +67,14 @@ fn fresh_audio(local: &LocalMedia) -> Media {
     };
     let formats = formats(local, &[]);
     let keying = offered_keying(local, Some(MID));
-    audio(local, proto, local.direction, &formats, &keying)
+    audio(
+        local,
+        proto,
+        local.direction,
+        local.rtcp_mux,
+        &formats,
+        &keying,
+    )
 }
 
 fn offered_keying(local: &LocalMedia, mid: Option<&str>) -> Keying {
@@ -116,7 +124,14 @@ pub fn reoffer(local: &LocalMedia, previous: &[u8]) -> Vec<u8> {
         let proto = &line.media.proto;
         bundle = line.mid().map(str::to_owned);
         let keying = offered_keying(local, bundle.as_deref());
-        medias.push(audio(local, proto, local.direction, &formats, &keying));
+        medias.push(audio(
+            local,
+            proto,
+            local.direction,
+            local.rtcp_mux,
+            &formats,
+            &keying,
+        ));
     }
     if !placed {
         bundle = Some(MID.to_owned());
@@ -178,34 +193,42 @@ pub(super) fn audio(
     local: &LocalMedia,
     proto: &str,
     direction: Direction,
+    rtcp_mux: bool,
     formats: &[OurFormat],
     keying: &Keying,
 ) -> Media {
-    let numbers: Vec<String> = formats
-        .iter()
-        .map(|format| format.pt().to_string())
-        .collect();
-    let mut media = empty_media("audio", proto, numbers.join(" "));
+    let mut numbers = String::with_capacity(4 * formats.len());
+    for format in formats {
+        let blank = if numbers.is_empty() { "" } else { " " };
+        // Writing to memory has no way to fail.
+        let _ = write!(numbers, "{blank}{}", format.pt());
+    }
+    let mut media = empty_media("audio", proto, numbers);
+    // Two for each format, and what follows them.
+    media.attributes.reserve_exact(2 * formats.len() + 3);
     media.port = local.rtp_port;
     for format in formats {
         match format {
             OurFormat::Audio(pt, Codec::Opus) => {
-                media.add_attribute_with_value("rtpmap", format!("{pt} opus/48000/2"));
+                media.add_attribute_with_value("rtpmap", format_args!("{pt} opus/48000/2"));
                 let parameters = local.opus_fmtp.write();
                 if !parameters.is_empty() {
-                    media.add_attribute_with_value("fmtp", format!("{pt} {parameters}"));
+                    media.add_attribute_with_value("fmtp", format_args!("{pt} {parameters}"));
                 }
             }
             OurFormat::Audio(pt, codec) => {
-                let map = format!("{pt} {}/{}", codec.name(), codec.clock_rate());
-                media.add_attribute_with_value("rtpmap", map);
+                let (name, rate) = (codec.name(), codec.clock_rate());
+                media.add_attribute_with_value("rtpmap", format_args!("{pt} {name}/{rate}"));
             }
             OurFormat::ComfortNoise(pt) => {
-                media.add_attribute_with_value("rtpmap", format!("{pt} CN/8000"));
+                media.add_attribute_with_value("rtpmap", format_args!("{pt} CN/8000"));
             }
             OurFormat::TelephoneEvent(pt, rate) => {
-                media.add_attribute_with_value("rtpmap", format!("{pt} telephone-event/{rate}"));
-                media.add_attribute_with_value("fmtp", format!("{pt} 0-15"));
+                media.add_attribute_with_value(
+                    "rtpmap",
+                    format_args!("{pt} telephone-event/{rate}"),
+                );
+                media.add_attribute_with_value("fmtp", format_args!("{pt} 0-15"));
             }
         }
     }
@@ -229,7 +252,7 @@ pub(super) fn audio(
         (Keying::Handshake { .. }, None) => {}
     }
     media.add_attribute_with_value("ptime", local.ptime_ms);
-    if local.rtcp_mux {
+    if rtcp_mux {
         media.add_attribute(RtcpMux);
     }
     media.attributes.push(Attribute::new(direction));

@@ -2,9 +2,11 @@
 //! All transactions of a user agent: found by key, driven by one queue of deadlines.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
 
 use super::{
     ClientInvite, ClientKey, ClientNonInvite, MergeKey, Output, Outputs, Packet, ServerInvite,
@@ -129,17 +131,20 @@ pub struct ServerStart<S> {
     pub user: S,
 }
 
+/// What is found is found by numbers of our own and by fingerprints, neither of which a far end can choose: so the
+/// tables need no hasher that guards against that.
+///
 /// `C` and `S` are what the user wants to find again with a client or server transaction.
 #[derive(Debug)]
 pub struct Table<C, S> {
     timers: Timers,
     next_id: u64,
-    clients: HashMap<ClientId, Box<Client<C>>>,
-    client_keys: HashMap<ClientKey, ClientId>,
+    clients: FxHashMap<ClientId, Box<Client<C>>>,
+    client_keys: FxHashMap<ClientKey, ClientId>,
     /// In boxes, as the clients: tables of what is large grow slowly and hold much room for nothing.
-    servers: HashMap<ServerId, Box<Server<S>>>,
-    server_keys: HashMap<ServerKey, ServerId>,
-    merge_keys: HashMap<MergeKey, ServerId>,
+    servers: FxHashMap<ServerId, Box<Server<S>>>,
+    server_keys: FxHashMap<ServerKey, ServerId>,
+    merge_keys: FxHashMap<MergeKey, ServerId>,
     /// May hold deadlines that were since moved or dropped; `armed` tells which one counts.
     deadlines: BinaryHeap<Reverse<(Instant, Timer)>>,
     effects: VecDeque<Effect<C, S>>,
@@ -150,11 +155,11 @@ impl<C, S> Table<C, S> {
         Table {
             timers,
             next_id: 0,
-            clients: HashMap::new(),
-            client_keys: HashMap::new(),
-            servers: HashMap::new(),
-            server_keys: HashMap::new(),
-            merge_keys: HashMap::new(),
+            clients: FxHashMap::default(),
+            client_keys: FxHashMap::default(),
+            servers: FxHashMap::default(),
+            server_keys: FxHashMap::default(),
+            merge_keys: FxHashMap::default(),
             deadlines: BinaryHeap::new(),
             effects: VecDeque::new(),
         }
@@ -213,7 +218,7 @@ impl<C, S> Table<C, S> {
         outputs: Outputs,
     ) -> ClientId {
         let id = ClientId(self.id());
-        self.client_keys.insert(key.clone(), id);
+        self.client_keys.insert(key, id);
         self.clients.insert(
             id,
             Box::new(Client {
@@ -364,9 +369,9 @@ impl<C, S> Table<C, S> {
             path,
             user,
         } = start;
-        self.server_keys.insert(key.clone(), id);
-        if let Some(merge) = &merge {
-            self.merge_keys.insert(merge.clone(), id);
+        self.server_keys.insert(key, id);
+        if let Some(merge) = merge {
+            self.merge_keys.insert(merge, id);
         }
         self.servers.insert(
             id,

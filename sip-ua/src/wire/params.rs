@@ -13,7 +13,7 @@ pub struct Params {
     /// As they are written, without blanks: most are read and written again and never looked at,
     /// so taking them apart waits until one is asked for.
     /// In place where it is short, as most tags are.
-    text: SmallVec<[u8; 16]>,
+    text: SmallVec<[u8; 24]>,
 }
 
 impl Params {

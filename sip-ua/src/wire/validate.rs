@@ -118,7 +118,7 @@ impl<'a> Single<'a> {
 /// One pass over the fields: most messages that arrive are sound, and all of them come here.
 fn check(headers: &Headers) -> Result<Core, ReadErrorKind> {
     let mut single = Single::default();
-    let mut via = Vec::with_capacity(2);
+    let mut via = Vec::with_capacity(1);
     let mut contacts = Vec::new();
     let mut all_contacts = false;
     let mut record_route = Vec::new();
@@ -199,6 +199,10 @@ fn addresses(
     list: &mut Vec<NameAddr>,
 ) -> Result<(), ReadErrorKind> {
     for element in scan::split_list(value) {
+        if list.is_empty() {
+            // Most have one, and room for four is large.
+            list.reserve_exact(1);
+        }
         list.push(NameAddr::read(element).map_err(malformed(name))?);
     }
     Ok(())

@@ -4,7 +4,6 @@
 mod calls;
 mod commands;
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::call::{IncomingCall, Shared};
@@ -46,7 +46,7 @@ pub(super) struct Task {
     pub(super) commands: Commands,
     incoming: mpsc::Sender<IncomingCall>,
     pub(super) told: Told,
-    calls: HashMap<CallId, Listener>,
+    calls: FxHashMap<CallId, Listener>,
     pub(super) watched: Watched,
     pub(super) watchers: Watchers,
     closing: Option<Closing>,
@@ -103,7 +103,7 @@ impl Task {
             commands,
             incoming,
             told,
-            calls: HashMap::new(),
+            calls: FxHashMap::default(),
             watched: Watched::new(),
             watchers: Watchers::new(),
             closing: None,

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 
 use super::flow::{Flow, State};
 use super::strangers::Strangers;
@@ -79,7 +80,7 @@ pub enum Action {
 pub struct Flows {
     limits: FlowLimits,
     next: u64,
-    flows: HashMap<FlowId, Box<Flow>>,
+    flows: FxHashMap<FlowId, Box<Flow>>,
     /// The newest connection with each far end.
     by_far: HashMap<Hop, FlowId>,
     strangers: Strangers,
@@ -96,7 +97,7 @@ impl Flows {
         Flows {
             limits,
             next: 0,
-            flows: HashMap::new(),
+            flows: FxHashMap::default(),
             by_far: HashMap::new(),
             strangers: Strangers::default(),
             handshakes: 0,
