@@ -24,7 +24,7 @@ use sip_ua::wire::Uri;
 use sip_worker::measure::steady::steadily;
 use sipbridge_tests::ear::{Ear, RATE_HZ};
 use sipbridge_tests::handset::{Registered, Talking, Way};
-use sipbridge_tests::kamailio::Kamailio;
+use sipbridge_tests::kamailio::{Kamailio, unless_it_crashes};
 use sipbridge_tests::together::together;
 use sipbridge_tests::{certificate, out_dir};
 use std::fmt::Write as _;
@@ -64,7 +64,7 @@ const REFRESHED: Duration = Duration::from_secs(55);
 fn calls_through_kamailio_survive_changes() -> Result<()> {
     gst::init()?;
     gstsipbridge::register_once()?;
-    steadily(scenario)
+    steadily(|| unless_it_crashes(scenario))
 }
 
 fn scenario() -> Result<()> {
@@ -107,7 +107,11 @@ fn scenario() -> Result<()> {
     let failed = failed.into_iter().filter_map(|(_, told)| told.err());
     let failed: Vec<String> = failed.map(|error| format!("{error:#}")).collect();
     println!("{}", table(&told));
-    ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    let failed = failed.join("\n");
+    if !failed.is_empty() {
+        kamailio.is_well().context(failed.clone())?;
+    }
+    ensure!(failed.is_empty(), "{failed}");
     Ok(())
 }
 
