@@ -4,6 +4,7 @@
 //! `./dev bench` installs what they need and runs this.
 
 mod answerer;
+mod bare;
 mod bridge;
 mod legs;
 mod load;
@@ -85,6 +86,9 @@ enum Command {
     /// The process that answers calls, when we are measured ourselves.
     #[command(hide = true)]
     Answerer,
+    /// The one that does nothing else: what the system takes for a call.
+    #[command(hide = true)]
+    Bare,
     /// The process that bridges, when we are measured ourselves.
     #[command(hide = true)]
     Bridging,
@@ -100,6 +104,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command.unwrap_or(Command::All) {
         Command::Answerer => answerer::run(),
+        Command::Bare => bare::run(),
         Command::Bridging => bridge::run(),
         Command::Legs { element } => legs::run(&element),
         Command::Phones => phones::run(),

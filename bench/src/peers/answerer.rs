@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Ourselves, as who answers calls: a `sip-ua` agent in a process of its own ([`crate::answerer`]).
+//! Who answers calls, in a process of its own: ourselves, a `sip-ua` agent ([`crate::answerer`]), or what does
+//! nothing else ([`crate::bare`]).
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -18,10 +19,19 @@ pub struct Answerer {
 
 impl Answerer {
     pub fn start(stage: &Stage) -> Result<Answerer> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("answerer");
-        let log = stage.log("answerer");
-        let process = Process::start("the answerer", command, stage.core, &log, true)?;
+        Answerer::run(stage, "answerer")
+    }
+
+    /// The one that does as little as can be.
+    pub fn start_bare(stage: &Stage) -> Result<Answerer> {
+        Answerer::run(stage, "bare")
+    }
+
+    fn run(stage: &Stage, command: &str) -> Result<Answerer> {
+        let mut program = Command::new(std::env::current_exe()?);
+        program.arg(command);
+        let log = stage.log(command);
+        let process = Process::start("the answerer", program, stage.core, &log, true)?;
         Ok(Answerer { process })
     }
 

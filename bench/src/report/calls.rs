@@ -9,7 +9,11 @@ pub(super) fn text(calls: &Calls) -> String {
     let mut text = String::from("\nCalls to a sip-ua answerer, each set up and hung up\n");
     let all = |rates: &Rates| -> Vec<(&'static str, Step)> {
         let steps = rates.steps.iter().cloned();
-        steps.map(|step| (rates.way.said(), step)).collect()
+        let steps = steps.map(|step| (rates.way.said(), step));
+        let bare = rates.bare.iter().cloned();
+        steps
+            .chain(bare.map(|step| ("  the sockets alone", step)))
+            .collect()
     };
     text.push_str(&table(calls.ways.iter().flat_map(all)));
     for rates in &calls.ways {

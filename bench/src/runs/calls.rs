@@ -48,6 +48,9 @@ pub struct Rates {
     pub way: Way,
     /// The last of them is the first that did not do.
     pub steps: Vec<Step>,
+    /// The same calls at the rate that a user agent has to carry, answered without a user agent: what the system
+    /// takes for them.
+    pub bare: Option<Step>,
     pub retention: Option<Retention>,
 }
 
@@ -136,10 +139,11 @@ pub fn calls(bench: &mut Bench, measured: Duration, only: Option<&str>) -> Resul
             let mut rates = Rates {
                 way,
                 steps,
+                bare: Some(bare(bench, way, measured)?),
                 retention: None,
             };
             // Where rates fail it would be measured how failures are remembered.
-            let most = rates.most().map(|most| most.min(most_remembered(way)));
+            let most = rates.most().map(|most| most.min(to_carry(way)));
             rates.retention = most.map(|rate| retention(bench, way, rate)).transpose()?;
             ways.push(rates);
         }
@@ -149,7 +153,7 @@ pub fn calls(bench: &mut Bench, measured: Duration, only: Option<&str>) -> Resul
 }
 
 /// The rate that a user agent has to carry.
-fn most_remembered(way: Way) -> u32 {
+fn to_carry(way: Way) -> u32 {
     match way {
         Way::Udp => 3_000,
         Way::TcpOne | Way::TcpEach => 2_000,
@@ -157,7 +161,7 @@ fn most_remembered(way: Way) -> u32 {
 }
 
 fn faster_and_faster(bench: &mut Bench, way: Way, measured: Duration) -> Result<Vec<Step>> {
-    let mut answerer = warm(bench, way)?;
+    let mut answerer = warm(Answerer::start(&bench.stage)?, bench, way)?;
     let mut steps = Vec::new();
     for calls_a_second in RATES {
         let what = format!("{}: {calls_a_second} calls a second", way.said());
@@ -181,9 +185,30 @@ fn faster_and_faster(bench: &mut Bench, way: Way, measured: Duration) -> Result<
     Ok(steps)
 }
 
+/// What the system takes for the calls, whoever answers them.
+fn bare(bench: &mut Bench, way: Way, measured: Duration) -> Result<Step> {
+    let mut bare = warm(Answerer::start_bare(&bench.stage)?, bench, way)?;
+    let calls_a_second = to_carry(way);
+    let what = format!(
+        "{}: {calls_a_second} calls a second, the sockets alone",
+        way.said()
+    );
+    bench.progress.step(&what, measured);
+    let caller = Caller {
+        way,
+        to: bare.listens(way)?,
+        calls: u64::from(calls_a_second) * measured.as_secs(),
+        calls_a_second,
+        stay: STAY,
+    };
+    let pid = bare.process.pid();
+    let step = step(bench, pid, caller, || Ok(bare.state()?.hung_up))?;
+    bench.progress.note(&format!("{what}: {}", step.said()));
+    Ok(step)
+}
+
 /// An answerer that has answered before.
-fn warm(bench: &Bench, way: Way) -> Result<Answerer> {
-    let mut answerer = Answerer::start(&bench.stage)?;
+fn warm(mut answerer: Answerer, bench: &Bench, way: Way) -> Result<Answerer> {
     let caller = Caller {
         way,
         to: answerer.listens(way)?,
@@ -254,7 +279,7 @@ fn retention(bench: &mut Bench, way: Way, calls_a_second: u32) -> Result<Retenti
     let lasts = REMEMBERED + Duration::from_secs(8);
     let what = format!("{}: memory at {calls_a_second} calls a second", way.said());
     bench.progress.step(&what, lasts);
-    let mut answerer = warm(bench, way)?;
+    let mut answerer = warm(Answerer::start(&bench.stage)?, bench, way)?;
     let pid = answerer.process.pid();
     let start_kib = Usage::of(pid)?.memory_kib;
     let caller = Caller {
@@ -298,7 +323,7 @@ fn idle(bench: &mut Bench) -> Result<Idle> {
     let patience = up_after + REMEMBERED + Duration::from_secs(6);
     let what = format!("{IDLE} idle dialogs");
     bench.progress.step(&what, patience);
-    let mut answerer = warm(bench, Way::Udp)?;
+    let mut answerer = warm(Answerer::start(&bench.stage)?, bench, Way::Udp)?;
     let caller = Caller {
         way: Way::Udp,
         to: answerer.listens(Way::Udp)?,
