@@ -115,6 +115,11 @@ name = \"main\"
         format!("sip:{user}@{}", self.worker.agent.local_addr())
     }
 
+    /// Where it listens for SIP.
+    pub fn sip(&self) -> SocketAddr {
+        self.worker.agent.local_addr()
+    }
+
     /// Where its API is.
     pub fn http(&self) -> SocketAddr {
         self.http

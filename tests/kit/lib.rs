@@ -43,6 +43,7 @@ pub mod site;
 pub mod speech;
 pub mod talk;
 pub mod together;
+pub mod toil;
 pub mod turns;
 pub mod videoroom;
 pub mod websocket_line;

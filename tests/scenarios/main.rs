@@ -12,6 +12,7 @@ mod kit;
 mod script;
 
 mod a_browser_in_a_room;
+mod a_busy_thread_is_relieved;
 mod a_call_tells_its_figures;
 mod a_caller_wants_to_be_hidden;
 mod a_carrier_sends_a_call_on;
@@ -24,6 +25,7 @@ mod a_phone_over_tls;
 mod a_profile_in_a_graph;
 mod a_room_as_large_as_its_thread;
 mod a_room_is_decoded_once;
+mod a_room_on_a_busy_thread;
 mod a_session_is_claimed;
 mod a_silent_phone_is_explained;
 mod a_track_is_asked_for_again;

@@ -73,6 +73,43 @@ pub(crate) fn start_task(outlet: &Arc<impl Outlet>) -> Result<(), glib::BoolErro
     })
 }
 
+/// Whether who pushes into this pad would wait: a probe blocks it, or a ghost pad that it leads through at once.
+pub(crate) fn is_blocked(pad: &gst::Pad) -> bool {
+    if pad.is_blocked() {
+        return true;
+    }
+    let mut peer = pad.peer();
+    while let Some(next) = peer {
+        if next.is_blocked() {
+            return true;
+        }
+        let proxy = next.downcast_ref::<gst::ProxyPad>();
+        let Some(inside) = proxy.and_then(ProxyPadExt::internal) else {
+            return false;
+        };
+        if inside.is_blocked() {
+            return true;
+        }
+        peer = inside.peer();
+    }
+    false
+}
+
+/// Hands something to a pad that the media thread pushes into itself, unless a probe blocks it: then a thread of
+/// the pad's own takes over, which calls the probe and waits in it, behind a queue that leaks meanwhile. That
+/// thread stays. Returns whether the media thread pushes on.
+pub(crate) fn deliver_unblocked(outlet: &Arc<impl Outlet>, item: Item) -> bool {
+    if !is_blocked(outlet.pad()) {
+        outlet.deliver(item);
+        return true;
+    }
+    outlet.queue().push(item);
+    if let Err(error) = start_task(outlet) {
+        tracing::error!(pad = %outlet.pad().name(), %error, "cannot start a pad's task");
+    }
+    false
+}
+
 /// Ends that thread; the queue is closed. Waits for it where that can be: a thread cannot wait for itself, as
 /// that of a probe would on the pad's own, and a media thread waits for nobody.
 pub(crate) fn stop_task(outlet: &Arc<impl Outlet>) -> Result<(), glib::BoolError> {
@@ -191,6 +228,30 @@ mod tests {
         let bin = gst::parse::bin_from_description(&text, false).unwrap();
         let pad = bin.by_name("s").unwrap().static_pad("src").unwrap();
         Handover::Auto.is_direct(&pad)
+    }
+
+    #[test]
+    fn who_is_blocked_is_found_behind_ghost_pads() {
+        gst::init().unwrap();
+        let inner = gst::parse::bin_from_description("fakesrc name=s", true).unwrap();
+        let inside = inner.by_name("s").unwrap().static_pad("src").unwrap();
+        let outer = gst::Bin::new();
+        outer.add(&inner).unwrap();
+        let ghost = inner.static_pad("src").unwrap();
+        let outmost = gst::GhostPad::with_target(&ghost).unwrap();
+        outer.add_pad(&outmost).unwrap();
+        let sink = gst::parse::bin_from_description("fakesink", true).unwrap();
+        let sink = sink.static_pad("sink").unwrap();
+        outmost.link(&sink).unwrap();
+        assert!(!is_blocked(&inside));
+        for pad in [inside.clone(), ghost, outmost.upcast(), sink] {
+            let probe = pad.add_probe(gst::PadProbeType::BLOCK_DOWNSTREAM, |_, _| {
+                gst::PadProbeReturn::Ok
+            });
+            assert!(is_blocked(&inside), "{}", pad.name());
+            pad.remove_probe(probe.unwrap());
+            assert!(!is_blocked(&inside), "{}", pad.name());
+        }
     }
 
     #[test]

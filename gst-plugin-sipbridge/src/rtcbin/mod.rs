@@ -62,12 +62,29 @@ mod turn;
 
 use gst::glib;
 use gst::prelude::*;
+use gst::subclass::prelude::*;
+
+use crate::context::{Context, TaskHandle};
 
 pub use pad::SinkPad;
 
 glib::wrapper! {
     /// The `rtcbin` element.
     pub struct RtcBin(ObjectSubclass<imp::RtcBin>) @extends gst::Element, gst::Object;
+}
+
+impl RtcBin {
+    /// The media thread that the connection is on, once there is one.
+    pub fn context(&self) -> Option<Context> {
+        self.imp().session().task().map(TaskHandle::context)
+    }
+
+    /// Has it go on on another media thread, with its sockets; nothing that comes meanwhile is lost.
+    pub fn move_to(&self, context: &Context) {
+        if let Some(task) = self.imp().session().task() {
+            task.move_to(context);
+        }
+    }
 }
 
 /// Registers the element.

@@ -222,6 +222,11 @@ impl Session {
         self.running.as_ref().map(|running| running.shared.clone())
     }
 
+    /// The connection, while it runs.
+    pub(super) fn task(&self) -> Option<&TaskHandle> {
+        self.running.as_ref().map(|running| &running.task)
+    }
+
     pub(super) fn negotiation(&self) -> &Negotiation {
         &self.negotiation
     }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gst::glib;
 use gst::prelude::*;
 
-use crate::handover::{Handover, Item, Outlet, Queue, answer_as_live, start_task, stop_task};
+use crate::handover::{
+    Handover, Item, Outlet, Queue, answer_as_live, deliver_unblocked, start_task, stop_task,
+};
 
 /// The way to a source pad.
 pub(super) struct Source {
@@ -81,11 +83,11 @@ impl Source {
     }
 
     /// From the media thread.
-    pub(super) fn hand_over(&self, item: Item) {
-        if self.direct.load(Ordering::Acquire) {
-            self.deliver(item);
-        } else {
+    pub(super) fn hand_over(self: &Arc<Self>, item: Item) {
+        if !self.direct.load(Ordering::Acquire) {
             self.queue.push(item);
+        } else if !deliver_unblocked(self, item) {
+            self.direct.store(false, Ordering::Release);
         }
     }
 }

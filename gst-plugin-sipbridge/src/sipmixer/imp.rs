@@ -17,7 +17,7 @@ use crate::media::figures::put_context;
 
 #[derive(Default)]
 pub(super) struct State {
-    context: Option<Context>,
+    pub(super) context: Option<Context>,
     task: Option<TaskHandle>,
     pub(super) next_number: u32,
 }
@@ -60,14 +60,21 @@ impl SipMixer {
 
     /// The room moves to where the settings say now.
     fn move_room(&self) {
-        let mut state = self.state();
-        let Some(task) = &state.task else { return };
+        if self.state().task.is_none() {
+            return;
+        }
         match self.acquire_context() {
-            Ok(context) => {
-                task.move_to(&context);
-                state.context = Some(context);
-            }
+            Ok(context) => self.move_to(&context),
             Err(error) => gst::warning!(CAT, imp = self, "the room stays where it is: {error}"),
+        }
+    }
+
+    /// The room, if there is one, moves there.
+    pub(super) fn move_to(&self, context: &Context) {
+        let mut state = self.state();
+        if let Some(task) = &state.task {
+            task.move_to(context);
+            state.context = Some(context.clone());
         }
     }
 

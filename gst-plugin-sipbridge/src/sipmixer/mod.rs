@@ -63,7 +63,9 @@ use std::sync::LazyLock;
 
 use gst::glib;
 use gst::prelude::*;
+use gst::subclass::prelude::*;
 
+use crate::context::Context;
 use crate::line::caps;
 
 pub(crate) use beat::Place;
@@ -104,6 +106,23 @@ glib::wrapper! {
     /// The `sipmixer` element.
     pub struct SipMixer(ObjectSubclass<imp::SipMixer>) @extends gst::Element, gst::Object,
         @implements gst::ChildProxy;
+}
+
+impl SipMixer {
+    /// The media thread that the room is mixed on, once there is one.
+    pub fn context(&self) -> Option<Context> {
+        self.imp().state().context.clone()
+    }
+
+    /// Has it mixed on another media thread from the next tick on; nothing that is on its way is lost.
+    pub fn move_to(&self, context: &Context) {
+        self.imp().move_to(context);
+    }
+
+    /// The share of its media thread's time that mixing took of late, 0 to 1.
+    pub fn load(&self) -> f64 {
+        self.imp().shared.figures().load
+    }
 }
 
 /// Registers the element.

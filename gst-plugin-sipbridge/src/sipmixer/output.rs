@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gst::glib;
 use gst::prelude::*;
 
-use crate::handover::{Handover, Item, Outlet, Queue, real_peer, start_task};
+use crate::handover::{Handover, Item, Outlet, Queue, deliver_unblocked, real_peer, start_task};
 use crate::line::caps;
 use crate::media::Format;
 use crate::mixer::{Listening, Rate};
@@ -116,7 +116,7 @@ impl Output {
     }
 
     /// From the tick: what follows comes in this format.
-    pub(super) fn begin(&self, format: Format) {
+    pub(super) fn begin(self: &Arc<Self>, format: Format) {
         let (first, changed) = {
             let mut stream = self.stream();
             let changed = stream.format.replace(format) != Some(format);
@@ -146,7 +146,7 @@ impl Output {
     }
 
     /// From the tick: 20 ms, in the format that was begun. The buffer may be others' too.
-    pub(super) fn give(&self, mut buffer: gst::Buffer) {
+    pub(super) fn give(self: &Arc<Self>, mut buffer: gst::Buffer) {
         if self.is_over() {
             return;
         }
@@ -157,7 +157,7 @@ impl Output {
     }
 
     /// From the tick: 20 ms in which nothing is sent.
-    pub(super) fn give_nothing(&self, pts: gst::ClockTime) {
+    pub(super) fn give_nothing(self: &Arc<Self>, pts: gst::ClockTime) {
         if !self.is_over() {
             let gap = gst::event::Gap::builder(pts).duration(super::TICK).build();
             self.hand_over(Item::Event(gap));
@@ -165,19 +165,21 @@ impl Output {
     }
 
     /// From the tick: everybody has ended.
-    pub(super) fn end(&self) {
+    pub(super) fn end(self: &Arc<Self>) {
         if !self.is_over() && self.stream().begun {
             self.hand_over(Item::Event(gst::event::Eos::new()));
             self.stream().ended = true;
         }
     }
 
-    fn hand_over(&self, item: Item) {
-        let direct = self.stream().direct;
-        match direct {
-            Some(true) => self.deliver(item),
-            Some(false) => self.queue.push(item),
-            None => {}
+    fn hand_over(self: &Arc<Self>, item: Item) {
+        let Some(direct) = self.stream().direct else {
+            return;
+        };
+        if !direct {
+            self.queue.push(item);
+        } else if !deliver_unblocked(self, item) {
+            self.stream().direct = Some(false);
         }
     }
 }

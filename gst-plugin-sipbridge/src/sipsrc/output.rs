@@ -8,7 +8,7 @@ use std::time::Instant;
 use gst::glib;
 use gst::prelude::*;
 
-use crate::handover::{Handover, Item, Outlet, Queue, start_task};
+use crate::handover::{Handover, Item, Outlet, Queue, deliver_unblocked, start_task};
 use crate::line::caps;
 use crate::media::{AudioOut, Format, OutFrame};
 use crate::sipmixer::Place;
@@ -118,7 +118,7 @@ impl Output {
 
     /// Chooses a format for this call and begins the stream; `None` if downstream takes none of ours,
     /// or playing has not begun.
-    pub(crate) fn begin(&self, native_rate_hz: u32, codec: sip_ua::sdp::Codec) -> Begun {
+    pub(crate) fn begin(self: &Arc<Self>, native_rate_hz: u32, codec: sip_ua::sdp::Codec) -> Begun {
         let (format, is_new) = {
             let mut stream = self.stream();
             let Some(allowed) = &stream.allowed else {
@@ -141,7 +141,7 @@ impl Output {
         Begun::Format(format)
     }
 
-    fn prelude(&self, format: Format) {
+    fn prelude(self: &Arc<Self>, format: Format) {
         let id = match self.element.upgrade() {
             Some(element) => self
                 .pad
@@ -162,7 +162,7 @@ impl Output {
 
     /// Events for whoever is downstream, between the audio before and after; none before the stream
     /// begins.
-    pub(crate) fn tell(&self, events: impl Iterator<Item = gst::Event>) {
+    pub(crate) fn tell(self: &Arc<Self>, events: impl Iterator<Item = gst::Event>) {
         let flows = {
             let stream = self.stream();
             stream.format.is_some() && !stream.ended
@@ -173,7 +173,7 @@ impl Output {
     }
 
     /// The end of the stream, once.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(self: &Arc<Self>) {
         let (first, begun) = {
             let mut stream = self.stream();
             (
@@ -190,16 +190,23 @@ impl Output {
         self.send(gst::event::Eos::new());
     }
 
-    fn send(&self, event: gst::Event) {
+    fn send(self: &Arc<Self>, event: gst::Event) {
         self.hand_over(Item::Event(event));
     }
 
-    fn hand_over(&self, item: Item) {
-        let direct = self.stream().direct;
-        if direct {
-            self.deliver(item);
-        } else {
+    fn hand_over(self: &Arc<Self>, item: Item) {
+        let (direct, number) = {
+            let stream = self.stream();
+            (stream.direct, stream.number)
+        };
+        if !direct {
             self.queue.push(item);
+        } else if !deliver_unblocked(self, item) {
+            let mut stream = self.stream();
+            if stream.number == number {
+                // Who is pushed to by a thread of its own has no use for ticks before a room's.
+                (stream.direct, stream.place) = (false, None);
+            }
         }
     }
 

@@ -14,6 +14,7 @@ mod descriptions_are_refused;
 mod ice_lite;
 mod it_goes_at_once;
 mod it_is_shaped_like_webrtcbin;
+mod it_moves;
 mod it_stops_and_starts_again;
 #[path = "../kit/mod.rs"]
 mod kit;

@@ -2,6 +2,7 @@
 //! Two phones whose descriptions a test carries through a bridge, over real sockets.
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod a_tap_that_is_blocked;
 mod an_offer_that_nobody_answers;
 #[allow(dead_code, reason = "each test uses the part it needs")]
 #[path = "../rtcbin/app.rs"]

@@ -87,6 +87,9 @@ fn take(worker: &Arc<Worker>, incoming: IncomingCall) {
     let Some(sfu) = worker.sfu(decision.sfu.as_deref()) else {
         return refuse(500, "its route names an SFU that is not configured");
     };
+    if let Err(overload) = worker.room_admits(&*sfu, &decision.room) {
+        return too_many(&overload.to_string());
+    }
     let place = match worker.limits.enter(&with, Bounds::of(&party), began) {
         Ok(place) => place,
         Err(error) => return too_many(&error.to_string()),

@@ -25,7 +25,7 @@ use crate::numbers::{self, Numbers};
 use crate::problem::Problem;
 use crate::route;
 use crate::sfu::Participant;
-use crate::worker::Worker;
+use crate::worker::{Overload, Worker};
 
 /// For how long a phone may ring.
 const RING_FOR: Duration = Duration::from_secs(90);
@@ -67,13 +67,14 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
             "ask another one",
         ));
     }
-    worker.burden.admits().map_err(|overload| {
+    let overloaded = |overload: Overload| {
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             overload.to_string(),
             "ask another worker, or wait until calls are over",
         )
-    })?;
+    };
+    worker.burden.admits().map_err(overloaded)?;
     let Target {
         party,
         number,
@@ -90,6 +91,8 @@ pub fn dial(worker: &Arc<Worker>, wanted: DialRequest) -> Result<CallInfo, Probl
             "use a [[sfu]] name of the configuration",
         )
     })?;
+    let room = worker.room_admits(&*sfu, &wanted.room);
+    room.map_err(overloaded)?;
     let began = Instant::now();
     let place = worker
         .limits

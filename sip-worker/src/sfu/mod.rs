@@ -26,6 +26,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gstsipbridge::context::Context;
 use tokio::sync::mpsc;
 
 pub use data::{Content, Data, Delivery, LONGEST_MESSAGE};
@@ -46,6 +47,11 @@ pub trait Sfu: Send + Sync {
     /// nobody else is to hear.
     fn is_heard_alike(&self) -> bool {
         true
+    }
+
+    /// The media thread that all its rooms are on, where that is one of this process.
+    fn context(&self) -> Option<Context> {
+        None
     }
 
     /// Is it reachable, now?

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The burden of the media threads: no call is taken that they could not carry, and a call moves
-//! where one of them has much more to do than another.
+//! The burden of the media threads: no call is taken that they could not carry, and calls, rooms and connections
+//! move where one of them has much more to do than another.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use gst::prelude::*;
 use gstsipbridge::call::Call as Leg;
 use gstsipbridge::context::{Context, ContextStats};
+use gstsipbridge::rtcbin::RtcBin;
+use gstsipbridge::sipmixer::SipMixer;
+use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
+
+use crate::calls::room::Rooms;
 
 /// The load is that of the last second; what was moved shows in the next.
 const EVERY: Duration = Duration::from_secs(2);
@@ -19,17 +25,35 @@ const BUSY_PERMILLE: u32 = 500;
 const UNEVEN_PERMILLE: u32 = 200;
 
 /// A wrong guess about what a call costs stays a small one.
-const MOVED_AT_ONCE: u32 = 8;
+const MOVED_AT_ONCE: usize = 8;
 
-/// All media threads have as much to do as they should.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the media threads carry no further call: the least busy one works {load_percent} % of the time, \
-     and [media] max_load is {max_percent} %"
-)]
-pub struct Overload {
-    load_percent: u32,
-    max_percent: u32,
+/// Media threads that have as much to do as they should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Overload {
+    /// All of them.
+    #[error(
+        "the media threads carry no further call: the least busy one works {load_percent} % of the time, \
+         and [media] max_load is {max_percent} %"
+    )]
+    Everywhere {
+        /// Of the least busy one.
+        load_percent: u32,
+        /// The bound.
+        max_percent: u32,
+    },
+    /// The one that what a room's calls share is on.
+    #[error(
+        "the room carries no further call: its media thread {thread} works {load_percent} % of the time, \
+         and [media] max_load is {max_percent} %"
+    )]
+    Room {
+        /// Its name.
+        thread: String,
+        /// Its load.
+        load_percent: u32,
+        /// The bound.
+        max_percent: u32,
+    },
 }
 
 /// What can go on on another media thread.
@@ -39,6 +63,11 @@ pub trait Movable: Send + Sync {
 
     /// Goes on there.
     fn move_to(&self, context: &Context);
+
+    /// What it takes of that thread's time, in thousandths, where it knows.
+    fn load_permille(&self) -> Option<u32> {
+        None
+    }
 }
 
 impl Movable for Leg {
@@ -51,21 +80,69 @@ impl Movable for Leg {
     }
 }
 
-/// The media threads and the calls on them.
+impl Movable for SipMixer {
+    fn context(&self) -> Option<Context> {
+        SipMixer::context(self).filter(|_| !is_bound(self.upcast_ref()))
+    }
+
+    fn move_to(&self, context: &Context) {
+        SipMixer::move_to(self, context);
+    }
+
+    fn load_permille(&self) -> Option<u32> {
+        Some((self.load() * 1000.0) as u32)
+    }
+}
+
+impl Movable for RtcBin {
+    fn context(&self) -> Option<Context> {
+        RtcBin::context(self).filter(|_| !is_bound(self.upcast_ref()))
+    }
+
+    fn move_to(&self, context: &Context) {
+        RtcBin::move_to(self, context);
+    }
+}
+
+/// Whether the graph says on which thread it is to be.
+fn is_bound(element: &gst::Element) -> bool {
+    element.property::<Option<String>>("context").is_some()
+}
+
+/// The mixers and the connections of a room's pipeline.
+fn movables(pipeline: &gst::Pipeline) -> Vec<Arc<dyn Movable>> {
+    let mut found: Vec<Arc<dyn Movable>> = Vec::new();
+    // Who changes the pipeline meanwhile ends it: what was found by then will do.
+    for element in pipeline.iterate_recurse().into_iter().map_while(Result::ok) {
+        match element.downcast::<SipMixer>() {
+            Ok(mixer) => found.push(Arc::new(mixer)),
+            Err(element) => {
+                if let Ok(connection) = element.downcast::<RtcBin>() {
+                    found.push(Arc::new(connection));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The media threads and what is on them.
 pub struct Burden {
     /// Kept from the start, so that no call waits for a thread.
     contexts: Vec<Context>,
     max_load_permille: u32,
     legs: Mutex<Vec<Weak<dyn Movable>>>,
+    rooms: Arc<Rooms>,
 }
 
 impl Burden {
     /// `max_load` is a share of a core.
-    pub fn new(contexts: Vec<Context>, max_load: f64) -> Burden {
+    pub(crate) fn new(contexts: Vec<Context>, max_load: f64, rooms: Arc<Rooms>) -> Burden {
         Burden {
             contexts,
             max_load_permille: (max_load * 1000.0) as u32,
             legs: Mutex::default(),
+            rooms,
         }
     }
 
@@ -73,6 +150,20 @@ impl Burden {
     pub fn admits(&self) -> Result<(), Overload> {
         let loads = self.contexts.iter().map(|c| c.stats().load_permille);
         admits(loads.min().unwrap_or(0), self.max_load_permille)
+    }
+
+    /// Whether this thread, which a room is on, has time for one more call there. What is on it beside the room
+    /// leaves it when another thread has less to do, and then there is.
+    pub fn carries(&self, room: &Context) -> Result<(), Overload> {
+        let max = self.max_load_permille;
+        match room.stats().load_permille {
+            load if load < max => Ok(()),
+            load => Err(Overload::Room {
+                thread: room.name().to_owned(),
+                load_percent: load / 10,
+                max_percent: max / 10,
+            }),
+        }
     }
 
     /// This call may be moved from now on.
@@ -85,27 +176,35 @@ impl Burden {
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `stats` are those of the media threads, in their order.
+    /// `stats` are those of the media threads, in their order. Looks through pipelines where there is something to
+    /// even, which may wait for who changes them.
     fn even_out(&self, stats: &[ContextStats]) {
-        self.legs().retain(|leg| leg.strong_count() > 0);
         let Some(plan) = plan(stats) else { return };
-        let (Some(from), Some(to)) = (self.contexts.get(plan.from), self.contexts.get(plan.to))
-        else {
+        let (Some(from), Some(to), Some(burden)) = (
+            self.contexts.get(plan.from),
+            self.contexts.get(plan.to),
+            stats.get(plan.from),
+        ) else {
             return;
         };
-        let on_it: Vec<Arc<dyn Movable>> = self
-            .legs()
-            .iter()
-            .filter_map(Weak::upgrade)
-            .filter(|leg| leg.context().is_some_and(|c| c.name() == from.name()))
-            .take(plan.calls as usize)
-            .collect();
-        for leg in &on_it {
-            leg.move_to(to);
+        let mut all: Vec<Arc<dyn Movable>> = self.legs().iter().filter_map(Weak::upgrade).collect();
+        for pipeline in self.rooms.all_pipelines() {
+            all.extend(movables(&pipeline));
         }
-        if !on_it.is_empty() {
-            let calls = on_it.len();
-            tracing::info!(from = from.name(), to = to.name(), calls, "calls moved");
+        all.retain(|part| part.context().is_some_and(|c| c.name() == from.name()));
+        let loads: Vec<_> = all.iter().map(|part| part.load_permille()).collect();
+        let chosen = choose(plan.gap, burden, &loads);
+        for part in chosen.iter().filter_map(|place| all.get(*place)) {
+            part.move_to(to);
+        }
+        if !chosen.is_empty() {
+            let moved = chosen.len();
+            tracing::info!(
+                from = from.name(),
+                to = to.name(),
+                moved,
+                "loads evened out"
+            );
         }
     }
 }
@@ -119,7 +218,15 @@ pub async fn keep_even(burden: Weak<Burden>) {
         match burden.upgrade() {
             Some(burden) => {
                 let stats: Vec<ContextStats> = burden.contexts.iter().map(Context::stats).collect();
-                burden.even_out(&stats);
+                burden.legs().retain(|leg| leg.strong_count() > 0);
+                // Most of the time nothing is uneven, and no thread is kept for it.
+                if plan(&stats).is_none() {
+                    continue;
+                }
+                let evened = spawn_blocking(move || burden.even_out(&stats)).await;
+                if let Err(error) = evened {
+                    tracing::error!(%error, "loads were not evened out");
+                }
             }
             None => return,
         }
@@ -129,35 +236,57 @@ pub async fn keep_even(burden: Weak<Burden>) {
 fn admits(least_permille: u32, max_permille: u32) -> Result<(), Overload> {
     match least_permille < max_permille {
         true => Ok(()),
-        false => Err(Overload {
+        false => Err(Overload::Everywhere {
             load_percent: least_permille / 10,
             max_percent: max_permille / 10,
         }),
     }
 }
 
-/// So many calls should go from one thread to another, by their places.
+/// Something should go from one thread to another, by their places.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
     from: usize,
     to: usize,
-    calls: u32,
+    /// The difference of their loads, in thousandths of a core.
+    gap: u32,
 }
 
-/// What would even the burdens out, if anything would. All calls of a thread are taken to cost the
-/// same.
+/// Whether the burdens are to be evened out.
 fn plan(stats: &[ContextStats]) -> Option<Plan> {
     let load = |&(_, stats): &(usize, &ContextStats)| stats.load_permille;
     let (from, busiest) = stats.iter().enumerate().max_by_key(load)?;
     let (to, idlest) = stats.iter().enumerate().min_by_key(load)?;
     let gap = busiest.load_permille - idlest.load_permille;
-    if busiest.load_permille < BUSY_PERMILLE || gap < UNEVEN_PERMILLE {
-        return None;
+    let uneven = busiest.load_permille >= BUSY_PERMILLE && gap >= UNEVEN_PERMILLE;
+    uneven.then_some(Plan { from, to, gap })
+}
+
+/// What of a thread should move, where another has so much less to do: the places of those whose `loads` these are.
+/// Those that do not know theirs are taken to cost the same.
+fn choose(gap: u32, burden: &ContextStats, loads: &[Option<u32>]) -> Vec<usize> {
+    let known: Vec<u32> = loads.iter().copied().flatten().collect();
+    let others = burden.tasks.saturating_sub(known.len() as u32).max(1);
+    let rest = burden.load_permille.saturating_sub(known.iter().sum());
+    let cost = |load: &Option<u32>| load.unwrap_or(rest / others).max(1);
+    let mut costs: Vec<(usize, u32)> = loads.iter().map(cost).enumerate().collect();
+    // A room does more than many a call.
+    costs.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
+    // What moves is missing here and comes there.
+    let mut wanted = gap / 2;
+    let mut chosen = Vec::new();
+    for (place, cost) in &costs {
+        if *cost <= wanted && chosen.len() < MOVED_AT_ONCE {
+            wanted -= cost;
+            chosen.push(*place);
+        }
     }
-    // Moving n calls of cost c changes the gap by 2nc.
-    let cost = (busiest.load_permille / busiest.tasks.max(1)).max(1);
-    let calls = (gap / (2 * cost)).min(MOVED_AT_ONCE);
-    (calls > 0).then_some(Plan { from, to, calls })
+    if chosen.is_empty() {
+        // Too much for half, but less of a difference all the same; and nothing that would come back.
+        let larger = costs.iter().rfind(|(_, cost)| *cost <= gap * 3 / 4);
+        chosen.extend(larger.map(|(place, _)| *place));
+    }
+    chosen
 }
 
 #[cfg(test)]
@@ -173,6 +302,14 @@ mod tests {
         fn on(context: Option<&Context>) -> Arc<Seat> {
             Arc::new(Seat(Mutex::new(context.cloned())))
         }
+    }
+
+    /// How many of a thread's calls move, which all cost the same.
+    fn moves(stats: &[ContextStats]) -> Option<(usize, usize, u32)> {
+        let plan = plan(stats)?;
+        let burden = &stats[plan.from];
+        let chosen = choose(plan.gap, burden, &vec![None; burden.tasks as usize]);
+        (!chosen.is_empty()).then_some((plan.from, plan.to, chosen.len() as u32))
     }
 
     impl Movable for Seat {
@@ -191,7 +328,7 @@ mod tests {
             .into_iter()
             .map(|name| Context::acquire(name, MAX_WAIT).unwrap())
             .collect();
-        let burden = Burden::new(contexts.clone(), 0.9);
+        let burden = Burden::new(contexts.clone(), 0.9, Arc::default());
         let seats: Vec<Arc<Seat>> = (0..30)
             .map(|number| Seat::on(contexts.get(number / 10)))
             .collect();
@@ -230,9 +367,28 @@ mod tests {
 
     #[test]
     fn calls_leave_a_busy_thread_for_an_idle_one() {
-        let moved = |from, to, calls| Some(Plan { from, to, calls });
-        assert_eq!(plan(&at(&[(100, 10), (800, 80)])), moved(1, 0, 8));
-        assert_eq!(plan(&at(&[(900, 9), (300, 3), (400, 4)])), moved(0, 1, 3));
+        assert_eq!(moves(&at(&[(100, 10), (800, 80)])), Some((1, 0, 8)));
+        assert_eq!(moves(&at(&[(900, 9), (300, 3), (400, 4)])), Some((0, 1, 3)));
+    }
+
+    #[test]
+    fn rooms_move_by_what_they_cost() {
+        let chosen = |gap, burden: (u32, u32), loads: &[Option<u32>]| {
+            let mut chosen = choose(gap, &at(&[burden])[0], loads);
+            chosen.sort_unstable();
+            chosen
+        };
+        // Two rooms on one thread, and nothing on the other.
+        assert_eq!(chosen(900, (900, 2), &[Some(440), Some(430)]), [0]);
+        // The two are a little more than half each.
+        assert_eq!(chosen(900, (960, 2), &[Some(480), Some(470)]), [1]);
+        // A room too large to move stays, and its calls leave it its thread.
+        assert_eq!(
+            chosen(800, (900, 5), &[None, Some(700), None, None]),
+            [0, 2, 3]
+        );
+        // Nothing else is there.
+        assert_eq!(chosen(800, (900, 1), &[Some(890)]), [0; 0]);
     }
 
     #[test]
@@ -247,7 +403,7 @@ mod tests {
             // One call that costs so much would only make the other thread the busy one.
             &[(0, 0), (900, 1)],
         ] {
-            assert_eq!(plan(&at(loads)), None, "{loads:?}");
+            assert_eq!(moves(&at(loads)), None, "{loads:?}");
         }
     }
 
@@ -256,12 +412,14 @@ mod tests {
         let mut tasks = [60_u32, 0];
         for _ in 0..20 {
             let stats = at(&tasks.map(|tasks| (tasks * 15, tasks)));
-            let Some(plan) = plan(&stats) else { break };
-            tasks[plan.from] -= plan.calls;
-            tasks[plan.to] += plan.calls;
+            let Some((from, to, calls)) = moves(&stats) else {
+                break;
+            };
+            tasks[from] -= calls;
+            tasks[to] += calls;
         }
         let stats = at(&tasks.map(|tasks| (tasks * 15, tasks)));
-        assert_eq!(plan(&stats), None);
+        assert_eq!(moves(&stats), None);
         assert!(tasks[0] >= tasks[1] && tasks[0] <= 40, "{tasks:?}");
     }
 

@@ -32,6 +32,7 @@ use crate::sfu::embedded::Embedded;
 use crate::watches::Watches;
 use crate::webrtc::{PeerConfig, Relay};
 use balance::Burden;
+pub use balance::Overload;
 use screen::Doorkeeper;
 
 /// All calls are over and all rooms left within this time, or the worker stops without.
@@ -103,7 +104,9 @@ impl Worker {
     ) -> Result<(Arc<Worker>, mpsc::Receiver<IncomingCall>), StartError> {
         init_media()?;
         let contexts = contexts(config.media.contexts)?;
-        let burden = Arc::new(Burden::new(contexts, config.media.max_load));
+        let rooms = Arc::<Rooms>::default();
+        let burden = Burden::new(contexts, config.media.max_load, rooms.clone());
+        let burden = Arc::new(burden);
         let pipelines = PipelineSet::load(&config)?;
         let doorkeeper = Doorkeeper::new(&config, Instant::now());
         let tls = Tls::load(config.sip.tls.clone())?;
@@ -131,7 +134,7 @@ impl Worker {
             tls,
             agent,
             pipelines: RwLock::new(Arc::new(pipelines)),
-            rooms: Arc::default(),
+            rooms,
             stop: watch::Sender::new(false),
             burden,
         });
@@ -251,18 +254,13 @@ impl Worker {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let alike = self.sfu(Some(sfu)).is_none_or(|sfu| sfu.is_heard_alike());
         let mut sfus = self.config.sfus.iter();
         let config = sfus.find(|of| of.name == sfu);
         // The one inside is here: no relay leads to it.
         let outside = config.is_some_and(|of| !matches!(of.kind, SfuKind::Embedded(_)));
         Means {
             rooms: self.rooms.clone(),
-            room: RoomKey {
-                sfu: sfu.to_owned(),
-                room: room.to_owned(),
-                alone: (!alike).then(|| call.to_owned()),
-            },
+            room: self.room_key(call, sfu, room),
             graph: pipelines.of(config.and_then(SfuConfig::graph)),
             peer: PeerConfig {
                 plain: config.and_then(SfuConfig::plain).unwrap_or_default(),
@@ -278,6 +276,25 @@ impl Worker {
             call: call.to_owned(),
             tells_keys: config.is_some_and(|sfu| sfu.tell_keys),
         }
+    }
+
+    fn room_key(&self, call: &str, sfu: &str, room: &str) -> RoomKey {
+        let alike = self.sfu(Some(sfu)).is_none_or(|sfu| sfu.is_heard_alike());
+        RoomKey {
+            sfu: sfu.to_owned(),
+            room: room.to_owned(),
+            alone: (!alike).then(|| call.to_owned()),
+        }
+    }
+
+    /// Whether the media threads of a room have time for one more call there: those of what its calls share, and
+    /// of the SFU where that is inside. Of a room that is none yet nothing is to be asked: it begins where there is
+    /// the least to do.
+    pub fn room_admits(&self, sfu: &dyn Sfu, room: &str) -> Result<(), Overload> {
+        // Whoever is in a room alone shares nothing that is there.
+        let key = self.room_key("", sfu.name(), room);
+        let mut threads = self.rooms.contexts(&key).into_iter().chain(sfu.context());
+        threads.try_for_each(|context| self.burden.carries(&context))
     }
 
     /// The pipelines of this worker's calls in the rooms of this name, each made of the parts of a media graph: for

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gst::prelude::*;
+use gstsipbridge::context::Context;
+use gstsipbridge::sipmixer::SipMixer;
 use tokio::sync::mpsc;
 
 use super::mix::Mix;
@@ -81,6 +83,12 @@ impl RoomGraph {
     /// What all of it is in.
     pub fn pipeline(&self) -> &gst::Pipeline {
         &self.pipeline
+    }
+
+    /// The media thread on which what the calls share is mixed, where it is one of ours.
+    pub fn context(&self) -> Option<Context> {
+        let mixer = self.shared.as_ref()?.element("mixer").ok()?;
+        mixer.downcast_ref::<SipMixer>()?.context()
     }
 
     /// Starts all that is in it.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use gstsipbridge::context::Context;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -92,6 +93,32 @@ impl Rooms {
         // A new room is not closed.
         let id = room.admit(&session, &hearing).unwrap_or_default();
         Member { room, id }
+    }
+
+    /// The media threads on which what the calls of this room share is mixed; of one that is being made, none yet.
+    pub(crate) fn contexts(&self, key: &RoomKey) -> Vec<Context> {
+        let rooms: Vec<_> = {
+            let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+            let same = |known: &&Known| known.key.as_ref().is_some_and(|(of, _)| of == key);
+            let known = all.iter().filter(same);
+            known.filter_map(|known| known.room.upgrade()).collect()
+        };
+        let graph = |room: &Arc<Room>| Some(room.inside().media.as_ref()?.graph.clone());
+        let graphs = rooms.iter().filter_map(graph);
+        graphs.filter_map(|graph| graph.context()).collect()
+    }
+
+    /// The pipelines of all rooms; of one that is being made, none yet.
+    pub(crate) fn all_pipelines(&self) -> Vec<gst::Pipeline> {
+        let rooms: Vec<_> = {
+            let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.iter()
+                .filter_map(|known| known.room.upgrade())
+                .collect()
+        };
+        let pipeline =
+            |room: &Arc<Room>| Some(room.inside().media.as_ref()?.graph.pipeline().clone());
+        rooms.iter().filter_map(pipeline).collect()
     }
 
     /// The pipelines of the rooms of this name. May wait for one that is being made.

@@ -22,6 +22,8 @@ use crate::sfu::{SfuEvent, TrackId};
 
 /// A datagram to be sent.
 pub(super) struct Datagram {
+    /// Whose it is, and whose room for the next one.
+    link: LinkId,
     pub(super) from: SocketAddr,
     pub(super) to: SocketAddr,
     pub(super) bytes: Vec<u8>,
@@ -83,9 +85,14 @@ impl Exchange {
         }
     }
 
-    /// What is to be sent, in order.
-    pub(super) fn datagram(&mut self) -> Option<Datagram> {
-        self.out.pop_front()
+    /// Sends what is to be sent, in order. What a packet was in is filled again.
+    pub(super) fn send(&mut self, mut send: impl FnMut(&Datagram)) {
+        while let Some(datagram) = self.out.pop_front() {
+            send(&datagram);
+            if let Some(connection) = self.links.get_mut(&datagram.link) {
+                connection.link.give_back(datagram.bytes);
+            }
+        }
     }
 
     /// A datagram came to `local`. Whatever is nobody's is not answered.
@@ -272,7 +279,12 @@ impl Exchange {
             match action {
                 Action::Send { from, to, bytes } => {
                     self.router.sends(id, from, to, &bytes);
-                    self.out.push_back(Datagram { from, to, bytes });
+                    self.out.push_back(Datagram {
+                        link: id,
+                        from,
+                        to,
+                        bytes,
+                    });
                 }
                 Action::Packet(packet) => self.packet(now, id, &packet),
                 Action::Event(TransportEvent::State(state, why)) => match state {

@@ -24,11 +24,12 @@ impl Exchange {
         }
         let level = packet.level.map(|(level, _)| level);
         let changed = speaker.voice.packet(now, level, packet.payload.len());
-        let track = speaker.track.clone();
+        // Nobody asks for them meanwhile, and copies with each packet would cost memory.
         let mut ears = std::mem::take(&mut speaker.ears);
+        let track = std::mem::replace(&mut speaker.track, TrackId(String::new()));
         ears.retain(|ear| self.forward(now, *ear, &track, packet));
         if let Some(speaker) = self.speaker(id) {
-            speaker.ears = ears;
+            (speaker.ears, speaker.track) = (ears, track);
         }
         if let Some(talking) = changed {
             self.talks(now, id, talking);

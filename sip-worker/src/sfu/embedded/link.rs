@@ -277,6 +277,11 @@ impl Link {
         );
     }
 
+    /// What was sent, to be filled again.
+    pub(super) fn give_back(&mut self, bytes: Vec<u8>) {
+        self.transport.give_back(bytes);
+    }
+
     /// Whether a packet holds what was agreed on for its line.
     pub(super) fn is_agreed(&self, packet: &Packet) -> bool {
         let media = self.plan.as_ref().map(|plan| plan.media.as_slice());

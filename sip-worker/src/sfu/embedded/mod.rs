@@ -27,6 +27,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gstsipbridge::context::Context;
 use tokio::sync::{mpsc, watch};
 
 use super::{BoxFuture, ConnectionId, Joined, Participant, Sfu, SfuError, SfuEvent};
@@ -168,6 +169,11 @@ impl Sfu for Embedded {
 
     fn outage_patience(&self) -> Duration {
         OUTAGE_PATIENCE
+    }
+
+    fn context(&self) -> Option<Context> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map(Running::context)
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SfuError>> {

@@ -71,6 +71,11 @@ impl Running {
         self.task.is_running()
     }
 
+    /// Its media thread.
+    pub(super) fn context(&self) -> Context {
+        self.task.context()
+    }
+
     /// A way to ask it that does not keep it running.
     pub(super) fn desk(&self) -> Asker {
         Asker {
@@ -167,16 +172,22 @@ impl Desk {
         }
     }
 
-    /// Sends what is to be sent, and sets the next time.
-    fn flush(&mut self, cx: &mut Cx<'_>) {
-        while let Some(datagram) = self.exchange.datagram() {
-            let socket = self.sockets.iter().find(|s| s.local == datagram.from);
+    /// Sends what is to be sent.
+    fn send(&mut self) {
+        let sockets = &self.sockets;
+        self.exchange.send(|datagram| {
+            let socket = sockets.iter().find(|s| s.local == datagram.from);
             let sent = socket.map(|s| s.socket.send_to(&datagram.bytes, datagram.to));
             if let Some(Err(error)) = sent {
                 // Lost, as it might have been on the way.
                 tracing::trace!(to = %datagram.to, %error, "a packet was not sent");
             }
-        }
+        });
+    }
+
+    /// Sends what is to be sent, and sets the next time.
+    fn flush(&mut self, cx: &mut Cx<'_>) {
+        self.send();
         match self.exchange.due() {
             Some(at) => cx.set_timer(at),
             None => cx.clear_timer(),
@@ -190,10 +201,10 @@ impl Task for Desk {
     }
 
     fn readable(&mut self, cx: &mut Cx<'_>, token: usize) {
-        let Some(socket) = self.sockets.get(token) else {
-            return;
-        };
         for read in 0.. {
+            let Some(socket) = self.sockets.get(token) else {
+                return;
+            };
             if read == READ_MAX {
                 cx.again(token);
                 break;
@@ -201,7 +212,10 @@ impl Task for Desk {
             match socket.socket.recv_from(&mut self.buffer) {
                 Ok((length, from)) => {
                     let bytes = self.buffer.get(..length).unwrap_or_default();
-                    self.exchange.receive(cx.now(), socket.local, from, bytes);
+                    let local = socket.local;
+                    self.exchange.receive(cx.now(), local, from, bytes);
+                    // At once: what is sent makes room for what the next one leads to.
+                    self.send();
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // What ICMP says of a packet we sent.

@@ -202,9 +202,7 @@ fn a_candidate_that_comes_later_is_checked() {
         for _ in 0..100 {
             world.now += Duration::from_millis(5);
             world.exchange.timeout(world.now);
-            while let Some(datagram) = world.exchange.datagram() {
-                to.push(datagram.to);
-            }
+            world.exchange.send(|datagram| to.push(datagram.to));
         }
         to
     };

@@ -5,6 +5,7 @@ mod behind_a_nat;
 mod everybody_hears_everybody_else;
 mod lines_follow_who_talks;
 mod members_come_and_go;
+mod packets_are_sent_in_used_room;
 mod strangers_get_nothing;
 
 use std::collections::BTreeMap;
@@ -331,17 +332,19 @@ impl World {
                 let local = self.translated(to);
                 self.exchange.receive(self.now, local, from, &bytes);
             }
-            while let Some(datagram) = self.exchange.datagram() {
+            let mut sent = Vec::new();
+            self.exchange
+                .send(|datagram| sent.push((datagram.from, datagram.to, datagram.bytes.clone())));
+            for (from, to, bytes) in sent {
                 moved = true;
-                let from = self.translated(datagram.from);
-                let port = datagram.to.port();
+                let from = self.translated(from);
+                let port = to.port();
                 let end = self
                     .ends
                     .get_mut(&port)
                     .filter(|_| !self.cut.contains(&port));
                 if let Some(end) = end {
-                    end.transport
-                        .receive(self.now, datagram.to, from, &datagram.bytes);
+                    end.transport.receive(self.now, to, from, &bytes);
                 }
             }
             if !moved {
