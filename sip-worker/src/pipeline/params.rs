@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What an operator may change in a graph: typed, bounded, bound to a property of an element.
 
-use gst::glib;
+use glib::ParamFlags;
 use gst::prelude::*;
 
 use crate::document::{Located, Scalar, Section};
@@ -139,8 +139,8 @@ impl Param {
                 "the parameter `{name}` is bound to {place}, which does not exist"
             ));
         };
-        let fixed = glib::ParamFlags::CONSTRUCT_ONLY;
-        if !spec.flags().contains(glib::ParamFlags::WRITABLE) || spec.flags().intersects(fixed) {
+        let fixed = ParamFlags::CONSTRUCT_ONLY;
+        if !spec.flags().contains(ParamFlags::WRITABLE) || spec.flags().intersects(fixed) {
             return Err(format!(
                 "the parameter `{name}` is bound to {place}, which cannot be set"
             ));
@@ -152,9 +152,12 @@ impl Param {
             )
         };
         let value = self.value_for(spec.value_type()).ok_or_else(refused)?;
+        // Setting what is out of the property's range panics, or is clamped in silence.
+        if !spec.value_is_valid(&value) {
+            return Err(refused());
+        }
         element.set_property_from_value(property, &value);
-        // GObject clamps in silence.
-        if spec.flags().contains(glib::ParamFlags::READABLE)
+        if spec.flags().contains(ParamFlags::READABLE)
             && !same(&element.property_value(property), &value)
         {
             return Err(refused());
@@ -195,6 +198,6 @@ fn shown(value: &Scalar) -> String {
 }
 
 fn same(left: &glib::Value, right: &glib::Value) -> bool {
-    gst::glib::Value::type_(left) == gst::glib::Value::type_(right)
+    glib::Value::type_(left) == glib::Value::type_(right)
         && left.compare(right) == Some(std::cmp::Ordering::Equal)
 }

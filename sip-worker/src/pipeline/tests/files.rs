@@ -122,6 +122,11 @@ fn what_is_wrong_is_named_with_its_line() {
             "default = 9 ",
             "`default` is not between `min` and `max`",
         ),
+        (
+            "max = 4, default = 1 ",
+            "max = 40, default = 40 ",
+            "g.toml:8: the parameter `loudness` = 40 is nothing that loud.volume takes",
+        ),
         ("type = \"float\"", "type = \"flot\"", "`type` is \"flot\""),
         (
             "[call]\ntext",
