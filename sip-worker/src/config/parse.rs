@@ -225,7 +225,7 @@ pub(super) fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     if first < 1_024 {
         return Err(format!("{first} is too low: media ports start at 1024"));
     }
-    if last < first + 1 {
+    if last <= first {
         return Err(format!(
             "\"{text}\" is empty: the second port must be higher than the first (a call takes two)"
         ));

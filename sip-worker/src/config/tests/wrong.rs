@@ -27,6 +27,11 @@ fn what_is_wrong_is_named_with_its_line() {
             "\"20000-70000\"",
             "c.toml:4: [media]: `ports`: 70000 is no port",
         ),
+        (
+            "\"20000-20010\"",
+            "\"4294967295-0\"",
+            "c.toml:4: [media]: `ports`: \"4294967295-0\" is empty",
+        ),
         ("\"20000-20010\"", "\"many\"", "is not a range of ports"),
         (
             "[media]",
