@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -133,6 +133,12 @@ pub fn ticks_per_second() -> f64 {
 /// Fails, naming who is at work, unless nobody is.
 pub fn must_be_quiet() -> Result<()> {
     must_be_quiet_for(LOOK)
+}
+
+/// Waits, for so long at most, until nobody else is at work.
+pub fn wait_until_quiet(patience: Duration) {
+    let over = Instant::now() + patience;
+    while must_be_quiet().is_err() && Instant::now() < over {}
 }
 
 fn must_be_quiet_for(look: Duration) -> Result<()> {

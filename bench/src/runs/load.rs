@@ -79,7 +79,10 @@ impl Talk {
 }
 
 /// How often a measurement is taken again that did not count.
-pub(super) const AGAIN: usize = 3;
+pub(super) const AGAIN: usize = 6;
+
+/// How long to wait, before the next time, for what disturbed to be over.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Puts a load on a peer for as long as `schedule` says.
 pub fn measure(
@@ -107,6 +110,7 @@ pub(super) fn repeated<T>(
             None => return Ok(figures),
             Some(disturbance) if again > 0 => {
                 bench.progress.note(&format!("again, for {disturbance}"));
+                machine::wait_until_quiet(PATIENCE);
             }
             Some(disturbance) => bail!(
                 "{disturbance}: this measurement does not count. Try again when the machine is quiet"
